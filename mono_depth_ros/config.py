@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one home of every default. Node parameters, YAML files, the command line and the README table derive from it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, ClassVar
+
+from mono_depth_ros.errors import ConfigError
+
+
+def option(
+    default: Any,
+    doc: str,
+    *,
+    unit: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[Any, ...] | None = None,
+    dynamic: bool = False,
+) -> Any:
+    """A dataclass field with its documentation, unit, inclusive range or choices.
+
+    `dynamic` options may be changed while a node runs. A numeric option without limits still refuses NaN.
+    """
+    metadata = {"doc": doc, "unit": unit, "low": low, "high": high, "choices": choices, "dynamic": dynamic}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Base of the configuration classes: checks every field on construction."""
+
+    NAME: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            check(item, getattr(self, item.name))
+
+
+def check(item: Field[Any], value: Any) -> None:
+    """Raise ConfigError naming the allowed values unless `value` fits the option `item`."""
+    default = item.default
+    assert default is not MISSING, f"{item.name} has no default"
+    accepted = (int, float) if isinstance(default, float) else (type(default),)
+    if not isinstance(value, accepted) or (isinstance(value, bool) and not isinstance(default, bool)):
+        raise ConfigError(f"{item.name} is {value!r}, expected a {type(default).__name__}: {allowed(item)}")
+    choices, low, high = (item.metadata[key] for key in ("choices", "low", "high"))
+    wrong = choices is not None and value not in choices
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        wrong = wrong or math.isnan(value) or (low is not None and value < low) or (high is not None and value > high)
+    if wrong:
+        raise ConfigError(f"{item.name} is {value!r}, expected {allowed(item)}")
+
+
+def allowed(item: Field[Any]) -> str:
+    """The allowed values of an option in words, such as `1 to 16 px`."""
+    choices, low, high, unit = (item.metadata[key] for key in ("choices", "low", "high", "unit"))
+    if choices is not None:
+        return "one of: " + ", ".join(str(choice) for choice in choices)
+    suffix = f" {unit}" if unit else ""
+    if low is not None and high is not None:
+        return f"{low:g} to {high:g}{suffix}"
+    if low is not None:
+        return f"{low:g}{suffix} or more"
+    if high is not None:
+        return f"{high:g}{suffix} or less"
+    return {bool: "true or false", str: "a text"}.get(type(item.default), "a number") + suffix
+
+
+@dataclass(frozen=True)
+class ModelConfig(Config):
+    """Which model runs where."""
+
+    model: str = option(
+        "depth_anything_v2_metric_indoor_small",
+        "catalogue name (`mono_depth models list`), transformers directory or hub name",
+    )
+    device: str = option("auto", "auto (CUDA where there is one, and says which), cpu, cuda or cuda:N")
+    threads: int = option(0, "CPU threads of the network, 0: as many as there are cores", low=0, high=256)
+
+
+@dataclass(frozen=True)
+class DepthConfig(Config):
+    """From a prediction to the depth and the cloud that are given out."""
+
+    min_depth: float = option(0.0, "nearer depth is unknown (NaN)", unit="m", low=0.0, high=1000.0, dynamic=True)
+    max_depth: float = option(
+        math.inf, "farther depth is beyond range (+inf), no point in the cloud", unit="m", low=0.01, dynamic=True
+    )
+    edge_ratio: float = option(
+        0.1,
+        "flying pixels are left out of the cloud: depth jumps above this part of the distance; 0 keeps them",
+        low=0.0,
+        high=10.0,
+        dynamic=True,
+    )
+    stride: int = option(1, "every n-th pixel and row goes into the cloud", unit="px", low=1, high=64, dynamic=True)
+
+
+@dataclass(frozen=True)
+class DepthNodeConfig(Config):
+    """What the depth node does around the pipeline; its parameters are these and ModelConfig's and DepthConfig's."""
+
+    autostart: bool = option(True, "configure and activate without a lifecycle manager")
+    lazy: bool = option(True, "run only while somebody subscribes to an output")
+    image_transport: str = option("raw", "subscribe to Image or to CompressedImage", choices=("raw", "compressed"))
+    rectified: bool = option(False, "the image topic is rectified already: use P of its camera_info, no distortion")
+    rectify: bool = option(
+        False, "undistort the image first; publishes rgb/image_rect and rgb/camera_info beside the depth"
+    )
+    depth_encoding: str = option(
+        "32FC1", "depth/image in metres or in millimetres", choices=("32FC1", "16UC1"), dynamic=True
+    )
+    camera_info_timeout: float = option(
+        2.0, "say that camera_info is missing after this long", unit="s", low=0.1, high=3600.0, dynamic=True
+    )
+    diagnostics_period: float = option(1.0, "between two messages on /diagnostics", unit="s", low=0.1, high=60.0)
+    qos_reliability: str = option(
+        "best_effort", "of the subscriptions to image and camera_info", choices=("best_effort", "reliable")
+    )

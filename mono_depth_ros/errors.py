@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The exceptions of the package: one root, few children, each message says what was found and what was expected."""
+
+from __future__ import annotations
+
+
+class MonoDepthError(Exception):
+    """Root of every error this package raises on purpose. Tools print it on one line and exit 1."""
+
+
+class ConfigError(MonoDepthError):
+    """A parameter, option or argument that is misspelt or outside its range."""
+
+
+class ModelError(MonoDepthError):
+    """A model that is unknown, cannot be fetched, or whose weights are not what was asked for."""
+
+
+class DataError(MonoDepthError):
+    """A file or data set that is missing, unreadable or of the wrong shape."""
+
+
+class FrameError(MonoDepthError):
+    """One frame that cannot be used. `reason` is a short slug under which the drop is counted."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ImageError(FrameError):
+    """An image message that cannot be decoded."""
+
+
+class CameraError(FrameError):
+    """A calibration that cannot be used: uncalibrated, of another size, of an unknown distortion model."""
+
+    def __init__(self, message: str, reason: str = "camera_invalid") -> None:
+        super().__init__(message, reason)

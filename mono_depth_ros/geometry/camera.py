@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The camera: intrinsics and distortion of the image at hand, with binning and region of interest applied."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mono_depth_ros.errors import CameraError
+
+DISTORTION_LENGTHS = {"none": (0,), "plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
+"""Coefficient counts accepted per model; OpenCV's order (k1 k2 p1 p2 k3 k4 k5 k6 s1..s4 tx ty; fisheye k1..k4)."""
+
+_ALIASES = {"fisheye": "equidistant", "kannala_brandt4": "equidistant"}
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Intrinsics of one image. Pixel centres are at integers, so the image spans [-0.5, width - 0.5].
+
+    Attributes:
+        width, height: image size in pixels.
+        fx, fy, cx, cy: focal lengths and principal point in pixels.
+        model: "none" (a pinhole: a rectified image), "plumb_bob", "rational_polynomial" or "equidistant".
+        distortion: coefficients of `model` in OpenCV's order.
+
+    Raises:
+        CameraError: reason `camera_uncalibrated` for a NaN, zero or negative focal length, `camera_invalid` otherwise.
+    """
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    model: str = "none"
+    distortion: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1:
+            raise CameraError(f"camera size is {self.width}x{self.height}, expected at least 1x1")
+        for name in ("fx", "fy"):
+            focal = getattr(self, name)
+            if not (math.isfinite(focal) and focal > 0):
+                raise CameraError(
+                    f"the camera is not calibrated: {name} is {focal:g}, expected a positive focal length in pixels",
+                    "camera_uncalibrated",
+                )
+        if not (math.isfinite(self.cx) and math.isfinite(self.cy)):
+            raise CameraError(f"principal point is ({self.cx:g}, {self.cy:g}), expected finite pixels")
+        if self.model not in DISTORTION_LENGTHS:
+            known = ", ".join(DISTORTION_LENGTHS)
+            raise CameraError(f"distortion model '{self.model}' is not known, expected one of: {known}")
+        if len(self.distortion) not in DISTORTION_LENGTHS[self.model]:
+            counts = " or ".join(map(str, DISTORTION_LENGTHS[self.model]))
+            raise CameraError(f"{self.model} has {len(self.distortion)} distortion coefficients, expected {counts}")
+        if not all(map(math.isfinite, self.distortion)):
+            raise CameraError(f"distortion coefficients are {self.distortion}, expected finite numbers")
+        if len(self.distortion) == 14 and any(self.distortion[12:]):
+            raise CameraError("tilted-sensor distortion (tau_x, tau_y) is not supported, expected zeros")
+
+    @property
+    def rectified(self) -> bool:
+        """True for a pinhole without distortion."""
+        return self.model == "none"
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """The 3x3 float64 intrinsic matrix K."""
+        return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]], dtype=np.float64)
+
+    def without_distortion(self) -> Camera:
+        """The pinhole camera with the same size, focal lengths and principal point."""
+        return replace(self, model="none", distortion=())
+
+    def resized(self, width: int, height: int) -> Camera:
+        """The camera of the image resized to `width` x `height` (half-pixel rule: edges map to edges)."""
+        sx, sy = width / self.width, height / self.height
+        return replace(
+            self,
+            width=width,
+            height=height,
+            fx=self.fx * sx,
+            fy=self.fy * sy,
+            cx=(self.cx + 0.5) * sx - 0.5,
+            cy=(self.cy + 0.5) * sy - 0.5,
+        )
+
+    def cropped(self, x: int, y: int, width: int, height: int) -> Camera:
+        """The camera of the window with its top left pixel at (x, y)."""
+        if x < 0 or y < 0 or x + width > self.width or y + height > self.height:
+            found = f"{width}x{height} at ({x}, {y})"
+            raise CameraError(f"region of interest {found} is outside the {self.width}x{self.height} image")
+        return replace(self, width=width, height=height, cx=self.cx - x, cy=self.cy - y)
+
+    def strided(self, stride: int) -> Camera:
+        """The camera of `image[::stride, ::stride]`: pixel centres are kept, not areas, so there is no half pixel."""
+        return replace(
+            self,
+            width=-(-self.width // stride),
+            height=-(-self.height // stride),
+            fx=self.fx / stride,
+            fy=self.fy / stride,
+            cx=self.cx / stride,
+            cy=self.cy / stride,
+        )
+
+    @classmethod
+    def pinhole(cls, width: int, height: int, hfov_deg: float) -> Camera:
+        """A pinhole with square pixels, centred, with the given horizontal field of view."""
+        focal = width / 2 / math.tan(math.radians(hfov_deg) / 2)
+        return cls(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
+
+    @classmethod
+    def from_calibration(
+        cls,
+        *,
+        width: int,
+        height: int,
+        K: Sequence[float],
+        D: Sequence[float] = (),
+        P: Sequence[float] = (),
+        model: str = "",
+        binning: tuple[int, int] = (1, 1),
+        roi: tuple[int, int, int, int] = (0, 0, 0, 0),
+        rectified: bool = False,
+    ) -> Camera:
+        """The camera of the image a driver sends, from the fields of a sensor_msgs/CameraInfo.
+
+        Args:
+            width, height: the full, unbinned resolution that K and P refer to.
+            K: 9 numbers, row major. D: distortion coefficients. P: 12 numbers, row major.
+            model: the `distortion_model`; empty means no distortion, and then D must be empty or zero.
+            binning: pixels combined per output pixel (0 means 1). roi: x, y, width, height in unbinned pixels
+                (width = height = 0 means the whole image).
+            rectified: True for `image_rect*` topics: the camera is then P, without distortion.
+
+        A binned pixel averages whole sensor pixels, so binning follows the half-pixel rule.
+        """
+        if len(K) != 9 or len(P) not in (0, 12):
+            raise CameraError(f"K has {len(K)} and P has {len(P)} numbers, expected 9 and 12")
+        distortion = tuple(float(c) for c in D)
+        distorted = any(distortion)
+        model = _ALIASES.get(model, model)
+        if model in ("", "none") and distorted:
+            raise CameraError(f"D is {distortion} but the distortion model is empty, expected its name")
+        if rectified:
+            if len(P) == 12 and P[0] != 0:
+                fx, fy, cx, cy = P[0], P[5], P[2], P[6]
+            elif distorted:
+                raise CameraError("the image is said to be rectified but P is all zero and D is not, expected P")
+            else:
+                fx, fy, cx, cy = K[0], K[4], K[2], K[5]
+            model, distortion = "none", ()
+        else:
+            fx, fy, cx, cy = K[0], K[4], K[2], K[5]
+            if not distorted:
+                # An equidistant lens with zero coefficients is still no pinhole; the polynomial models are.
+                zeros_matter = model == "equidistant" and distortion
+                model, distortion = (model, distortion) if zeros_matter else ("none", ())
+        camera = cls(int(width), int(height), float(fx), float(fy), float(cx), float(cy), model, distortion)
+        x, y, roi_width, roi_height = (int(v) for v in roi)
+        if roi_width and roi_height:
+            camera = camera.cropped(x, y, roi_width, roi_height)
+        bx, by = (max(int(b), 1) for b in binning)
+        if (bx, by) != (1, 1):
+            columns, rows = camera.width // bx, camera.height // by
+            # Sensors drop the incomplete last pixel, so the focal length is divided by the binning exactly.
+            camera = camera.cropped(0, 0, columns * bx, rows * by).resized(columns, rows)
+        return camera

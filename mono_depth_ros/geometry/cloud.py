@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Depth to organised point clouds, and which depth to leave out."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn.functional import pad
+
+_EDGE_STEP = 3  # pixels between the slope at a pixel and the slopes it is compared with
+
+
+def unproject(depth: torch.Tensor, rays: torch.Tensor) -> torch.Tensor:
+    """Points of a depth image: `z * (x/z, y/z, 1)`.
+
+    Args:
+        depth: (..., H, W) metres along the optical axis.
+        rays: (H, W, 2) from `geometry.rays.rays`.
+
+    Returns:
+        (..., H, W, 3) metres, camera optical frame, same dtype as `depth`; non-finite depth gives NaN points.
+    """
+    if depth.shape[-2:] != rays.shape[:2]:
+        raise ValueError(f"depth is {tuple(depth.shape[-2:])}, rays are {tuple(rays.shape[:2])}, expected the same")
+    points = depth.new_empty((*depth.shape, 3))
+    _fill_xyz(points, depth, rays)
+    return points
+
+
+def pack_cloud(depth: torch.Tensor, rays: torch.Tensor, rgb: torch.Tensor) -> torch.Tensor:
+    """An organised coloured cloud, as the bytes of a PointCloud2 with float32 fields x, y, z, rgb.
+
+    Args:
+        depth: (H, W) float32 metres.
+        rays: (H, W, 2) float32.
+        rgb: (H, W, 3) uint8.
+
+    Returns:
+        (H, W, 4) float32; the last channel holds the colour as the bits of 0x00RRGGBB, as PCL and rviz read it.
+        Points of non-finite depth are NaN.
+    """
+    cloud = depth.new_empty((*depth.shape, 4))
+    _fill_xyz(cloud, depth, rays)
+    r, g, b = rgb.to(torch.int32).unbind(-1)
+    cloud[..., 3] = torch.bitwise_or(torch.bitwise_or(r << 16, g << 8), b).view(torch.float32)
+    return cloud
+
+
+def _fill_xyz(out: torch.Tensor, depth: torch.Tensor, rays: torch.Tensor) -> None:
+    z = torch.where(torch.isfinite(depth), depth, torch.nan)
+    torch.mul(z, rays[..., 0], out=out[..., 0])
+    torch.mul(z, rays[..., 1], out=out[..., 1])
+    # A pixel without a ray has no position, even where the network gave it a depth.
+    out[..., 2] = torch.where(torch.isnan(out[..., 0]), torch.nan, z)
+
+
+def limit_range(depth: torch.Tensor, min_depth_m: float, max_depth_m: float) -> torch.Tensor:
+    """Mark what is out of range: beyond `max_depth_m` becomes +inf, nearer than `min_depth_m` or not positive NaN.
+
+    Values in range are returned unchanged; nothing is clamped (REP 117).
+    """
+    depth = torch.where(depth > max_depth_m, torch.inf, depth)
+    return torch.where((depth < min_depth_m) | (depth <= 0), torch.nan, depth)
+
+
+def depth_edges(depth: torch.Tensor, ratio: float) -> torch.Tensor:
+    """Flying pixels: those on a jump between a near and a far surface, where networks smear one into the other.
+
+    Inverse depth is linear in the pixel on any plane, so its slope over two pixels is compared with the slopes
+    `_EDGE_STEP` pixels to either side: on planes, however slanted, they agree; on a jump, sharp or smeared, not.
+
+    Args:
+        depth: (H, W) float32 metres; non-finite values count as infinitely far.
+        ratio: the smallest jump, relative to the inverse depth at the pixel (0.1: a tenth of the distance).
+
+    Returns:
+        (H, W) bool, True on edges.
+    """
+    inverse = torch.where(torch.isfinite(depth) & (depth > 0), 1.0 / depth, torch.zeros_like(depth))
+    limit = ratio * inverse
+    edges = _slope_jumps(inverse, limit)
+    return edges | _slope_jumps(inverse.T, limit.T).T
+
+
+def _slope_jumps(inverse: torch.Tensor, limit: torch.Tensor) -> torch.Tensor:
+    k, width = _EDGE_STEP, inverse.shape[1]
+    if width <= 2 * (k + 1):
+        return torch.zeros_like(inverse, dtype=torch.bool)
+    slope = inverse[:, 2:] - inverse[:, :-2]  # at columns 1 .. width - 2
+    inner = slope[:, k:-k]
+    left, right = (inner - slope[:, : -2 * k]).abs_(), (inner - slope[:, 2 * k :]).abs_()
+    # The larger of the two: one side of a jump may itself lie on another jump.
+    jumps = torch.maximum(left, right) > limit[:, 1 + k : width - 1 - k]
+    jumps &= inner.abs() > limit[:, 1 + k : width - 1 - k]
+    return pad(jumps, (1 + k, 1 + k))

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a depth model returns. No bare depth array crosses a room."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+import torch
+
+
+class DepthKind(enum.Enum):
+    """What the numbers of a prediction mean."""
+
+    METRIC = "metric"
+    """Metres along the optical axis (z, not range). NaN unknown, +inf sky or beyond range (REP 117, REP 118)."""
+
+    INVERSE_AFFINE = "inverse_affine"
+    """Unitless inverse depth, larger is nearer, up to an unknown scale and shift."""
+
+
+@dataclass(frozen=True, eq=False)
+class DepthPrediction:
+    """One image's prediction, on the model's device.
+
+    Attributes:
+        values: (H, W) float32, metres or unitless inverse depth according to `kind`.
+        kind: what `values` means.
+        confidence: (H, W) float32 in [0, 1], where the model has one.
+        normals: (3, H, W) float32, unit length, camera optical frame, towards the camera, where the model has them.
+        sky: (H, W) bool, where the model separates sky.
+    """
+
+    values: torch.Tensor
+    kind: DepthKind
+    confidence: torch.Tensor | None = None
+    normals: torch.Tensor | None = None
+    sky: torch.Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2 or self.values.dtype != torch.float32:
+            raise ValueError(f"values: expected (H, W) float32, got {tuple(self.values.shape)} {self.values.dtype}")
+        shape = tuple(self.values.shape)
+        for name, expected in (("confidence", shape), ("normals", (3, *shape)), ("sky", shape)):
+            tensor = getattr(self, name)
+            if tensor is not None and tuple(tensor.shape) != expected:
+                raise ValueError(f"{name}: expected {expected}, got {tuple(tensor.shape)}")

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mono_depth_ros.errors import CameraError
+from mono_depth_ros.geometry.camera import Camera
+
+K = (500.0, 0, 320, 0, 510, 240, 0, 0, 1)
+P = (400.0, 0, 310, 0, 0, 410, 230, 0, 0, 0, 1, 0)
+D = (-0.3, 0.1, 0.001, -0.002, 0.0)
+
+
+def calibrated(**changes) -> Camera:
+    return Camera.from_calibration(
+        **{"width": 640, "height": 480, "K": K, "D": D, "P": P, "model": "plumb_bob", **changes}
+    )
+
+
+def test_raw_uses_k_and_d_and_rectified_uses_p():
+    raw, rectified = calibrated(), calibrated(rectified=True)
+    assert (raw.fx, raw.fy, raw.cx, raw.cy, raw.model, raw.distortion) == (500, 510, 320, 240, "plumb_bob", D)
+    assert (rectified.fx, rectified.fy, rectified.cx, rectified.cy) == (400, 410, 310, 230)
+    assert rectified.rectified and rectified.distortion == ()
+    np.testing.assert_array_equal(raw.matrix, np.array(K).reshape(3, 3))
+
+
+def test_roi_shifts_the_centre_and_binning_follows_the_half_pixel_rule():
+    camera = calibrated(roi=(100, 50, 320, 240), binning=(2, 2))
+    assert (camera.width, camera.height, camera.fx, camera.fy) == (160, 120, 250, 255)
+    # The centre of binned pixel 0 is the mean of sensor pixels 100 and 101, which is 100.5.
+    assert camera.cx == pytest.approx((320 - 100.5) / 2) and camera.cy == pytest.approx((240 - 50.5) / 2)
+
+
+def test_odd_roi_is_binned_without_changing_the_focal_ratio():
+    camera = calibrated(roi=(0, 0, 321, 241), binning=(2, 2))
+    assert (camera.width, camera.height, camera.fx) == (160, 120, 250)
+
+
+def test_resized_keeps_the_rays_of_the_image_edges():
+    camera = Camera(640, 480, 500, 510, 300, 200)
+    half = camera.resized(320, 240)
+    for edge, edge_half in ((-0.5, -0.5), (639.5, 319.5)):
+        assert (edge - camera.cx) / camera.fx == pytest.approx((edge_half - half.cx) / half.fx)
+
+
+def test_strided_keeps_the_rays_of_the_pixels_it_keeps():
+    camera = Camera(641, 480, 500, 510, 300, 200)
+    third = camera.strided(3)
+    assert (third.width, third.height) == (214, 160)
+    assert (3 * 100 - camera.cx) / camera.fx == pytest.approx((100 - third.cx) / third.fx)
+
+
+def test_pinhole_field_of_view():
+    camera = Camera.pinhole(640, 480, 90.0)
+    assert camera.fx == pytest.approx(320) and camera.cx == 319.5
+
+
+@pytest.mark.parametrize("focal", [0.0, -500.0, float("nan"), float("inf")])
+def test_uncalibrated_focal_length_is_refused(focal):
+    with pytest.raises(CameraError, match="not calibrated") as caught:
+        calibrated(K=(focal, *K[1:]))
+    assert caught.value.reason == "camera_uncalibrated"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"model": "thin_plate"}, "thin_plate.*expected one of"),
+        ({"model": ""}, "model is empty"),
+        ({"D": (0.1, 0.2)}, "2 distortion coefficients, expected 4 or 5"),
+        ({"D": (float("nan"), 0, 0, 0, 0)}, "finite"),
+        ({"roi": (600, 0, 100, 100)}, "outside"),
+        ({"P": (0.0,) * 12, "rectified": True}, "P is all zero"),
+        ({"K": (1.0, 2.0)}, "K has 2"),
+        ({"width": 0}, "at least 1x1"),
+        ({"model": "rational_polynomial", "D": (0.1,) * 14}, "tilted"),
+    ],
+)
+def test_bad_calibration_is_refused_with_what_was_found(changes, words):
+    with pytest.raises(CameraError, match=words):
+        calibrated(**changes)
+
+
+def test_zero_distortion_is_a_pinhole_but_a_zero_equidistant_lens_is_not():
+    assert calibrated(D=(0.0,) * 5).rectified
+    assert calibrated(D=(0.0,) * 4, model="equidistant").model == "equidistant"
+    assert calibrated(D=(0.0, 0.0, 0.0, 0.0), model="fisheye").model == "equidistant"
+
+
+def test_rectified_without_p_falls_back_to_k_only_without_distortion():
+    assert calibrated(D=(), P=(0.0,) * 12, rectified=True).fx == 500

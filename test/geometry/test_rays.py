@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.rays import pixel_rays, project, rays
+
+LENSES = {
+    "none": (),
+    "plumb_bob": (-0.28, 0.09, 0.0012, -0.0008, -0.011),
+    "rational_polynomial": (0.9, 0.3, 0.0004, -0.0003, 0.02, 1.25, 0.5, 0.05),
+    "equidistant": (0.03, -0.012, 0.004, -0.001),
+}
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA"))]
+
+
+def lens(model: str) -> Camera:
+    return Camera(64, 48, 45.0, 44.0, 30.5, 25.0, model, LENSES[model])
+
+
+@pytest.mark.parametrize("model", LENSES)
+@pytest.mark.parametrize("device", DEVICES)
+def test_project_of_unproject_is_the_pixel(model, device):
+    camera = lens(model)
+    grid = rays(camera, device)
+    points = torch.cat((grid, torch.ones_like(grid[..., :1])), dim=-1) * 7.5
+    u, v = np.meshgrid(np.arange(64), np.arange(48))
+    found = project(points, camera).cpu().numpy()
+    assert np.isfinite(found).mean() > 0.99
+    seen = np.isfinite(found).all(-1)
+    np.testing.assert_allclose(found[seen], np.stack((u, v), -1)[seen], atol=2e-3)
+
+
+@pytest.mark.parametrize("model", ["plumb_bob", "rational_polynomial"])
+def test_projection_equals_opencv(model):
+    camera = lens(model)
+    points = np.random.default_rng(0).uniform((-1, -0.8, 2), (1, 0.8, 6), (50, 3))
+    expected, _ = cv2.projectPoints(points, np.zeros(3), np.zeros(3), camera.matrix, np.array(camera.distortion))
+    np.testing.assert_allclose(project(torch.from_numpy(points), camera), expected[:, 0], atol=1e-9)
+
+
+def test_equidistant_projection_equals_opencv_fisheye():
+    camera = lens("equidistant")
+    points = np.random.default_rng(0).uniform((-3, -3, 1), (3, 3, 3), (50, 1, 3))
+    expected, _ = cv2.fisheye.projectPoints(
+        points, np.zeros(3), np.zeros(3), camera.matrix, np.array(camera.distortion)
+    )
+    np.testing.assert_allclose(project(torch.from_numpy(points[:, 0]), camera), expected[:, 0], atol=1e-9)
+
+
+def test_thin_prism_projection_equals_opencv():
+    camera = Camera(
+        64, 48, 45, 44, 30.5, 25, "rational_polynomial", (*LENSES["rational_polynomial"], 0.01, -0.02, 0.005, 0.003)
+    )
+    points = np.random.default_rng(1).uniform((-1, -0.8, 2), (1, 0.8, 6), (20, 3))
+    expected, _ = cv2.projectPoints(points, np.zeros(3), np.zeros(3), camera.matrix, np.array(camera.distortion))
+    pixels = project(torch.from_numpy(points), camera)
+    np.testing.assert_allclose(pixels, expected[:, 0], atol=1e-9)
+    np.testing.assert_allclose(pixel_rays(pixels, camera), points[:, :2] / points[:, 2:], atol=1e-6)
+
+
+def test_pixels_without_a_ray_are_unknown():
+    # An equidistant lens with f = 20 px sees 90 degrees off axis at 31 px; the corners lie beyond.
+    grid = rays(Camera(101, 101, 20.0, 20.0, 50.0, 50.0, "equidistant", (0.0,) * 4))
+    assert torch.isnan(grid[0, 0]).all() and torch.isfinite(grid[50, 50]).all()
+    assert grid[50, 70, 0] == pytest.approx(np.tan(1.0), rel=1e-6)
+    # Strong barrel distortion folds: no ideal point appears beyond its largest radius, 0.385 of the focal length.
+    folded = rays(Camera(101, 101, 50.0, 50.0, 50.0, 50.0, "plumb_bob", (-1.0, 0.0, 0.0, 0.0)))
+    assert torch.isnan(folded[0, 0]).all() and torch.isfinite(folded[50, 60]).all()
+
+
+def test_points_behind_or_unknown_have_no_pixel():
+    points = torch.tensor([[0.0, 0, 1], [0, 0, -1], [0, 0, 0], [float("nan"), 0, 1], [0, 0, float("inf")]])
+    found = project(points, Camera(10, 10, 5, 5, 4.5, 4.5))
+    assert torch.equal(torch.isnan(found).all(-1), torch.tensor([False, True, True, True, True]))
+
+
+def test_rays_are_cached():
+    assert rays(lens("plumb_bob")) is rays(lens("plumb_bob"))
