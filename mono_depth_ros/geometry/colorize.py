@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Depth as a picture for eyes."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import torch
+
+_SAMPLE_STEP = 4  # the colour range comes from every fourth pixel and row: sorting them all takes longer than drawing
+
+
+def colorize(inverse: torch.Tensor, low: float | None = None, high: float | None = None) -> torch.Tensor:
+    """Colours of an inverse depth image: near is warm, far is cold, unknown is black.
+
+    Args:
+        inverse: (H, W) float32 inverse depth, metric or not; NaN unknown.
+        low, high: the range of the colours; by default the 2nd and 98th percentile of this image.
+
+    Returns:
+        (H, W, 3) uint8 BGR on the same device.
+    """
+    known = torch.isfinite(inverse)
+    if low is None or high is None:
+        sample = inverse[::_SAMPLE_STEP, ::_SAMPLE_STEP]
+        sample = sample[torch.isfinite(sample)]
+        limits = torch.quantile(sample, sample.new_tensor([0.02, 0.98])) if sample.numel() else sample.new_zeros(2)
+        low = float(limits[0]) if low is None else low
+        high = float(limits[1]) if high is None else high
+    scaled = (inverse - low) * (254 / max(high - low, 1e-12))
+    index = torch.where(known, scaled.clamp(0, 254) + 1, torch.zeros_like(inverse))
+    return _palette(str(inverse.device))[index.to(torch.int64)]
+
+
+@lru_cache(maxsize=4)
+def _palette(device: str) -> torch.Tensor:
+    """(256, 3) uint8 BGR: OpenCV's turbo, with black at 0 for what is unknown."""
+    colours = cv2.applyColorMap(np.arange(256, dtype=np.uint8), cv2.COLORMAP_TURBO)[:, 0]
+    colours[0] = 0
+    return torch.from_numpy(colours).to(device)
