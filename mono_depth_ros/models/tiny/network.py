@@ -200,7 +200,8 @@ def load_tiny(path: Path | str | None = None, device: torch.device | str = "cpu"
         network.load_state_dict(weights, strict=True)
     except Exception as error:
         raise ModelError(f"weights of 'tiny': {source} does not fit the network: {error}") from error
-    return network.requires_grad_(False).eval().to(device=device, memory_format=torch.channels_last)
+    network.requires_grad_(False).eval().to(device=device)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def save_tiny(network: TinyDepthNet, path: Path | str) -> None:

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mono_depth train`: render the synthetic world, train `tiny` on it, write its weights and its figures."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from mono_depth_ros.config import allowed
+from mono_depth_ros.training.config import TrainConfig
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand `train`; every field of `TrainConfig` is an option of it."""
+    parser = subparsers.add_parser("train", help="train the embedded model `tiny` on the synthetic world")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="weights to write (.safetensors)")
+    cache = Path.home() / ".cache" / "mono_depth_ros" / "train"
+    parser.add_argument(
+        "--work", type=Path, default=cache, metavar="DIR", help="frames, checkpoints (default %(default)s)"
+    )
+    parser.add_argument("--metrics", type=Path, metavar="FILE", help="figures to write (default: WORK/metrics.json)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder with kitti_depth, nyu_depth, seven_scenes")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the work folder")
+    parser.add_argument("--export", action="store_true", help="no training: export and measure the newest checkpoint")
+    parser.add_argument("--json", action="store_true", help="print the figures on stdout as one line of JSON")
+    group = parser.add_argument_group("data, schedule, loss")
+    for item in dataclasses.fields(TrainConfig):
+        flag, doc = f"--{item.name.replace('_', '-')}", item.metadata["doc"]
+        text = f"{doc}: {allowed(item)} (default {item.default})"
+        group.add_argument(flag, type=type(item.default), default=item.default, metavar="N", help=text)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Render, train, export, measure. 0 on success; MonoDepthError goes up to the caller."""
+    config = TrainConfig(**{item.name: getattr(args, item.name) for item in dataclasses.fields(TrainConfig)})
+    from mono_depth_ros.training import run as training
+
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+    if not args.export:
+        training.run_training(config, args.work, args.resume)
+    training.export(config, args.work, args.out)
+    found = training.measure(config, args.work, args.out, args.data)
+    training.write_json(found, args.metrics or args.work / "metrics.json")
+    if args.json:
+        print(json.dumps(found))
+    scores, baseline = found["held_out"]["all"], found["constant_per_row"]
+    line = f"held-out AbsRel {scores['abs_rel']:.4f}, delta1 {scores['delta1']:.4f}"
+    print(f"{args.out}: {line}; constant per row: {baseline['abs_rel']:.4f}", file=sys.stderr)
+    return 0
