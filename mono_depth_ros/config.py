@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import MISSING, Field, dataclass, field, fields
-from typing import Any, ClassVar
+from typing import Any
 
 from mono_depth_ros.errors import ConfigError
 
@@ -31,8 +31,6 @@ def option(
 @dataclass(frozen=True)
 class Config:
     """Base of the configuration classes: checks every field on construction."""
-
-    NAME: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -98,6 +96,11 @@ class DepthConfig(Config):
     )
     stride: int = option(1, "every n-th pixel and row goes into the cloud", unit="px", low=1, high=64, dynamic=True)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.min_depth >= self.max_depth:
+            raise ConfigError(f"min_depth is {self.min_depth:g} m, expected less than max_depth, {self.max_depth:g} m")
+
 
 @dataclass(frozen=True)
 class DepthNodeConfig(Config):
@@ -117,6 +120,3 @@ class DepthNodeConfig(Config):
         2.0, "say that camera_info is missing after this long", unit="s", low=0.1, high=3600.0, dynamic=True
     )
     diagnostics_period: float = option(1.0, "between two messages on /diagnostics", unit="s", low=0.1, high=60.0)
-    qos_reliability: str = option(
-        "best_effort", "of the subscriptions to image and camera_info", choices=("best_effort", "reliable")
-    )

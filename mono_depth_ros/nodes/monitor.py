@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a node counts: frames in and out, drops and their reasons, lost messages, latency, stages. No ROS here."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+_WINDOW = 300  # results that the percentiles look back on
+_RATE_WINDOW_S = 5.0
+_GAP = 1.5  # a step between stamps above this many typical steps means that messages were lost between
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of a Monitor at one moment; times in milliseconds, rates in Hz, NaN where nothing was measured."""
+
+    received: int
+    published: int
+    lost: int
+    drops: dict[str, int]
+    rate_in_hz: float
+    rate_out_hz: float
+    latency_p50_ms: float
+    latency_p99_ms: float
+    age_p50_ms: float
+    stages_ms: dict[str, float]
+    since_received_s: float
+    last_drop: str
+
+
+class Monitor:
+    """Counts frames of one image stream; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._start = time.monotonic()
+        self._received = self._published = self._lost = 0
+        self._drops: Counter[str] = Counter()
+        self._last_drop = ""
+        self._arrivals: deque[float] = deque(maxlen=_WINDOW)
+        self._results: deque[float] = deque(maxlen=_WINDOW)
+        self._latency: deque[float] = deque(maxlen=_WINDOW)
+        self._age: deque[float] = deque(maxlen=_WINDOW)
+        self._steps: deque[int] = deque(maxlen=31)
+        self._stages: dict[str, deque[float]] = {}
+        self._stamp_ns: int | None = None
+
+    def received(self, stamp_ns: int) -> int:
+        """Count an arrival. Returns by how many ns the stamp lies before the last one, 0 when time goes forward."""
+        with self._lock:
+            self._received += 1
+            self._arrivals.append(time.monotonic())
+            last, self._stamp_ns = self._stamp_ns, stamp_ns
+            if last is None or stamp_ns == last:
+                return 0
+            if stamp_ns < last:
+                self._steps.clear()
+                return last - stamp_ns
+            step = stamp_ns - last
+            if len(self._steps) >= 5 and step > _GAP * (typical := float(np.median(self._steps))):
+                self._lost += round(step / typical) - 1
+            self._steps.append(step)
+            return 0
+
+    def dropped(self, reason: str, sentence: str = "") -> None:
+        with self._lock:
+            self._drops[reason] += 1
+            self._last_drop = sentence or reason
+
+    def published(self, latency_s: float, age_s: float) -> None:
+        """Count a result: `latency_s` from its callback, `age_s` from its stamp, both until it was published."""
+        with self._lock:
+            self._published += 1
+            self._results.append(time.monotonic())
+            self._latency.append(latency_s)
+            self._age.append(age_s)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time one stage of the work."""
+        start = time.perf_counter()
+        yield
+        with self._lock:
+            self._stages.setdefault(name, deque(maxlen=_WINDOW)).append(time.perf_counter() - start)
+
+    def snapshot(self) -> Snapshot:
+        with self._lock:
+            now = time.monotonic()
+            return Snapshot(
+                received=self._received,
+                published=self._published,
+                lost=self._lost,
+                drops=dict(self._drops),
+                rate_in_hz=_rate(self._arrivals, now),
+                rate_out_hz=_rate(self._results, now),
+                latency_p50_ms=_percentile_ms(self._latency, 50),
+                latency_p99_ms=_percentile_ms(self._latency, 99),
+                age_p50_ms=_percentile_ms(self._age, 50),
+                stages_ms={name: _percentile_ms(times, 50) for name, times in self._stages.items()},
+                since_received_s=now - (self._arrivals[-1] if self._arrivals else self._start),
+                last_drop=self._last_drop,
+            )
+
+
+def _rate(times: deque[float], now: float) -> float:
+    recent = [t for t in times if now - t <= _RATE_WINDOW_S]
+    if len(recent) < 2:
+        return 0.0
+    return (len(recent) - 1) / (recent[-1] - recent[0]) if recent[-1] > recent[0] else 0.0
+
+
+def _percentile_ms(times: deque[float], percent: float) -> float:
+    return float(np.percentile(times, percent)) * 1e3 if times else float("nan")

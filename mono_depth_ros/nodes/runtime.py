@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How every node starts, spins and stops."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.logging import get_logger
+from rclpy.node import Node
+
+from mono_depth_ros.errors import MonoDepthError
+
+EXIT_WITH_PARENT = "MONO_DEPTH_ROS_EXIT_WITH_PARENT"
+"""Environment variable: when it is "1" the node shuts down as soon as the process that started it is gone."""
+
+
+class LogBridge(logging.Handler):
+    """Sends what the core logs with `logging` to the ROS log of one node."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__()
+        self._logger = node.get_logger()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # rclpy refuses one call site with two severities, hence one line for each.
+        message = self.format(record)
+        if record.levelno >= logging.ERROR:
+            self._logger.error(message)
+        elif record.levelno >= logging.WARNING:
+            self._logger.warning(message)
+        elif record.levelno >= logging.INFO:
+            self._logger.info(message)
+
+
+def run(create: Callable[[], Node], args: list[str] | None = None) -> int:
+    """Start ROS, create the node, bring it up, spin until a signal. Returns the exit code of the process."""
+    rclpy.init(args=args)
+    node = None
+    bridge = None
+    try:
+        node = create()
+        bridge = _attach_log(node)
+        _watch_parent(node)
+        if isinstance(node, LifecycleNode) and node.get_parameter("autostart").value and not _bring_up(node):
+            return 1
+        rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except MonoDepthError as error:
+        logger = node.get_logger() if node else get_logger("mono_depth_ros")
+        logger.fatal(str(error))
+        return 1
+    finally:
+        if bridge is not None:
+            logging.getLogger("mono_depth_ros").removeHandler(bridge)
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+def _bring_up(node: LifecycleNode) -> bool:
+    steps = (node.trigger_configure, node.trigger_activate)
+    return all(step() == TransitionCallbackReturn.SUCCESS for step in steps)
+
+
+def _attach_log(node: Node) -> LogBridge:
+    bridge = LogBridge(node)
+    logger = logging.getLogger("mono_depth_ros")
+    logger.addHandler(bridge)
+    logger.setLevel(logging.INFO)
+    return bridge
+
+
+def _watch_parent(node: Node) -> None:
+    """`ros2 launch` killed by SIGTERM or SIGKILL leaves its nodes behind: those it started watch it themselves."""
+    if os.environ.get(EXIT_WITH_PARENT) != "1":
+        return
+    parent = os.getppid()
+
+    def check() -> None:
+        if os.getppid() != parent:
+            node.get_logger().info("the process that started this node is gone: shutting down")
+            rclpy.try_shutdown()
+
+    node.create_timer(0.5, check)
