@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A synthetic world with true sizes: camera, lidar and ground truth for the demo, the tests and training."""
+
+from __future__ import annotations
+
+from mono_depth_ros.world.path import CameraPath
+from mono_depth_ros.world.world import INDOOR, KINDS, OUTDOOR, World, WorldFrame
+
+__all__ = ["INDOOR", "KINDS", "OUTDOOR", "CameraPath", "World", "WorldFrame"]
