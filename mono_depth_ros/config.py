@@ -116,7 +116,7 @@ class DepthNodeConfig(Config):
     depth_encoding: str = option(
         "32FC1", "depth/image in metres or in millimetres", choices=("32FC1", "16UC1"), dynamic=True
     )
-    camera_info_timeout: float = option(
-        2.0, "say that camera_info is missing after this long", unit="s", low=0.1, high=3600.0, dynamic=True
+    input_timeout: float = option(
+        2.0, "say that the image is missing after this long", unit="s", low=0.1, high=3600.0, dynamic=True
     )
     diagnostics_period: float = option(1.0, "between two messages on /diagnostics", unit="s", low=0.1, high=60.0)
