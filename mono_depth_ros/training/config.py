@@ -16,8 +16,8 @@ class TrainConfig(Config):
     """Data, schedule and loss of one training run."""
 
     NAME: ClassVar[str] = "train"
-    frames: int = option(28_000, doc="training frames to render", low=1)
-    views: int = option(2, doc="frames rendered of each world", low=1)
+    frames: int = option(36_000, doc="training frames to render", low=1)
+    views: int = option(3, doc="frames rendered of each world", low=1)
     validation_frames: int = option(600, doc="held-out frames to render", low=1)
     width: int = option(256, doc="rendered width", unit="px", low=32)
     height: int = option(192, doc="rendered height", unit="px", low=32)
@@ -29,7 +29,7 @@ class TrainConfig(Config):
     steps: int = option(0, doc="training steps instead of minutes; 0 goes by the clock", low=0)
     batch: int = option(16, doc="images of a step", low=2)
     small_share: float = option(0.6, doc="share of the run spent on small crops first", low=0.0, high=1.0)
-    learning_rate: float = option(3e-3, doc="peak learning rate of AdamW", low=1e-6, high=1.0)
+    learning_rate: float = option(2.5e-3, doc="peak learning rate of AdamW", low=1e-6, high=1.0)
     weight_decay: float = option(0.02, doc="weight decay of AdamW", low=0.0, high=1.0)
     warmup_share: float = option(0.02, doc="share of the run over which the learning rate rises", low=0.0, high=1.0)
     clip_norm: float = option(1.0, doc="gradients are clipped to this norm", low=1e-3)

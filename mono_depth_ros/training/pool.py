@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pool of rendered frames on disk: four .npy files that are filled once, resumed if interrupted, then only mapped.
 
-The workers are fresh processes that import this file, so it stays free of torch.
+The workers are fresh processes that import this file and the world, one thread each.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def render_world(spec: PoolSpec, number: int) -> Iterable[tuple[np.ndarray, np.n
     rng = np.random.default_rng([seed, 1])
     for _ in range(spec.views):
         camera = sample_camera(spec, rng)
-        frame = world.render(camera, world.random_pose(rng))
+        frame = world.render(camera, world.random_pose(rng), normals=False)
         yield frame.rgb, frame.depth, camera
 
 
@@ -108,10 +108,9 @@ def render_pool(folder: Path, spec: PoolSpec, workers: int, progress: bool = Tru
     done = np.load(folder / "done.npy", mmap_mode="r+")
     missing = [number for number in range(spec.worlds) if not done[number]]
     if missing:
-        os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # one thread a worker: the processes are the parallelism
         context = multiprocessing.get_context("spawn")
         with (
-            ProcessPoolExecutor(workers, mp_context=context) as executor,
+            ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as executor,
             tqdm(total=spec.worlds, initial=spec.worlds - len(missing), unit="world", disable=not progress) as bar,
         ):
             chunks = [missing[start : start + 16] for start in range(0, len(missing), 16)]
@@ -154,6 +153,12 @@ def _allocate(folder: Path, spec: PoolSpec) -> None:
         found = np.load(path, mmap_mode="r").shape
         if found != shape:
             raise DataError(f"{path} has shape {found}, expected {shape}: it is of another run, choose another --work")
+
+
+def _one_thread() -> None:
+    """In each worker, before numba is imported: the processes are the parallelism."""
+    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ[name] = "1"
 
 
 def _render_chunk(folder: Path, spec: PoolSpec, numbers: list[int]) -> list[int]:

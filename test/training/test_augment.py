@@ -21,8 +21,7 @@ def test_depth_and_rays_stay_on_the_planted_plane() -> None:
         assert ray_x.shape == (192,)
         assert (np.diff(ray_x) > 0).all()
         errors = {
-            sign: np.abs(1 / out - (0.4 + sign * 0.1 * ray_x[None, :] + 0.2 * ray_y[:, None])).max()
-            for sign in (1, -1)
+            sign: np.abs(1 / out - (0.4 + sign * 0.1 * ray_x[None, :] + 0.2 * ray_y[:, None])).max() for sign in (1, -1)
         }
         sign = min(errors, key=lambda key: errors[key])
         signs.add(sign)
