@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Build with `pip install .` or with `colcon build`; both install the same files. The version is package.xml's."""
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = "mono_depth_ros"
+HERE = Path(__file__).resolve().parent
+
+
+def folder(name, *patterns):
+    """A data_files entry: the files of one folder, installed under share/."""
+    found = sorted(path for pattern in patterns for path in (HERE / name).glob(pattern))
+    return (f"share/{NAME}/{name}", [str(path.relative_to(HERE)) for path in found])
+
+
+def wheels(rclpy, rmw, common_interfaces):
+    """The real ROS 2 of one distribution, from the Python package index: rclpy, Fast DDS and the messages we use."""
+    messages = ("diagnostic", "geometry", "sensor", "std", "stereo")
+    return [
+        rclpy,
+        f"ros-rmw-fastrtps-cpp=={rmw}",
+        f"ros-std-srvs=={common_interfaces}",
+        *(f"ros-{name}-msgs=={common_interfaces}" for name in messages),
+    ]
+
+
+TRANSFORMERS = ["transformers>=4.45", "huggingface_hub"]
+
+setup(
+    name=NAME,
+    version=ElementTree.parse(HERE / "package.xml").getroot().findtext("version"),
+    description="One camera in; metric depth, a point cloud and an honest error figure out, in ROS 2",
+    license="Apache-2.0",
+    packages=find_packages(include=[NAME, f"{NAME}.*"]),
+    include_package_data=False,
+    package_data={
+        NAME: ["py.typed"],
+        f"{NAME}.models": ["**/*.safetensors"],
+        f"{NAME}.tools": ["**/*.html", "**/*.js", "**/*.css"],
+    },
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+        folder("launch", "*.launch.py"),
+        folder("config", "*.yaml", "*.xml"),
+        folder("rviz", "*.rviz"),
+    ],
+    python_requires=">=3.10",
+    # opencv-python 5 breaks cv_bridge for every multi-channel encoding.
+    install_requires=[
+        "numba>=0.57",
+        "numpy>=1.24",
+        "opencv-python>=4.5,<5",
+        "PyYAML",
+        "rosbags>=0.10",
+        "safetensors>=0.4",
+        "torch>=2.1",
+        "tqdm",
+    ],
+    extras_require={
+        "transformers": TRANSFORMERS,
+        "jazzy": wheels("ros-jazzy-rclpy==7.1.6", "8.4.3", "5.3.6"),
+        "kilted": wheels("ros-kilted-rclpy==9.1.2", "9.3.3", "5.5.1"),
+        "dev": [
+            *TRANSFORMERS,
+            "catkin-pkg",
+            "colcon-common-extensions",
+            "import-linter",
+            "mypy",
+            "pytest",
+            "pytest-timeout",
+            "ruff",
+            "types-PyYAML",
+        ],
+    },
+    entry_points={
+        "console_scripts": [
+            f"mono_depth = {NAME}.tools.cli:main",
+            f"depth_node = {NAME}.nodes.depth_node:main",
+            f"camera_node = {NAME}.nodes.camera_node:main",
+            f"world_node = {NAME}.nodes.world_node:main",
+        ],
+    },
+    zip_safe=False,
+)
