@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from mono_depth_ros.config import DepthConfig
-from mono_depth_ros.errors import CameraError, ModelError
+from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.cloud import depth_edges, limit_range, pack_cloud
 from mono_depth_ros.geometry.colorize import colorize
@@ -79,9 +79,7 @@ class Pipeline:
         Raises:
             CameraError: the camera is of another size than the image.
         """
-        if rgb.shape[:2] != (camera.height, camera.width):
-            found = f"the image is {rgb.shape[1]}x{rgb.shape[0]}, its camera_info is {camera.width}x{camera.height}"
-            raise CameraError(f"{found}: expected the same size", "camera_info_size")
+        camera.check_size(rgb.shape[1], rgb.shape[0])
         # torch takes no read-only arrays, which views of immutable bytes are.
         host = torch.from_numpy(rgb if rgb.flags.writeable else rgb.copy())
         image = host.to(self.model.device, non_blocking=True)

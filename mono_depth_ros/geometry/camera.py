@@ -73,6 +73,12 @@ class Camera:
         """The 3x3 float64 intrinsic matrix K."""
         return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]], dtype=np.float64)
 
+    def check_size(self, width: int, height: int) -> None:
+        """Raise CameraError (reason `camera_info_size`) unless the camera is of an image of this size."""
+        if (self.width, self.height) != (width, height):
+            found = f"the image is {width}x{height}, its camera is {self.width}x{self.height}"
+            raise CameraError(f"{found}: expected the same size", "camera_info_size")
+
     def without_distortion(self) -> Camera:
         """The pinhole camera with the same size, focal lengths and principal point."""
         return replace(self, model="none", distortion=())

@@ -59,16 +59,10 @@ class CameraInfos:
         for message in (*same_stamp, *reversed(messages)):
             try:
                 camera = camera_from_info(message, self._rectified)
+                camera.check_size(width, height)
+                return self._calibration(camera, message)
             except CameraError as error:
                 problem = problem or error
-                continue
-            if (camera.width, camera.height) == (width, height):
-                return self._calibration(camera, message)
-            problem = problem or CameraError(
-                f"the image is {width}x{height} but its camera_info describes {camera.width}x{camera.height}: "
-                "expected the same size",
-                "camera_info_size",
-            )
         assert problem is not None
         raise problem
 
@@ -76,6 +70,6 @@ class CameraInfos:
         if not self._rectify:
             return Calibration(camera, None, IDENTITY, message)
         rotation = tuple(float(value) for value in message.r)
-        return Calibration(
-            camera, camera_from_info(message, rectified=True), rotation if any(rotation) else IDENTITY, message
-        )
+        # A driver that leaves R zero has not said that the rectified camera is turned.
+        into = camera_from_info(message, rectified=True)
+        return Calibration(camera, into, rotation if any(rotation) else IDENTITY, message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 import time
+import traceback
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from mono_depth_ros.errors import CameraError, FrameError, MonoDepthError
 from mono_depth_ros.messages.compressed import decode_compressed
 from mono_depth_ros.messages.image import decode_image
 from mono_depth_ros.messages.stamps import stamp_ns
-from mono_depth_ros.models import load_model
+from mono_depth_ros.models.catalogue import load_model
 from mono_depth_ros.nodes.cameras import CameraInfos
 from mono_depth_ros.nodes.depth_outputs import create_outputs, publish_frame
 from mono_depth_ros.nodes.diagnostics import Diagnostics
@@ -47,17 +48,17 @@ class Job:
 class DepthNode(LifecycleNode):
     """See the README for topics and parameters; `config.py` has the defaults."""
 
-    def __init__(self) -> None:
-        super().__init__("depth")
+    def __init__(self, **node_options: Any) -> None:
+        super().__init__("depth", **node_options)
         self._pipeline: Pipeline | None = None
         self._active = False
-        self._parameters = Parameters(
+        self._options = Parameters(
             self,
             (ModelConfig, DepthConfig, DepthNodeConfig),
             locked=lambda: self._pipeline is not None,
             on_change=self._apply,
         )
-        config = self._parameters.get(DepthNodeConfig)
+        config = self._options.get(DepthNodeConfig)
         self._image_topic, self._info_topic = input_topics(self, config.image_transport)
         self._monitor = Monitor()
         self._outputs: Outputs | None = None
@@ -70,13 +71,22 @@ class DepthNode(LifecycleNode):
     # Lifecycle
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        model_config, config = self._parameters.get(ModelConfig), self._parameters.get(DepthNodeConfig)
         try:
-            model = load_model(model_config.model, model_config.device, model_config.threads)
+            self._set_up()
         except MonoDepthError as error:
             self.get_logger().fatal(str(error))
-            return TransitionCallbackReturn.FAILURE
-        self._pipeline = Pipeline(model, self._parameters.get(DepthConfig))
+        except Exception:
+            # rclpy would turn this into a state without a word.
+            self.get_logger().fatal(traceback.format_exc())
+        else:
+            return TransitionCallbackReturn.SUCCESS
+        self._tear_down()
+        return TransitionCallbackReturn.FAILURE
+
+    def _set_up(self) -> None:
+        model_config, config = self._options.get(ModelConfig), self._options.get(DepthNodeConfig)
+        model = load_model(model_config.model, model_config.device, model_config.threads)
+        self._pipeline = Pipeline(model, self._options.get(DepthConfig))
         self._outputs = create_outputs(self, model.spec.kind, config.rectify, self._on_output_conflict)
         self._image_topic, self._info_topic = input_topics(self, config.image_transport)
         self._cameras = CameraInfos(config.rectified, config.rectify)
@@ -97,7 +107,6 @@ class DepthNode(LifecycleNode):
             )
         ]
         self.get_logger().info(f"{model.spec.name} on {model.device}: {self._image_topic} with {self._info_topic}")
-        return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._active = True
@@ -148,7 +157,7 @@ class DepthNode(LifecycleNode):
         pipeline, outputs = self._pipeline, self._outputs
         if pipeline is None or outputs is None or not self._active:
             return
-        header, config = job.message.header, self._parameters.get(DepthNodeConfig)
+        header, config = job.message.header, self._options.get(DepthNodeConfig)
         try:
             with self._monitor.stage("decode"):
                 decode = decode_compressed if config.image_transport == "compressed" else decode_image
@@ -188,10 +197,10 @@ class DepthNode(LifecycleNode):
 
     def _apply(self) -> None:
         if self._pipeline is not None:
-            self._pipeline.config = self._parameters.get(DepthConfig)
+            self._pipeline.config = self._options.get(DepthConfig)
 
     def _wanted(self) -> bool:
-        lazy = self._parameters.get(DepthNodeConfig).lazy
+        lazy = self._options.get(DepthNodeConfig).lazy
         return self._outputs is not None and (not lazy or self._outputs.subscribers() > 0)
 
     def _drop(self, reason: str, sentence: str) -> None:
@@ -202,7 +211,7 @@ class DepthNode(LifecycleNode):
             self.get_logger().warning(f"frame dropped ({reason}): {sentence}")
 
     def _facts(self) -> Facts:
-        config, pipeline, outputs = self._parameters.get(DepthNodeConfig), self._pipeline, self._outputs
+        config, pipeline, outputs = self._options.get(DepthNodeConfig), self._pipeline, self._outputs
         relative = pipeline is not None and pipeline.model.spec.kind is not DepthKind.METRIC
         return Facts(
             active=self._active,
@@ -224,7 +233,7 @@ class DepthNode(LifecycleNode):
 
     def _labels(self) -> dict[str, str]:
         if self._pipeline is None:
-            return {"model": self._parameters.get(ModelConfig).model, "device": "not loaded"}
+            return {"model": self._options.get(ModelConfig).model, "device": "not loaded"}
         model = self._pipeline.model
         return {"model": model.spec.name, "device": str(model.device), "licence of the weights": model.spec.licence}
 

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes for real: rclpy over DDS, with publishers and subscribers as an outsider writes them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import rclpy
+import torch
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, Image
+
+from mono_depth_ros.models.contract import ModelSpec
+from mono_depth_ros.nodes.depth_node import DepthNode
+from mono_depth_ros.prediction import DepthKind, DepthPrediction
+
+
+class PlaneModel:
+    """A stand-in network with a known answer: depth = red channel / 10 m; it can be slow or relative."""
+
+    def __init__(self, kind: DepthKind = DepthKind.METRIC, delay_s: float = 0.0) -> None:
+        self.spec = ModelSpec("plane", "test", kind, "none")
+        self.device = torch.device("cpu")
+        self.delay_s = delay_s
+        self.calls = 0
+
+    def predict(self, rgb, cameras):
+        self.calls += 1
+        time.sleep(self.delay_s)
+        return [DepthPrediction(image[..., 0].float() / 10, self.spec.kind) for image in rgb]
+
+
+class Ros:
+    """Spins nodes in the background and waits for things to become true."""
+
+    def __init__(self) -> None:
+        self.executor = SingleThreadedExecutor()
+        self.outsider = self.add(Node("outsider"))
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._stop = False
+        self._thread.start()
+
+    def add(self, node: Node) -> Any:
+        self.executor.add_node(node)
+        return node
+
+    def listen(self, kind: type, topic: str, qos: Any = 10) -> list[Any]:
+        """A list that grows with the messages of a topic."""
+        heard: list[Any] = []
+        self.outsider.create_subscription(kind, topic, heard.append, qos)
+        return heard
+
+    def wait(
+        self, condition: Callable[[], Any], timeout_s: float = 15.0, poll: Callable[[], None] | None = None
+    ) -> Any:
+        """Wait until `condition()` is true, calling `poll` meanwhile; fails loudly."""
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            if result := condition():
+                return result
+            if poll is not None:
+                poll()
+            time.sleep(0.02)
+        raise AssertionError(f"not true after {timeout_s} s: {condition}")
+
+    def _spin(self) -> None:
+        while not self._stop:
+            self.executor.spin_once(timeout_sec=0.05)
+
+    def close(self) -> None:
+        self._stop = True
+        self._thread.join(5)
+        for node in self.executor.get_nodes():
+            node.destroy_node()
+        self.executor.shutdown()
+
+
+class Rig:
+    """A camera written by an outsider, a depth node with the plane model, and what comes out of it."""
+
+    SIZE = (64, 48)
+
+    def __init__(self, ros: Ros, model: PlaneModel, monkeypatch: pytest.MonkeyPatch, **parameters: Any) -> None:
+        monkeypatch.setattr("mono_depth_ros.nodes.depth_node.load_model", lambda *_: model)
+        self.ros, self.model = ros, model
+        self.stamp_ns = 1_700_000_000_000_000_000
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        self.node = DepthNode(parameter_overrides=overrides, cli_args=["--ros-args", "-r", "image:=/cam/image_raw"])
+        assert self.node.trigger_configure().name == "SUCCESS" and self.node.trigger_activate().name == "SUCCESS"
+        ros.add(self.node)
+        transport = parameters.get("image_transport", "raw")
+        assert transport == "raw"
+        self.images = ros.outsider.create_publisher(Image, "/cam/image_raw", qos_profile_sensor_data)
+        self.infos = ros.outsider.create_publisher(CameraInfo, "/cam/camera_info", QoSProfile(depth=5))
+
+    def matched(self) -> None:
+        self.ros.wait(lambda: self.images.get_subscription_count() and self.infos.get_subscription_count())
+
+    def image(self, value: int = 50, **changes: Any) -> Image:
+        """An rgb8 image whose depth is value / 10 m, 100 ms after the one before."""
+        self.stamp_ns += 100_000_000
+        width, height = self.SIZE
+        message = Image(height=height, width=width, encoding="rgb8", step=3 * width)
+        message.header.frame_id = "camera_optical"
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(self.stamp_ns, 10**9)
+        message.data = np.full(3 * width * height, value, np.uint8).tobytes()
+        for name, new in changes.items():
+            setattr(message, name, new)
+        return message
+
+    def info(self, **changes: Any) -> CameraInfo:
+        width, height = self.SIZE
+        message = CameraInfo(height=height, width=width, distortion_model="plumb_bob", d=[0.0] * 5)
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(self.stamp_ns, 10**9)
+        message.k = [60.0, 0, 31.5, 0, 60, 23.5, 0, 0, 1]
+        message.p = [60.0, 0, 31.5, 0, 0, 60, 23.5, 0, 0, 0, 1, 0]
+        for name, new in changes.items():
+            setattr(message, name, new)
+        return message
+
+    def send(self, image: Image | None = None, info: CameraInfo | None = None) -> Image:
+        image = image or self.image()
+        self.infos.publish(info or self.info())
+        self.images.publish(image)
+        return image
+
+    def drops(self) -> dict[str, int]:
+        return self.node._monitor.snapshot().drops
+
+
+@pytest.fixture
+def ros() -> Iterator[Ros]:
+    rclpy.init()
+    ros = Ros()
+    yield ros
+    ros.close()
+    rclpy.try_shutdown()
+
+
+@pytest.fixture
+def rig(ros, monkeypatch) -> Callable[..., Rig]:
+    def make(model: PlaneModel | None = None, **parameters: Any) -> Rig:
+        rig = Rig(ros, model or PlaneModel(), monkeypatch, **parameters)
+        rig.matched()
+        return rig
+
+    return make
+
+
+@pytest.fixture
+def plane_model() -> type[PlaneModel]:
+    return PlaneModel

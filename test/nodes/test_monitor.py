@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+
+from mono_depth_ros.nodes.health import ERROR, OK, WARN, Facts, judge
+from mono_depth_ros.nodes.monitor import Monitor
+
+FACTS = {
+    "active": True,
+    "image_topic": "/cam/image_raw",
+    "image_publishers": 1,
+    "qos_conflict": "",
+    "camera_info_topic": "/cam/camera_info",
+    "camera_info_known": True,
+    "camera_problem": "",
+    "subscribers": 1,
+    "lazy": True,
+    "timeout_s": 2.0,
+    "relative_only": "",
+}
+
+
+def test_gaps_between_stamps_are_counted_as_lost():
+    monitor = Monitor()
+    for index in [0, 1, 2, 3, 4, 5, 6, 9, 10]:  # 7 and 8 never came
+        assert monitor.received(index * 33_000_000) == 0
+    assert monitor.snapshot().lost == 2
+
+
+def test_a_jump_back_is_reported_once_and_is_no_loss():
+    monitor = Monitor()
+    for stamp in (10, 20, 30, 40, 50, 60, 70):
+        monitor.received(stamp * 10**6)
+    assert monitor.received(5 * 10**6) == 65 * 10**6
+    assert monitor.received(15 * 10**6) == 0
+    assert monitor.snapshot().lost == 0
+
+
+def test_latency_percentiles():
+    monitor = Monitor()
+    for latency in range(1, 101):
+        monitor.published(latency / 1e3, 2 * latency / 1e3)
+    snapshot = monitor.snapshot()
+    assert snapshot.latency_p50_ms == pytest.approx(50.5) and snapshot.latency_p99_ms == pytest.approx(99.01)
+    assert snapshot.age_p50_ms == pytest.approx(101) and snapshot.published == 100
+
+
+@pytest.mark.parametrize(
+    ("changes", "level", "words"),
+    [
+        ({"active": False}, WARN, "not active"),
+        ({"image_publishers": 0}, WARN, "nothing publishes /cam/image_raw"),
+        ({"timeout_s": -1.0}, WARN, "advertised but nothing has arrived"),
+        ({"subscribers": 0}, OK, "nobody subscribes"),
+        ({"camera_info_known": False}, WARN, "nothing has arrived on /cam/camera_info"),
+        ({"camera_problem": "the camera is not calibrated"}, ERROR, "not calibrated"),
+        ({"qos_conflict": "QoS mismatch: x"}, ERROR, "QoS mismatch"),
+        ({}, OK, "publishing"),
+    ],
+)
+def test_one_sentence_for_each_cause(changes, level, words):
+    monitor = Monitor()
+    before = monitor.snapshot()
+    monitor.received(0)
+    monitor.published(0.01, 0.01)
+    found = judge(Facts(**{**FACTS, **changes}), monitor.snapshot(), before)
+    assert found[0] == level and words in found[1]
+
+
+def test_dropping_everything_is_an_error_with_the_reason_but_being_slow_is_not():
+    monitor = Monitor()
+    before = monitor.snapshot()
+    monitor.received(0)
+    monitor.dropped("superseded")
+    assert judge(Facts(**FACTS), monitor.snapshot(), before)[0] == OK
+    monitor.dropped("image_step", "step is 10, expected 192")
+    assert judge(Facts(**FACTS), monitor.snapshot(), before) == (
+        ERROR,
+        "every frame is dropped: step is 10, expected 192",
+    )
+
+
+def test_losses_name_the_remedy():
+    monitor = Monitor()
+    before = monitor.snapshot()
+    for index in [*range(8), 20, 21]:
+        monitor.received(index * 10**7)
+    monitor.published(0.01, 0.01)
+    level, sentence = judge(Facts(**FACTS), monitor.snapshot(), before)
+    assert level == WARN and "12 of 22 images were lost" in sentence and "fastdds.xml" in sentence
