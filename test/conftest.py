@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every test session has a ROS domain and a log folder of its own, and the package's Fast DDS profile.
+
+Set here, before rclpy or torch is imported, and inherited by the processes that tests start.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PROFILE = ROOT / "config" / "fastdds.xml"
+
+# A fresh seed: some tests seed `random` themselves, and two sessions at a time must not meet.
+DOMAIN_ID = random.SystemRandom().randint(1, 101)
+LOGS = tempfile.TemporaryDirectory(prefix="mono_depth_test_logs-")
+
+os.environ["ROS_DOMAIN_ID"] = str(DOMAIN_ID)
+os.environ["ROS_LOG_DIR"] = LOGS.name
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+    os.environ[name] = str(PROFILE)
+# Threads that spin while they wait would starve the other processes of a node test.
+os.environ.setdefault("OMP_NUM_THREADS", str(min(2, os.cpu_count() or 1)))
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+def pytest_report_header() -> str:
+    return f"ROS_DOMAIN_ID {DOMAIN_ID}, ROS logs in {LOGS.name}"
+
+
+def pytest_unconfigure() -> None:
+    LOGS.cleanup()
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the source tree."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real camera data (kitti_depth, kitti_lidar, nyu_depth, seven_scenes), or a skip that says so."""
+    folder = Path(os.environ.get("MONO_DEPTH_DATA", ROOT.parent / "shared" / "data"))
+    if not (folder / "seven_scenes").is_dir():
+        pytest.skip(f"no real camera data in {folder}: set MONO_DEPTH_DATA to a folder with seven_scenes in it")
+    return folder
