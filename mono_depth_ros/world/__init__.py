@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
+from mono_depth_ros.world.lidar import LidarScan, SpinningLidar
 from mono_depth_ros.world.path import CameraPath
 from mono_depth_ros.world.world import INDOOR, KINDS, OUTDOOR, World, WorldFrame
 
-__all__ = ["INDOOR", "KINDS", "OUTDOOR", "CameraPath", "World", "WorldFrame"]
+__all__ = ["INDOOR", "KINDS", "OUTDOOR", "CameraPath", "LidarScan", "SpinningLidar", "World", "WorldFrame"]

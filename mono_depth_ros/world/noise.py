@@ -6,7 +6,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from mono_depth_ros.world.kernels import inner
 
 SIZE = 256
 LEVELS = 7
@@ -32,7 +33,7 @@ def _build() -> np.ndarray:
 TABLE = _build()
 
 
-@njit(cache=True)
+@inner
 def hash2(ix, iy, salt):
     """Two cell indices and a salt -> uniform in [0, 1)."""
     h = (np.int64(ix) * 374761393 + np.int64(iy) * 668265263 + np.int64(salt) * 2246822519) & 0xFFFFFFFF
@@ -41,7 +42,7 @@ def hash2(ix, iy, salt):
     return ((h ^ (h >> 16)) & 0xFFFFFF) / 16777216.0
 
 
-@njit(cache=True)
+@inner
 def noise2(table, u, v, scale, footprint):
     """Noise at u, v (metres) whose largest blobs measure `scale` metres, averaged over `footprint` metres."""
     texel = SIZE / (CELLS * scale)
@@ -62,7 +63,7 @@ def noise2(table, u, v, scale, footprint):
     return top * (1 - b) + low * b
 
 
-@njit(cache=True)
+@inner
 def pulse(x, period, width, footprint):
     """Share of [x - footprint/2, x + footprint/2] covered by pulses [k period, k period + width]: exact box filter."""
     footprint = max(footprint, 1e-4)
@@ -72,7 +73,7 @@ def pulse(x, period, width, footprint):
     return ((fb - fa) * w + min(b - fb, w) - min(a - fa, w)) / (b - a)
 
 
-@njit(cache=True)
+@inner
 def span(x, low, high, footprint):
     """Share of the footprint around x that lies in [low, high]."""
     footprint = max(footprint, 1e-4)
@@ -80,7 +81,7 @@ def span(x, low, high, footprint):
     return min(max(inside / footprint, 0.0), 1.0)
 
 
-@njit(cache=True)
+@inner
 def fade(footprint, size):
     """1 where a detail of `size` metres is well resolved, 0 where a footprint covers it."""
     return min(max(1.5 - 1.5 * footprint / size, 0.0), 1.0)

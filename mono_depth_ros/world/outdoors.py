@@ -18,9 +18,9 @@ def daylight(rng: np.random.Generator) -> Light:
     height = float(rng.uniform(0.25, 1.2))
     azimuth = float(rng.uniform(-math.pi, math.pi))
     warm = max(0.0, 0.8 - height) * 0.7
-    sun = np.array([1.0, 0.95 - 0.35 * warm, 0.9 - 0.7 * warm]) * (1.0 - 0.92 * overcast) * rng.uniform(0.7, 1.0)
+    sun = np.array([1.0, 0.95 - 0.35 * warm, 0.9 - 0.7 * warm]) * (1.0 - 0.92 * overcast) * rng.uniform(1.0, 1.7)
     blue = np.array([0.42, 0.58, 0.85]) * (1 - overcast) + np.array([0.75, 0.78, 0.82]) * overcast
-    sky = blue * rng.uniform(0.45, 0.65) * (1.0 + 0.4 * overcast)
+    sky = blue * rng.uniform(0.6, 0.9) * (1.0 + 0.4 * overcast)
     pale = np.array([0.78, 0.85, 0.95]) * (1 - 0.3 * warm) + np.array([0.3, 0.1, -0.1]) * warm
     horizon = pale * (1 - overcast) + np.array([0.75, 0.77, 0.8]) * overcast
     zenith = blue * (0.75 * (1 - overcast) + 0.85 * overcast)
@@ -77,10 +77,11 @@ def house(b: SceneBuilder, width: float, depth: float, storeys: int) -> None:
         for s in (-1, 1):
             with b.at(0, depth / 2 + s * depth / 4):
                 b.box(0, s * 0.1, height + rise / 2 - 0.08, (width + 0.3, run, 0.16), roof, roll=-s * slope)
-        # gable ends, as three steps hidden behind the roof's edge
-        for k in range(6):
-            w = depth * (1 - (k + 0.5) / 6)
-            b.box(0, depth / 2, height + rise * k / 6 - 0.02, (width - 0.1, max(w - 0.4, 0.1), rise / 6), facade)
+        # gable ends, in steps that the roof's edge hides
+        gable = b.material(tx.PLAIN, color, noise=0.1, noise_scale=0.5)
+        for k in range(12):
+            w = depth * (1 - (k + 1) / 12) + 0.05
+            b.box(0, depth / 2, height + rise * k / 12 - 0.01, (width - 0.1, w, rise / 12 + 0.01), gable)
         if rng.random() < 0.5:
             b.box(width * 0.25, depth * 0.6, height + rise * 0.4, (0.6, 0.6, rise * 0.6 + 0.9), trim)
     else:

@@ -12,17 +12,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
+from mono_depth_ros.world.kernels import inner, kernel
 from mono_depth_ros.world.scene import BOX, CYLINDER
 
 TILE = 16
 NEAR = 1e-3
-# No "nnan"/"ninf": infinities are used on purpose.
-FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 
-@njit(cache=True, fastmath=FAST)
+@kernel()
 def to_camera(center, rotation, half, origin, camera):
     """Solids as seen from a camera.
 
@@ -82,14 +81,14 @@ def to_camera(center, rotation, half, origin, camera):
     return frames, bounds
 
 
-@njit(cache=True, fastmath=FAST, inline="always")
+@inner
 def _safe(d):
     """A direction component that can be divided by."""
     tiny = np.float32(1e-12)
     return tiny if abs(d) < tiny else d
 
 
-@njit(cache=True, fastmath=FAST)
+@inner
 def _boxes(x, y, t, ids, n, f, hx, hy, hz, p):
     f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11 = (
         f[0],
@@ -119,7 +118,7 @@ def _boxes(x, y, t, ids, n, f, hx, hy, hz, p):
         ids[i] = p if hit else ids[i]
 
 
-@njit(cache=True, fastmath=FAST)
+@inner
 def _cylinders(x, y, t, ids, n, f, r, hz, p):
     f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11 = (
         f[0],
@@ -153,7 +152,7 @@ def _cylinders(x, y, t, ids, n, f, r, hz, p):
         ids[i] = p if hit else ids[i]
 
 
-@njit(cache=True, fastmath=FAST)
+@inner
 def _ellipsoids(x, y, t, ids, n, f, hx, hy, hz, p):
     f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11 = (
         f[0],
@@ -186,7 +185,7 @@ def _ellipsoids(x, y, t, ids, n, f, hx, hy, hz, p):
         ids[i] = p if hit else ids[i]
 
 
-@njit(cache=True, parallel=True, fastmath=FAST)
+@kernel(parallel=True)
 def first_hits(rays, kind, half, frames, bounds):
     """rays (H, W, 2) float32 -> ids (H, W) int32 of the first solid hit, -1 for none, -2 where a ray is NaN."""
     height, width = rays.shape[0], rays.shape[1]
@@ -252,7 +251,7 @@ def first_hits(rays, kind, half, frames, bounds):
     return ids
 
 
-@njit(cache=True, fastmath=FAST)
+@inner
 def exact_hit(kind, f, h, rx, ry):
     """One ray against one solid it is known to hit, float64.
 

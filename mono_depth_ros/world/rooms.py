@@ -71,7 +71,7 @@ def window(b: SceneBuilder, width: float, height: float, sill: float, thickness:
     if b.rng.random() < 0.5:
         cloth = b.material(tx.RIBS, pal.fabric(b.rng), params=(0.12,), noise=0.05)
         for s in (-1, 1):
-            b.box(s * (width / 2 + 0.18), thickness / 2 + 0.12, 0.05, (0.4, 0.08, sill + height + 0.1), cloth)
+            b.box(s * (width / 2 + 0.18), thickness / 2 + 0.13, 0.05, (0.4, 0.08, sill + height + 0.1), cloth)
 
 
 def wall_run(
@@ -308,16 +308,16 @@ def _middle(b: SceneBuilder, size: tuple[float, float], style: str) -> None:
 def _pictures(b: SceneBuilder, frames: list, doors: list) -> None:
     rng = b.rng
     for k, (x, y, yaw, length) in enumerate(frames):
+        hung: list[tuple[float, float]] = []
         for _ in range(int(rng.integers(0, 4))):
             w, h = (float(v) for v in rng.uniform(0.3, 0.9, 2))
             at = float(rng.uniform(-length / 2 + w, length / 2 - w))
-            if any(abs(at - d) < 0.6 + w / 2 for d in doors[k]):
+            if any(abs(at - d) < 0.6 + w / 2 for d in doors[k]) or any(abs(at - p) < (w + q) / 2 for p, q in hung):
                 continue
+            hung.append((at, w))
             frame = b.material(tx.PICTURE, pal.wood(rng), pal.fabric(rng), (0.03,), gloss=0.3)
             with b.at(x, y, yaw):
-                z = float(rng.uniform(1.25, 1.55))
-                if b.rng.random() < 0.9:
-                    b.box(at, 0.012, z, (w, 0.02, h), frame)
+                b.box(at, 0.012, float(rng.uniform(1.25, 1.55)), (w, 0.02, h), frame)
 
 
 def _ceiling_lamp(b: SceneBuilder, x: float, y: float, height: float) -> None:

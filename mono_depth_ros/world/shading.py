@@ -6,10 +6,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
+from mono_depth_ros.world.kernels import inner, kernel
 from mono_depth_ros.world.noise import noise2
-from mono_depth_ros.world.raycast import FAST, exact_hit
+from mono_depth_ros.world.raycast import exact_hit
 from mono_depth_ros.world.scene import BOX, CYLINDER, EMISSION, GLOSS
 from mono_depth_ros.world.textures import albedo
 
@@ -25,7 +26,7 @@ def srgb_table() -> np.ndarray:
     return np.clip(np.rint(y * 255), 0, 255).astype(np.uint8)
 
 
-@njit(cache=True, fastmath=FAST)
+@inner
 def _byte(x, table):
     # A shoulder above 0.7 so that highlights do not clip at once.
     if x > 0.7:
@@ -33,7 +34,7 @@ def _byte(x, table):
     return table[min(max(int(x * SRGB_STEPS), 0), SRGB_STEPS - 1)]
 
 
-@njit(cache=True, fastmath=FAST)
+@inner
 def _sky(light, noise, x, y, z):
     up = max(z, 0.0)
     w = 1.0 - math.exp(-3.5 * up)
@@ -53,7 +54,7 @@ def _sky(light, noise, x, y, z):
     return r + glow * light[SUN_COLOR], g + glow * light[SUN_COLOR + 1], b + glow * light[SUN_COLOR + 2]
 
 
-@njit(cache=True, fastmath=FAST)
+@inner
 def _lit(shadow, frame, x, y, z):
     """Share of direct light that reaches a point: bilinear over a depth map seen from the light (see shadows.py)."""
     n = shadow.shape[0]
@@ -75,7 +76,7 @@ def _lit(shadow, frame, x, y, z):
     return total / 9.0
 
 
-@njit(cache=True, parallel=True, fastmath=FAST)
+@kernel(parallel=True)
 def shade(
     rays,
     ids,

@@ -6,9 +6,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-from mono_depth_ros.world.raycast import FAST, exact_hit
+from mono_depth_ros.world.kernels import inner, kernel
+from mono_depth_ros.world.raycast import exact_hit
 from mono_depth_ros.world.scene import BOX, CYLINDER, Scene
 
 TEXELS = 1024
@@ -43,7 +44,7 @@ def shadow_map(scene: Scene, low: np.ndarray, high: np.ndarray) -> tuple[np.ndar
     return heights, frame
 
 
-@njit(cache=True, parallel=True, fastmath=FAST)
+@kernel(parallel=True)
 def _fill(kind, center, rotation, half, boxes, frame):
     n = TEXELS
     heights = np.full((n, n), -np.inf, dtype=np.float32)
@@ -76,7 +77,7 @@ def _fill(kind, center, rotation, half, boxes, frame):
     return heights
 
 
-@njit(cache=True, fastmath=FAST)
+@inner
 def _misses(kind, f, h):
     """Does the ray (0, 0) of frame f miss the solid?"""
     enter, leave = -math.inf, math.inf

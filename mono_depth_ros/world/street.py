@@ -59,7 +59,7 @@ def _ground(b: SceneBuilder, lane: float, lanes: int, road: float, pavement: flo
     rng = b.rng
     grass = b.material(tx.PATCHES, (0.2, 0.32, 0.12), (0.35, 0.4, 0.2), (1.0,), 0.3, float(rng.choice([0.3, 2.0])))
     b.box(0, 0, -1.0, (900, 900, 0.99), grass, solid=False)
-    asphalt = b.material(tx.ROAD, pal.grey(rng, 0.22, 0.5), (0.9, 0.9, 0.88), (lane, lanes), 0.12, 1.5)
+    asphalt = b.material(tx.ROAD, pal.grey(rng, 0.3, 0.6), (0.9, 0.9, 0.88), (lane, lanes), 0.12, 1.5)
     b.box(0, 0, -0.5, (2 * HALF + 30, 2 * road + 0.2, 0.5), asphalt, solid=False)
     size = float(rng.choice([0.3, 0.4, 0.5]))
     gray = pal.hsv(rng, (0.03, 0.12), (0.0, 0.2), (0.4, 0.75))

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from mono_depth_ros.world.kernels import inner
 from mono_depth_ros.world.noise import fade, hash2, noise2, pulse, span
 from mono_depth_ros.world.scene import COLOR, COLOR2, NOISE, NOISE_SCALE, PARAMS, SALT
 
@@ -27,7 +26,7 @@ PICTURE = 9  #                             frame width
 CABINET = 10  # doors with handles         cell w         cell h          gap
 CARTON = 11  # cardboard with tape         tape width
 HAZARD = 12  # diagonal stripes            period
-RIBS = 13  # shaded corrugation            period
+RIBS = 13  # shaded corrugation            period         lettering > 0
 DOOR = 14  # panels, handle                handle height
 PANE = 15  # glass with a frame            pane w         pane h          frame
 CHECKER = 16  #                            cell
@@ -35,12 +34,12 @@ LEAVES = 17  # strong two-scale noise      contrast
 SIGN = 18  # ring and bar                  radius
 
 
-@njit(cache=True)
+@inner
 def _mix(a, b, w):
     return a + (b - a) * w
 
 
-@njit(cache=True)
+@inner
 def _cells(m, u, v, fp, row_shift, spread_size):
     """Grid with gaps: (gap coverage, per-cell brightness)."""
     a, b, gap = m[PARAMS], m[PARAMS + 1], m[PARAMS + 2]
@@ -52,7 +51,7 @@ def _cells(m, u, v, fp, row_shift, spread_size):
     return 1.0 - (1.0 - gu) * (1.0 - gv), 1.0 + cell * m[PARAMS + 3] * fade(fp, spread_size)
 
 
-@njit(cache=True)
+@inner
 def albedo(m, table, u, v, width, height, axis, tint, fp):
     """Linear RGB of material row m at u, v metres from the lower corner of a width x height face; and a gloss factor."""
     pattern = int(m[0])
@@ -84,7 +83,7 @@ def albedo(m, table, u, v, width, height, axis, tint, fp):
     elif pattern == PATCHES:
         w = min(max(0.5 + a * noise2(table, nu, nv, m[NOISE_SCALE], fp), 0.0), 1.0)
     elif pattern == LEAVES:
-        n = noise2(table, nu, nv, 0.25, fp) + 0.7 * noise2(table, nv, nu, 1.3, fp)
+        n = noise2(table, nu, nv, 0.5 * m[NOISE_SCALE], fp) + 0.7 * noise2(table, nv, nu, 2.6 * m[NOISE_SCALE], fp)
         w = min(max(0.5 + a * n, 0.0), 1.0)
     elif pattern == FACADE:
         bay, storey, ww, wh = a, b, c, m[PARAMS + 3]
@@ -159,9 +158,9 @@ def albedo(m, table, u, v, width, height, axis, tint, fp):
         p = noise2(table, nu * 1.3, nv * 1.3, 0.4, fp)
         q = noise2(table, nv + 3.0, nu - 5.0, 0.55, fp)
         s = noise2(table, nu - 9.0, nv + 2.0, 0.25, fp)
-        pr = min(max(r2 + 0.5 * p, 0.01), 0.9)
-        pg = min(max(g2 + 0.5 * q, 0.01), 0.9)
-        pb = min(max(b2 + 0.5 * s, 0.01), 0.9)
+        pr = min(max(r2 + 0.22 * p + 0.1 * s, 0.01), 0.9)
+        pg = min(max(g2 + 0.22 * q + 0.1 * p, 0.01), 0.9)
+        pb = min(max(b2 + 0.22 * s + 0.1 * p, 0.01), 0.9)
         return _mix(r1, pr, inner), _mix(g1, pg, inner), _mix(b1, pb, inner), 0.5 + inner
     elif pattern == CABINET:
         if axis != 2:
@@ -198,10 +197,13 @@ def albedo(m, table, u, v, width, height, axis, tint, fp):
             wave = math.sin(6.28318 * u / a)
             bright = 1.0 + 0.28 * wave * fade(fp, a * 0.7)
         # a maker's panel on large containers
-        if width > 3.0 and axis != 2:
-            n = noise2(table, nu, v, 1.1, fp)
-            panel = span(u, width * 0.35, width * 0.65, fp) * span(v, height * 0.55, height * 0.8, fp)
-            w = panel if n > 0.15 else 0.0
+        if b > 0.0 and axis != 2:
+            x, y = u - width * 0.3, v - height * 0.62
+            letter = math.floor(x / 0.3)
+            panel = span(x, 0.0, 0.3 * math.floor(3 + tint * 6), fp) * span(y, 0.0, 0.38, fp)
+            ink = pulse(x, 0.3, 0.08, fp) + span(y, 0.0, 0.07, fp) * (hash2(letter, 1, salt) > 0.4)
+            ink += span(y, 0.31, 0.38, fp) * (hash2(letter, 2, salt) > 0.4)
+            w = panel * min(ink, 1.0)
     elif pattern == DOOR:
         if axis != 2:
             x = abs(u - width / 2)

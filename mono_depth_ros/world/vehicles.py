@@ -22,7 +22,7 @@ def car(b: SceneBuilder) -> tuple[float, float]:
     rng = b.rng
     length, width, height = float(rng.uniform(4.2, 4.8)), float(rng.uniform(1.72, 1.82)), float(rng.uniform(1.42, 1.55))
     body = b.material(tx.PLAIN, pal.paint(rng), noise=0.03, gloss=1.5)
-    glass = b.material(tx.PLAIN, (0.1, 0.12, 0.14), noise=0.02, gloss=3.0)
+    glass = b.material(tx.PLAIN, (0.05, 0.06, 0.07), noise=0.02, gloss=1.6)
     dark = b.material(tx.PLAIN, (0.07, 0.07, 0.07), noise=0.05)
     red = b.material(tx.PLAIN, (0.65, 0.03, 0.03), noise=0.0, gloss=1.0, emission=0.15)
     white = b.material(tx.PLAIN, (0.9, 0.9, 0.85), noise=0.0, gloss=1.5)
@@ -49,7 +49,7 @@ def car(b: SceneBuilder) -> tuple[float, float]:
     for s in (-1, 1):
         b.box(s * (length / 2 + 0.005), 0, 0.45, (0.02, 0.52, 0.11), white)
     b.box(length / 2, 0, 0.3, (0.04, width * 0.6, 0.14), dark)
-    _wheels(b, (length * 0.31, -length * 0.29), width / 2)
+    _wheels(b, (length * 0.31, -length * 0.29), width / 2 + 0.015)
     return length, width
 
 
@@ -68,7 +68,7 @@ def van(b: SceneBuilder) -> tuple[float, float]:
     rng = b.rng
     length, width, height = 5.4, 2.0, float(rng.uniform(2.2, 2.6))
     body = b.material(tx.PLAIN, pal.paint(rng), noise=0.03, gloss=0.8)
-    glass = b.material(tx.PLAIN, (0.1, 0.12, 0.14), noise=0.02, gloss=3.0)
+    glass = b.material(tx.PLAIN, (0.05, 0.06, 0.07), noise=0.02, gloss=1.6)
     dark = b.material(tx.PLAIN, (0.07, 0.07, 0.07), noise=0.05)
     white = b.material(tx.PLAIN, (0.9, 0.9, 0.85), noise=0.0, gloss=1.5)
     red = b.material(tx.PLAIN, (0.6, 0.03, 0.03), noise=0.0, emission=0.1)
@@ -81,7 +81,7 @@ def van(b: SceneBuilder) -> tuple[float, float]:
         b.box(2.69, s * 0.75, 0.75, (0.05, 0.3, 0.2), white)
         b.box(-2.69, s * 0.9, 0.9, (0.06, 0.15, 0.4), red)
     b.box(-2.655, 0, 1.35, (0.02, width - 0.5, 0.55), glass)
-    _wheels(b, (1.75, -1.6), width / 2, 0.34)
+    _wheels(b, (1.75, -1.6), width / 2 + 0.015, 0.34)
     return length, width
 
 
@@ -104,4 +104,4 @@ def fork_truck(b: SceneBuilder) -> None:
     for z in (0.3, 1.0, 1.9):
         b.box(0.78, 0, z, (0.08, 0.64, 0.1), steel)
     b.box(0.88, 0, 0.12, (0.06, 0.95, 0.4), steel)
-    _wheels(b, (0.45, -0.8), 0.56, 0.27)
+    _wheels(b, (0.45, -0.8), 0.58, 0.27)

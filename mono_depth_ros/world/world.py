@@ -90,6 +90,14 @@ class World:
         rgb, depth, normal = self._cast(grid, world_from_camera, normals, False, 1.0 / camera.fx)
         return WorldFrame(rgb, depth, normal if normals else None, np.isposinf(depth))
 
+    def cast(self, grid: np.ndarray, world_from_camera: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Cast arbitrary rays, (H, W, 2) float32 of x/z and y/z, z forward.
+
+        Returns unlit colour (H, W, 3) uint8, depth (H, W) float32 along z (+inf sky, NaN for NaN rays) and normals
+        (H, W, 3) float32 in the frame of the rays.
+        """
+        return self._cast(grid, world_from_camera, True, True, 2e-3)
+
     def _cast(
         self, grid: np.ndarray, world_from_camera: np.ndarray, normals: bool, raw_albedo: bool, pixel: float
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -107,7 +115,7 @@ class World:
     def path(self, seed: int = 0) -> CameraPath:
         """A smooth drive through free space, defined for any time; see `CameraPath`."""
         rng = np.random.Generator(np.random.PCG64([self.seed, KINDS.index(self.kind), seed, 1]))
-        return make_path(self.free, self.camera_height, self.kind, rng)
+        return make_path(self.free, self.camera_height, self.kind, self.indoor, rng)
 
     def random_pose(self, rng: np.random.Generator) -> np.ndarray:
         """A plausible viewpoint: 4x4 float64 world_from_camera anywhere free, not staring at a wall."""

@@ -19,7 +19,7 @@ from mono_depth_ros.world.warehouse import load, pallet
 def container(b: SceneBuilder, z0: float = 0.0) -> None:
     """A 20-foot container along x with corner posts and door bars."""
     color = pal.strong(b.rng) if b.rng.random() < 0.8 else pal.grey(b.rng)
-    ribs = b.material(tx.RIBS, color, tuple(min(1.0, c + 0.5) for c in color), (0.28,), 0.15, 1.0)
+    ribs = b.material(tx.RIBS, color, tuple(min(1.0, c + 0.5) for c in color), (0.28, 1.0), 0.15, 1.0)
     plain = b.material(tx.PLAIN, tuple(0.85 * c for c in color), noise=0.15, noise_scale=0.5)
     b.box(0, 0, z0 + 0.06, (5.98, 2.38, 2.5), ribs)
     for sx in (-1, 1):
@@ -40,7 +40,7 @@ def drums(b: SceneBuilder) -> None:
     for k in range(int(b.rng.integers(1, 7))):
         x, y = (k % 3 - 1) * 0.62, (k // 3 - 0.5) * 0.62
         b.cylinder(x, y, 0, 0.29, 0.88, m)
-        for z in (0.0, 0.28, 0.58, 0.86):
+        for z in (0.0, 0.28, 0.58, 0.85):
             b.cylinder(x, y, z, 0.3, 0.02, ring)
 
 
@@ -100,7 +100,9 @@ def _ground(b: SceneBuilder, size: float) -> None:
     elif pick < 0.65:
         m = b.material(tx.BRICKS, gray, tuple(0.6 * c for c in gray), (0.2, 0.1, 0.006, 0.25), 0.15, 1.0)
     elif pick < 0.85:
-        m = b.material(tx.PATCHES, (0.45, 0.4, 0.33), (0.6, 0.57, 0.5), (1.2,), 0.35, 0.5)
+        dirt = pal.hsv(rng, (0.06, 0.12), (0.1, 0.35), (0.4, 0.65))
+        other = tuple(c * rng.uniform(0.75, 0.95) for c in dirt)
+        m = b.material(tx.PATCHES, dirt, other, (0.8,), 0.2, float(rng.choice([0.25, 0.5, 1.5])))
     else:
         m = b.material(tx.PATCHES, pal.grey(rng, 0.25, 0.4), pal.grey(rng, 0.3, 0.5), (1.0,), 0.3, 0.4)
     b.box(0, 0, -0.5, (size + 14, size + 14, 0.5), m, solid=False)
