@@ -165,8 +165,7 @@ class DepthNode(LifecycleNode):
                 calibration = self._cameras.match(stamp_ns(header.stamp), rgb.shape[1], rgb.shape[0])
             with self._monitor.stage("estimate"):
                 frame = pipeline.estimate(rgb, calibration.camera, calibration.into, calibration.rotation)
-            with self._monitor.stage("publish"):
-                publish_frame(outputs, header, frame, calibration, config.depth_encoding)
+            publish_frame(outputs, self._monitor, header, frame, calibration, config.depth_encoding)
         except FrameError as error:
             self._camera_problem = str(error) if isinstance(error, CameraError) else ""
             self._drop(error.reason, str(error))

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import torch
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
@@ -12,6 +14,7 @@ from mono_depth_ros.messages.camera_info import fill_camera_info
 from mono_depth_ros.messages.cloud import fill_cloud
 from mono_depth_ros.messages.depth import encode_depth
 from mono_depth_ros.nodes.cameras import Calibration
+from mono_depth_ros.nodes.monitor import Monitor
 from mono_depth_ros.nodes.publishing import Outputs, image_message
 from mono_depth_ros.pipeline import RgbdFrame
 from mono_depth_ros.prediction import DepthKind
@@ -22,32 +25,42 @@ _RELATIVE = (("depth/inverse", Image),)
 _RECTIFIED = (("rgb/image_rect", Image), ("rgb/camera_info", CameraInfo))
 
 
-def create_outputs(node: LifecycleNode, kind: DepthKind, rectify: bool, conflict: Any) -> Outputs:
+def create_outputs(node: LifecycleNode, kind: DepthKind, rectify: bool, conflict: Callable[[str], None]) -> Outputs:
     """The publishers that a model of this kind can serve: relative depth never appears as metres."""
     topics = _ALWAYS + (_METRIC if kind is DepthKind.METRIC else _RELATIVE) + (_RECTIFIED if rectify else ())
     return Outputs(node, topics, conflict)
 
 
 def publish_frame(
-    outputs: Outputs, header: Any, frame: RgbdFrame, calibration: Calibration, depth_encoding: str
+    outputs: Outputs, monitor: Monitor, header: Any, frame: RgbdFrame, calibration: Calibration, depth_encoding: str
 ) -> None:
-    """Publish what is subscribed to."""
-    if outputs.wanted("depth/image"):
-        pixels = encode_depth(frame.depth.cpu().numpy(), depth_encoding)
-        outputs.publish("depth/image", image_message(header, pixels, depth_encoding))
-    if outputs.wanted("depth/inverse"):
-        outputs.publish("depth/inverse", image_message(header, frame.prediction.values.cpu().numpy(), "32FC1"))
-    for topic in ("depth/camera_info", "rgb/camera_info"):
+    """Make and publish what is subscribed to; `monitor` gets the time of each topic."""
+
+    def image(pixels: torch.Tensor, encoding: str) -> Image:
+        return image_message(header, pixels.cpu().numpy(), encoding)
+
+    messages: dict[str, Callable[[], Any]] = {
+        "depth/image": lambda: image_message(
+            header, encode_depth(frame.depth.cpu().numpy(), depth_encoding), depth_encoding
+        ),
+        "depth/inverse": lambda: image(frame.prediction.values, "32FC1"),
+        "depth/camera_info": lambda: camera_info(header, frame, calibration),
+        "depth/points": lambda: cloud(header, frame),
+        "depth/color": lambda: image(frame.color(), "bgr8"),
+        "rgb/image_rect": lambda: image(frame.rgb, "rgb8"),
+        "rgb/camera_info": lambda: camera_info(header, frame, calibration),
+    }
+    for topic, make in messages.items():
         if outputs.wanted(topic):
-            outputs.publish(topic, camera_info(header, frame, calibration))
-    if outputs.wanted("rgb/image_rect"):
-        outputs.publish("rgb/image_rect", image_message(header, frame.rgb.cpu().numpy(), "rgb8"))
-    if outputs.wanted("depth/points"):
-        cloud = PointCloud2(header=header)
-        fill_cloud(cloud, frame.cloud().cpu().numpy(), PointField)
-        outputs.publish("depth/points", cloud)
-    if outputs.wanted("depth/color"):
-        outputs.publish("depth/color", image_message(header, frame.color().cpu().numpy(), "bgr8"))
+            with monitor.stage(topic):
+                outputs.publish(topic, make())
+
+
+def cloud(header: Any, frame: RgbdFrame) -> PointCloud2:
+    """The organised coloured cloud of a frame."""
+    message = PointCloud2(header=header)
+    fill_cloud(message, frame.cloud().cpu().numpy(), PointField)
+    return message
 
 
 def camera_info(header: Any, frame: RgbdFrame, calibration: Calibration) -> CameraInfo:

@@ -195,7 +195,7 @@ def test_diagnostics_say_idle_when_nobody_subscribes_and_figures_when_somebody_d
     values = {pair.key: pair.value for pair in status[-1].status[0].values}
     assert values["model"] == "plane" and values["device"] == "cpu" and status[-1].status[0].name == "depth"
     assert float(values["latency p50 (ms)"]) > 0 and float(values["latency p99 (ms)"]) > 0
-    assert {"stage decode p50 (ms)", "stage estimate p50 (ms)", "stage publish p50 (ms)"} <= set(values)
+    assert {"stage decode p50 (ms)", "stage estimate p50 (ms)", "stage depth/image p50 (ms)"} <= set(values)
 
 
 def test_diagnostics_say_when_nothing_publishes_the_image(ros, rig):
