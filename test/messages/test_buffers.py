@@ -45,10 +45,13 @@ def test_rclpy_data_is_written_with_one_copy(rclpy_messages) -> None:
 
 def test_rclpy_memory_is_used_again(rclpy_messages) -> None:
     message = rclpy_messages.cloud()
-    set_data(message, np.full(1000, 1.0))
-    address = message.data.buffer_info()
-    set_data(message, np.full(1000, 2.0))
-    assert message.data.buffer_info() == address
+    set_data(message, np.full(100_000, 1.0))
+    values = np.full(100_000, 2.0)
+    tracemalloc.start()
+    set_data(message, values)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.1 * values.nbytes
     assert set(np.frombuffer(message.data)) == {2.0}
 
 
