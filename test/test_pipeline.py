@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from mono_depth_ros.config import DepthConfig
+from mono_depth_ros.errors import CameraError, ModelError
+from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.models.contract import ModelSpec
+from mono_depth_ros.pipeline import Pipeline
+from mono_depth_ros.prediction import DepthKind, DepthPrediction
+
+CAMERA = Camera(64, 48, 60.0, 60.0, 31.5, 23.5)
+
+
+class Red:
+    """Depth is the red channel in decimetres; 255 is sky."""
+
+    def __init__(self, kind: DepthKind = DepthKind.METRIC) -> None:
+        self.spec, self.device = ModelSpec("red", "test", kind, "none"), torch.device("cpu")
+
+    def predict(self, rgb, cameras):
+        self.cameras = cameras
+        red = rgb[..., 0].float() / 10
+        return [DepthPrediction(torch.where(image == 25.5, math.inf, image), self.spec.kind) for image in red]
+
+
+def picture() -> np.ndarray:
+    rgb = np.full((48, 64, 3), 20, np.uint8)
+    rgb[:, 32:] = 60  # a jump from 2 m to 6 m
+    rgb[:8] = 255
+    return rgb
+
+
+def test_depth_keeps_sky_and_marks_what_is_out_of_range():
+    frame = Pipeline(Red(), DepthConfig(min_depth=3.0, max_depth=10.0)).estimate(picture(), CAMERA)
+    assert frame.depth.shape == (48, 64) and frame.depth.dtype == torch.float32
+    assert torch.isinf(frame.depth[0, 0]) and torch.isnan(frame.depth[20, 5]) and frame.depth[20, 50] == 6.0
+
+
+def test_cloud_is_organised_coloured_and_without_flying_pixels_or_sky():
+    frame = Pipeline(Red()).estimate(picture(), CAMERA)
+    cloud = frame.cloud()
+    assert cloud.shape == (48, 64, 4)
+    np.testing.assert_allclose(cloud[30, 10, :3], [2 * (10 - 31.5) / 60, 2 * (30 - 23.5) / 60, 2.0], rtol=1e-6)
+    assert cloud[30, 10, 3:].numpy().view(np.uint32)[0] == 20 * 0x010101
+    assert torch.isnan(cloud[0, 0, :3]).all() and torch.isnan(cloud[30, 31:33, 2]).all()
+    kept = Pipeline(Red(), DepthConfig(edge_ratio=0.0)).estimate(picture(), CAMERA).cloud()
+    assert torch.isfinite(kept[30, 31:33, 2]).all()
+
+
+def test_stride_keeps_the_points_of_the_pixels_it_keeps():
+    full = Pipeline(Red()).estimate(picture(), CAMERA).cloud()
+    strided = Pipeline(Red(), DepthConfig(stride=3)).estimate(picture(), CAMERA).cloud()
+    assert strided.shape == (16, 22, 4)
+    np.testing.assert_array_equal(strided.numpy(), full[::3, ::3].numpy())
+
+
+def test_into_rectifies_the_image_before_the_network_sees_it():
+    raw = Camera(64, 48, 60.0, 60.0, 31.5, 23.5, "plumb_bob", (-0.3, 0.1, 0.0, 0.0, 0.0))
+    model = Red()
+    frame = Pipeline(model).estimate(picture(), raw, into=CAMERA)
+    assert frame.camera == CAMERA and model.cameras == [CAMERA]
+    assert not np.array_equal(frame.rgb.numpy(), picture())
+
+
+def test_relative_depth_gives_no_metres_but_a_picture():
+    frame = Pipeline(Red(DepthKind.INVERSE_AFFINE)).estimate(picture(), CAMERA)
+    with pytest.raises(ModelError, match="no metres"):
+        _ = frame.depth
+    with pytest.raises(ModelError, match="no metres"):
+        frame.cloud()
+    assert frame.color().shape == (48, 64, 3) and frame.color().dtype == torch.uint8
+
+
+def test_near_is_warm_far_is_cold_unknown_is_black():
+    rgb = picture()
+    rgb[20, 20] = 0  # no depth at all
+    frame = Pipeline(Red(), DepthConfig(max_depth=10.0)).estimate(rgb, CAMERA)
+    near, far, unknown = (frame.color()[20, column].tolist() for column in (5, 50, 20))
+    assert near[2] > near[0] and far[0] > far[2] and unknown == [0, 0, 0]
+
+
+def test_an_image_of_another_size_than_its_camera_is_refused():
+    with pytest.raises(CameraError, match="64x48, its camera is 32x24") as caught:
+        Pipeline(Red()).estimate(picture(), CAMERA.resized(32, 24))
+    assert caught.value.reason == "camera_info_size"
+
+
+def test_a_read_only_image_is_taken():
+    rgb = picture()
+    rgb.flags.writeable = False
+    assert Pipeline(Red()).estimate(rgb, CAMERA).depth.shape == (48, 64)
