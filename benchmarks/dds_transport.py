@@ -97,8 +97,8 @@ def measure(size: tuple[int, int, int], reliability: str, profile: bool, message
         publisher.wait(timeout=30)
     finally:
         for process in (subscriber, publisher):
-            process.kill()
-    latency = sorted(json.loads(out))
+            process.kill()  # no effect on one that has ended
+    latency = sorted(json.loads(out.strip().splitlines()[-1]))  # Fast DDS complains on stdout too
     quantile = {
         name: round(latency[int(q * (len(latency) - 1))], 2) if latency else None
         for name, q in (("p50_ms", 0.5), ("p99_ms", 0.99))

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from mono_depth_ros import transport
+
 ROOT = Path(__file__).resolve().parents[1]
-PROFILE = ROOT / "config" / "fastdds.xml"
 
 # A fresh seed: some tests seed `random` themselves, and two sessions at a time must not meet.
 DOMAIN_ID = random.SystemRandom().randint(1, 101)
@@ -23,8 +24,7 @@ LOGS = tempfile.TemporaryDirectory(prefix="mono_depth_test_logs-")
 os.environ["ROS_DOMAIN_ID"] = str(DOMAIN_ID)
 os.environ["ROS_LOG_DIR"] = LOGS.name
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
-    os.environ[name] = str(PROFILE)
+os.environ.update(dict.fromkeys(transport.VARIABLES, str(transport.profile())))
 # Threads that spin while they wait would starve the other processes of a node test.
 os.environ.setdefault("OMP_NUM_THREADS", str(min(2, os.cpu_count() or 1)))
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
