@@ -9,6 +9,7 @@ from typing import Protocol
 
 import torch
 
+from mono_depth_ros.errors import CameraError, ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
@@ -56,3 +57,21 @@ class DepthModel(Protocol):
             N predictions at the source size (H, W), float32 on `device`.
         """
         ...
+
+
+def check_batch(rgb: torch.Tensor, cameras: Sequence[Camera]) -> None:
+    """Raise unless `rgb` and `cameras` are what `DepthModel.predict` takes.
+
+    Raises:
+        ModelError: `rgb` is not (N, H, W, 3) uint8 or empty, or there are not N cameras.
+        CameraError: a camera of another size than the images, reason `camera_info_size`.
+    """
+    if rgb.ndim != 4 or rgb.shape[-1] != 3 or rgb.dtype != torch.uint8 or not rgb.numel():
+        raise ModelError(f"rgb is {tuple(rgb.shape)} {rgb.dtype}, expected (N, H, W, 3) torch.uint8, none of them 0")
+    if len(cameras) != len(rgb):
+        raise ModelError(f"found {len(cameras)} cameras for {len(rgb)} images, expected one for each")
+    height, width = rgb.shape[1:3]
+    for camera in cameras:
+        if (camera.width, camera.height) != (width, height):
+            found = f"the image is {width}x{height}, its camera {camera.width}x{camera.height}"
+            raise CameraError(f"{found}: expected the same size", "camera_info_size")
