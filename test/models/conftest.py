@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small Depth Anything checkpoints whose weights follow from the authors' parameter names alone."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+Checkpoint = Callable[..., Path]
+
+_RENAMES = (
+    (r"^backbone\.embeddings\.position_embeddings$", "pretrained.pos_embed"),
+    (r"^backbone\.embeddings\.patch_embeddings\.projection", "pretrained.patch_embed.proj"),
+    (r"^backbone\.embeddings\.", "pretrained."),
+    (r"^backbone\.encoder\.layer\.", "pretrained.blocks."),
+    (r"^backbone\.layernorm", "pretrained.norm"),
+    (r"\.attention\.(attention\.(query|key|value)|[qkv]_proj)", ".attn.qkv"),
+    (r"\.attention\.(output\.dense|o_proj)", ".attn.proj"),
+    (r"\.layer_scale(\d)\.lambda1", r".ls\1.gamma"),
+    (r"^neck\.reassemble_stage\.layers\.(\d)\.projection", r"depth_head.projects.\1"),
+    (r"^neck\.reassemble_stage\.layers\.(\d)\.resize", r"depth_head.resize_layers.\1"),
+    (r"^neck\.convs\.(\d)", lambda found: f"depth_head.scratch.layer{int(found[1]) + 1}_rn"),
+    (r"^neck\.fusion_stage\.layers\.(\d)", lambda found: f"depth_head.scratch.refinenet{4 - int(found[1])}"),
+    (r"(refinenet\d)\.projection", r"\1.out_conv"),
+    (r"residual_layer(\d)\.convolution", r"resConfUnit\1.conv"),
+    (r"^head\.conv1", "depth_head.scratch.output_conv1"),
+    (r"^head\.conv2", "depth_head.scratch.output_conv2.0"),
+    (r"^head\.conv3", "depth_head.scratch.output_conv2.2"),
+)
+
+
+def official_name(name: str) -> str:
+    """The authors' name of a parameter of transformers; query, key and value are parts of one `qkv`."""
+    for pattern, replacement in _RENAMES:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def official_weight(name: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """The weight that follows from the authors' parameter name: scaled normal noise, positive where it is a gain."""
+    noise = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape)  # its stream is frozen by NumPy
+    if "norm" in name or "gamma" in name:
+        return torch.from_numpy((0.1 * noise + name.endswith(("weight", "gamma"))).astype(np.float32))
+    if name.endswith("bias"):
+        # A network of noise gives about 0: the last bias puts the output amid the range of the head.
+        return torch.from_numpy((0.05 * noise + 0.5 * name.endswith("output_conv2.2.bias")).astype(np.float32))
+    if "token" in name or "pos_embed" in name:
+        return torch.from_numpy((0.5 * noise).astype(np.float32))
+    gain = 0.02 if name.endswith("output_conv2.2.weight") else 1.0
+    return torch.from_numpy((gain * noise * np.sqrt(1.5 / np.prod(shape[1:]))).astype(np.float32))
+
+
+def weight_of(name: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """`official_weight` for a parameter name of transformers."""
+    official = official_name(name)
+    if ".attn.qkv." not in official:
+        return official_weight(official, shape)
+    part = "qkv".index(re.search(r"query|key|value|[qkv]_proj", name)[0].replace("key", "k")[0])
+    return official_weight(official, (3 * shape[0], *shape[1:])).chunk(3)[part]
+
+
+def make_config(**changes: object) -> Any:
+    """A Depth Anything V2 config with everything of the small one, but narrow and shallow."""
+    transformers = pytest.importorskip("transformers")
+    encoder = transformers.Dinov2Config(
+        hidden_size=48,
+        num_hidden_layers=4,
+        num_attention_heads=3,
+        image_size=518,
+        patch_size=14,
+        out_indices=[1, 2, 3, 4],
+        apply_layernorm=True,
+        reshape_hidden_states=False,
+    )
+    values = {"reassemble_hidden_size": 48, "neck_hidden_sizes": [16, 24, 32, 48], "fusion_hidden_size": 32, **changes}
+    return transformers.DepthAnythingConfig(backbone_config=encoder, **values)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """`checkpoint(depth_estimation_type=..., max_depth=...)` -> a fresh checkpoint directory."""
+
+    def make(**changes: object) -> Path:
+        transformers = pytest.importorskip("transformers")
+        network = transformers.DepthAnythingForDepthEstimation(make_config(**changes))
+        weights = {name: weight_of(name, tuple(value.shape)) for name, value in network.state_dict().items()}
+        network.load_state_dict(weights)
+        directory = tmp_path_factory.mktemp("checkpoint")
+        network.save_pretrained(directory)
+        return directory
+
+    return make
+
+
+def pattern_image(width: int, height: int) -> np.ndarray:
+    """(H, W, 3) uint8 with smooth and fine structure, from integers alone, so that every machine has the same."""
+    y, x = np.mgrid[:height, :width].astype(np.int64)
+    return np.stack([(x * 7 + y * 3) // 8, (x * y) >> 8, (x ^ y) + (x // 40 + y // 30) % 2 * 60], axis=-1).astype(
+        np.uint8
+    )
+
+
+@pytest.fixture(scope="session")
+def pattern() -> Callable[[int, int], np.ndarray]:
+    """`pattern_image`, for tests."""
+    return pattern_image
+
+
+@pytest.fixture
+def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Path], None]:
+    """An empty, offline hub cache; `hub_cache(repository, directory)` puts a checkpoint into it."""
+    hub = pytest.importorskip("huggingface_hub")
+    monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", True)
+
+    def put(repository: str, directory: Path) -> None:
+        root = tmp_path / f"models--{repository.replace('/', '--')}"
+        commit = "0" * 40
+        shutil.copytree(directory, root / "snapshots" / commit)
+        (root / "refs").mkdir()
+        (root / "refs" / "main").write_text(commit)
+
+    return put
