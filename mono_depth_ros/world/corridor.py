@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A corridor of an office or school: 1.6-2.8 m wide, 10-28 m long, doors on both sides, niches, things along the walls."""
+"""A corridor: 1.7-2.8 m wide, 10-28 m long, doors on both sides, things along the walls, people."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 from mono_depth_ros.world import furniture as fu
 from mono_depth_ros.world import palette as pal
 from mono_depth_ros.world import textures as tx
+from mono_depth_ros.world.interior import WALL, ceiling_lamp, indoor_light, shell, wall_frames, window
 from mono_depth_ros.world.people import person
-from mono_depth_ros.world.rooms import WALL, _ceiling_lamp, _wall_frames, indoor_light, shell, window
 from mono_depth_ros.world.scene import Scene, SceneBuilder
 
 
@@ -29,7 +29,7 @@ def corridor(rng: np.random.Generator) -> Scene:
             doors[k].append(0.0)
     shell(b, (length, width), height, doors, [wall] * 4)
     far = float(rng.uniform(2.5, 4.5))
-    for x, y, yaw, run in _wall_frames((length + 2 * far, width + 2 * far)):
+    for x, y, yaw, run in wall_frames((length + 2 * far, width + 2 * far)):
         with b.at(x, y, yaw):
             b.box(0, -WALL, 0, (run + 0.5, WALL, height), wall)
     if rng.random() < 0.6:  # a painted lower half or a hand rail
@@ -37,7 +37,7 @@ def corridor(rng: np.random.Generator) -> Scene:
         for s in (-1, 1):
             for x in _between(doors[0] if s < 0 else doors[2], length, flip=s > 0):
                 b.box((x[0] + x[1]) / 2, s * (width / 2 - 0.012), 0.88, (x[1] - x[0], 0.024, 0.12), band)
-    frames = _wall_frames((length, width))
+    frames = wall_frames((length, width))
     for k in (0, 2):
         x, y, yaw, run = frames[k]
         with b.at(x, y, yaw):
@@ -46,10 +46,12 @@ def corridor(rng: np.random.Generator) -> Scene:
             for _ in range(int(rng.integers(2, 9))):
                 at = float(rng.uniform(-run / 2 + 0.6, run / 2 - 0.6))
                 _thing(b, at)
+            hung: list[tuple[float, float]] = []
             for _ in range(int(rng.integers(0, 8))):
                 w, h = (float(v) for v in rng.uniform(0.3, 0.8, 2))
                 at = float(rng.uniform(-run / 2 + 0.6, run / 2 - 0.6))
-                if all(abs(at - d) > 0.6 + w / 2 for d in doors[k]):
+                if all(abs(at - d) > 0.6 + w / 2 for d in doors[k]) and all(abs(at - p) > (w + q) / 2 for p, q in hung):
+                    hung.append((at, w))
                     m = b.material(tx.PICTURE, pal.grey(rng), pal.fabric(rng), (0.02,), gloss=0.3)
                     b.box(at, 0.012, 1.3, (w, 0.02, h), m)
     for k in (1, 3):
@@ -64,7 +66,7 @@ def corridor(rng: np.random.Generator) -> Scene:
                 person(b)
     step = float(rng.uniform(2.4, 4.5))
     for x in np.arange(-length / 2 + step / 2, length / 2, step):
-        _ceiling_lamp(b, float(x), 0.0, height)
+        ceiling_lamp(b, float(x), 0.0, height)
     b.drivable.append((-length / 2, -width / 2, length / 2, width / 2))
     return b.build(indoor_light(b, height))
 
@@ -76,7 +78,7 @@ def _between(openings: list[float], length: float, flip: bool) -> list[tuple[flo
     for x in xs:
         edges += [x - 0.54, x + 0.54]
     edges.append(length / 2)
-    return [(a, c) for a, c in zip(edges[::2], edges[1::2]) if c - a > 0.1]
+    return [(a, c) for a, c in zip(edges[::2], edges[1::2], strict=True) if c - a > 0.1]
 
 
 def _thing(b: SceneBuilder, at: float) -> None:

@@ -146,3 +146,55 @@ def carton(b: SceneBuilder, size: tuple[float, float, float], z0: float = 0.0, x
     tape = tuple(min(1.0, 0.8 * c + 0.15) for c in color)
     m = b.material(tx.CARTON, color, tape, (0.05,), 0.08, 0.3)
     b.box(x, y, z0, size, m, yaw=float(b.rng.uniform(-0.1, 0.1)))
+
+
+def counter(b: SceneBuilder, length: float) -> None:
+    """A kitchen counter 0.9 m high and 0.6 m deep in 0.6 m units, with wall cupboards 0.35 m deep from 1.45 m up."""
+    rng = b.rng
+    color = pal.wall(rng) if rng.random() < 0.7 else pal.wood(rng)
+    doors = b.material(tx.CABINET, color, tuple(0.3 * c for c in color), (0.6, 0.75, 0.005), 0.04, 0.3, 0.4)
+    dark = b.material(tx.PLAIN, (0.08, 0.08, 0.08))
+    top = b.material(tx.PLAIN, pal.grey(rng, 0.1, 0.9) if rng.random() < 0.5 else pal.wood(rng), noise=0.15, gloss=0.5)
+    steel = b.material(tx.PLAIN, (0.7, 0.7, 0.72), noise=0.03, gloss=2.0)
+    b.box(0, -0.02, 0, (length - 0.02, 0.5, 0.1), dark)
+    b.box(0, 0, 0.1, (length, 0.58, 0.76), doors)
+    b.box(0, 0.005, 0.86, (length + 0.01, 0.61, 0.04), top)
+    if rng.random() < 0.6:  # an oven with its hob
+        x = (int(rng.integers(int(length / 0.6 + 0.5))) + 0.5) * 0.6 - length / 2
+        b.box(x, 0.29, 0.22, (0.56, 0.03, 0.5), dark)
+        b.rod((x - 0.22, 0.33, 0.66), (x + 0.22, 0.33, 0.66), 0.01, steel)
+        b.box(x, 0, 0.9, (0.56, 0.5, 0.006), dark)
+    if rng.random() < 0.7:
+        b.box(0, -0.125, 1.45, (length, 0.35, 0.7), doors)
+    for _ in range(int(rng.integers(0, 4))):
+        trinket(b, float(rng.uniform(-0.45, 0.45)) * length, 0.0, 0.906)
+
+
+def fridge(b: SceneBuilder, height: float) -> None:
+    """A fridge 0.6 m wide."""
+    white = b.material(tx.PLAIN, pal.grey(b.rng, 0.6, 0.97), noise=0.02, gloss=0.6)
+    gap = b.material(tx.PLAIN, (0.1, 0.1, 0.1))
+    split = float(b.rng.uniform(0.35, 0.65)) * height
+    b.box(0, -0.02, 0.03, (0.58, 0.56, height - 0.03), gap)
+    for low, high in ((0.04, split - 0.005), (split + 0.005, height)):
+        b.box(0, 0, low, (0.6, 0.62, high - low), white)
+        b.box(0.24, 0.33, (low + high) / 2 - 0.15, (0.025, 0.04, 0.3), gap)
+
+
+def trinket(b: SceneBuilder, x: float, y: float, z0: float) -> None:
+    """A small thing on a table: a mug, a vase, a bowl, a stack of books, a box."""
+    rng, pick = b.rng, b.rng.random()
+    m = b.material(tx.PLAIN, pal.fabric(rng), noise=0.1, noise_scale=0.1, gloss=0.5)
+    if pick < 0.3:
+        b.cylinder(x, y, z0, 0.04, 0.095, m)
+    elif pick < 0.5:
+        r = float(rng.uniform(0.05, 0.09))
+        b.cylinder(x, y, z0, r, float(rng.uniform(0.15, 0.3)), m)
+    elif pick < 0.65:
+        b.ellipsoid(x, y, z0 + 0.05, (0.12, 0.12, 0.06), m)
+    elif pick < 0.85:
+        for k in range(int(rng.integers(1, 5))):
+            cover = b.material(tx.PLAIN, pal.fabric(rng), noise=0.05)
+            b.box(x, y, z0 + 0.03 * k, (0.17, 0.24, 0.029), cover, yaw=float(rng.uniform(-0.4, 0.4)))
+    else:
+        b.box(x, y, z0, (0.2, 0.14, 0.12), m, yaw=float(rng.uniform(-0.5, 0.5)))

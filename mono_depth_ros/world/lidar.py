@@ -16,6 +16,7 @@ from mono_depth_ros.world.world import World
 _LIDAR_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 QUADRANTS = 4
 MIN_RANGE_M = 0.1
+RAY_WIDTH = 2e-3  # beam divergence, radians
 
 
 def roof_mount() -> np.ndarray:
@@ -57,21 +58,17 @@ class SpinningLidar:
             found = f"{self.rings} rings and {self.azimuth_steps} azimuth steps"
             raise ConfigError(f"lidar has {found}, expected at least 1 ring and a positive multiple of 4 steps")
         if not -60.0 <= self.fov_down_deg <= self.fov_up_deg <= 60.0:
-            found = f"{self.fov_down_deg:g} to {self.fov_up_deg:g}"
-            raise ConfigError(
-                f"lidar's vertical field of view is {found} degrees, expected ascending, within -60 to 60"
-            )
+            found = f"{self.fov_down_deg:g} to {self.fov_up_deg:g} degrees"
+            raise ConfigError(f"lidar's vertical field of view is {found}, expected ascending, within -60 to 60")
         if not (0.0 <= self.dropout <= 1.0 and self.range_noise_m >= 0.0 and self.max_range_m > MIN_RANGE_M):
-            found = (
-                f"dropout {self.dropout:g}, range noise {self.range_noise_m:g} m, maximum range {self.max_range_m:g} m"
-            )
+            found = f"dropout {self.dropout:g}, range noise {self.range_noise_m:g} m, range {self.max_range_m:g} m"
             raise ConfigError(f"lidar has {found}; expected 0..1, at least 0, more than {MIN_RANGE_M} m")
 
     def scan(self, world: World, world_from_lidar: np.ndarray, seed: int) -> LidarScan:
         """One sweep from a pose (4x4 float64); noise and dropouts follow from the seed.
 
         Returns at most rings x azimuth_steps points: rays into the sky, beyond the maximum range, or dropped have
-        none. Weak returns (dark, slanted, far surfaces) are lost more often than strong ones.
+        none. Intensity is the surface's own brightness times the cosine of incidence.
         """
         directions, grids = _directions(self.rings, self.azimuth_steps, self.fov_up_deg, self.fov_down_deg)
         pose = np.asarray(world_from_lidar, dtype=np.float64)
@@ -81,7 +78,7 @@ class SpinningLidar:
         for k in range(QUADRANTS):
             quadrant = pose.copy()
             quadrant[:3, :3] = pose[:3, :3] @ _yaw(k * math.pi / 2) @ _LIDAR_FROM_OPTICAL
-            albedo, depth, normals = world.cast(grids, quadrant)
+            albedo, depth, normals = world.renderer.cast(grids, quadrant, RAY_WIDTH, raw_albedo=True)
             stretch = np.sqrt(1.0 + np.square(grids.astype(np.float64)).sum(axis=-1))
             facing = -(normals[..., :2] * grids).sum(axis=-1) - normals[..., 2]
             part = slice(k * columns, (k + 1) * columns)
@@ -92,8 +89,7 @@ class SpinningLidar:
         noise = rng.normal(0.0, 1.0, distance.shape) * self.range_noise_m
         chance = rng.random(distance.shape)
         hit = np.isfinite(distance) & (distance <= self.max_range_m) & (distance >= MIN_RANGE_M)
-        weak = 0.3 * np.clip(1.0 - echo / 12.0, 0.0, 1.0) * np.where(hit, distance / self.max_range_m, 0.0)
-        hit &= chance >= self.dropout + (1.0 - self.dropout) * weak if self.dropout > 0.0 else True
+        hit &= chance >= self.dropout
         xyz = directions * np.where(hit, distance + noise, 0.0)[..., None]
         step, ring = np.nonzero(hit.T)  # azimuth first: the order in which a real sensor fires
         time = (step / self.azimuth_steps / self.rate_hz).astype(np.float32)

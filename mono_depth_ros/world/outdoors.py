@@ -38,7 +38,7 @@ def daylight(rng: np.random.Generator) -> Light:
 
 
 def house(b: SceneBuilder, width: float, depth: float, storeys: int) -> None:
-    """A house front on y = 0 facing -y: storeys of 2.8-3 m, windows 1.2 x 1.4 m, door 2.0 x 0.9 m, a pitched or flat roof."""
+    """A house, front on y = 0, facing -y: storeys 2.8-3 m, windows 1.2 x 1.4 m, door 2.0 x 0.9 m, roof."""
     rng = b.rng
     storey = float(rng.uniform(2.8, 3.0))
     height = storey * storeys + 0.3

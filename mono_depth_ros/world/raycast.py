@@ -3,8 +3,8 @@
 
 Rays are (x/z, y/z, 1) in the optical frame, so the ray parameter t IS the z-depth. Every solid's oriented box is
 projected once; a 16x16 tile of pixels tests only the solids that overlap it, nearest first, and stops when the
-next one starts behind everything already hit. The search runs in float32 over whole tiles, which the compiler turns into vector
-instructions; `exact_hit` then recomputes the winner in float64.
+next one starts behind everything already hit. The search runs in float32 over whole tiles, which the compiler turns
+into vector instructions; `exact_hit` then recomputes the winner in float64.
 """
 
 from __future__ import annotations

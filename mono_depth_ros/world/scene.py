@@ -202,7 +202,7 @@ class SceneBuilder:
 
     def build(self, light: Light) -> Scene:
         """Freeze into arrays."""
-        kind, center, rot, half, material, tint, solid = zip(*self.rows)
+        kind, center, rot, half, material, tint, solid = zip(*self.rows, strict=True)
         return Scene(
             kind=np.array(kind, dtype=np.int32),
             center=np.array(center, dtype=np.float64),

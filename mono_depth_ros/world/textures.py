@@ -53,7 +53,7 @@ def _cells(m, u, v, fp, row_shift, spread_size):
 
 @inner
 def albedo(m, table, u, v, width, height, axis, tint, fp):
-    """Linear RGB of material row m at u, v metres from the lower corner of a width x height face; and a gloss factor."""
+    """Linear RGB of material row m at u, v metres from the lower corner of a face; and a factor of its gloss."""
     pattern = int(m[0])
     salt = int(m[SALT])
     a, b, c = m[PARAMS], m[PARAMS + 1], m[PARAMS + 2]

@@ -48,7 +48,7 @@ def car(b: SceneBuilder) -> tuple[float, float]:
         b.box(front - 0.35, s * (width / 2 + 0.06), belt - 0.02, (0.12, 0.16, 0.12), body)
     for s in (-1, 1):
         b.box(s * (length / 2 + 0.005), 0, 0.45, (0.02, 0.52, 0.11), white)
-    b.box(length / 2, 0, 0.3, (0.04, width * 0.6, 0.14), dark)
+    b.box(length / 2, 0, 0.34, (0.03, width * 0.6, 0.12), dark)
     _wheels(b, (length * 0.31, -length * 0.29), width / 2 + 0.015)
     return length, width
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A warehouse: 6-9 m high, pallet racks with 2.7 m bays, EUR pallets 1.2 x 0.8 x 0.144 m, cartons, fork trucks, people."""
+"""A warehouse: 6-9 m high, racks with 2.7 m bays, EUR pallets 1.2 x 0.8 x 0.144 m, cartons, fork trucks, people."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 
 from mono_depth_ros.world import palette as pal
 from mono_depth_ros.world import textures as tx
+from mono_depth_ros.world.interior import indoor_light, wall_frames
 from mono_depth_ros.world.people import person
-from mono_depth_ros.world.rooms import _wall_frames, indoor_light
 from mono_depth_ros.world.scene import Scene, SceneBuilder
 from mono_depth_ros.world.vehicles import fork_truck
 
@@ -95,7 +95,7 @@ def warehouse(rng: np.random.Generator) -> Scene:
     wall = b.material(tx.RIBS, pal.grey(rng, 0.6, 0.9), params=(0.3,), noise=0.06)
     lower = pal.brick_material(b) if rng.random() < 0.5 else b.material(tx.PLAIN, pal.wall(rng), noise=0.08)
     gate = b.material(tx.TILES, pal.wall(rng), pal.grey(rng, 0.3, 0.5), (20.0, 0.5, 0.015, 0.05), 0.04)
-    for x, y, yaw, run in _wall_frames((length, width)):
+    for x, y, yaw, run in wall_frames((length, width)):
         with b.at(x, y, yaw):
             b.box(0, -0.15, 0, (run + 0.6, 0.3, height), wall)
             b.box(0, -0.14, 0, (run + 0.6, 0.32, 1.2), lower)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An industrial yard: containers 6.06 x 2.44 x 2.59 m, sheds, pallets, drums 0.6 x 0.88 m, cars, people, open ground."""
+"""An industrial yard: containers 6.06 x 2.44 x 2.59 m, sheds, pallets, drums 0.6 x 0.88 m, cars, people."""
 
 from __future__ import annotations
 
