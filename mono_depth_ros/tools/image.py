@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mono_depth image`: depth of image files, by the same pipeline as the node's."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from mono_depth_ros.config import DepthConfig, ModelConfig
+from mono_depth_ros.tools.options import CAMERA_HELP, add_options, config_from
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand `image`; its options about model and depth are the fields of ModelConfig and DepthConfig."""
+    parser = subparsers.add_parser(
+        "image",
+        help="depth of image files: arrays, 16-bit PNG, point clouds, pictures",
+        description="For each image, write OUT/NAME.npy: float32 (H, W) at the size of the image, metres along the "
+        "optical axis (NaN unknown, inf sky or beyond range), or the raw inverse depth of a relative model. "
+        "Orientation tags are ignored: a calibration describes the picture as the sensor delivered it.",
+    )
+    parser.add_argument("inputs", nargs="+", metavar="IN", help="image file, folder, or pattern in quotes")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--camera", metavar="CAMERA", help=CAMERA_HELP)
+    parser.add_argument("--rectified", action="store_true", help="the images are rectified: use P of the calibration")
+    parser.add_argument("--npy", action=argparse.BooleanOptionalAction, default=True, help="NAME.npy (default: yes)")
+    parser.add_argument("--png16", action="store_true", help="also NAME.png, 16-bit millimetres, 0 unknown")
+    parser.add_argument("--ply", action="store_true", help="also NAME.ply, the coloured point cloud")
+    parser.add_argument("--color", action="store_true", help="also NAME_color.png, a picture for eyes")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON a file on stdout")
+    add_options(parser.add_argument_group("model"), ModelConfig)
+    add_options(parser.add_argument_group("depth and cloud"), DepthConfig)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Work through the files: one that fails is told and the rest is done. 0 when all went well.
+
+    Raises:
+        MonoDepthError: nothing could be started, or (after the last file) how many failed.
+    """
+    config, model_config = config_from(args, DepthConfig), config_from(args, ModelConfig)
+    from tqdm import tqdm
+
+    from mono_depth_ros.errors import DataError, FrameError
+    from mono_depth_ros.tools import image_files
+
+    job = image_files.Job.prepare(args, config, model_config)
+    failed = 0
+    # Lines of errors must not tear the bar: tqdm moves it out of the way.
+    with tqdm(job.files, unit="image", file=sys.stderr, dynamic_ncols=True, desc="depth") as bar:
+        for path, name in zip(bar, job.names, strict=True):
+            try:
+                result = job.process(path, name)
+            except (FrameError, DataError) as error:
+                failed += 1
+                text = str(error) if str(path) in str(error) else f"{path}: {error}"
+                tqdm.write(text, file=sys.stderr)
+                result = {"file": str(path), "error": text}
+            if args.json:
+                print(json.dumps(result, allow_nan=False), flush=True)
+    if failed:
+        raise DataError(f"{failed} of {len(job.files)} images failed")
+    return 0

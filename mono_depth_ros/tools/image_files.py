@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The work of `mono_depth image`: one image file in, its result files out."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from mono_depth_ros.atomic import atomic_path
+from mono_depth_ros.config import DepthConfig, ModelConfig
+from mono_depth_ros.errors import ConfigError, DataError, MonoDepthError
+from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.messages.depth import encode_depth
+from mono_depth_ros.models.catalogue import load_model
+from mono_depth_ros.pipeline import Pipeline, RgbdFrame
+from mono_depth_ros.prediction import DepthKind
+from mono_depth_ros.tools.camera_argument import CameraArgument
+from mono_depth_ros.tools.inputs import find_images, output_names, read_image
+from mono_depth_ros.tools.ply import unpack_cloud, write_ply
+
+_SUFFIXES = {"npy": ".npy", "png16": ".png", "ply": ".ply", "color": "_color.png"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that is the same for all the images.
+
+    Attributes:
+        files: the images. names: for each, where its results go, relative to `out` and without suffix.
+        kinds: the result files wanted, keys of `_SUFFIXES`.
+        camera: None where neither the model nor a result needs one.
+    """
+
+    files: list[Path]
+    names: list[Path]
+    out: Path
+    kinds: tuple[str, ...]
+    camera: CameraArgument | None
+    rectified: bool
+    pipeline: Pipeline
+
+    @classmethod
+    def prepare(cls, args: argparse.Namespace, config: DepthConfig, model_config: ModelConfig) -> Job:
+        """Check everything that can be wrong before the first image, cheap checks first.
+
+        Raises:
+            MonoDepthError: inputs, camera or model are not usable, or a result would replace an input.
+        """
+        kinds = tuple(kind for kind in _SUFFIXES if getattr(args, kind))
+        if not kinds:
+            raise ConfigError("nothing to write: --no-npy leaves nothing, expected one of --png16, --ply, --color")
+        files = find_images(args.inputs)
+        names = output_names(files, lambda name: _outputs(name, kinds))
+        _keep_inputs(files, {args.out / file for name in names for file in _outputs(name, kinds)})
+        camera = CameraArgument.parse(args.camera) if args.camera else None
+        logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+        model = load_model(model_config.model, model_config.device, model_config.threads)
+        metres = [f"--{kind}" for kind in ("png16", "ply") if kind in kinds]
+        if model.spec.kind is not DepthKind.METRIC and metres:
+            name = model.spec.name
+            raise ConfigError(
+                f"{name} gives relative inverse depth, without metres: {' and '.join(metres)} need a metric model"
+            )
+        if camera is None and (model.spec.needs_camera or "ply" in kinds):
+            who = f"the model {model.spec.name}" if model.spec.needs_camera else "--ply"
+            raise ConfigError(f"{who} needs the camera: give --camera fx,fy,cx,cy or --camera FILE.yaml")
+        return cls(files, names, args.out, kinds, camera, args.rectified, Pipeline(model, config))
+
+    def process(self, path: Path, name: Path) -> dict[str, Any]:
+        """Estimate and write; returns what `--json` prints.
+
+        Raises:
+            FrameError, DataError: this image cannot be used. MonoDepthError: a result cannot be written.
+        """
+        start_s = time.perf_counter()
+        rgb = read_image(path)
+        height, width = rgb.shape[:2]
+        frame = self.pipeline.estimate(rgb, self._camera_of(width, height))
+        metric = frame.prediction.kind is DepthKind.METRIC
+        values = (frame.depth if metric else frame.prediction.values).cpu().numpy()
+        try:
+            written = [self._write(kind, name, frame, values) for kind in self.kinds]
+        except OSError as error:  # a full disk fails every image: no use to go on
+            raise MonoDepthError(f"cannot write {error.filename or self.out}: {error.strerror}") from error
+        known = values[np.isfinite(values)]
+        low, middle, high = np.percentile(known, (0, 50, 100)).tolist() if known.size else (None, None, None)
+        return {
+            "file": str(path),
+            "width": width,
+            "height": height,
+            "kind": frame.prediction.kind.value,
+            "unit": "m" if metric else "",
+            "n": int(known.size),
+            "min": low,
+            "median": middle,
+            "max": high,
+            "ms": round((time.perf_counter() - start_s) * 1e3, 3),
+            "outputs": [str(file) for file in written],
+        }
+
+    def _camera_of(self, width: int, height: int) -> Camera:
+        if self.camera is None:
+            # Never seen: the model ignores the camera and no cloud is made. Any camera of this size will do.
+            return Camera.pinhole(width, height, 60.0)
+        return self.camera.camera(width, height, self.rectified)
+
+    def _write(self, kind: str, name: Path, frame: RgbdFrame, values: np.ndarray) -> Path:
+        path = self.out / _output(name, kind)
+        if kind == "ply":
+            with torch.inference_mode():
+                write_ply(path, *unpack_cloud(frame.cloud().cpu().numpy()))
+            return path
+        with atomic_path(path) as temporary:
+            if kind == "npy":
+                np.save(temporary, values.astype(np.float32, copy=False))
+            else:
+                picture = encode_depth(values, "16UC1") if kind == "png16" else frame.color().cpu().numpy()
+                temporary.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+        return path
+
+
+def _output(name: Path, kind: str) -> Path:
+    # Not with_suffix: names such as frame-000000.color have a dot of their own.
+    return name.with_name(name.name + _SUFFIXES[kind])
+
+
+def _outputs(name: Path, kinds: tuple[str, ...]) -> list[Path]:
+    return [_output(name, kind) for kind in kinds]
+
+
+def _keep_inputs(files: list[Path], outputs: set[Path]) -> None:
+    written = {path.resolve() for path in outputs}
+    for path in files:
+        if path.resolve() in written:
+            raise DataError(f"{path} would be overwritten by its result: choose another folder for --out")

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Command line options derived from configuration classes: defaults, ranges and words have one home."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from dataclasses import Field, fields
+from typing import Any, TypeVar
+
+from mono_depth_ros.config import Config, allowed
+
+AnyConfig = TypeVar("AnyConfig", bound=Config)
+
+CAMERA_HELP = (
+    "fx,fy,cx,cy in pixels of the images as they are, a calibration FILE.yaml as camera_calibration writes it, "
+    "or a FILE.txt with the 3x3 matrix"
+)
+
+
+def add_options(parser: Any, cls: type[Config], names: Iterable[str] | None = None) -> None:
+    """Add `--min-depth` and so on for the fields of `cls`, or for those named."""
+    for item in fields(cls):
+        if names is None or item.name in names:
+            _add(parser, item)
+
+
+def config_from(args: argparse.Namespace, cls: type[AnyConfig]) -> AnyConfig:
+    """The configuration that was asked for; fields without an option keep their default.
+
+    Raises:
+        ConfigError: a value out of range; the sentence names the allowed ones.
+    """
+    return cls(**{item.name: getattr(args, item.name) for item in fields(cls) if hasattr(args, item.name)})
+
+
+def _add(parser: Any, item: Field[Any]) -> None:
+    flag = f"--{item.name.replace('_', '-')}"
+    default = item.default
+    if isinstance(default, bool):
+        words = f"{item.metadata['doc']} (default: {'yes' if default else 'no'})"
+        parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=words.replace("%", "%%"))
+        return
+    shown = "none" if default == "" else f"{default:g}" if isinstance(default, float) else default
+    limits = "" if isinstance(default, str) and item.metadata["choices"] is None else f"; {allowed(item)}"
+    words = f"{item.metadata['doc']}{limits} (default: {shown})".replace("%", "%%")
+    metavar = {float: "X", int: "N"}.get(type(default), "TEXT")
+    parser.add_argument(flag, type=type(default), default=default, metavar=metavar, help=words)
