@@ -24,10 +24,10 @@ class TrainConfig(Config):
     hfov_min_deg: float = option(45.0, doc="narrowest horizontal field of view", unit="deg", low=10.0, high=150.0)
     hfov_max_deg: float = option(105.0, doc="widest horizontal field of view", unit="deg", low=10.0, high=150.0)
     centre_shift: float = option(0.05, doc="largest shift of the principal point, share of the size", low=0.0, high=0.4)
-    workers: int = option(2, doc="rendering processes", low=1)
+    workers: int = option(2, doc="processes that render, then train, one thread each", low=1)
     minutes: float = option(180.0, doc="training time; the learning rate is annealed over it", unit="min", low=0.01)
     steps: int = option(0, doc="training steps instead of minutes; 0 goes by the clock", low=0)
-    batch: int = option(16, doc="images of a step", low=2)
+    batch: int = option(24, doc="images of a step, over all processes", low=2)
     small_share: float = option(0.6, doc="share of the run spent on small crops first", low=0.0, high=1.0)
     learning_rate: float = option(2.5e-3, doc="peak learning rate of AdamW", low=1e-6, high=1.0)
     weight_decay: float = option(0.02, doc="weight decay of AdamW", low=0.0, high=1.0)
@@ -37,7 +37,7 @@ class TrainConfig(Config):
     silog_weight: float = option(0.5, doc="weight of the scale-invariant term in the loss", low=0.0)
     gradient_weight: float = option(0.5, doc="weight of the gradient term in the loss", low=0.0)
     sky_weight: float = option(0.2, doc="weight of the sky term in the loss", low=0.0)
-    checkpoint_minutes: float = option(2.0, doc="time between checkpoints", unit="min", low=0.01)
+    checkpoint_minutes: float = option(4.0, doc="time between checkpoints", unit="min", low=0.01)
     seed: int = option(0, doc="seed of the worlds, the crops and the first weights", low=0)
 
 

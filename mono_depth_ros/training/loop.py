@@ -22,6 +22,7 @@ from mono_depth_ros.models.tiny.network import TinyDepthNet
 from mono_depth_ros.training.batches import Batch, make_batch, prefetch, shuffled
 from mono_depth_ros.training.config import FULL_SIZES, SMALL_SIZES, TrainConfig
 from mono_depth_ros.training.losses import depth_loss
+from mono_depth_ros.training.parallel import average_gradients, processes, rank
 from mono_depth_ros.training.pool import Pool
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class Trainer:
         loss, absolute = depth_loss(log_depth, sky_logit, depth, self.config)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self.seconds = average_gradients(self.network.parameters(), self.seconds)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
         self.optimizer.step()
         self.steps += 1
@@ -117,17 +119,21 @@ def train(
     on_checkpoint: Callable[[Trainer], None] | None = None,
     progress: bool = True,
 ) -> None:
-    """Train to the end of the schedule on the pool; checkpoints, with a call of `on_checkpoint`, on the way.
+    """Train to the end of the schedule on the pool; rank 0 writes checkpoints, with a call of `on_checkpoint`.
 
     Small crops in the first part of the run, full size after it. Ctrl-C writes a checkpoint before it goes on up.
     """
     config = trainer.config
-    rng = np.random.default_rng([config.seed, trainer.steps])
-    order = shuffled(len(pool), config.batch, rng)
+    rng = np.random.default_rng([config.seed, trainer.steps, rank()])
+    order = shuffled(len(pool), max(config.batch // processes(), 1), rng)
+    if rank() > 0:
+        checkpoint, progress = None, False
+
+    shape_rng = np.random.default_rng([config.seed, trainer.steps])  # the same sizes in every process: equal work
 
     def make() -> Batch:
         sizes = SMALL_SIZES if trainer.fraction < config.small_share else FULL_SIZES
-        return make_batch(pool, next(order), sizes[int(rng.integers(len(sizes)))], rng)
+        return make_batch(pool, next(order), sizes[int(shape_rng.integers(len(sizes)))], rng)
 
     batches = prefetch(make)
     before, saved, error = time.monotonic(), trainer.seconds, math.nan

@@ -7,13 +7,16 @@ import dataclasses
 import json
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import cv2
 
 from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.models.tiny.network import load_tiny, save_tiny
 from mono_depth_ros.training import evaluate
 from mono_depth_ros.training.config import TrainConfig
 from mono_depth_ros.training.loop import Trainer, train
+from mono_depth_ros.training.parallel import run_parallel
 from mono_depth_ros.training.pool import Pool, pool_spec, render_pool
 from mono_depth_ros.training.real_frames import READERS
 
@@ -32,16 +35,22 @@ def pools(config: TrainConfig, work: Path, progress: bool = True) -> tuple[Pool,
 
 def run_training(config: TrainConfig, work: Path, resume: bool = False, progress: bool = True) -> Trainer:
     """Render what is missing and train to the end of the schedule; checkpoints go to `work`/checkpoint.pt."""
-    training, held_out = pools(config, work, progress)
+    pools(config, work, progress)
+    return cast(Trainer, run_parallel(_train, config.workers, config, work, resume, progress))
+
+
+def _train(config: TrainConfig, work: Path, resume: bool, progress: bool) -> Trainer:
+    training, held_out = pools(config, work, False)
     trainer, checkpoint = Trainer(config), work / "checkpoint.pt"
+    cv2.setNumThreads(1)
     if resume:
         trainer.load(checkpoint)
-    few = Pool(held_out.rgb[:200], held_out.depth[:200], held_out.meta[:200], held_out.kinds)
+    few = Pool(held_out.rgb[:100], held_out.depth[:100], held_out.meta[:100], held_out.kinds)
 
     def report(trainer: Trainer) -> None:
         found = evaluate.held_out(trainer.average, few)["all"]
         line = f"step {trainer.steps} AbsRel {found['abs_rel']:.4f} delta1 {found['delta1']:.4f}"
-        log.info("%s at %.1f min (first 200 held-out frames)", line, trainer.seconds / 60)
+        log.info("%s at %.1f min (first 100 held-out frames)", line, trainer.seconds / 60)
 
     train(trainer, training, checkpoint, report, progress)
     return trainer
