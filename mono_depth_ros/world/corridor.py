@@ -32,11 +32,11 @@ def corridor(rng: np.random.Generator) -> Scene:
     for x, y, yaw, run in wall_frames((length + 2 * far, width + 2 * far)):
         with b.at(x, y, yaw):
             b.box(0, -WALL, 0, (run + 0.5, WALL, height), wall)
-    if rng.random() < 0.6:  # a painted lower half or a hand rail
+    if rng.random() < 0.6:  # a rail at elbow height
         band = b.material(tx.PLAIN, pal.wall(rng), noise=0.04)
         for s in (-1, 1):
-            for x in _between(doors[0] if s < 0 else doors[2], length, flip=s > 0):
-                b.box((x[0] + x[1]) / 2, s * (width / 2 - 0.012), 0.88, (x[1] - x[0], 0.024, 0.12), band)
+            for left, right in _between(doors[0] if s < 0 else doors[2], length, flip=s > 0):
+                b.box((left + right) / 2, s * (width / 2 - 0.012), 0.88, (right - left, 0.024, 0.12), band)
     frames = wall_frames((length, width))
     for k in (0, 2):
         x, y, yaw, run = frames[k]

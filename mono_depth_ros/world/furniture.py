@@ -83,7 +83,7 @@ def cabinet(b: SceneBuilder, length: float, depth: float, height: float) -> None
     tall = height > 1.4
     cell = (0.45, height) if tall else (float(b.rng.choice([0.45, 0.6, 0.9])), float(b.rng.choice([0.2, 0.25, height])))
     color = pal.wood(b.rng) if b.rng.random() < 0.6 else pal.wall(b.rng)
-    m = b.material(tx.CABINET, color, tuple(0.3 * c for c in color), (*cell, 0.006), 0.08, 0.3, 0.25)
+    m = b.material(tx.CABINET, color, pal.scaled(color, 0.3), (*cell, 0.006), 0.08, 0.3, 0.25)
     dark = b.material(tx.PLAIN, (0.1, 0.1, 0.1))
     b.box(0, 0.0, 0, (length - 0.04, depth - 0.04, 0.06), dark)
     b.box(0, 0, 0.06, (length, depth, height - 0.06), m)
@@ -143,7 +143,7 @@ def screen(b: SceneBuilder, width: float, z0: float) -> None:
 def carton(b: SceneBuilder, size: tuple[float, float, float], z0: float = 0.0, x: float = 0.0, y: float = 0.0) -> None:
     """A cardboard box with tape."""
     color = pal.hsv(b.rng, (0.07, 0.1), (0.3, 0.5), (0.5, 0.75))
-    tape = tuple(min(1.0, 0.8 * c + 0.15) for c in color)
+    tape = pal.scaled(color, 0.8, 0.15)
     m = b.material(tx.CARTON, color, tape, (0.05,), 0.08, 0.3)
     b.box(x, y, z0, size, m, yaw=float(b.rng.uniform(-0.1, 0.1)))
 
@@ -152,7 +152,7 @@ def counter(b: SceneBuilder, length: float) -> None:
     """A kitchen counter 0.9 m high and 0.6 m deep in 0.6 m units, with wall cupboards 0.35 m deep from 1.45 m up."""
     rng = b.rng
     color = pal.wall(rng) if rng.random() < 0.7 else pal.wood(rng)
-    doors = b.material(tx.CABINET, color, tuple(0.3 * c for c in color), (0.6, 0.75, 0.005), 0.04, 0.3, 0.4)
+    doors = b.material(tx.CABINET, color, pal.scaled(color, 0.3), (0.6, 0.75, 0.005), 0.04, 0.3, 0.4)
     dark = b.material(tx.PLAIN, (0.08, 0.08, 0.08))
     top = b.material(tx.PLAIN, pal.grey(rng, 0.1, 0.9) if rng.random() < 0.5 else pal.wood(rng), noise=0.15, gloss=0.5)
     steel = b.material(tx.PLAIN, (0.7, 0.7, 0.72), noise=0.03, gloss=2.0)

@@ -39,7 +39,7 @@ def indoor_light(b: SceneBuilder, ceiling: float) -> Light:
 def door(b: SceneBuilder, opened: float = 0.0, thickness: float = WALL) -> None:
     """A door leaf 0.9 x 2.0 m in a frame, in the wall plane y = 0, seen from +y; handle at 1.0 m."""
     color = pal.wall(b.rng) if b.rng.random() < 0.6 else pal.wood(b.rng)
-    dark = tuple(0.75 * c for c in color)
+    dark = pal.scaled(color, 0.75)
     leaf = b.material(tx.DOOR, color, dark, (1.0, float(b.rng.random() < 0.6)), 0.04, 0.3, 0.2)
     frame = b.material(tx.PLAIN, dark if b.rng.random() < 0.5 else (0.9, 0.9, 0.88), noise=0.03)
     metal = b.material(tx.PLAIN, pal.grey(b.rng, 0.5, 0.8), gloss=1.0)

@@ -27,7 +27,7 @@ def kernel(parallel: bool = False) -> Callable:
     def wrap(function: Callable) -> Callable:
         dispatcher = njit(cache=True, parallel=parallel, fastmath=FAST)(function)
         file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
-        if hasattr(file, "_source_stamp"):
+        if file is not None and hasattr(file, "_source_stamp"):
             file._source_stamp = (file._source_stamp, _digest())
         return dispatcher
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: allow-untyped-defs
 """Band-limited noise from one small table, and hashes: what procedural textures are made of."""
 
 from __future__ import annotations

@@ -44,13 +44,13 @@ def house(b: SceneBuilder, width: float, depth: float, storeys: int) -> None:
     height = storey * storeys + 0.3
     color = pal.wall(rng) if rng.random() < 0.65 else pal.hsv(rng, (0.0, 0.09), (0.35, 0.6), (0.35, 0.65))
     facade = b.material(
-        tx.FACADE, color, tuple(0.55 * c for c in color), (float(rng.uniform(2.0, 3.2)), storey, 1.2, 1.4), 0.1, 0.5
+        tx.FACADE, color, pal.scaled(color, 0.55), (float(rng.uniform(2.0, 3.2)), storey, 1.2, 1.4), 0.1, 0.5
     )
     b.box(0, depth / 2, 0, (width, depth, height), facade)
     trim = b.material(tx.PLAIN, pal.grey(rng, 0.5, 0.95), noise=0.05)
     x = float(rng.uniform(-0.35, 0.35)) * width
     dcolor = pal.strong(rng) if rng.random() < 0.5 else pal.wood(rng)
-    leaf = b.material(tx.DOOR, dcolor, tuple(0.7 * c for c in dcolor), (1.0, 1.0), 0.05, 0.3, 0.3)
+    leaf = b.material(tx.DOOR, dcolor, pal.scaled(dcolor, 0.7), (1.0, 1.0), 0.05, 0.3, 0.3)
     b.box(x, -0.02, 0, (1.1, 0.1, 2.1), trim)
     b.box(x, -0.05, 0, (0.9, 0.1, 2.0), leaf)
     b.box(x, -0.3, 0, (1.4, 0.6, 0.15), trim)
@@ -60,8 +60,7 @@ def house(b: SceneBuilder, width: float, depth: float, storeys: int) -> None:
         rail = b.material(tx.STRIPES, pal.grey(rng, 0.1, 0.9), pal.grey(rng, 0.3, 0.7), (0.12, 0.03))
         for k in range(1, storeys):
             b.box(-x * 0.7, -0.6, k * storey, (2.6, 1.2, 0.16), trim)
-            for s in ((0, -1.17, 2.6, 0.05),):
-                b.box(-x * 0.7 + s[0], s[1], k * storey + 0.16, (s[2], s[3], 0.95), rail)
+            b.box(-x * 0.7, -1.17, k * storey + 0.16, (2.6, 0.05, 0.95), rail)
     roof = b.material(
         tx.TILES,
         pal.hsv(rng, (0.0, 0.08), (0.2, 0.7), (0.2, 0.55)),
@@ -93,7 +92,7 @@ def tree(b: SceneBuilder, height: float) -> None:
     rng = b.rng
     bark = b.material(tx.LEAVES, (0.28, 0.2, 0.14), (0.4, 0.32, 0.24), (1.0,), 0.2, 0.1)
     hue = pal.hsv(rng, (0.18, 0.36), (0.35, 0.75), (0.2, 0.5))
-    leaf = b.material(tx.LEAVES, tuple(0.35 * c for c in hue), hue, (1.5,), 0.25, 0.5)
+    leaf = b.material(tx.LEAVES, pal.scaled(hue, 0.35), hue, (1.5,), 0.25, 0.5)
     trunk = height * float(rng.uniform(0.3, 0.45))
     radius = 0.022 * height + 0.04
     b.cylinder(0, 0, 0, radius, trunk + 0.3, bark)
@@ -154,11 +153,11 @@ def fence(b: SceneBuilder, length: float) -> None:
     pick, height = rng.random(), float(rng.uniform(1.0, 1.8))
     if pick < 0.4:
         color = pal.hsv(rng, (0.22, 0.34), (0.4, 0.7), (0.2, 0.42))
-        m = b.material(tx.LEAVES, tuple(0.35 * c for c in color), color, (1.5,), 0.2, 0.4)
+        m = b.material(tx.LEAVES, pal.scaled(color, 0.35), color, (1.5,), 0.2, 0.4)
         b.box(0, 0, 0, (length, 0.6, height), m)
     elif pick < 0.7:
         wood = pal.wood(rng) if rng.random() < 0.7 else (0.9, 0.9, 0.9)
-        m = b.material(tx.TILES, wood, tuple(0.25 * c for c in wood), (0.1, 4.0, 0.015, 0.3), 0.12, 0.1)
+        m = b.material(tx.TILES, wood, pal.scaled(wood, 0.25), (0.1, 4.0, 0.015, 0.3), 0.12, 0.1)
         b.box(0, 0, 0.05, (length, 0.03, height - 0.05), m)
         for x in np.arange(-length / 2, length / 2 + 0.1, 2.0):
             b.box(float(x), 0.05, 0, (0.1, 0.1, height + 0.05), m)
@@ -173,7 +172,7 @@ def backdrop(b: SceneBuilder, radius: float) -> None:
     """A ring of far trees, blocks and hills, so that the horizon is never bare."""
     rng = b.rng
     hue = pal.hsv(rng, (0.2, 0.36), (0.3, 0.6), (0.2, 0.45))
-    leaf = b.material(tx.LEAVES, tuple(0.5 * c for c in hue), hue, (1.3,), 0.25, 2.5)
+    leaf = b.material(tx.LEAVES, pal.scaled(hue, 0.5), hue, (1.3,), 0.25, 2.5)
     block = [b.material(tx.FACADE, pal.wall(rng), pal.grey(rng), (3.0, 3.0, 1.4, 1.5), 0.1, 1.0) for _ in range(3)]
     n = 44
     built = float(rng.uniform(0.0, 0.7))
@@ -188,7 +187,7 @@ def backdrop(b: SceneBuilder, radius: float) -> None:
             w, h = float(rng.uniform(5, 11)), float(rng.uniform(3, 7))
             b.ellipsoid(x, y, h * 0.6, (w, w, h), leaf)
     if rng.random() < 0.5:
-        hill = b.material(tx.PATCHES, tuple(0.8 * c for c in hue), (0.4, 0.42, 0.35), (0.6,), 0.2, 20.0)
+        hill = b.material(tx.PATCHES, pal.scaled(hue, 0.8), (0.4, 0.42, 0.35), (0.6,), 0.2, 20.0)
         for _ in range(int(rng.integers(2, 6))):
             a = float(rng.uniform(0, 6.28))
             w = float(rng.uniform(50, 110))

@@ -18,6 +18,12 @@ def hsv(rng: np.random.Generator, hue: tuple, saturation: tuple, value: tuple) -
     return colorsys.hsv_to_rgb(rng.uniform(*hue) % 1.0, rng.uniform(*saturation), rng.uniform(*value))
 
 
+def scaled(color: Color, factor: float, plus: float = 0.0) -> Color:
+    """A darker or lighter version of a colour."""
+    r, g, b = (min(factor * c + plus, 1.0) for c in color)
+    return r, g, b
+
+
 def wood(rng: np.random.Generator) -> Color:
     """From pale birch to dark walnut."""
     return hsv(rng, (0.05, 0.11), (0.3, 0.65), (0.25, 0.8))
@@ -67,9 +73,9 @@ def floor_material(b: SceneBuilder) -> int:
     rng, pick = b.rng, b.rng.random()
     if pick < 0.4:
         color = wood(rng)
-        dark = tuple(0.4 * c for c in color)
-        size = (float(rng.choice([0.12, 0.15, 0.2])), float(rng.choice([1.2, 1.8])), 0.004)
-        return b.material(tx.PLANKS, color, dark, (*size, rng.uniform(0.15, 0.5)), 0.08, 0.3, rng.uniform(0.1, 0.6))
+        dark = scaled(color, 0.4)
+        plank = (float(rng.choice([0.12, 0.15, 0.2])), float(rng.choice([1.2, 1.8])), 0.004)
+        return b.material(tx.PLANKS, color, dark, (*plank, rng.uniform(0.15, 0.5)), 0.08, 0.3, rng.uniform(0.1, 0.6))
     if pick < 0.75:
         size = float(rng.choice([0.3, 0.3, 0.6]))
         color = hsv(rng, (0.0, 0.15), (0.0, 0.35), (0.3, 0.9))
@@ -80,7 +86,7 @@ def floor_material(b: SceneBuilder) -> int:
     if pick < 0.83:
         return b.material(tx.CHECKER, grey(rng, 0.75, 0.95), fabric(rng), (0.3,), 0.06, 0.3, 0.5)
     color = fabric(rng)
-    other = tuple(min(c * rng.uniform(0.6, 0.9), 1.0) for c in color)
+    other = scaled(color, rng.uniform(0.6, 0.9))
     return b.material(tx.PATCHES, color, other, (rng.uniform(0.3, 1.0),), 0.25, rng.choice([0.02, 0.1, 0.4]))
 
 
@@ -91,7 +97,7 @@ def wall_material(b: SceneBuilder) -> int:
     if pick < 0.62:
         return b.material(tx.PLAIN, color, noise=rng.uniform(0.03, 0.12), noise_scale=rng.uniform(0.1, 1.2))
     if pick < 0.75:
-        other = tuple(c * rng.uniform(0.75, 0.93) for c in color)
+        other = scaled(color, rng.uniform(0.75, 0.93))
         return b.material(tx.STRIPES, color, other, (0.2, 0.1), 0.04, 0.3)
     if pick < 0.87:
         return brick_material(b)

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: allow-untyped-defs
 """First hits of a grid of rays that share one origin, by tiles.
 
 Rays are (x/z, y/z, 1) in the optical frame, so the ray parameter t IS the z-depth. Every solid's oriented box is

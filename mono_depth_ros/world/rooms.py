@@ -87,12 +87,11 @@ def _tv(b: SceneBuilder) -> None:
 
 def _cartons(b: SceneBuilder) -> None:
     for k in range(int(b.rng.integers(1, 4))):
-        size = tuple(float(v) for v in b.rng.uniform(0.28, 0.5, 3))
-        x = -0.35 + 0.36 * k
-        with b.at(x, 0.0):
-            fu.carton(b, (min(size[0], 0.34), *size[1:]))
+        length, width, height = (float(v) for v in b.rng.uniform(0.28, 0.5, 3))
+        with b.at(-0.35 + 0.36 * k, 0.0):
+            fu.carton(b, (min(length, 0.34), width, height))
             if b.rng.random() < 0.4:
-                fu.carton(b, (0.28, 0.28, 0.25), z0=size[2])
+                fu.carton(b, (0.28, 0.28, 0.25), z0=height)
 
 
 def room(rng: np.random.Generator) -> Scene:
@@ -144,6 +143,7 @@ def _neighbours(b: SceneBuilder, size: tuple[float, float], height: float, wall:
 
 
 def _against_wall(b: SceneBuilder, name: str, frames: list) -> None:
+    """Along one of the walls where its footprint is free; nowhere after twelve tries."""
     length, depth, draw = _piece(b, name)
     for _ in range(12):
         x, y, yaw, run = frames[int(b.rng.integers(4))]
@@ -157,7 +157,10 @@ def _against_wall(b: SceneBuilder, name: str, frames: list) -> None:
                 return
 
 
-def _anywhere(b: SceneBuilder, size: tuple[float, float], length: float, width: float, draw) -> None:
+def _anywhere(
+    b: SceneBuilder, size: tuple[float, float], length: float, width: float, draw: Callable[[], None]
+) -> None:
+    """Somewhere in the room where a footprint is free; nowhere after ten tries."""
     for _ in range(10):
         x = float(b.rng.uniform(-size[0] / 2 + length / 2 + 0.2, size[0] / 2 - length / 2 - 0.2))
         y = float(b.rng.uniform(-size[1] / 2 + width / 2 + 0.2, size[1] / 2 - width / 2 - 0.2))

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: allow-untyped-defs
 """Colour, exact depth and normal of every pixel, given the solid that `raycast.first_hits` found there."""
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: allow-untyped-defs
 """A depth map seen from the sun (or a broad lamp), rendered once per world and looked up by `shading.shade`."""
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def _ground(b: SceneBuilder, lane: float, lanes: int, road: float, pavement: flo
     b.box(0, 0, -0.5, (2 * HALF + 30, 2 * road + 0.2, 0.5), asphalt, solid=False)
     size = float(rng.choice([0.3, 0.4, 0.5]))
     gray = pal.hsv(rng, (0.03, 0.12), (0.0, 0.2), (0.4, 0.75))
-    slabs = b.material(tx.TILES, gray, tuple(0.6 * c for c in gray), (size, size, 0.008, 0.2), 0.12, 0.4)
+    slabs = b.material(tx.TILES, gray, pal.scaled(gray, 0.6), (size, size, 0.008, 0.2), 0.12, 0.4)
     kerb = b.material(tx.TILES, pal.grey(rng, 0.5, 0.8), pal.grey(rng, 0.2, 0.4), (1.0, 9.0, 0.01, 0.1), 0.12, 0.3)
     for s in (-1, 1):
         b.box(0, s * (road + pavement / 2 + 0.07), -0.4, (2 * HALF + 10, pavement - 0.14, 0.4 + KERB), slabs)

@@ -88,7 +88,7 @@ def warehouse(rng: np.random.Generator) -> Scene:
         floor = b.material(tx.PATCHES, pal.grey(rng, 0.35, 0.6), pal.grey(rng, 0.45, 0.7), (0.7,), 0.12, 0.8, 0.25)
     else:
         g = pal.grey(rng, 0.4, 0.7)
-        floor = b.material(tx.TILES, g, tuple(0.6 * c for c in g), (4.0, 4.0, 0.012, 0.1), 0.18, 0.6, 0.3)
+        floor = b.material(tx.TILES, g, pal.scaled(g, 0.6), (4.0, 4.0, 0.012, 0.1), 0.18, 0.6, 0.3)
     b.box(0, 0, -0.2, (120, 120, 0.2), floor, solid=False)
     roof = b.material(tx.RIBS, pal.grey(rng, 0.5, 0.9), params=(0.3,), noise=0.05)
     b.box(0, 0, height, (120, 120, 0.2), roof, solid=False)

@@ -19,8 +19,8 @@ from mono_depth_ros.world.warehouse import load, pallet
 def container(b: SceneBuilder, z0: float = 0.0) -> None:
     """A 20-foot container along x with corner posts and door bars."""
     color = pal.strong(b.rng) if b.rng.random() < 0.8 else pal.grey(b.rng)
-    ribs = b.material(tx.RIBS, color, tuple(min(1.0, c + 0.5) for c in color), (0.28, 1.0), 0.15, 1.0)
-    plain = b.material(tx.PLAIN, tuple(0.85 * c for c in color), noise=0.15, noise_scale=0.5)
+    ribs = b.material(tx.RIBS, color, pal.scaled(color, 1.0, 0.5), (0.28, 1.0), 0.15, 1.0)
+    plain = b.material(tx.PLAIN, pal.scaled(color, 0.85), noise=0.15, noise_scale=0.5)
     b.box(0, 0, z0 + 0.06, (5.98, 2.38, 2.5), ribs)
     for sx in (-1, 1):
         for sy in (-1, 1):
@@ -96,12 +96,12 @@ def _ground(b: SceneBuilder, size: float) -> None:
     gray = pal.grey(rng, 0.4, 0.75)
     if pick < 0.45:
         slab = float(rng.choice([2.0, 3.0, 5.0]))
-        m = b.material(tx.TILES, gray, tuple(0.55 * c for c in gray), (slab, slab, 0.02, 0.12), 0.2, 0.8)
+        m = b.material(tx.TILES, gray, pal.scaled(gray, 0.55), (slab, slab, 0.02, 0.12), 0.2, 0.8)
     elif pick < 0.65:
-        m = b.material(tx.BRICKS, gray, tuple(0.6 * c for c in gray), (0.2, 0.1, 0.006, 0.25), 0.15, 1.0)
+        m = b.material(tx.BRICKS, gray, pal.scaled(gray, 0.6), (0.2, 0.1, 0.006, 0.25), 0.15, 1.0)
     elif pick < 0.85:
         dirt = pal.hsv(rng, (0.06, 0.12), (0.1, 0.35), (0.4, 0.65))
-        other = tuple(c * rng.uniform(0.75, 0.95) for c in dirt)
+        other = pal.scaled(dirt, rng.uniform(0.75, 0.95))
         m = b.material(tx.PATCHES, dirt, other, (0.8,), 0.2, float(rng.choice([0.25, 0.5, 1.5])))
     else:
         m = b.material(tx.PATCHES, pal.grey(rng, 0.25, 0.4), pal.grey(rng, 0.3, 0.5), (1.0,), 0.3, 0.4)
