@@ -120,3 +120,17 @@ class DepthNodeConfig(Config):
         2.0, "say that the image is missing after this long", unit="s", low=0.1, high=3600.0, dynamic=True
     )
     diagnostics_period: float = option(1.0, "between two messages on /diagnostics", unit="s", low=0.1, high=60.0)
+
+
+@dataclass(frozen=True)
+class RecorderConfig(Config):
+    """What the recorder of the demo keeps, and for how long."""
+
+    output: str = option("", "folder to write the bag to; it must not exist")
+    topics: str = option("", "topics to keep, separated by commas")
+    image: str = option("camera/image_raw", "the topic whose messages are counted as frames")
+    result: str = option("depth/image", "the topic that ends the way of a frame")
+    warm_up: int = option(3, "results to wait for before the recording begins", low=1, high=1000)
+    duration: float = option(10.0, "length of the recording", unit="s", low=0.1, high=3600.0)
+    frames: int = option(0, "end after this many images; 0: after the duration only", low=0, high=1_000_000)
+    source_timeout: float = option(5.0, "end when no image comes for this long", unit="s", low=0.1, high=3600.0)

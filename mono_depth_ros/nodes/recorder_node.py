@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recorder of the demo: every message of some topics into one MCAP file, with the moment each arrived.
+
+It waits until all topics are connected and the chain has given its first results, records for a while, and ends. What
+it does is said on stdout, one JSON object a line: {"event": "waiting", "for": [...]}, {"event": "frame", "count": n},
+{"event": "done", "images": n}.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import queue
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+
+from mono_depth_ros.config import RecorderConfig
+from mono_depth_ros.errors import ConfigError
+from mono_depth_ros.messages.cdr import header_stamp_ns
+from mono_depth_ros.nodes.parameters import Parameters
+from mono_depth_ros.nodes.runtime import run
+
+_QUEUE = 20  # messages of a topic that wait while another is being written
+_DRAIN_S = 3.0  # for the result of the last image
+
+
+class RecorderNode(Node):
+    """Parameters: see RecorderConfig."""
+
+    def __init__(self) -> None:
+        super().__init__("recorder")
+        self._config = Parameters(self, (RecorderConfig,)).get(RecorderConfig)
+        if not self._config.output or not self._config.topics:
+            raise ConfigError("the recorder has nothing to do: expected the parameters output and topics")
+        topics = [name for name in self._config.topics.split(",") if name]
+        self._image = self.resolve_topic_name(self._config.image)
+        self._result = self.resolve_topic_name(self._config.result)
+        self._wanted = [self.resolve_topic_name(name) for name in topics]
+        self._bag = Bag(Path(self._config.output))
+        self._seen: dict[str, int] = {}  # messages of each topic before the recording
+        self._newest_ns = 0
+        self._window: list[int] = []  # first stamp, then last stamp
+        self._images = 0
+        self._start_s = self._last_image_s = self._end_s = 0.0
+        self.create_timer(0.25, self._look)
+
+    def destroy_node(self) -> None:
+        self._bag.close()
+        super().destroy_node()
+
+    def _look(self) -> None:
+        """Four times a second: subscribe to what has appeared, say what is missing, end when it is time."""
+        if not self._window:
+            self._subscribe()
+            missing = self._missing()
+            if missing:
+                _say(event="waiting", **{"for": missing})
+            else:
+                self._window = [self._newest_ns + 1]
+                self._start_s = self._last_image_s = time.monotonic()
+            return
+        now_s = time.monotonic()
+        if len(self._window) == 1 and now_s - self._last_image_s > self._config.source_timeout:
+            self.get_logger().warning(f"no image for {self._config.source_timeout:g} s: the source has ended")
+            self._end_images()
+        if len(self._window) == 2 and now_s - self._end_s > _DRAIN_S:
+            self._finish()
+
+    def _subscribe(self) -> None:
+        types = dict(self.get_topic_names_and_types())
+        for topic in self._wanted:
+            publishers = self.get_publishers_info_by_topic(topic)
+            if topic in self._seen or not publishers or topic not in types:
+                continue
+            best_effort = any(p.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT for p in publishers)
+            qos = QoSProfile(
+                history=HistoryPolicy.KEEP_LAST,
+                depth=_QUEUE,
+                reliability=ReliabilityPolicy.BEST_EFFORT if best_effort else ReliabilityPolicy.RELIABLE,
+            )
+            kind = types[topic][0]
+            package, _, name = kind.split("/")
+            self._bag.add_topic(topic, kind)
+            self._seen[topic] = 0
+            self.create_subscription(
+                getattr(importlib.import_module(f"{package}.msg"), name),
+                topic,
+                # Two arguments: rclpy then tells when the message reached this process.
+                lambda data, info, topic=topic: self._on_message(topic, data, info),
+                qos,
+                raw=True,
+            )
+
+    def _missing(self) -> list[str]:
+        found = []
+        for topic in self._wanted:
+            least = self._config.warm_up if topic == self._result else 1
+            if topic not in self._seen:
+                found.append(f"{topic}: no publisher yet")
+            elif self._seen[topic] < least:
+                found.append(f"{topic}: {self._seen[topic]} of {least} messages")
+        return found
+
+    def _on_message(self, topic: str, data: bytes, info: Any) -> None:
+        arrival_ns = info["received_timestamp"] or time.time_ns()
+        stamp = header_stamp_ns(data)
+        self._newest_ns = max(self._newest_ns, stamp)
+        if not self._window:
+            self._seen[topic] += 1
+        elif stamp >= self._window[0] and (len(self._window) == 1 or stamp <= self._window[1]):
+            self._bag.write(topic, arrival_ns, data)
+            if topic == self._image:
+                self._on_image(stamp)
+        if len(self._window) == 2 and topic == self._result and stamp >= self._window[1]:
+            self._finish()
+
+    def _on_image(self, stamp: int) -> None:
+        self._images += 1
+        self._last_image_s = time.monotonic()
+        self._last_stamp = stamp
+        _say(event="frame", count=self._images)
+        enough = self._images >= self._config.frames > 0
+        if enough or self._last_image_s - self._start_s >= self._config.duration:
+            self._end_images()
+
+    def _end_images(self) -> None:
+        self._window.append(self._last_stamp if self._images else self._window[0])
+        self._end_s = time.monotonic()
+
+    def _finish(self) -> None:
+        self._bag.close()
+        _say(event="done", images=self._images)
+        rclpy.try_shutdown()
+
+
+class Bag:
+    """An MCAP file, written and compressed in a thread of its own, so that arrivals are never late for it.
+
+    Args:
+        folder: of the bag; it holds `<folder name>.mcap` and metadata.yaml in the end.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._types = get_typestore(Stores.ROS2_JAZZY)
+        self._writer = Writer(folder, version=Writer.VERSION_LATEST, storage_plugin=StoragePlugin.MCAP)
+        self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        self._writer.open()
+        self._connections: dict[str, Any] = {}
+        self._queue: queue.SimpleQueue[tuple[str, int, bytes] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="bag", daemon=True)
+        self._thread.start()
+
+    def add_topic(self, topic: str, kind: str) -> None:
+        self._connections[topic] = self._writer.add_connection(topic, kind, typestore=self._types)
+
+    def write(self, topic: str, arrival_ns: int, data: bytes) -> None:
+        self._queue.put((topic, arrival_ns, data))
+
+    def close(self) -> None:
+        """Write what is waiting and finish the file; once."""
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
+            self._writer.close()
+
+    def _work(self) -> None:
+        while (item := self._queue.get()) is not None:
+            topic, arrival_ns, data = item
+            self._writer.write(self._connections[topic], arrival_ns, data)
+
+
+def _say(**words: Any) -> None:
+    print(json.dumps(words), flush=True)
+
+
+def main() -> int:
+    """Entry point of `python -m mono_depth_ros.nodes.recorder_node`."""
+    return run(RecorderNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The clouds of one frame for the viewer of the report: 16-bit positions and colours, base64."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import cv2
+import numpy as np
+
+from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.cloud import unproject
+from mono_depth_ros.geometry.rays import rays
+from mono_depth_ros.tools.demo.frames import DemoFrame
+from mono_depth_ros.tools.demo.pictures import DepthScale, error_picture
+from mono_depth_ros.tools.ply import unpack_cloud
+
+MOST_POINTS = 60_000
+
+
+def cloud_data(frame: DemoFrame, scale: DepthScale) -> dict[str, Any]:
+    """What `viewer.js` reads: the cloud that the node published, and that of the ground truth where there is one.
+
+    Larger clouds are thinned to every n-th row and column until at most `MOST_POINTS` are left.
+    """
+    if frame.cloud is None or not np.isfinite(frame.cloud[..., 2]).any():
+        return {"clouds": {}}
+    step = int(np.ceil(np.sqrt(frame.cloud[..., 0].size / MOST_POINTS)))
+    xyz, rgb = unpack_cloud(frame.cloud[::step, ::step])
+    pixel_step = step * round(frame.rgb.shape[1] / frame.cloud.shape[1])
+    colors = {"image": rgb, "distance": _rgb(scale.picture(xyz[..., 2]))}
+    clouds = {}
+    if frame.truth is not None:
+        truth = frame.truth[::pixel_step, ::pixel_step]
+        colors["error"] = _rgb(error_picture(xyz[..., 2], truth))
+        true_xyz = _unproject(truth, frame.camera.strided(pixel_step))
+        clouds["truth"] = _encode(true_xyz, {"image": rgb, "distance": _rgb(scale.picture(truth))})
+    clouds["node"] = _encode(xyz, colors)
+    z = xyz[..., 2][np.isfinite(xyz[..., 2])]
+    distance = float(np.median(z))
+    return {
+        "clouds": clouds,
+        "frustum": _frustum(frame.camera, 0.12 * distance),
+        "point": 1.15 * pixel_step / frame.camera.fx,
+        "distance": distance,
+        "height": float(np.nanmedian(xyz[..., 1])),
+    }
+
+
+def _encode(xyz: np.ndarray, colors: dict[str, np.ndarray]) -> dict[str, Any]:
+    known = np.isfinite(xyz).all(axis=-1)
+    points = xyz[known].astype(np.float64)
+    low, high = points.min(axis=0), np.maximum(points.max(axis=0), points.min(axis=0) + 1e-3)
+    place = np.rint((points - low) / (high - low) * 65535).astype("<u2")
+    return {
+        "n": len(points),
+        "low": low.tolist(),
+        "high": high.tolist(),
+        "xyz": _base64(place),
+        "colors": {name: _base64(np.ascontiguousarray(values[known])) for name, values in colors.items()},
+    }
+
+
+def _unproject(depth: np.ndarray, camera: Camera) -> np.ndarray:
+    import torch
+
+    values = torch.from_numpy(np.where(np.isfinite(depth), depth, np.nan).astype(np.float32))
+    return unproject(values, rays(camera)).numpy()
+
+
+def _frustum(camera: Camera, depth: float) -> list[list[float]]:
+    """Line segments from the camera to the corners of its image at `depth`, and around them."""
+    xs = [(edge - camera.cx) / camera.fx * depth for edge in (-0.5, camera.width - 0.5)]
+    ys = [(edge - camera.cy) / camera.fy * depth for edge in (-0.5, camera.height - 0.5)]
+    corners = [[xs[i], ys[j], depth] for i, j in ((0, 0), (1, 0), (1, 1), (0, 1))]
+    sides = [[corner, corners[(k + 1) % 4]] for k, corner in enumerate(corners)]
+    return [point for pair in [*sides, *([[0.0, 0.0, 0.0], corner] for corner in corners)] for point in pair]
+
+
+def _rgb(bgr: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor(np.ascontiguousarray(bgr), cv2.COLOR_BGR2RGB)
+
+
+def _base64(values: np.ndarray) -> str:
+    return base64.b64encode(values.tobytes()).decode("ascii")

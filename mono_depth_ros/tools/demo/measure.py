@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Figures of a demo run: speed from the arrivals, accuracy from the pixels of all its frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mono_depth_ros.alignment.metrics import DepthMetrics, MetricsSum, depth_metrics, valid_pairs
+from mono_depth_ros.tools.demo.frames import DemoFrame, Timing
+
+ERROR_EDGES = np.linspace(-1.0, 1.0, 81)
+"""Bins of the signed relative error (depth - truth) / truth; what lies outside counts in the outermost."""
+
+DISTANCE_EDGES_M = np.geomspace(0.25, 256.0, 41)
+"""Bins of the true distance: four for each doubling."""
+
+_FINE_EDGES = np.linspace(0.0, 1.0, 201)  # of the absolute relative error, for the quartiles by distance
+
+
+@dataclass(eq=False)
+class Errors:
+    """Accumulates the errors of frames with ground truth, pooled over all their pixels.
+
+    Attributes:
+        signed: (80,) pixels a bin of `ERROR_EDGES`.
+        by_distance: (40, 200) pixels a bin of true distance and of absolute relative error.
+        per_frame: AbsRel of each frame, by its index.
+    """
+
+    total: MetricsSum = field(default_factory=MetricsSum)
+    signed: np.ndarray = field(default_factory=lambda: np.zeros(len(ERROR_EDGES) - 1))
+    by_distance: np.ndarray = field(default_factory=lambda: np.zeros((len(DISTANCE_EDGES_M) - 1, len(_FINE_EDGES) - 1)))
+    per_frame: dict[int, DepthMetrics] = field(default_factory=dict)
+
+    def add(self, frame: DemoFrame) -> None:
+        """Count one frame; without ground truth, or where no pixel has both depths, it does not count."""
+        if frame.truth is None:
+            return
+        depth, truth = valid_pairs(frame.depth, frame.truth)
+        if not depth.size:
+            return
+        self.total.add(depth, truth)
+        self.per_frame[frame.index] = depth_metrics(depth, truth)
+        relative = (depth - truth) / truth
+        self.signed += np.histogram(np.clip(relative, -1.0, 1.0), ERROR_EDGES)[0]
+        pair = (np.clip(truth, DISTANCE_EDGES_M[0], DISTANCE_EDGES_M[-1]), np.minimum(np.abs(relative), 1.0))
+        self.by_distance += np.histogram2d(*pair, bins=(DISTANCE_EDGES_M, _FINE_EDGES))[0]
+
+    @property
+    def known(self) -> bool:
+        """Whether any pixel had ground truth."""
+        return self.total.n > 0
+
+    def quartiles_by_distance(self, least_share: float = 0.002) -> list[tuple[float, float, float, float, float]]:
+        """Distance from, to in metres; 25th, 50th and 75th percentile of the absolute relative error between them.
+
+        Distances with less than `least_share` of all pixels are left out.
+        """
+        rows = []
+        for k, counts in enumerate(self.by_distance):
+            if counts.sum() <= least_share * self.by_distance.sum():
+                continue
+            share = np.cumsum(counts) / counts.sum()
+            low, middle, high = (float(np.interp(q, share, _FINE_EDGES[1:])) for q in (0.25, 0.5, 0.75))
+            rows.append((float(DISTANCE_EDGES_M[k]), float(DISTANCE_EDGES_M[k + 1]), low, middle, high))
+        return rows
+
+
+def summary(model: str, timing: Timing, errors: Errors) -> dict[str, Any]:
+    """The content of summary.json; without ground truth there is no `depth`, without results no latency."""
+    latency = timing.latency_ms
+    p50, p99 = np.percentile(latency, (50, 99)).tolist() if latency.size else (None, None)
+    found: dict[str, Any] = {
+        "model": model,
+        "frames_in": timing.frames_in,
+        "frames_out": timing.frames_out,
+        "dropped": timing.frames_in - timing.frames_out,
+        "rate_hz": _rounded(timing.rate_hz, 3),
+        "latency_ms": {"p50": _rounded(p50, 3), "p99": _rounded(p99, 3)},
+    }
+    if errors.known:
+        total = errors.total.result()
+        found["depth"] = {name: _rounded(getattr(total, name), 6) for name in ("abs_rel", "rmse_m", "delta1", "mae_m")}
+        found["depth"]["n"] = total.n
+    return found
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(float(value), digits)

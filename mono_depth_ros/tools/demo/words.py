@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the report says about a run, in plain words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mono_depth_ros.tools.demo.frames import DemoFrame
+
+TINY_WORDS = (
+    "The model tiny is demo-grade: it is small, it was trained on this package's synthetic world only, and that world "
+    "is what it knows. For real scenes choose another model."
+)
+OTHER_WORDS = (
+    "The figures below are this model's on this source, as they came: nothing was aligned or scaled afterwards."
+)
+
+
+@dataclass(frozen=True)
+class Words:
+    """The texts of the report that depend on the run."""
+
+    headline: str
+    lead: str
+    honesty: str
+    notes: list[str] = field(default_factory=list)
+
+    def tiles(self, summary: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+        """Label, figure, unit and explanation of each headline figure."""
+        depth, latency = summary.get("depth"), summary["latency_ms"]
+        tiles = []
+        if depth:
+            tiles += [
+                ("AbsRel", f"{depth['abs_rel']:.3f}", "", "mean of error ÷ distance; lower is better"),
+                ("δ1", f"{100 * depth['delta1']:.1f}", "%", "pixels within a factor of 1.25"),
+                ("RMSE", f"{depth['rmse_m']:.2f}", "m", f"mean absolute error {depth['mae_m']:.2f} m"),
+            ]
+        if latency["p50"] is not None:
+            tiles.append(
+                ("Latency", f"{latency['p50']:.0f}", "ms", f"median; 99 % arrive within {latency['p99']:.0f} ms")
+            )
+        dropped = summary["dropped"]
+        drops = "none dropped" if dropped == 0 else f"{dropped} dropped: the newest frame wins"
+        tiles += [
+            ("Rate", f"{summary['rate_hz']:.1f}", "Hz", "depth images a second"),
+            ("Frames", f"{summary['frames_out']}", f"of {summary['frames_in']}", drops),
+        ]
+        return tiles
+
+    def cloud(self, frame: DemoFrame, data: dict[str, Any]) -> str:
+        """One sentence about the cloud on the page."""
+        if not data["clouds"]:
+            return "The depth node published no cloud."
+        points = f"{data['clouds']['node']['n']:,}".replace(",", "\u202f")
+        truth = " Beside it the ground truth: show both to see where they part." if "truth" in data["clouds"] else ""
+        return f"Frame {frame.index} as the depth node published it on depth/points, {points} of its points.{truth}"
+
+
+def notes(source: str, truth: str, rate_hz: float, window_s: float) -> list[str]:
+    """How the figures came about.
+
+    Args:
+        source: what published the images. truth: where the ground truth comes from, "" where there is none.
+        rate_hz: of the source, as it arrived. window_s: how long it was measured.
+    """
+    found = [
+        f"{source}, the depth node and a recorder ran as separate processes that talked ROS 2 with each other; the "
+        f"recorder kept {window_s:.1f} s, in which images came at {rate_hz:.1f} Hz.",
+        "It began to count once all topics were connected and the first results had arrived: start-up does not count.",
+        "Latency runs from the stamp of an image to the arrival of its depth image at the recorder, on the system "
+        "clock that all processes of a machine share. It holds both transports, decoding, network and encoding.",
+        "Dropped are images without a depth image: while the network is busy only the newest waiting image is kept.",
+        "The cloud leaves out flying pixels at depth edges; figures are of all pixels of the depth image.",
+    ]
+    if truth:
+        found.insert(
+            3,
+            f"Ground truth is {truth}. Figures are pooled over all pixels where both depths are known and finite; "
+            "nothing was aligned or scaled to it.",
+        )
+    return found
