@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The choice of the Fast DDS profile, and the two profiles themselves."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+from mono_depth_ros import transport
+
+SPACE = "{http://www.eprosima.com}"
+MEBIBYTE = 1024 * 1024
+
+
+def segment_bytes(path: Path) -> int:
+    """The shared-memory segment of a profile."""
+    (size,) = ElementTree.parse(path).getroot().iter(f"{SPACE}segment_size")
+    return int(size.text or "")
+
+
+def test_a_machine_with_room_gets_the_large_segment() -> None:
+    assert transport.profile(transport.ROOM_BYTES).name == "fastdds.xml"
+    assert segment_bytes(transport.profile(transport.ROOM_BYTES)) == 64 * MEBIBYTE
+
+
+def test_a_container_with_64_mb_gets_segments_that_fit_four_times() -> None:
+    small = transport.profile(64 * MEBIBYTE)
+    assert small.name == "fastdds_small.xml"
+    assert 4 * segment_bytes(small) < 64 * MEBIBYTE
+    # One organised cloud of 640x480 is the largest of the usual messages.
+    assert segment_bytes(small) > 640 * 480 * 16
+
+
+def test_no_shared_memory_at_all_is_little(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(transport, "SHARED_MEMORY", tmp_path / "none")
+    assert transport.profile().name == "fastdds_small.xml"
+
+
+def test_the_profiles_differ_in_the_segment_alone() -> None:
+    def skeleton(path: Path) -> str:
+        root = ElementTree.parse(path).getroot()
+        return re.sub(r"\s+|\d{7,}", "", ElementTree.tostring(root, encoding="unicode"))
+
+    assert skeleton(transport.profile(0)) == skeleton(transport.profile(transport.ROOM_BYTES))
+
+
+def test_a_profile_chosen_by_the_user_stays() -> None:
+    for name in transport.VARIABLES:
+        assert transport.environment({name: "/mine.xml"}) == {}
+
+
+def test_the_environment_names_an_existing_profile_for_both_generations_of_fast_dds() -> None:
+    found = transport.environment({"FASTRTPS_DEFAULT_PROFILES_FILE": ""})
+    assert set(found) == {"FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"}
+    assert all(Path(value).is_file() for value in found.values())
