@@ -134,3 +134,20 @@ class RecorderConfig(Config):
     duration: float = option(10.0, "length of the recording", unit="s", low=0.1, high=3600.0)
     frames: int = option(0, "end after this many images; 0: after the duration only", low=0, high=1_000_000)
     source_timeout: float = option(5.0, "end when no image comes for this long", unit="s", low=0.1, high=3600.0)
+
+
+@dataclass(frozen=True)
+class DemoConfig(Config):
+    """What `mono_depth demo` runs; how long is a matter of RecorderConfig."""
+
+    source: str = option("world", "world (synthetic), a folder of images, a video file, webcam or webcam:N")
+    model: str = option("tiny", "as for the depth node")
+    device: str = option(ModelConfig.device, "as for the depth node")
+    scene: str = option("room", "kind of synthetic world", choices=("room", "corridor", "warehouse", "street", "yard"))
+    seed: int = option(1, "of the synthetic world", low=0, high=2**31 - 1)
+    width: int = option(640, "of the synthetic image", unit="px", low=32, high=4096)
+    height: int = option(480, "of the synthetic image", unit="px", low=32, high=4096)
+    rate: float = option(10.0, "images a second", unit="Hz", low=0.1, high=240.0)
+    stride: int = option(2, "every n-th pixel and row goes into the cloud", unit="px", low=1, high=64)
+    pictures: int = option(6, "frames to show in the report", low=1, high=100)
+    start_timeout: float = option(180.0, "for all nodes to be connected and the first results", unit="s", low=1.0)

@@ -124,7 +124,7 @@ class Children:
 
     def __exit__(self, *_: object) -> None:
         # A second Ctrl-C would leave processes behind: not before they are gone.
-        with _uninterrupted():
+        with uninterrupted():
             for number in (signal.SIGTERM, signal.SIGKILL):
                 for child in self._children:
                     child.signal(number)
@@ -137,7 +137,7 @@ class Children:
 
 
 @contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
+def uninterrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line `mono_depth`: one parser, one handler of errors. Each tool is a module with `add_parser`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from mono_depth_ros.errors import MonoDepthError
+from mono_depth_ros.tools import bench, image, models, train
+from mono_depth_ros.tools.demo import command as demo
+
+INTERRUPTED = 128 + signal.SIGINT
+_TOOLS = (demo, image, models, bench, train)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with all tools. They import what is heavy only when they run, so that `--help` comes at once."""
+    parser = argparse.ArgumentParser(
+        prog="mono_depth",
+        description="One camera in; metric depth, a point cloud and an honest error figure out.",
+        epilog="`mono_depth TOOL --help` shows the options of a tool. Results go to stdout, progress to stderr.",
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    subparsers = parser.add_subparsers(title="tools", dest="tool", required=True, metavar="TOOL")
+    for tool in _TOOLS:
+        tool.add_parser(subparsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one tool. Returns 0; 1 for an error, told in one line; 130 after Ctrl-C. Usage errors exit 2."""
+    args = build_parser().parse_args(argv)
+    # A terminal that closes or a supervisor that stops us gets the same clean-up as Ctrl-C.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _terminated)
+    try:
+        code: int = args.run(args)
+        sys.stdout.flush()
+        return code
+    except MonoDepthError as error:
+        print(f"mono_depth {args.tool}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\nmono_depth {args.tool}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has left, as `head` does; nothing more can be told, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _terminated(number: int, _: Any) -> NoReturn:
+    sys.exit(128 + number)
+
+
+class _Version(argparse.Action):
+    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            found = version("mono_depth_ros")
+        except PackageNotFoundError:
+            found = "not installed, run from its sources"
+        print(f"mono_depth_ros {found}")
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

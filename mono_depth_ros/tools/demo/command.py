@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mono_depth demo`: see the package at work, without ROS's own tools, a GPU or a network."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from mono_depth_ros.config import DemoConfig, RecorderConfig
+from mono_depth_ros.tools.options import CAMERA_HELP, add_options, config_from
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand `demo`; its defaults are those of DemoConfig and RecorderConfig."""
+    parser = subparsers.add_parser(
+        "demo",
+        help="camera, lidar and depth node over real ROS 2, and a report of what came out",
+        description="Start a camera, the depth node and a recorder as separate processes that talk ROS 2, and write "
+        "OUT/report.html, frame_*.png, cloud.ply, demo.mcap and summary.json. Ctrl-C at any time ends all processes "
+        "and leaves an earlier OUT as it was.",
+    )
+    parser.add_argument("--out", type=Path, default=Path("demo_output"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument(
+        "--camera",
+        default="",
+        metavar="CAMERA",
+        help=f"for other sources than the world: {CAMERA_HELP}; a folder's own camera.yaml or camera-intrinsics.txt "
+        "is found",
+    )
+    parser.add_argument(
+        "--domain-id", type=int, choices=range(102), metavar="N", help="ROS domain, 0 to 101 (default: a free one)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the content of summary.json on stdout")
+    add_options(parser, DemoConfig)
+    add_options(parser, RecorderConfig, ("duration", "frames"))
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run it; 0. MonoDepthError goes up to the caller."""
+    from mono_depth_ros.tools.demo.session import Session
+
+    summary = Session(
+        config_from(args, DemoConfig), config_from(args, RecorderConfig), args.camera, args.domain_id
+    ).run(args.out)
+    if args.json:
+        print(json.dumps(summary))
+    print(f"open {args.out / 'report.html'} in a browser", file=sys.stderr)
+    return 0

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a recording to the files of `demo_output/`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from mono_depth_ros.config import DemoConfig
+from mono_depth_ros.errors import MonoDepthError
+from mono_depth_ros.tools.demo.environment import facts
+from mono_depth_ros.tools.demo.frames import DemoFrame, Timing
+from mono_depth_ros.tools.demo.measure import Errors, summary
+from mono_depth_ros.tools.demo.panels import panel
+from mono_depth_ros.tools.demo.pictures import DepthScale
+from mono_depth_ros.tools.demo.recording import Recording
+from mono_depth_ros.tools.demo.report import Report
+from mono_depth_ros.tools.demo.source import Source
+from mono_depth_ros.tools.demo.words import OTHER_WORDS, TINY_WORDS, Words, notes
+from mono_depth_ros.tools.ply import unpack_cloud, write_ply
+
+
+def write_results(folder: Path, recording: Recording, source: Source, config: DemoConfig) -> dict[str, Any]:
+    """Measure the recording and write summary.json, report.html, frame_*.png and cloud.ply to a new `folder`.
+
+    Returns:
+        The content of summary.json.
+
+    Raises:
+        MonoDepthError: no image has a result.
+    """
+    folder.mkdir()
+    errors, shown = _look(recording, source, config.pictures)
+    cloud_frame = _typical(shown, errors)
+    scale = DepthScale.of(shown)
+    for frame in shown:
+        # Their numbers are those in the report; level 9 takes as long as the rest of the demo.
+        cv2.imwrite(str(folder / f"frame_{frame.index:04d}.png"), panel(frame, scale))
+    xyz, rgb = unpack_cloud(cloud_frame.cloud if cloud_frame.cloud is not None else np.empty((0, 4), np.float32))
+    write_ply(folder / "cloud.ply", xyz, rgb)
+    found = summary(config.model, recording.timing, errors)
+    words = _words(recording.timing, errors, source, config, cloud_frame)
+    where = {"Device of the network": config.device, **facts()}
+    page = Report(found, recording.timing, errors, shown, cloud_frame, words, where).html()
+    (folder / "report.html").write_text(page, encoding="utf-8")
+    (folder / "summary.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return found
+
+
+def _look(recording: Recording, source: Source, pictures: int) -> tuple[Errors, list[DemoFrame]]:
+    """The errors of all frames, and the frames to show: evenly spread over the recording."""
+    count = recording.complete()
+    if count == 0:
+        raise MonoDepthError("not one image of the recording has a depth image")
+    chosen = set(np.linspace(0, count - 1, min(pictures, count)).round().astype(int).tolist())
+    errors, shown = Errors(), []
+    frames = tqdm(recording.frames(), total=count, unit="frame", desc="measuring", file=sys.stderr, dynamic_ncols=True)
+    for k, frame in enumerate(frames):
+        if source.lookup is not None:
+            frame = replace(frame, truth=source.lookup(frame.rgb))
+        errors.add(frame)
+        if k in chosen:
+            shown.append(frame)
+    return errors, shown
+
+
+def _typical(frames: list[DemoFrame], errors: Errors) -> DemoFrame:
+    """Of the frames with a cloud the one of middling error; without ground truth the one in the middle."""
+    able = [frame for frame in frames if frame.cloud is not None] or frames
+    if errors.known:
+        able = sorted(
+            able, key=lambda frame: errors.per_frame[frame.index].abs_rel if frame.index in errors.per_frame else np.inf
+        )
+    return able[(len(able) - 1) // 2]
+
+
+def _words(timing: Timing, errors: Errors, source: Source, config: DemoConfig, frame: DemoFrame) -> Words:
+    span_s = (timing.image_ns[-1] - timing.image_ns[0]) / 1e9
+    rate_hz = (timing.frames_in - 1) / span_s if span_s > 0 else 0.0
+    width, height = frame.camera.width, frame.camera.height
+    day = datetime.now(timezone.utc).strftime("%-d %B %Y, %H:%M UTC")
+    return Words(
+        headline=f"Metric depth from one camera, {width}x{height} at {timing.rate_hz:.0f} Hz",
+        lead=f"{source.title[:1].upper()}{source.title[1:]}: {timing.frames_in} images in {span_s:.1f} s; "
+        f"model {config.model}; {day}.",
+        honesty=TINY_WORDS if config.model == "tiny" else OTHER_WORDS,
+        notes=notes(source.publisher, source.truth if errors.known else "", rate_hz, span_s),
+    )

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run of the demo: start the nodes, let the recorder work, look at what it kept, write the results."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mono_depth_ros.config import DemoConfig, RecorderConfig
+from mono_depth_ros.errors import ConfigError
+from mono_depth_ros.tools.demo.environment import node_environment
+from mono_depth_ros.tools.demo.follow import follow
+from mono_depth_ros.tools.demo.processes import Child, Children, uninterrupted
+from mono_depth_ros.tools.demo.recording import Recording
+from mono_depth_ros.tools.demo.results import write_results
+from mono_depth_ros.tools.demo.source import Source, file_source, world_source
+
+
+@dataclass(frozen=True)
+class Session:
+    """What to run. `camera` is the text of --camera; `domain_id` None takes a free ROS domain."""
+
+    config: DemoConfig
+    recorder: RecorderConfig
+    camera: str = ""
+    domain_id: int | None = None
+
+    def run(self, out: Path) -> dict[str, Any]:
+        """Run the demo and write its results to `out`, all of them in the end or none.
+
+        Returns:
+            The content of summary.json.
+
+        Raises:
+            MonoDepthError: a bad argument, a node that ended, or one from which nothing came in time.
+        """
+        if find_spec("rclpy") is None:
+            raise ConfigError(
+                "rclpy is not installed: source a ROS 2 setup file, or pip install 'mono_depth_ros[jazzy]'"
+            )
+        out = out.absolute()
+        if out.exists() and not out.is_dir():
+            raise ConfigError(f"--out is {out}, which is a file: expected a folder")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        # Beside the results, so that they can be moved there in one step each.
+        work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        try:
+            source = self._source(work)
+            self._record(source, work)
+            recording = Recording(work / "bag" / "bag.mcap", source.topics)
+            fresh = work / "results"
+            summary = write_results(fresh, recording, source, self.config)
+            (work / "bag" / "bag.mcap").rename(fresh / "demo.mcap")
+            with uninterrupted():
+                _replace(out, fresh)
+            return summary
+        finally:
+            with uninterrupted():
+                shutil.rmtree(work, ignore_errors=True)
+
+    def _source(self, work: Path) -> Source:
+        config = self.config
+        if config.source == "world":
+            if self.camera:
+                raise ConfigError("--camera is for other sources: the synthetic camera knows its own calibration")
+            return world_source(config)
+        return file_source(config.source, self.camera, config.rate, work)
+
+    def _record(self, source: Source, work: Path) -> None:
+        environment = node_environment(work / "log", self.domain_id)
+        topics = source.topics
+        with Children(environment) as children:
+            start = _Starter(children, work)
+            start("camera", source.module, source.parameters)
+            depth = {"model": self.config.model, "device": self.config.device, "stride": self.config.stride}
+            start("depth node", "mono_depth_ros.nodes.depth_node", depth, [f"image:={topics.image}"])
+            recorder = start(
+                "recorder",
+                "mono_depth_ros.nodes.recorder_node",
+                {
+                    "output": str(work / "bag"),
+                    "topics": ",".join(topics.present()),
+                    "image": topics.image,
+                    "result": topics.depth,
+                    "duration": self.recorder.duration,
+                    "frames": self.recorder.frames,
+                },
+            )
+            follow(children, recorder, self.recorder, self.config.start_timeout)
+
+
+class _Starter:
+    """Starts node modules, with their parameters in a file: on the command line texts would be read as YAML."""
+
+    def __init__(self, children: Children, work: Path) -> None:
+        self._children, self._work = children, work
+
+    def __call__(self, name: str, module: str, parameters: dict[str, Any], remaps: list[str] | None = None) -> Child:
+        path = self._work / f"{name.replace(' ', '_')}.yaml"
+        path.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}), encoding="utf-8")
+        remapped = [word for remap in remaps or [] for word in ("-r", remap)]
+        command = [sys.executable, "-m", module, "--ros-args", "--params-file", str(path), *remapped]
+        return self._children.start(name, command)
+
+
+def _replace(out: Path, fresh: Path) -> None:
+    """Move the new results over the old ones; files of others in `out` stay."""
+    out.mkdir(exist_ok=True)
+    for stale in out.glob("frame_*.png"):
+        stale.unlink()
+    for file in sorted(fresh.iterdir(), key=lambda path: path.name == "summary.json"):
+        file.replace(out / file.name)

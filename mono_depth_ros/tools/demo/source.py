@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the images of a demo come from: the synthetic world, a folder, a video file or a webcam."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from mono_depth_ros.config import DemoConfig
+from mono_depth_ros.errors import DataError
+from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.messages.calibration_yaml import Calibration, write_calibration
+from mono_depth_ros.tools.camera_argument import CameraArgument
+from mono_depth_ros.tools.demo.recording import Topics
+from mono_depth_ros.tools.demo.truth import FolderTruth
+from mono_depth_ros.tools.inputs import images_in, read_image
+
+CALIBRATIONS = ("camera.yaml", "camera_info.yaml", "calibration.yaml", "camera-intrinsics.txt")
+"""Names under which the calibration of a folder or of a video is looked for, in or beside it."""
+
+_WEBCAM = re.compile(r"webcam(?::(\d+))?")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A node that publishes images, and what is known about them.
+
+    Attributes:
+        module: of the node. parameters: of the node. topics: what there will be to record.
+        title: for the report, such as "synthetic room, seed 1". publisher: what runs, in words.
+        lookup: ground truth of an image by its pixels, for sources that do not publish it. truth: its origin in words.
+    """
+
+    module: str
+    parameters: dict[str, Any]
+    topics: Topics
+    title: str
+    publisher: str
+    lookup: Callable[[np.ndarray], np.ndarray | None] | None = None
+    truth: str = ""
+
+
+def world_source(config: DemoConfig) -> Source:
+    """The synthetic world."""
+    names = ("scene", "seed", "rate", "width", "height")
+    return Source(
+        module="mono_depth_ros.nodes.world_node",
+        parameters={name: getattr(config, name) for name in names},
+        topics=Topics(truth="/camera/depth_truth", lidar="/lidar/points"),
+        title=f"synthetic {config.scene}, seed {config.seed}",
+        publisher="A synthetic camera and lidar (the world node)",
+        truth="what the world's own ray caster says, exact",
+    )
+
+
+def file_source(text: str, camera: str, rate_hz: float, work: Path) -> Source:
+    """Images of a folder, a video file or a webcam, by the camera node.
+
+    Args:
+        text: path, or `webcam`, `webcam:1`. camera: as given for --camera, "" to look for a calibration beside the
+            images. rate_hz: of the images. work: folder for a calibration file.
+
+    Raises:
+        MonoDepthError: no such source, no image in it, no calibration found, or one for another size.
+    """
+    webcam = _WEBCAM.fullmatch(text)
+    path = Path(text)
+    if not webcam and not path.exists():
+        raise DataError(f"there is no {text}: expected world, a folder of images, a video file, webcam or webcam:N")
+    width, height = _size(text, webcam)
+    calibration = work / "camera.yaml"
+    argument = CameraArgument.parse(camera) if camera else _calibration_beside(path, bool(webcam))
+    chosen: Camera = argument.camera(width, height)
+    write_calibration(calibration, argument.calibration or Calibration.of(chosen))
+    truth = FolderTruth(path) if path.is_dir() and not webcam else None
+    return Source(
+        module="mono_depth_ros.nodes.camera_node",
+        parameters={"source": text, "calibration": str(calibration), "rate": rate_hz, "loop": True},
+        topics=Topics(),
+        title=text if webcam else path.resolve().name,
+        publisher="The camera node",
+        lookup=truth if truth else None,
+        truth="the depth file beside each image; where its camera was another one, it is off by a few pixels"
+        if truth
+        else "",
+    )
+
+
+def _size(text: str, webcam: re.Match[str] | None) -> tuple[int, int]:
+    """Width and height of the images."""
+    path = Path(text)
+    if path.is_dir() and not webcam:
+        rgb = read_image(images_in(path)[0])
+        return rgb.shape[1], rgb.shape[0]
+    capture = cv2.VideoCapture(int(webcam[1] or 0) if webcam else str(path))
+    try:
+        good, picture = capture.read()
+    finally:
+        capture.release()
+    if not good:
+        raise DataError(f"no image can be read from {text}: expected a folder of images, a video file or a webcam")
+    return picture.shape[1], picture.shape[0]
+
+
+def _calibration_beside(path: Path, webcam: bool) -> CameraArgument:
+    folder = path if path.is_dir() else path.parent
+    if not webcam:
+        for name in CALIBRATIONS:
+            if (folder / name).is_file():
+                return CameraArgument.parse(str(folder / name))
+    looked = "" if webcam else f" and {folder} holds none of {', '.join(CALIBRATIONS)}"
+    raise DataError(f"the camera of {path} is not known{looked}: give --camera fx,fy,cx,cy or --camera FILE.yaml")
