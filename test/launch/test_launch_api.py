@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The launch files under the real launch API, starting real processes: where launch_ros and a colcon install are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("launch_ros", reason="launch_ros is not installed (it comes with ROS 2, not with the wheels)")
+index = pytest.importorskip("ament_index_python.packages")
+
+
+def _installed() -> bool:
+    try:
+        return Path(index.get_package_prefix("mono_depth_ros"), "lib/mono_depth_ros/depth_node").exists()
+    except index.PackageNotFoundError:
+        return False
+
+
+pytestmark = pytest.mark.skipif(not _installed(), reason="mono_depth_ros is not built with colcon and sourced")
+
+
+def launched(file: str, until: str, **given: str) -> tuple[dict[str, Any], str]:
+    """Launch a file until its output has the text `until`; returns process name to exit code, and the output."""
+    from launch import LaunchDescription, LaunchService
+    from launch.actions import EmitEvent, IncludeLaunchDescription, RegisterEventHandler, TimerAction
+    from launch.event_handlers import OnProcessExit, OnProcessIO
+    from launch.events import Shutdown
+    from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+    share = Path(index.get_package_share_directory("mono_depth_ros"))
+    codes: dict[str, Any] = {}
+    said: list[str] = []
+
+    def heard(event: Any) -> Any:
+        said.append(event.text.decode())
+        return [EmitEvent(event=Shutdown())] if until in "".join(said) else None
+
+    def ended(event: Any, _: Any) -> Any:
+        codes[event.process_name.rpartition("-")[0]] = event.returncode
+        return [EmitEvent(event=Shutdown())]
+
+    service = LaunchService(argv=[])
+    service.include_launch_description(
+        LaunchDescription(
+            [
+                RegisterEventHandler(OnProcessIO(on_stdout=heard, on_stderr=heard)),
+                RegisterEventHandler(OnProcessExit(on_exit=ended)),
+                TimerAction(period=40.0, actions=[EmitEvent(event=Shutdown(reason="nothing came in 40 s"))]),
+                IncludeLaunchDescription(
+                    PythonLaunchDescriptionSource(str(share / "launch" / file)), launch_arguments=given.items()
+                ),
+            ]
+        )
+    )
+    service.run()
+    return codes, "".join(said)
+
+
+def test_the_depth_node_comes_up_and_ends_cleanly() -> None:
+    codes, output = launched("depth.launch.py", "tiny on cpu: ", model="tiny", device="cpu", image="/cam/image_raw")
+    assert "/cam/image_raw with /cam/camera_info" in output
+    assert codes == {"depth_node": 0}
+
+
+def test_an_argument_beats_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "my.yaml"
+    file.write_text("depth:\n  ros__parameters:\n    model: no_such_model\n")
+    codes, output = launched("depth.launch.py", "tiny on", model="tiny", device="cpu", params_file=str(file))
+    assert "tiny on cpu" in output and codes == {"depth_node": 0}
+    codes, output = launched("depth.launch.py", "no_such_model", params_file=str(file))
+    assert "no_such_model" in output and codes["depth_node"] != 0
+
+
+def test_a_misspelt_parameter_in_a_file_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "my.yaml"
+    file.write_text("/**:\n  ros__parameters:\n    modle: tiny\n")
+    codes, output = launched("depth.launch.py", "never said", params_file=str(file))
+    assert "did you mean model?" in output and codes == {"depth_node": 1}
+
+
+def test_a_wrong_argument_is_refused_with_the_allowed_values() -> None:
+    codes, output = launched("depth.launch.py", "never said", model="tiny", stride="0")
+    assert "stride is 0, expected 1 to 64 px" in output and codes == {"depth_node": 1}
+
+
+def test_the_demo_comes_up() -> None:
+    codes, output = launched("demo.launch.py", "tiny on", rviz="false")
+    assert "tiny on" in output and set(codes) == {"depth_node", "world_node"}
