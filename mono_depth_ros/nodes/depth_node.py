@@ -16,6 +16,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from mono_depth_ros.config import DepthConfig, DepthNodeConfig, ModelConfig
 from mono_depth_ros.errors import CameraError, FrameError, MonoDepthError
+from mono_depth_ros.messages import bridge
 from mono_depth_ros.messages.compressed import decode_compressed
 from mono_depth_ros.messages.image import decode_image
 from mono_depth_ros.messages.stamps import stamp_ns
@@ -87,6 +88,7 @@ class DepthNode(LifecycleNode):
         model_config, config = self._options.get(ModelConfig), self._options.get(DepthNodeConfig)
         model = load_model(model_config.model, model_config.device, model_config.threads)
         self._pipeline = Pipeline(model, self._options.get(DepthConfig))
+        bridge.cv_bridge()  # looked for once, and not while the first frame waits
         self._outputs = create_outputs(self, model.spec.kind, config.rectify, self._on_output_conflict)
         self._image_topic, self._info_topic = input_topics(self, config.image_transport)
         self._cameras = CameraInfos(config.rectified, config.rectify)

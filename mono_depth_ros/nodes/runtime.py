@@ -55,6 +55,9 @@ def run(create: Callable[[], Node], args: list[str] | None = None) -> int:
         logger = node.get_logger() if node else get_logger("mono_depth_ros")
         logger.fatal(str(error))
         return 1
+    except Exception:
+        if rclpy.ok():
+            raise  # otherwise it is the echo of a signal that came while something was being published
     finally:
         if bridge is not None:
             logging.getLogger("mono_depth_ros").removeHandler(bridge)

@@ -16,7 +16,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from mono_depth_ros.models.contract import ModelSpec
 from mono_depth_ros.nodes.depth_node import DepthNode
@@ -96,9 +96,9 @@ class Rig:
         self.node = DepthNode(parameter_overrides=overrides, cli_args=["--ros-args", "-r", "image:=/cam/image_raw"])
         assert self.node.trigger_configure().name == "SUCCESS" and self.node.trigger_activate().name == "SUCCESS"
         ros.add(self.node)
-        transport = parameters.get("image_transport", "raw")
-        assert transport == "raw"
-        self.images = ros.outsider.create_publisher(Image, "/cam/image_raw", qos_profile_sensor_data)
+        compressed = parameters.get("image_transport") == "compressed"
+        kind, topic = (CompressedImage, "/cam/image_raw/compressed") if compressed else (Image, "/cam/image_raw")
+        self.images = ros.outsider.create_publisher(kind, topic, qos_profile_sensor_data)
         self.infos = ros.outsider.create_publisher(CameraInfo, "/cam/camera_info", QoSProfile(depth=5))
 
     def matched(self) -> None:
@@ -126,7 +126,7 @@ class Rig:
             setattr(message, name, new)
         return message
 
-    def send(self, image: Image | None = None, info: CameraInfo | None = None) -> Image:
+    def send(self, image: Any = None, info: CameraInfo | None = None) -> Any:
         image = image or self.image()
         self.infos.publish(info or self.info())
         self.images.publish(image)

@@ -6,15 +6,18 @@ from __future__ import annotations
 import math
 import time
 
+import cv2
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import SetParameters
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from mono_depth_ros.nodes.depth_node import DepthNode
+from mono_depth_ros.nodes.topics import input_topics
 from mono_depth_ros.prediction import DepthKind
 
 
@@ -87,6 +90,36 @@ def test_rectify_gives_an_rgbd_triplet_of_one_pinhole_camera(ros, rig):
     for info in (rgb_info[0], depth_info[0]):
         assert list(info.k)[:3] == [50.0, 0.0, 30.0] and not any(info.d) and info.p[0] == 50.0
     assert (rgb[0].width, rgb[0].height) == (depth[0].width, depth[0].height)
+
+
+def test_compressed_images_come_from_image_transports_topic(ros, rig):
+    r = rig(image_transport="compressed")
+    depth = ros.listen(Image, "/depth/image")
+    _, png_bytes = cv2.imencode(".png", np.full((48, 64, 3), 90, np.uint8))
+
+    def send():
+        message = CompressedImage(format="rgb8; png compressed bgr8", data=png_bytes.tobytes())
+        message.header = r.image().header
+        r.send(message)
+
+    ros.wait(lambda: depth, poll=send)
+    assert np.all(as_array(depth[0], np.float32) == 9.0) and depth[0].header.frame_id == "camera_optical"
+
+
+@pytest.mark.parametrize(
+    ("remaps", "expected"),
+    [
+        ([], ("/image", "/camera_info")),
+        (["image:=/front/image_raw"], ("/front/image_raw", "/front/camera_info")),
+        (["image:=/front/image_raw", "camera_info:=/calibration"], ("/front/image_raw", "/calibration")),
+        (["__ns:=/robot", "image:=cam/image"], ("/robot/cam/image", "/robot/cam/camera_info")),
+    ],
+)
+def test_camera_info_is_the_sibling_of_its_image_unless_it_is_remapped(ros, remaps, expected):
+    arguments = [part for remap in remaps for part in ("-r", remap)]
+    node = ros.add(Node("probe", cli_args=["--ros-args", *arguments]))
+    assert input_topics(node, "raw") == expected
+    assert input_topics(node, "compressed") == (expected[0] + "/compressed", expected[1])
 
 
 BAD_IMAGES = {

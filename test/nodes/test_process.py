@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The depth node as a process: how it starts, what it says when it cannot, and how it stops."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+NODE = [sys.executable, "-m", "mono_depth_ros.nodes.depth_node", "--ros-args"]
+
+
+def start(*arguments: str, command: list[str] | None = None, **environment: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        command or [*NODE, *arguments],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, **environment},
+        start_new_session=True,
+    )
+
+
+def wait_for(process: subprocess.Popen, words: str) -> None:
+    """Read the log up to the line with `words`; kills the process and fails when it does not come."""
+    timer = threading.Timer(60, os.killpg, (process.pid, signal.SIGKILL))
+    timer.start()
+    log = ""
+    for line in process.stderr:
+        log += line
+        if words in line:
+            timer.cancel()
+            return
+    raise AssertionError(log)
+
+
+def fails(*arguments: str) -> str:
+    process = start(*arguments)
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == 1 and "Traceback" not in log, log
+    return log
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("-p", "model:=tinny"), "tinny"),
+        (("-p", "model:=tiny", "-p", "device:=cuda:99"), "cuda"),
+        (("-p", "model:=tiny", "-p", "stride:=0"), "1 to 64 px"),
+        (("-p", "model:=tiny", "-p", "rectifi:=true"), "did you mean rectif"),
+    ],
+)
+def test_what_cannot_start_says_why_and_exits_1(arguments, words):
+    assert words in fails(*arguments)
+
+
+def test_a_misspelt_parameter_in_a_yaml_is_an_error(tmp_path):
+    file = tmp_path / "depth.yaml"
+    file.write_text("depth:\n  ros__parameters:\n    model: tiny\n    max_dept: 5.0\n")
+    assert "did you mean max_depth" in fails("--params-file", str(file))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_the_node_cleanly(number):
+    process = start("-p", "model:=tiny")
+    wait_for(process, "tiny on cpu")
+    os.killpg(process.pid, number)
+    _, log = process.communicate(timeout=20)
+    assert process.returncode == 0 and "Traceback" not in log, log
+
+
+def test_the_node_ends_when_the_process_that_started_it_is_gone(tmp_path):
+    pid_file = tmp_path / "pid"
+    starter = (
+        f"import subprocess, sys, time; p = subprocess.Popen({[*NODE, '-p', 'model:=tiny']!r}); "
+        f"open({str(pid_file)!r}, 'w').write(str(p.pid)); time.sleep(60)"
+    )
+    process = start(command=[sys.executable, "-c", starter], MONO_DEPTH_ROS_EXIT_WITH_PARENT="1")
+    wait_for(process, "tiny on cpu")
+    node = int(pid_file.read_text())
+    process.kill()
+    end = time.monotonic() + 20
+    while time.monotonic() < end and os.path.exists(f"/proc/{node}"):
+        time.sleep(0.1)
+    assert not os.path.exists(f"/proc/{node}")
