@@ -11,7 +11,7 @@ import numpy as np
 from mono_depth_ros.world.scene import Scene
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FreeSpace:
     """clearance (rows y, columns x) float32: metres from a cell's centre to the nearest obstacle, 0 in one."""
 

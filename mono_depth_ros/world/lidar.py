@@ -29,7 +29,7 @@ def roof_mount() -> np.ndarray:
     return out
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LidarScan:
     """One sweep, point by point in firing order (azimuth, then ring). Frame: x forward, y left, z up."""
 
@@ -39,7 +39,7 @@ class LidarScan:
     time: np.ndarray  # (N,) float32 seconds since the start of the sweep
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SpinningLidar:
     """A lidar that turns about its z axis. Every point of a sweep is taken from one pose: no motion distortion."""
 

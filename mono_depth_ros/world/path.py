@@ -21,7 +21,7 @@ LOOPS = {"room", "yard"}
 TURN_LIMIT = 0.9  # rad/s
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CameraPath:
     """Where the camera is at a time. `series[k]` are the k-th harmonic's cosine and sine coefficients of x and y."""
 

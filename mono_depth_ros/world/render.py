@@ -16,7 +16,7 @@ from mono_depth_ros.world.shadows import shadow_map
 _SRGB = srgb_table()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WorldFrame:
     """What a camera sees. Arrays (H, W, ...) numpy; the sky has depth +inf and normals NaN.
 
@@ -29,7 +29,7 @@ class WorldFrame:
     sky: np.ndarray  # (H, W) bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Renderer:
     """A scene with its shadows. Rays are (H, W, 2) float32 of x/z and y/z; poses 4x4 float64, optical frame."""
 

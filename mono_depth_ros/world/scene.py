@@ -37,7 +37,7 @@ def rotation(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> np.ndar
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Light:
     """What lights a scene; colours linear RGB, directions unit vectors towards the light."""
 
@@ -59,7 +59,7 @@ class Light:
         return np.concatenate([*parts, [self.haze, self.clouds, self.exposure, min(self.ceiling, 1e6), 0.0, 0.0]])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scene:
     """N solids and K materials; arrays are float64 unless said otherwise."""
 

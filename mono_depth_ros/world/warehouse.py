@@ -21,7 +21,7 @@ def pallet(b: SceneBuilder, material: int, z0: float = 0.0) -> None:
     """An EUR pallet, 1.2 m along x."""
     for y in (-0.35, 0.0, 0.35):
         b.box(0, y, z0, (1.2, 0.1, 0.022), material)
-        for x in (-0.53, 0.0, 0.53):
+        for x in (-0.5275, 0.0, 0.5275):
             b.box(x, y, z0 + 0.022, (0.145, 0.1, 0.078), material)
     b.box(0, 0, z0 + 0.1, (1.2, 0.8, 0.044), material)
 

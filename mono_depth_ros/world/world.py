@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -35,7 +35,7 @@ KINDS = INDOOR + OUTDOOR
 MOST_PITCH, MOST_ROLL = np.radians(12.0), np.radians(2.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class World:
     """One world. Make it with `World.generate`; everything in it follows from `kind` and `seed`.
 
@@ -45,8 +45,8 @@ class World:
     kind: str
     seed: int
     camera_height: float  # metres above the floor (indoors 0.5-0.7) or the road (1.5-1.7)
-    renderer: Renderer
-    free: FreeSpace
+    renderer: Renderer = field(repr=False)
+    free: FreeSpace = field(repr=False)
 
     @classmethod
     def generate(cls, kind: str, seed: int) -> World:
