@@ -68,9 +68,9 @@ def test_the_depth_node_comes_up_and_ends_cleanly() -> None:
 def test_an_argument_beats_the_file(tmp_path: Path) -> None:
     file = tmp_path / "my.yaml"
     file.write_text("depth:\n  ros__parameters:\n    model: no_such_model\n")
-    codes, output = launched("depth.launch.py", "tiny on", model="tiny", device="cpu", params_file=str(file))
+    codes, output = launched("depth.launch.py", "tiny on cpu: ", model="tiny", device="cpu", params_file=str(file))
     assert "tiny on cpu" in output and codes == {"depth_node": 0}
-    codes, output = launched("depth.launch.py", "no_such_model", params_file=str(file))
+    codes, output = launched("depth.launch.py", "never said", params_file=str(file))
     assert "no_such_model" in output and codes["depth_node"] != 0
 
 
@@ -87,5 +87,5 @@ def test_a_wrong_argument_is_refused_with_the_allowed_values() -> None:
 
 
 def test_the_demo_comes_up() -> None:
-    codes, output = launched("demo.launch.py", "tiny on", rviz="false")
-    assert "tiny on" in output and set(codes) == {"depth_node", "world_node"}
+    codes, output = launched("demo.launch.py", "tiny on cpu: ", rviz="false")
+    assert "tiny on cpu: " in output and set(codes) == {"depth_node", "world_node"}
