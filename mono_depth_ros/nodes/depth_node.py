@@ -77,8 +77,9 @@ class DepthNode(LifecycleNode):
         except MonoDepthError as error:
             self.get_logger().fatal(str(error))
         except Exception:
-            # rclpy would turn this into a state without a word.
-            self.get_logger().fatal(traceback.format_exc())
+            # rclpy would turn this into a state without a word. After a signal nothing can be created any more.
+            if self.context.ok():
+                self.get_logger().fatal(traceback.format_exc())
         else:
             return TransitionCallbackReturn.SUCCESS
         self._tear_down()

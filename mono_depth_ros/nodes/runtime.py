@@ -47,7 +47,7 @@ def run(create: Callable[[], Node], args: list[str] | None = None) -> int:
         bridge = _attach_log(node)
         _watch_parent(node)
         if isinstance(node, LifecycleNode) and node.get_parameter("autostart").value and not _bring_up(node):
-            return 1
+            return 1 if rclpy.ok() else 0
         rclpy.spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
