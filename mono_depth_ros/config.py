@@ -138,16 +138,14 @@ class RecorderConfig(Config):
 
 @dataclass(frozen=True)
 class DemoConfig(Config):
-    """What `mono_depth demo` runs; how long is a matter of RecorderConfig."""
+    """What `mono_depth demo` runs; how long is a matter of RecorderConfig, what world one of WorldNodeConfig."""
 
     source: str = option("world", "world (synthetic), a folder of images, a video file, webcam or webcam:N")
     model: str = option("tiny", "as for the depth node")
     device: str = option(ModelConfig.device, "as for the depth node")
-    scene: str = option("room", "kind of synthetic world", choices=("room", "corridor", "warehouse", "street", "yard"))
-    seed: int = option(1, "of the synthetic world", low=0, high=2**31 - 1)
-    width: int = option(640, "of the synthetic image", unit="px", low=32, high=4096)
-    height: int = option(480, "of the synthetic image", unit="px", low=32, high=4096)
-    rate: float = option(10.0, "images a second", unit="Hz", low=0.1, high=240.0)
+    rate: float = option(
+        0.0, "images a second; 0: the source's own, 10 for the world and folders", unit="Hz", low=0.0, high=200.0
+    )
     stride: int = option(2, "every n-th pixel and row goes into the cloud", unit="px", low=1, high=64)
     pictures: int = option(6, "frames to show in the report", low=1, high=100)
     start_timeout: float = option(180.0, "for all nodes to be connected and the first results", unit="s", low=1.0)
@@ -194,11 +192,16 @@ class WorldNodeConfig(Config):
     height: int = option(480, "of the image", unit="px", low=16, high=4096)
     hfov_deg: float = option(70.0, "horizontal field of view of the camera", unit="deg", low=10.0, high=150.0)
     noise: float = option(
-        1.0, "blur, noise and drifting exposure of the image; 0: none, 1: those of an ordinary camera", low=0.0, high=5.0
+        1.0,
+        "blur, noise and drifting exposure of the image; 0: none, 1: those of an ordinary camera",
+        low=0.0,
+        high=5.0,
     )
     truth: bool = option(True, "offer the true depth on depth_truth")
     lidar: bool = option(True, "offer a lidar's sweeps on lidar/points")
-    lidar_rate: float = option(10.0, "sweeps a second, at most the camera's rate", unit="Hz", low=0.1, high=200.0)
+    lidar_rate: float = option(
+        0.0, "sweeps a second, at most the camera's; 0: one with every image", unit="Hz", low=0.0, high=200.0
+    )
     lidar_rings: int = option(16, "lasers of the lidar", low=1, high=128)
     lidar_steps: int = option(900, "points of a ring and turn, a multiple of 4", low=4, high=7200)
     lidar_frame: str = option("lidar", "frame of the lidar: x forward, y left, z up")
@@ -206,3 +209,12 @@ class WorldNodeConfig(Config):
     render_ahead: bool = option(
         False, "render the whole drive before the first image, so that slow machines hold the rate"
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.lidar_rate > self.rate:
+            raise ConfigError(f"lidar_rate is {self.lidar_rate:g} Hz, expected at most rate, {self.rate:g} Hz")
+        if self.lidar_steps % 4:
+            raise ConfigError(f"lidar_steps is {self.lidar_steps}, expected a multiple of 4")
+        if self.render_ahead and self.duration == 0.0:
+            raise ConfigError("render_ahead needs a duration: a drive without end cannot be rendered before it begins")

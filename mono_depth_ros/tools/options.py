@@ -25,13 +25,14 @@ def add_options(parser: Any, cls: type[Config], names: Iterable[str] | None = No
             _add(parser, item)
 
 
-def config_from(args: argparse.Namespace, cls: type[AnyConfig]) -> AnyConfig:
-    """The configuration that was asked for; fields without an option keep their default.
+def config_from(args: argparse.Namespace, cls: type[AnyConfig], names: Iterable[str] | None = None) -> AnyConfig:
+    """The configuration that was asked for, from the options that `add_options` added; other fields keep their default.
 
     Raises:
         ConfigError: a value out of range; the sentence names the allowed ones.
     """
-    return cls(**{item.name: getattr(args, item.name) for item in fields(cls) if hasattr(args, item.name)})
+    chosen = [item.name for item in fields(cls)] if names is None else names
+    return cls(**{name: getattr(args, name) for name in chosen})
 
 
 def _add(parser: Any, item: Field[Any]) -> None:

@@ -16,7 +16,7 @@ from mono_depth_ros.tools.demo.frames import DemoFrame
 from mono_depth_ros.tools.demo.pictures import DepthScale, error_picture
 from mono_depth_ros.tools.ply import unpack_cloud
 
-MOST_POINTS = 60_000
+MOST_POINTS = 80_000
 
 
 def cloud_data(frame: DemoFrame, scale: DepthScale) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def cloud_data(frame: DemoFrame, scale: DepthScale) -> dict[str, Any]:
     return {
         "clouds": clouds,
         "frustum": _frustum(frame.camera, 0.12 * distance),
-        "point": 1.15 * pixel_step / frame.camera.fx,
+        "point": 1.6 * pixel_step / frame.camera.fx,
         "distance": distance,
         "height": float(np.nanmedian(xyz[..., 1])),
     }

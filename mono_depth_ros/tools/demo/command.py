@@ -9,8 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mono_depth_ros.config import DemoConfig, RecorderConfig
+from mono_depth_ros.config import DemoConfig, RecorderConfig, WorldNodeConfig
 from mono_depth_ros.tools.options import CAMERA_HELP, add_options, config_from
+
+WORLD_OPTIONS = ("scene", "seed", "width", "height", "hfov_deg", "noise")
+RECORDER_OPTIONS = ("duration", "frames")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -35,7 +38,9 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print the content of summary.json on stdout")
     add_options(parser, DemoConfig)
-    add_options(parser, RecorderConfig, ("duration", "frames"))
+    add_options(parser, RecorderConfig, RECORDER_OPTIONS)
+    world = parser.add_argument_group("synthetic world")
+    add_options(world, WorldNodeConfig, WORLD_OPTIONS)
     parser.set_defaults(run=run)
 
 
@@ -43,9 +48,14 @@ def run(args: argparse.Namespace) -> int:
     """Run it; 0. MonoDepthError goes up to the caller."""
     from mono_depth_ros.tools.demo.session import Session
 
-    summary = Session(
-        config_from(args, DemoConfig), config_from(args, RecorderConfig), args.camera, args.domain_id
-    ).run(args.out)
+    session = Session(
+        config_from(args, DemoConfig),
+        config_from(args, WorldNodeConfig, WORLD_OPTIONS),
+        config_from(args, RecorderConfig, RECORDER_OPTIONS),
+        args.camera,
+        args.domain_id,
+    )
+    summary = session.run(args.out)
     if args.json:
         print(json.dumps(summary))
     print(f"open {args.out / 'report.html'} in a browser", file=sys.stderr)

@@ -19,7 +19,7 @@ ERROR_LIMIT = 0.5
 
 _UNKNOWN = (88, 88, 88)  # BGR, of pixels that cannot be compared
 _TICKS_M = (0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100, 200)
-_LEAST_TICK_GAP = 0.065  # of the length of the bar
+_LEAST_TICK_GAP = 0.085  # of the length of the bar
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,8 @@ def _error_colours() -> np.ndarray:
 def _spaced(places: Iterable[tuple[float, str]]) -> tuple[tuple[float, str], ...]:
     kept: list[tuple[float, str]] = []
     for place, text in places:
-        if 0 <= place <= 1 and (not kept or place - kept[-1][0] >= _LEAST_TICK_GAP):
+        # The text of a tick near the end is moved inwards, towards its neighbour.
+        gap = _LEAST_TICK_GAP * (1.7 if place > 0.96 else 1.0)
+        if 0 <= place <= 1 and (not kept or place - kept[-1][0] >= gap):
             kept.append((place, text))
     return tuple(kept)

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from mono_depth_ros.config import DemoConfig, RecorderConfig
+from mono_depth_ros.config import DemoConfig, RecorderConfig, WorldNodeConfig
 from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.tools.demo.environment import node_environment
 from mono_depth_ros.tools.demo.follow import follow
@@ -28,6 +28,7 @@ class Session:
     """What to run. `camera` is the text of --camera; `domain_id` None takes a free ROS domain."""
 
     config: DemoConfig
+    world: WorldNodeConfig
     recorder: RecorderConfig
     camera: str = ""
     domain_id: int | None = None
@@ -70,7 +71,7 @@ class Session:
         if config.source == "world":
             if self.camera:
                 raise ConfigError("--camera is for other sources: the synthetic camera knows its own calibration")
-            return world_source(config)
+            return world_source(self.world, config.rate)
         return file_source(config.source, self.camera, config.rate, work)
 
     def _record(self, source: Source, work: Path) -> None:

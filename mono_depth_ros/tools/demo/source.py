@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from mono_depth_ros.config import DemoConfig
+from mono_depth_ros.config import WorldNodeConfig
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.messages.calibration_yaml import Calibration, write_calibration
@@ -46,14 +46,13 @@ class Source:
     truth: str = ""
 
 
-def world_source(config: DemoConfig) -> Source:
-    """The synthetic world."""
-    names = ("scene", "seed", "rate", "width", "height")
+def world_source(world: WorldNodeConfig, rate_hz: float) -> Source:
+    """The synthetic world; a rate of 0 is the node's own."""
     return Source(
         module="mono_depth_ros.nodes.world_node",
-        parameters={name: getattr(config, name) for name in names},
+        parameters=asdict(world) | ({"rate": rate_hz} if rate_hz else {}),
         topics=Topics(truth="/camera/depth_truth", lidar="/lidar/points"),
-        title=f"synthetic {config.scene}, seed {config.seed}",
+        title=f"synthetic {world.scene}, seed {world.seed}",
         publisher="A synthetic camera and lidar (the world node)",
         truth="what the world's own ray caster says, exact",
     )
@@ -64,7 +63,7 @@ def file_source(text: str, camera: str, rate_hz: float, work: Path) -> Source:
 
     Args:
         text: path, or `webcam`, `webcam:1`. camera: as given for --camera, "" to look for a calibration beside the
-            images. rate_hz: of the images. work: folder for a calibration file.
+            images. rate_hz: of the images, 0: the source's own. work: folder for a calibration file.
 
     Raises:
         MonoDepthError: no such source, no image in it, no calibration found, or one for another size.

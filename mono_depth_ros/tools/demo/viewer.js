@@ -61,7 +61,7 @@
   const lines = buffer(new Float32Array(data.frustum.flat()));
 
   // The eye turns around a target in front of the camera; angles in radians, y up, z towards the viewer.
-  const home = { yaw: 0.42, pitch: 0.3, distance: data.distance * 1.25, target: [0, -data.height, -data.distance * 0.9] };
+  const home = { yaw: 0.42, pitch: 0.3, distance: data.distance * 1.05, target: [0, -data.height, -data.distance * 0.85] };
   let eye, shown = "node", color = "image", idle = true, scheduled = false;
   const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   const reset = () => { eye = { ...home, target: [...home.target] }; };

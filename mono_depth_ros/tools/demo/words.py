@@ -32,7 +32,7 @@ class Words:
         tiles = []
         if depth:
             tiles += [
-                ("AbsRel", f"{depth['abs_rel']:.3f}", "", "mean of error ÷ distance; lower is better"),
+                ("AbsRel", f"{depth['abs_rel']:.3f}", "", "mean error ÷ true distance"),
                 ("δ1", f"{100 * depth['delta1']:.1f}", "%", "pixels within a factor of 1.25"),
                 ("RMSE", f"{depth['rmse_m']:.2f}", "m", f"mean absolute error {depth['mae_m']:.2f} m"),
             ]
