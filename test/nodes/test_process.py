@@ -66,9 +66,10 @@ def test_a_misspelt_parameter_in_a_yaml_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_end_the_node_cleanly(number):
+@pytest.mark.parametrize("words", ["tiny on cpu", "with /camera_info"], ids=["starting", "running"])
+def test_signals_end_the_node_cleanly(number, words):
     process = start("-p", "model:=tiny")
-    wait_for(process, "tiny on cpu")
+    wait_for(process, words)
     os.killpg(process.pid, number)
     _, log = process.communicate(timeout=20)
     assert process.returncode == 0 and "Traceback" not in log, log
