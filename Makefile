@@ -56,5 +56,5 @@ $(STAMP): setup.py package.xml requirements.lock
 	fi; \
 	echo "make: setting up .venv with $$($$found --version) (torch and ROS 2 wheels, about 1 GB; only this once)"; \
 	[ -x $(BIN)/python ] || $$found -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check -q --progress-bar on -c requirements.lock -e '.[jazzy,dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check $(if $(MAKE_TERMOUT),,-q) -c requirements.lock -e '.[jazzy,dev]'
 	@touch $@
