@@ -20,21 +20,25 @@ from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.tiny.network import TinyDepthNet, input_size
 from mono_depth_ros.training.augment import ray_axes
 from mono_depth_ros.training.batches import collate
-from mono_depth_ros.training.pool import Pool
+from mono_depth_ros.training.pool import Pool, PoolSpec, render_world
 from mono_depth_ros.training.real_frames import RealFrame
 
 
 @torch.inference_mode()
 def predict(network: TinyDepthNet, rgb: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """(depth (H, W) float32 metres, sky (H, W) bool) of one image (H, W, 3) uint8 of a pinhole, at the image's size."""
+    """(depth (H, W) float32 metres, sky (H, W) bool) of one image (H, W, 3) uint8 of a pinhole, at the image's size.
+
+    Upsampled as inverse depth, which is linear in the pixel on a plane, as the model `tiny` does.
+    """
     size = input_size(camera.width, camera.height)
     shrinks = size[0] * size[1] < camera.width * camera.height
     resized = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     unused = np.zeros(resized.shape[:2], np.float32)
     image, rays, _ = collate([(resized, unused, *ray_axes(camera.resized(*size)))])
-    log_depth, sky_logit = (out[0, 0].float().numpy() for out in network(image, rays))
-    log_depth, sky_logit = (cv2.resize(out, (camera.width, camera.height)) for out in (log_depth, sky_logit))
-    return np.exp(log_depth), sky_logit > 0
+    log_depth, sky_logit = (out[0, 0].float() for out in network(image, rays))
+    full = (camera.width, camera.height)
+    inverse, sky = (cv2.resize(out.numpy(), full) for out in (torch.exp(-log_depth), sky_logit))
+    return 1 / inverse, sky > 0
 
 
 def held_out(network: TinyDepthNet, pool: Pool) -> dict[str, Any]:
@@ -55,6 +59,15 @@ def held_out(network: TinyDepthNet, pool: Pool) -> dict[str, Any]:
         "kinds": per_kind,
         "sky_iou": round(both / max(either, 1), 4),
     }
+
+
+def other_cameras(network: TinyDepthNet, spec: PoolSpec, frames: int) -> dict[str, Any]:
+    """Metrics over the first `frames` worlds of `spec`, rendered at its size here and predicted at that size."""
+    total = MetricsSum()
+    for number in range(frames):
+        for rgb, truth, camera in render_world(spec, number):
+            total.add(predict(network, rgb, camera)[0], truth)
+    return {"frames": frames * spec.views, "all": rounded(total.result())}
 
 
 def row_baseline(training: Pool, frames: int = 4000, every: int = 8) -> np.ndarray:

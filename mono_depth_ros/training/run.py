@@ -14,13 +14,16 @@ import cv2
 from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.models.tiny.network import load_tiny, save_tiny
 from mono_depth_ros.training import evaluate
-from mono_depth_ros.training.config import TrainConfig
+from mono_depth_ros.training.config import VALIDATION_SEED, TrainConfig
 from mono_depth_ros.training.loop import Trainer, train
 from mono_depth_ros.training.parallel import run_parallel
 from mono_depth_ros.training.pool import Pool, pool_spec, render_pool
 from mono_depth_ros.training.real_frames import READERS
 
 log = logging.getLogger(__name__)
+
+OTHER_SIZES = ((640, 480), (640, 360))
+OTHER_FRAMES = 50
 
 
 def pools(config: TrainConfig, work: Path, progress: bool = True) -> tuple[Pool, Pool]:
@@ -77,7 +80,12 @@ def measure(
         "forward_256x192_ms": evaluate.forward_ms(network),
         "held_out": evaluate.held_out(network, held_out),
         "constant_per_row": baseline,
+        "other_cameras": {},
     }
+    for width, height in OTHER_SIZES:
+        first = VALIDATION_SEED + 1_000_000  # worlds that neither pool holds
+        spec = dataclasses.replace(pool_spec(config, True), width=width, height=height, first_seed=first)
+        found["other_cameras"][f"{width}x{height}"] = evaluate.other_cameras(network, spec, OTHER_FRAMES)
     found["baseline_over_tiny_abs_rel"] = round(baseline["abs_rel"] / found["held_out"]["all"]["abs_rel"], 2)
     if data is not None:
         present = {name: reader for name, reader in READERS.items() if (data / name).is_dir()}
