@@ -4,16 +4,22 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from numba import njit
 
 # "nnan" and "ninf" are left out: the kernels use infinities on purpose.
 FAST = {"contract", "reassoc", "nsz", "arcp"}
 
-inner = njit(fastmath=FAST)
+one_at_a_time = threading.Lock()
+"""Held around parallel kernels: not every threading layer of numba may be entered from two Python threads."""
+
+inner = njit(fastmath=FAST, error_model="numpy")
 """Decorator of a function that other kernels call; it is compiled, and cached, as part of them."""
 
 
@@ -25,7 +31,12 @@ def kernel(parallel: bool = False) -> Callable:
     """
 
     def wrap(function: Callable) -> Callable:
-        dispatcher = njit(cache=True, parallel=parallel, fastmath=FAST)(function)
+        options: dict[str, Any] = {"parallel": parallel, "fastmath": FAST, "error_model": "numpy"}
+        try:
+            dispatcher = njit(cache=True, **options)(function)
+        except RuntimeError:  # neither the package nor the user's cache folder can be written
+            logging.getLogger(__name__).warning("no folder to cache %s in: compiled anew each time", function.__name__)
+            return njit(**options)(function)
         file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
         if file is not None and hasattr(file, "_source_stamp"):
             file._source_stamp = (file._source_stamp, _digest())
@@ -36,7 +47,10 @@ def kernel(parallel: bool = False) -> Callable:
 
 @cache
 def _digest() -> str:
+    """Of every file that kernels are made of: those that compile some, and the constants they read."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
+        source = path.read_bytes()
+        if path.name in ("kernels.py", "scene.py") or b"world.kernels import" in source:
+            digest.update(source)
     return digest.hexdigest()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mono_depth_ros.world import noise
+from mono_depth_ros.world.kernels import one_at_a_time
 from mono_depth_ros.world.raycast import first_hits, to_camera
 from mono_depth_ros.world.scene import Scene
 from mono_depth_ros.world.shading import shade, srgb_table
@@ -41,11 +42,13 @@ class Renderer:
     def prepare(cls, scene: Scene, margin: float) -> Renderer:
         """Bake the shadows over the drivable area and `margin` metres around it."""
         low, high = scene.drivable[:, :2].min(axis=0), scene.drivable[:, 2:].max(axis=0)
-        return cls(scene, *shadow_map(scene, low - margin, high + margin))
+        with one_at_a_time:
+            return cls(scene, *shadow_map(scene, low - margin, high + margin))
 
     def first_solids(self, grid: np.ndarray, world_from_camera: np.ndarray) -> np.ndarray:
         """(H, W) int32: which solid each ray meets first; -1 for sky, -2 for a NaN ray."""
-        return self._hits(grid, world_from_camera)[0]
+        with one_at_a_time:
+            return self._hits(grid, world_from_camera)[0]
 
     def cast(
         self,
@@ -60,12 +63,13 @@ class Renderer:
         pixel: radians one ray stands for, over which textures are averaged. raw_albedo: the surface's own colour.
         """
         scene = self.scene
-        ids, frames, rotation, origin = self._hits(grid, world_from_camera)
-        return shade(
-            grid, ids, scene.kind, scene.half, scene.rotation, scene.material, scene.tint, scene.materials, frames,
-            origin, rotation, scene.light.packed(), scene.light.lamps, self.shadow, self.shadow_frame, noise.TABLE,
-            _SRGB, pixel, normals, raw_albedo,
-        )  # fmt: skip
+        with one_at_a_time:
+            ids, frames, rotation, origin = self._hits(grid, world_from_camera)
+            return shade(
+                grid, ids, scene.kind, scene.half, scene.rotation, scene.material, scene.tint, scene.materials, frames,
+                origin, rotation, scene.light.packed(), scene.light.lamps, self.shadow, self.shadow_frame, noise.TABLE,
+                _SRGB, pixel, normals, raw_albedo,
+            )  # fmt: skip
 
     def _hits(
         self, grid: np.ndarray, world_from_camera: np.ndarray
