@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 
 import rclpy
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.logging import get_logger
 from rclpy.node import Node
@@ -43,12 +43,14 @@ def run(create: Callable[[], Node], args: list[str] | None = None) -> int:
     node = None
     bridge = None
     try:
+        executor = SingleThreadedExecutor()
         node = create()
+        executor.add_node(node)
         bridge = _attach_log(node)
         _watch_parent(node)
         if isinstance(node, LifecycleNode) and node.get_parameter("autostart").value and not _bring_up(node):
             return 1 if rclpy.ok() else 0
-        rclpy.spin(node)
+        executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except MonoDepthError as error:
