@@ -92,11 +92,11 @@ def world() -> dict[str, Any]:
 
 def node(which: str) -> dict[str, Any]:
     """A measurement of the depth node over DDS, in a process of its own with the Fast DDS profile."""
-    from mono_depth_ros.resources import share_file
+    from mono_depth_ros import transport
 
     environment = {
-        "FASTRTPS_DEFAULT_PROFILES_FILE": str(share_file("config/fastdds.xml")),
         **os.environ,
+        **transport.environment(),
         "ROS_DOMAIN_ID": str(random.randint(1, 101)),
         "ROS_LOG_DIR": tempfile.gettempdir(),
     }
