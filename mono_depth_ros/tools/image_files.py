@@ -68,7 +68,7 @@ class Job:
         if model.spec.kind is not DepthKind.METRIC and metres:
             name = model.spec.name
             raise ConfigError(
-                f"{name} gives relative inverse depth, without metres: {' and '.join(metres)} need a metric model"
+                f"{name} gives relative inverse depth, which has no metres: {' and '.join(metres)} need a metric model"
             )
         if camera is None and (model.spec.needs_camera or "ply" in kinds):
             who = f"the model {model.spec.name}" if model.spec.needs_camera else "--ply"

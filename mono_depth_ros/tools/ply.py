@@ -25,6 +25,8 @@ def write_ply(path: str | os.PathLike[str], xyz: np.ndarray, rgb: np.ndarray) ->
         How many points were written.
     """
     xyz, rgb = xyz.reshape(-1, 3), rgb.reshape(-1, 3)
+    if len(xyz) != len(rgb):
+        raise ValueError(f"{len(xyz)} points have {len(rgb)} colours, expected one each")
     finite = np.isfinite(xyz).all(axis=1)
     points = np.empty(int(finite.sum()), dtype=_POINT)
     points["x"], points["y"], points["z"] = xyz[finite].T

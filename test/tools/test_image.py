@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mono_depth image` on files, with a stand-in network whose answer is known: depth = red / 10 m."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.messages.calibration_yaml import Calibration, write_calibration
+from mono_depth_ros.models.contract import ModelSpec
+from mono_depth_ros.prediction import DepthKind, DepthPrediction
+from mono_depth_ros.tools.cli import main
+
+CAMERA = "--camera=50,50,15.5,11.5"
+
+
+class RedModel:
+    device = torch.device("cpu")
+
+    def __init__(self, kind=DepthKind.METRIC, needs_camera=True):
+        self.spec = ModelSpec("red", "test", kind, "none", needs_camera=needs_camera)
+        self.cameras = []
+
+    def predict(self, rgb, cameras):
+        self.cameras += cameras
+        return [DepthPrediction(image[..., 0].float() / 10, self.spec.kind) for image in rgb]
+
+
+@pytest.fixture
+def use(monkeypatch):
+    def use(**changes):
+        model = RedModel(**changes)
+        monkeypatch.setattr("mono_depth_ros.tools.image_files.load_model", lambda *_: model)
+        return model
+
+    return use
+
+
+@pytest.fixture
+def model(use):
+    return use()
+
+
+def write_image(path, red=20, width=32, height=24):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    bgr = np.zeros((height, width, 3), np.uint8)
+    bgr[..., 2] = red
+    bgr[..., 0] = 9
+    bgr[0, 0, 2] = 0  # depth 0: unknown
+    assert cv2.imwrite(str(path), bgr)
+    return path
+
+
+def image(*words):
+    return main(["image", *map(str, words)])
+
+
+def test_array_of_metres_at_the_size_of_the_image(tmp_path, model):
+    path = write_image(tmp_path / "in" / "a.png", red=25)
+    assert image(path, "--out", tmp_path / "out", CAMERA) == 0
+    depth = np.load(tmp_path / "out" / "a.npy")
+    assert depth.shape == (24, 32) and depth.dtype == np.float32
+    assert np.isnan(depth[0, 0])
+    assert (depth.ravel()[1:] == np.float32(2.5)).all()
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["a.npy"]
+    assert model.cameras == [Camera(32, 24, 50.0, 50.0, 15.5, 11.5)]
+
+
+def test_every_kind_of_result(tmp_path, model):
+    path = write_image(tmp_path / "a.png", red=25)
+    out = tmp_path / "out"
+    assert image(path, "--out", out, CAMERA, "--no-npy", "--png16", "--ply", "--color", "--stride", "2") == 0
+    assert {file.name for file in out.iterdir()} == {"a.png", "a.ply", "a_color.png"}
+    millimetres = cv2.imread(str(out / "a.png"), cv2.IMREAD_UNCHANGED)
+    assert millimetres.dtype == np.uint16 and millimetres[0, 0] == 0 and (millimetres.ravel()[1:] == 2500).all()
+    assert cv2.imread(str(out / "a_color.png")).shape == (24, 32, 3)
+    assert b"element vertex 191\n" in (out / "a.ply").read_bytes()  # 16 x 12, without the unknown one
+
+
+def test_options_of_the_depth_reach_the_pipeline(tmp_path, model):
+    path = write_image(tmp_path / "a.png", red=25)
+    assert image(path, "--out", tmp_path / "out", CAMERA, "--max-depth", "2") == 0
+    assert np.isposinf(np.load(tmp_path / "out" / "a.npy").ravel()[1:]).all()
+
+
+def test_one_line_of_json_a_file(tmp_path, model, capsys):
+    write_image(tmp_path / "in" / "a.png", red=10)
+    write_image(tmp_path / "in" / "b.png", red=0)
+    assert image(tmp_path / "in", "--out", tmp_path / "out", CAMERA, "--json") == 0
+    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert first["file"].endswith("a.png") and first["outputs"] == [str(tmp_path / "out" / "a.npy")]
+    assert (first["width"], first["height"], first["kind"], first["unit"]) == (32, 24, "metric", "m")
+    assert (first["n"], first["min"], first["median"], first["max"]) == (32 * 24 - 1, 1.0, 1.0, 1.0)
+    assert first["ms"] > 0
+    assert (second["n"], second["min"], second["median"], second["max"]) == (0, None, None, None)
+
+
+def test_a_broken_file_is_told_and_the_rest_is_done(tmp_path, model, capsys):
+    folder = tmp_path / "in"
+    write_image(folder / "a.png")
+    (folder / "b.png").write_bytes(b"no picture")
+    write_image(folder / "c.png")
+    assert image(folder, "--out", tmp_path / "out", CAMERA, "--json") == 1
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"a.npy", "c.npy"}
+    out, err = capsys.readouterr()
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert ["error" in line for line in lines] == [False, True, False]
+    assert "b.png" in lines[1]["error"]
+    assert "mono_depth image: 1 of 3 images failed" in err and "Traceback" not in err
+
+
+def test_same_names_from_two_folders_stay_apart(tmp_path, model):
+    left, right = write_image(tmp_path / "left" / "1.png", 10), write_image(tmp_path / "right" / "1.png", 20)
+    assert image(left, right, "--out", tmp_path / "out", CAMERA) == 0
+    assert np.load(tmp_path / "out" / "left" / "1.npy")[1, 1] == 1.0
+    assert np.load(tmp_path / "out" / "right" / "1.npy")[1, 1] == 2.0
+
+
+def test_an_input_is_never_overwritten(tmp_path, model, capsys):
+    path = write_image(tmp_path / "a.png")
+    before = path.read_bytes()
+    assert image(path, "--out", tmp_path, CAMERA, "--png16") == 1
+    assert "would be overwritten" in capsys.readouterr().err
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_calibration_of_another_size_is_refused(tmp_path, model, capsys):
+    write_calibration(tmp_path / "lens.yaml", Calibration.of(Camera(64, 48, 50.0, 50.0, 31.0, 23.0)))
+    path = write_image(tmp_path / "a.png")
+    assert image(path, "--out", tmp_path / "out", "--camera", tmp_path / "lens.yaml") == 1
+    assert "the image is 32x24" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_needs_the_camera_says_so(tmp_path, model, capsys):
+    path = write_image(tmp_path / "a.png")
+    assert image(path, "--out", tmp_path / "out") == 1
+    assert "the model red needs the camera: give --camera" in capsys.readouterr().err
+
+
+def test_without_a_camera_where_nothing_needs_one(tmp_path, use, capsys):
+    use(needs_camera=False)
+    path = write_image(tmp_path / "a.png")
+    assert image(path, "--out", tmp_path / "out") == 0
+    assert image(path, "--out", tmp_path / "out", "--ply") == 1
+    assert "--ply needs the camera" in capsys.readouterr().err
+
+
+def test_relative_depth_is_never_called_metres(tmp_path, use, capsys):
+    use(kind=DepthKind.INVERSE_AFFINE, needs_camera=False)
+    path = write_image(tmp_path / "a.png", red=20)
+    assert image(path, "--out", tmp_path / "out", "--png16", "--ply") == 1
+    assert "no metres: --png16 and --ply need a metric model" in capsys.readouterr().err
+    assert image(path, "--out", tmp_path / "out", "--color", "--json") == 0
+    values = np.load(tmp_path / "out" / "a.npy")
+    assert values[0, 0] == 0.0 and values[1, 1] == 2.0  # raw: 0 is a value here
+    line = json.loads(capsys.readouterr().out)
+    assert (line["kind"], line["unit"]) == ("inverse_affine", "")
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["missing.png"], "no such file"),
+        (["{}", "--no-npy"], "nothing to write"),
+        (["{}", "--stride", "65"], "1 to 64 px"),
+        (["{}", "--camera", "1,2,3"], "expected fx,fy,cx,cy"),
+    ],
+)
+def test_wrong_arguments_are_one_sentence(tmp_path, model, capsys, words, sentence):
+    path = str(write_image(tmp_path / "a.png"))
+    assert image(*[word.format(path) for word in words], "--out", tmp_path / "out") == 1
+    err = capsys.readouterr().err
+    assert sentence in err and "Traceback" not in err
+
+
+def test_an_unwritable_folder_is_one_sentence(tmp_path, model, capsys):
+    path = write_image(tmp_path / "a.png")
+    (tmp_path / "file").touch()
+    assert image(path, "--out", tmp_path / "file", CAMERA) == 1
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_rectified_takes_the_projection_matrix(tmp_path, model):
+    lens = Camera(32, 24, 50.0, 50.0, 15.5, 11.5, "plumb_bob", (-0.1, 0.0, 0.0, 0.0, 0.0))
+    write_calibration(tmp_path / "lens.yaml", Calibration.of(lens))
+    path = write_image(tmp_path / "a.png")
+    for flags, camera in (([], lens), (["--rectified"], lens.without_distortion())):
+        model.cameras.clear()
+        assert image(path, "--out", tmp_path / "out", "--camera", tmp_path / "lens.yaml", *flags) == 0
+        assert model.cameras == [camera]
+
+
+@pytest.mark.parametrize(
+    "folder, camera",
+    [
+        ("kitti_depth/rgb", "707.0493,707.0493,604.0814,180.5066"),
+        ("nyu_depth/rgb", "518.8579,519.46961,325.58245,253.73617"),
+    ],
+)
+def test_real_frames(tmp_path, real_data, capsys, folder, camera):
+    words = [real_data / folder, "--out", tmp_path, "--model", "tiny", "--camera", camera, "--ply", "--json"]
+    assert image(*words) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(lines) == 3
+    for line in lines:
+        depth = np.load(line["outputs"][0])
+        assert depth.shape == (line["height"], line["width"])
+        assert line["n"] > 0.2 * depth.size and 0.1 < line["median"] < 200
