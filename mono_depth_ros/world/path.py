@@ -80,14 +80,14 @@ def make_path(free: FreeSpace, height: float, kind: str, indoor: bool, rng: np.r
         heading = None
         series = _loop(free, points, clearance, 5.0 if indoor else 35.0, rng) if kind in LOOPS else None
         if series is None or _loop_rate(series, speed) < 0.5 * speed / _pace_and_turn(series)[0].mean():
-            series = _shuttle(free, points, clearance, 1.5 if indoor else 12.0, rng)
+            series = _shuttle(free, points, clearance, (1.5, 2.5) if indoor else (12.0, 8.0), rng)
             if series is None:
                 continue
             heading = math.atan2(*series[1, 0, ::-1])
-            if rng.random() < 0.5:
-                heading += math.pi
+            start = math.pi + 0.1 * start  # near the end from which the whole run is seen
         rate = _loop_rate(series, speed) if heading is None else speed / float(_pace_and_turn(series)[0].max())
-        return CameraPath(series, rate, height, bob, heading, math.radians(8.0 if heading is None else 14.0), start)
+        sway = math.radians(8.0 if heading is None else 22.0 if indoor else 12.0)
+        return CameraPath(series, rate, height, bob, heading, sway, start)
     return _turn_on_the_spot(free, height, bob, start)
 
 
@@ -148,26 +148,34 @@ def _series(curve: np.ndarray) -> np.ndarray:
 
 
 def _shuttle(
-    free: FreeSpace, points: np.ndarray, clearance: float, shortest: float, rng: np.random.Generator
+    free: FreeSpace, points: np.ndarray, clearance: float, wanted: tuple[float, float], rng: np.random.Generator
 ) -> np.ndarray | None:
-    """A straight run between two free points, with a small sideways swing."""
-    best, best_length = None, shortest
+    """A straight run from one free point to another, looking at the second, with a small sideways swing.
+
+    wanted: the least length, and the free space ahead of the far end below which a run is worth less; metres.
+    """
+    best, best_score = None, 0.0
+    shortest, view = wanted
+    beyond = np.linspace(0.0, view, 16)[:, None]
     w = np.linspace(0, 1, SAMPLES)[:, None]
     for _ in range(400):
         a, b = points[rng.integers(len(points), size=2)]
         length = float(np.linalg.norm(b - a))
-        if length <= best_length:
+        if length < shortest or length <= best_score:
             continue
         line = a + w * (b - a)
         gap = float(free.at(line[:, 0], line[:, 1]).min())
-        if gap >= clearance:
+        ahead = b + beyond * (b - a) / length
+        open_ahead = np.cumprod(free.at(ahead[:, 0], ahead[:, 1]) > 0.0).mean()
+        score = length * float(open_ahead) ** 2
+        if gap >= clearance and score > best_score:
             swing = min(0.5 * (gap - 0.6 * clearance), 0.4)
             side = np.array([a[1] - b[1], b[0] - a[0]]) / length
             best = np.zeros((HARMONICS + 1, 2, 2))
             best[0, 0] = (a + b) / 2
             best[1, 0] = (b - a) / 2
             best[2, 1] = swing * side
-            best_length = length
+            best_score = score
     return best
 
 
