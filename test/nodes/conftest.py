@@ -147,9 +147,10 @@ def ros() -> Iterator[Ros]:
 
 @pytest.fixture
 def rig(ros, monkeypatch) -> Callable[..., Rig]:
-    def make(model: PlaneModel | None = None, **parameters: Any) -> Rig:
+    def make(model: PlaneModel | None = None, matched: bool = True, **parameters: Any) -> Rig:
         rig = Rig(ros, model or PlaneModel(), monkeypatch, **parameters)
-        rig.matched()
+        if matched:
+            rig.matched()
         return rig
 
     return make

@@ -247,6 +247,13 @@ def test_diagnostics_say_when_a_subscriber_asks_for_too_much(ros, rig):
     assert any("depth/image" in s.status[0].message for s in status)
 
 
+def test_diagnostics_say_when_the_qos_overrides_ask_for_more_than_the_camera_offers(ros, rig):
+    override = {"qos_overrides./cam/image_raw.subscription.reliability": "reliable"}
+    rig(matched=False, diagnostics_period=0.1, **override)
+    status = ros.listen(DiagnosticArray, "/diagnostics")
+    ros.wait(lambda: any("QoS mismatch: a publisher of /cam/image_raw" in s.status[0].message for s in status))
+
+
 def set_parameter(ros, node, name, value):
     client = ros.outsider.create_client(SetParameters, f"{node.get_fully_qualified_name()}/set_parameters")
     assert client.wait_for_service(10)
