@@ -31,6 +31,7 @@ from mono_depth_ros.nodes.runtime import run
 
 _QUEUE = 20  # messages of a topic that wait while another is being written
 _DRAIN_S = 3.0  # for the result of the last image
+_SETTLE_S = 0.3  # after that result, for what else belongs to the image
 
 
 class RecorderNode(Node):
@@ -49,8 +50,8 @@ class RecorderNode(Node):
         self._seen: dict[str, int] = {}  # messages of each topic before the recording
         self._newest_ns = 0
         self._window: list[int] = []  # first stamp, then last stamp
-        self._images = 0
-        self._start_s = self._last_image_s = self._end_s = 0.0
+        self._images = self._last_stamp = 0
+        self._start_s = self._last_image_s = self._deadline_s = 0.0
         self.create_timer(0.25, self._look)
 
     def destroy_node(self) -> None:
@@ -72,7 +73,7 @@ class RecorderNode(Node):
         if len(self._window) == 1 and now_s - self._last_image_s > self._config.source_timeout:
             self.get_logger().warning(f"no image for {self._config.source_timeout:g} s: the source has ended")
             self._end_images()
-        if len(self._window) == 2 and now_s - self._end_s > _DRAIN_S:
+        if len(self._window) == 2 and now_s > self._deadline_s:
             self._finish()
 
     def _subscribe(self) -> None:
@@ -121,7 +122,7 @@ class RecorderNode(Node):
             if topic == self._image:
                 self._on_image(stamp)
         if len(self._window) == 2 and topic == self._result and stamp >= self._window[1]:
-            self._finish()
+            self._deadline_s = min(self._deadline_s, time.monotonic() + _SETTLE_S)
 
     def _on_image(self, stamp: int) -> None:
         self._images += 1
@@ -134,7 +135,7 @@ class RecorderNode(Node):
 
     def _end_images(self) -> None:
         self._window.append(self._last_stamp if self._images else self._window[0])
-        self._end_s = time.monotonic()
+        self._deadline_s = time.monotonic() + _DRAIN_S
 
     def _finish(self) -> None:
         self._bag.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -21,8 +22,8 @@ SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".
 def find_images(given: Sequence[str]) -> list[Path]:
     """The images meant by files, folders and patterns such as `run/*.png`, in the order given, each once.
 
-    Of a folder its images are taken, sorted by name, without its subfolders; where some are called
-    `NAME.color.jpg`, as in the 7-Scenes layout, only those: their neighbours `NAME.depth.png` are no pictures.
+    Of a folder its images are taken, in natural order (2.png before 10.png), without its subfolders; where some are
+    called `NAME.color.jpg`, as in the 7-Scenes layout, only those: their neighbours `NAME.depth.png` are no pictures.
 
     Raises:
         DataError: something that does not exist, or a folder without images.
@@ -40,7 +41,7 @@ def images_in(folder: Path) -> list[Path]:
     colour = [path for path in images if path.stem.endswith(".color")]
     if not images:
         raise DataError(f"{folder} holds no image, expected files ending in {', '.join(SUFFIXES)}")
-    return sorted(colour or images)
+    return sorted(colour or images, key=_natural)
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -83,6 +84,11 @@ def output_names(inputs: Sequence[Path], outputs: Callable[[Path], Iterable[Path
         if clash is None:
             return names
     raise DataError(f"two inputs would write {clash}: give them to separate runs with separate --out")
+
+
+def _natural(path: Path) -> list[int | str]:
+    # Text and digits take turns, so that no number is ever compared with a text.
+    return [int(word) if word.isdecimal() else word for word in re.split(r"(\d+)", path.name)]
 
 
 def _expand(text: str) -> list[Path]:

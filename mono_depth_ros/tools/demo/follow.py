@@ -62,8 +62,9 @@ def _wait(children: Children, recorder: Child, limit_s: float) -> dict[str, Any]
             if event["event"] != "waiting":
                 bar.set_description_str("everything is there")
                 return event
-            missing = event["for"]
-            bar.set_description_str(missing[0] + (f", and {len(missing) - 1} more" if len(missing) > 1 else ""))
+            if event["for"] != missing:
+                missing = event["for"]
+                bar.set_description_str(missing[0] + (f", and {len(missing) - 1} more" if len(missing) > 1 else ""))
             if time.monotonic() > end_s:
                 raise MonoDepthError(sentence)
 

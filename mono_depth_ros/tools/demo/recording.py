@@ -32,6 +32,7 @@ class Topics:
     cloud: str = "/depth/points"
     truth: str = ""
     lidar: str = ""
+    pose: str = ""
 
     def present(self) -> list[str]:
         """All of them that there are."""
@@ -75,7 +76,7 @@ class Recording:
 
         One pass over the file: no more than the messages of a few frames are in memory.
         """
-        names = {name: key for key, name in vars(self._topics).items() if name}
+        names = {name: key for key, name in vars(self._topics).items() if name and key != "pose"}
         expected = {stamp: {topic for topic in names if stamp in self._arrivals[topic]} for stamp in self._complete()}
         index = {int(stamp): k for k, stamp in enumerate(self.timing.image_ns)}
         waiting: dict[int, dict[str, Any]] = defaultdict(dict)
@@ -84,7 +85,7 @@ class Recording:
             stamp = header_stamp_ns(data)
             if topic == self._topics.camera_info and info is None:
                 info = self._types.deserialize_cdr(data, kind)
-            if stamp not in expected:
+            if topic not in expected.get(stamp, ()):
                 continue
             waiting[stamp][topic] = self._types.deserialize_cdr(data, kind)
             if waiting[stamp].keys() == expected[stamp]:

@@ -102,7 +102,7 @@ class Report:
             )
             found.append(_chart("Latency", "from the stamp of an image to the arrival of its depth", chart))
         if self._truth:
-            ticks = [(v, f"{v:+.0%}" if v else "0") for v in (-1.0, -0.5, 0.0, 0.5, 1.0)]
+            ticks = [(-1.0, "-100%"), (-0.5, "-50%"), (0.0, "0"), (0.5, "+50%"), (1.0, "≥100%")]
             chart = charts.histogram(
                 self.errors.signed, ERROR_EDGES, "(depth - truth) / truth", ticks, "share of pixels"
             )

@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -79,9 +80,9 @@ class Session:
         topics = source.topics
         with Children(environment) as children:
             start = _Starter(children, work)
-            start("camera", source.module, source.parameters)
+            start("camera", source.module, source.parameters, source.remaps)
             depth = {"model": self.config.model, "device": self.config.device, "stride": self.config.stride}
-            start("depth node", "mono_depth_ros.nodes.depth_node", depth, [f"image:={topics.image}"])
+            start("depth node", "mono_depth_ros.nodes.depth_node", depth, (f"image:={topics.image}",))
             recorder = start(
                 "recorder",
                 "mono_depth_ros.nodes.recorder_node",
@@ -103,10 +104,10 @@ class _Starter:
     def __init__(self, children: Children, work: Path) -> None:
         self._children, self._work = children, work
 
-    def __call__(self, name: str, module: str, parameters: dict[str, Any], remaps: list[str] | None = None) -> Child:
-        path = self._work / f"{name.replace(' ', '_')}.yaml"
+    def __call__(self, name: str, module: str, parameters: dict[str, Any], remaps: Sequence[str] = ()) -> Child:
+        path = self._work / f"parameters of {name}.yaml"
         path.write_text(yaml.safe_dump({"/**": {"ros__parameters": parameters}}), encoding="utf-8")
-        remapped = [word for remap in remaps or [] for word in ("-r", remap)]
+        remapped = [word for remap in remaps for word in ("-r", remap)]
         command = [sys.executable, "-m", module, "--ros-args", "--params-file", str(path), *remapped]
         return self._children.start(name, command)
 

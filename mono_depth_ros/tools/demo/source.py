@@ -24,6 +24,7 @@ from mono_depth_ros.tools.inputs import images_in, read_image
 CALIBRATIONS = ("camera.yaml", "camera_info.yaml", "calibration.yaml", "camera-intrinsics.txt")
 """Names under which the calibration of a folder or of a video is looked for, in or beside it."""
 
+_NAMESPACE = ("__ns:=/camera",)
 _WEBCAM = re.compile(r"webcam(?::(\d+))?")
 
 
@@ -32,7 +33,7 @@ class Source:
     """A node that publishes images, and what is known about them.
 
     Attributes:
-        module: of the node. parameters: of the node. topics: what there will be to record.
+        module: of the node. parameters: of the node. remaps: its names. topics: what there will be to record.
         title: for the report, such as "synthetic room, seed 1". publisher: what runs, in words.
         lookup: ground truth of an image by its pixels, for sources that do not publish it. truth: its origin in words.
     """
@@ -42,6 +43,7 @@ class Source:
     topics: Topics
     title: str
     publisher: str
+    remaps: tuple[str, ...] = ()
     lookup: Callable[[np.ndarray], np.ndarray | None] | None = None
     truth: str = ""
 
@@ -51,7 +53,8 @@ def world_source(world: WorldNodeConfig, rate_hz: float) -> Source:
     return Source(
         module="mono_depth_ros.nodes.world_node",
         parameters=asdict(world) | ({"rate": rate_hz} if rate_hz else {}),
-        topics=Topics(truth="/camera/depth_truth", lidar="/lidar/points"),
+        topics=Topics(truth="/camera/depth_truth", lidar="/lidar/points", pose="/camera/pose"),
+        remaps=(*_NAMESPACE, "lidar/points:=/lidar/points"),
         title=f"synthetic {world.scene}, seed {world.seed}",
         publisher="A synthetic camera and lidar (the world node)",
         truth="what the world's own ray caster says, exact",
@@ -82,7 +85,8 @@ def file_source(text: str, camera: str, rate_hz: float, work: Path) -> Source:
         module="mono_depth_ros.nodes.camera_node",
         parameters={"source": text, "calibration": str(calibration), "rate": rate_hz, "loop": True},
         topics=Topics(),
-        title=text if webcam else path.resolve().name,
+        remaps=_NAMESPACE,
+        title=text if webcam else f"{'folder' if path.is_dir() else 'video'} {path.resolve().name}",
         publisher="The camera node",
         lookup=truth if truth else None,
         truth="the depth file beside each image; where its camera was another one, it is off by a few pixels"
