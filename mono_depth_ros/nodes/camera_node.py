@@ -55,7 +55,8 @@ class CameraNode(Node):
             slow=self._slow,
         )
         rate = f"{self._source.rate_hz:g} Hz" if self._source.rate_hz else "its own rate"
-        self.get_logger().info(f"publishing {self._config.source} at {rate}")
+        begin = ", once there are subscribers to image and camera_info" if self._output.wait_for_subscriber else ""
+        self.get_logger().info(f"publishing {self._config.source} at {rate}{begin}")
 
     def destroy_node(self) -> None:
         if self._player is not None:

@@ -67,6 +67,7 @@ class Drive:
             wait: called before the first frame, after what can be made in advance.
             stopped: asked between frames that are rendered ahead.
         """
+        _log.info("generating the world; at first use its renderer is compiled, which takes a while")
         world = World.generate(self.config.scene, self.config.seed)
         path = world.path()
         if self.config.render_ahead:

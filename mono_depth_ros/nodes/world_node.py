@@ -2,8 +2,8 @@
 """A synthetic camera and lidar with ground truth.
 
 Topics: image_raw, camera_info, depth_truth (32FC1 metres along z, +inf sky), lidar/points (x y z intensity ring time),
-pose (of the camera in the world), /tf and /tf_static where tf2_msgs is installed; one stamp for all of a moment. Nothing
-is rendered, and the drive stands still, while nobody subscribes.
+pose (of the camera in the world), /tf and /tf_static where tf2_msgs is installed; one stamp for all of a moment.
+Nothing is rendered, and the drive stands still, while nobody subscribes.
 """
 
 from __future__ import annotations
@@ -49,6 +49,10 @@ class WorldNode(Node):
         self._published = 0
         if self._lidar is not None:
             self._tell_extrinsic()
+        self.get_logger().info(
+            f"a {self._config.scene}, seed {self._config.seed}, at {self._config.rate:g} Hz; begins when there are "
+            f"{'subscribers to image and camera_info' if self._output.wait_for_subscriber else 'subscribers'}"
+        )
         self._player = Player(
             self,
             self._frames,

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +25,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from mono_depth_ros.models.contract import ModelSpec
 from mono_depth_ros.nodes.depth_node import DepthNode
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
+from mono_depth_ros.tools.demo.environment import node_environment
 
 
 class PlaneModel:
@@ -159,3 +164,61 @@ def rig(ros, monkeypatch) -> Callable[..., Rig]:
 @pytest.fixture
 def plane_model() -> type[PlaneModel]:
     return PlaneModel
+
+
+class NodeProcess:
+    """`python -m MODULE --ros-args -p NAME:=VALUE ...` in a session of its own; `log` grows with its stderr."""
+
+    def __init__(self, environment: dict[str, str], module: str, *words: str, **parameters: Any) -> None:
+        for name, value in parameters.items():
+            words += ("-p", f"{name}:={str(value).lower() if isinstance(value, bool) else value}")
+        self.log = ""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module, "--ros-args", *words],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def signal(self, number: int) -> None:
+        os.killpg(self._process.pid, number)
+
+    def code(self, timeout_s: float = 60.0) -> int:
+        """Wait for the end and return the exit code; the log is complete then."""
+        code = self._process.wait(timeout_s)
+        self._reader.join(5.0)
+        return code
+
+    def kill(self) -> None:
+        if self.running():
+            self.signal(signal.SIGKILL)
+        self._process.wait(10.0)
+
+    def _read(self) -> None:
+        for line in self._process.stderr or ():
+            self.log += line
+
+
+@pytest.fixture
+def node_process(tmp_path, monkeypatch) -> Iterator[Callable[..., NodeProcess]]:
+    """Starts nodes in a ROS domain of the test's own; name it before `ros`, which then listens in that domain."""
+    environment = node_environment(tmp_path / "log", None)
+    for name in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_LOCALHOST_ONLY"):
+        if name in environment:
+            monkeypatch.setenv(name, environment[name])
+    started: list[NodeProcess] = []
+
+    def start(module: str, *words: str, **parameters: Any) -> NodeProcess:
+        started.append(NodeProcess(environment, module, *words, **parameters))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The camera node as a process: what an outsider hears of a folder and of a video, and how it ends."""
+
+from __future__ import annotations
+
+import signal
+
+import cv2
+import numpy as np
+import pytest
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.messages.calibration_yaml import Calibration, write_calibration
+from mono_depth_ros.messages.camera_info import camera_from_info
+from mono_depth_ros.messages.compressed import decode_compressed
+from mono_depth_ros.messages.image import decode_image
+from mono_depth_ros.messages.stamps import stamp_ns
+
+MODULE = "mono_depth_ros.nodes.camera_node"
+CAMERA = Camera(64, 48, 60.0, 61.0, 31.0, 23.0, "plumb_bob", (-0.2, 0.1, 0.001, -0.002, 0.0))
+
+
+@pytest.fixture
+def calibration(tmp_path):
+    write_calibration(tmp_path / "camera.yaml", Calibration.of(CAMERA))
+    return tmp_path / "camera.yaml"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """12 images; the red channel tells which, and the rows tell up from down."""
+    path = tmp_path / "images"
+    path.mkdir()
+    for k in range(12):
+        rgb = np.zeros((48, 64, 3), np.uint8)
+        rgb[..., 0], rgb[..., 1] = 10 * k, np.arange(48)[:, None]
+        cv2.imwrite(str(path / f"{k}.png"), rgb[..., ::-1])
+    return path
+
+
+def by_stamp(messages):
+    return {stamp_ns(message.header.stamp): message for message in messages}
+
+
+def test_a_folder_becomes_image_and_camera_info_with_one_stamp_and_frame(node_process, ros, folder, calibration):
+    images, infos = ros.listen(Image, "/front/image_raw"), ros.listen(CameraInfo, "/front/camera_info")
+    node = node_process(
+        MODULE, "-r", "__ns:=/front", source=folder, calibration=calibration, rate=20.0, frame_id="front_optical",
+        wait_for_subscriber=True,
+    )  # fmt: skip
+    assert node.code() == 0, node.log
+    ros.wait(lambda: images and by_stamp(images).keys() <= by_stamp(infos).keys())
+    assert len(images) >= 11 and "12 images published" in node.log  # the first may go before both ends know
+    assert {m.header.frame_id for m in (*images, *infos)} == {"front_optical"}
+    first = images[0]
+    assert (first.width, first.height, first.encoding, first.step) == (64, 48, "bgr8", 192)
+    rgb = [decode_image(message) for message in images]
+    assert [int(each[0, 0, 0]) for each in rgb] == [10 * k for k in range(12)][-len(rgb) :]
+    assert np.array_equal(rgb[0][:, 5, 1], np.arange(48))
+    assert camera_from_info(infos[0], rectified=False) == CAMERA
+    gaps = np.diff(sorted(by_stamp(images))) / 1e9
+    assert 0.045 < np.median(gaps) < 0.08
+
+
+def test_compressed_images_loop_and_a_signal_ends_them(node_process, ros, folder, calibration):
+    raw, compressed = ros.listen(Image, "/image_raw"), ros.listen(CompressedImage, "/image_raw/compressed")
+    node = node_process(
+        MODULE, source=folder, calibration=calibration, rate=100.0, loop=True, transport="both", encoding="rgb8"
+    )
+    ros.wait(lambda: len(compressed) > 15 and by_stamp(raw).keys() & by_stamp(compressed).keys())
+    stamp = (by_stamp(raw).keys() & by_stamp(compressed).keys()).pop()
+    original, packed = by_stamp(raw)[stamp], by_stamp(compressed)[stamp]
+    assert original.encoding == "rgb8" and packed.format == "rgb8; jpeg compressed bgr8"
+    difference = decode_image(original).astype(int) - decode_compressed(packed)
+    assert np.abs(difference).max() <= 6
+    node.signal(signal.SIGTERM)
+    assert node.code(10.0) == 0 and "Traceback" not in node.log, node.log
+
+
+def test_broken_images_and_other_sizes_are_left_out_and_counted(node_process, folder, calibration):
+    (folder / "3.png").write_bytes((folder / "3.png").read_bytes()[:60])
+    cv2.imwrite(str(folder / "5.png"), np.zeros((20, 30, 3), np.uint8))
+    node = node_process(MODULE, source=folder, calibration=calibration, rate=200.0)
+    assert node.code() == 0
+    assert "10 images published; left out: image_truncated 1, size_mismatch 1" in node.log, node.log
+    assert "5.png is 30x20, expected 64x48" in node.log
+
+
+def test_a_video_has_its_own_rate(node_process, ros, tmp_path, calibration):
+    writer = cv2.VideoWriter(str(tmp_path / "a.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 25.0, (64, 48))
+    for k in range(10):
+        writer.write(np.full((48, 64, 3), 20 * k, np.uint8))
+    writer.release()
+    images, _ = ros.listen(Image, "/image_raw"), ros.listen(CameraInfo, "/camera_info")
+    node = node_process(
+        MODULE, source=tmp_path / "a.avi", calibration=calibration, wait_for_subscriber=True, encoding="mono8"
+    )
+    assert node.code() == 0, node.log
+    assert "at 25 Hz" in node.log and "10 images published" in node.log
+    ros.wait(lambda: len(images) >= 9)
+    assert {m.encoding for m in images} == {"mono8"} and abs(images[-1].data[100] - 180) <= 3
+
+
+def test_what_cannot_be_published_says_why_and_exits_1(node_process, tmp_path, folder, calibration):
+    write_calibration(tmp_path / "large.yaml", Calibration.of(CAMERA.resized(128, 96)))
+    cases = {
+        "without the focal length there are no metres": {"source": folder},
+        "source is empty": {"calibration": calibration},
+        "does not exist": {"source": tmp_path / "nowhere", "calibration": calibration},
+        "0.png is 64x48, expected 128x96": {"source": folder, "calibration": tmp_path / "large.yaml"},
+        "did you mean calibration": {"source": folder, "calibratoin": calibration},
+        "0 to 1000 Hz": {"source": folder, "calibration": calibration, "rate": -1.0},
+        "webcam:77 cannot be opened": {"source": "webcam:77", "calibration": calibration},
+    }
+    nodes = {words: node_process(MODULE, **parameters) for words, parameters in cases.items()}
+    for words, node in nodes.items():
+        assert node.code() == 1 and words in node.log and "Traceback" not in node.log, node.log
