@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page as text; test_browser.py looks at it with eyes."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from mono_depth_ros.tools.demo.cloud_data import cloud_data
+from mono_depth_ros.tools.demo.measure import Errors, summary
+from mono_depth_ros.tools.demo.pictures import DepthScale
+from mono_depth_ros.tools.demo.report import Report
+from mono_depth_ros.tools.demo.words import TINY_WORDS, Words, notes
+
+
+@pytest.fixture
+def page(frame, timing):
+    def page(truth=True, cloud=True, **words):
+        frames = [frame(k, factor=1.0 + 0.1 * k, truth=truth, cloud=cloud) for k in range(3)]
+        errors = Errors()
+        for one in frames:
+            errors.add(one)
+        texts = {"headline": "Metric depth", "lead": "A test.", "honesty": TINY_WORDS, **words}
+        said = Words(**texts, notes=notes("A test", "exact" if truth else "", 10.0, 1.0))
+        found = summary("tiny", timing(), errors)
+        return Report(found, timing(), errors, frames, frames[1], said, {"Python": "3"}).html()
+
+    return page
+
+
+class Wellformed(HTMLParser):
+    """Checks that every element is closed in order."""
+
+    VOID = ("meta", "link", "img", "br")
+    SVG_EMPTY = ("rect", "line", "circle", "polyline")
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.seen = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.seen.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-1:]}"
+        self.open.pop()
+
+
+def parsed(text):
+    parser = Wellformed()
+    parser.feed(text)
+    assert not parser.open
+    return parser.seen
+
+
+@pytest.mark.parametrize("truth", [True, False])
+@pytest.mark.parametrize("cloud", [True, False])
+def test_page_is_wellformed_and_complete(page, truth, cloud):
+    text = page(truth, cloud)
+    assert "{{" not in text
+    tags = parsed(text)
+    images = [attributes for tag, attributes in tags if tag == "img"]
+    assert len(images) == 3 * (4 if truth else 2)
+    assert len([1 for tag, a in tags if tag == "svg"]) == (3 if truth else 1)
+    assert ("AbsRel" in text) == truth
+    assert TINY_WORDS.replace("'", "&#x27;") in text
+
+
+def test_page_asks_nothing_of_the_network(page):
+    text = page()
+    for tag, attributes in parsed(text):
+        for name in ("src", "href", "srcset", "action", "data"):
+            assert attributes.get(name, "data:").startswith("data:"), (tag, name)
+    assert not re.search(r"https?://|@import|url\(", text)
+    assert "default-src 'none'" in text
+
+
+def test_headline_figures_are_the_summary_s(page):
+    text = page()
+    assert "<b>0.100</b>" in text  # AbsRel of 0, 10 and 20 percent
+    assert "<b>100.0 <small>%</small></b>" in text
+    assert "<b>25 <small>ms</small></b>" in text
+    assert "<b>9 <small>of 10</small></b><em>1 dropped" in text
+
+
+def test_texts_are_escaped(page):
+    text = page(lead="a <b>folder</b> & </script><script>alert(1)</script>")
+    assert "<script>alert" not in text and "&lt;script&gt;alert" in text
+    parsed(text)
+
+
+def decoded(cloud, key="xyz"):
+    if key == "xyz":
+        place = np.frombuffer(base64.b64decode(cloud["xyz"]), "<u2").reshape(-1, 3) / 65535
+        return np.array(cloud["low"]) + place * (np.array(cloud["high"]) - np.array(cloud["low"]))
+    return np.frombuffer(base64.b64decode(cloud["colors"][key]), np.uint8).reshape(-1, 3)
+
+
+def test_clouds_of_the_viewer(frame):
+    one = frame(factor=1.25)
+    data = cloud_data(one, DepthScale.of([one]))
+    assert data == json.loads(json.dumps(data, allow_nan=False))
+    node, truth = data["clouds"]["node"], data["clouds"]["truth"]
+    # Rows 0, 2, 4 ... of the image, of which row 0 is sky.
+    assert node["n"] == truth["n"] == 23 * 32
+    np.testing.assert_allclose(decoded(node), one.cloud[1:, :, :3].reshape(-1, 3), atol=1e-4)
+    np.testing.assert_allclose(decoded(node), 1.25 * decoded(truth), atol=2e-4)
+    assert (decoded(node, "image") == (200, 120, 40)).all()
+    assert set(node["colors"]) == {"image", "distance", "error"} and set(truth["colors"]) == {"image", "distance"}
+    assert data["distance"] == pytest.approx(1.25 * 3.0, rel=0.02)
+
+
+def test_large_clouds_are_thinned(frame, monkeypatch):
+    monkeypatch.setattr("mono_depth_ros.tools.demo.cloud_data.MOST_POINTS", 200)
+    one = frame()
+    node = cloud_data(one, DepthScale.of([one]))["clouds"]["node"]
+    assert 0 < node["n"] <= 200
