@@ -64,7 +64,7 @@ class Ros:
         return heard
 
     def wait(
-        self, condition: Callable[[], Any], timeout_s: float = 15.0, poll: Callable[[], None] | None = None
+        self, condition: Callable[[], Any], timeout_s: float = 60.0, poll: Callable[[], None] | None = None
     ) -> Any:
         """Wait until `condition()` is true, calling `poll` meanwhile; fails loudly."""
         end = time.monotonic() + timeout_s
