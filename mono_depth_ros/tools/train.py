@@ -18,7 +18,8 @@ from mono_depth_ros.training.config import TrainConfig
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand `train`; every field of `TrainConfig` is an option of it."""
     parser = subparsers.add_parser("train", help="train the embedded model `tiny` on the synthetic world")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="weights to write (.safetensors)")
+    out = Path("tiny.safetensors")
+    parser.add_argument("--out", type=Path, default=out, metavar="FILE", help="weights to write (default %(default)s)")
     cache = Path.home() / ".cache" / "mono_depth_ros" / "train"
     parser.add_argument(
         "--work", type=Path, default=cache, metavar="DIR", help="frames, checkpoints (default %(default)s)"
