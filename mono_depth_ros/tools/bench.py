@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mono_depth_ros.atomic import atomic_path
-from mono_depth_ros.errors import MonoDepthError
+from mono_depth_ros.errors import ConfigError, MonoDepthError
 
 _NODE_SECONDS = {"overhead": (), "overload": ("60",)}
 
@@ -119,13 +119,16 @@ BENCHES: dict[str, Callable[[], dict[str, Any]]] = {
 
 def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser = subparsers.add_parser("bench", help="measure the figures this package claims, on this machine")
-    parser.add_argument("names", nargs="*", choices=[[], *BENCHES], metavar="NAME", help=", ".join(BENCHES))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHES)}; default: all")
     parser.add_argument("--out", type=Path, default=Path("benchmarks"), help="folder for one JSON file each")
     parser.add_argument("--json", action="store_true", help="print the results as one JSON object on stdout")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    unknown = [name for name in arguments.names if name not in BENCHES]
+    if unknown:
+        raise ConfigError(f"there is no measurement '{unknown[0]}', expected: {', '.join(BENCHES)}")
     results = {}
     for name in arguments.names or BENCHES:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
