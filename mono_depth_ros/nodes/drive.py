@@ -65,23 +65,18 @@ class Drive:
         Args:
             lidar_wanted: asked for each frame with a sweep, unless the drive is rendered ahead.
             wait: called before the first frame, after what can be made in advance.
-            stopped: asked between frames that are rendered ahead.
+            stopped: asked between frames; when it is true the drive ends.
         """
         _log.info("generating the world; at first use its renderer is compiled, which takes a while")
         world = World.generate(self.config.scene, self.config.seed)
         path = world.path()
-        if self.config.render_ahead:
-            ready = list(self._ahead(world, path, stopped))
-            wait()
-            while not stopped():
-                yield from ready
-                if not self.config.loop:
-                    return
+        ready = list(self._ahead(world, path, stopped)) if self.config.render_ahead else None
         wait()
         for k in itertools.count():
-            if self.length is not None and k >= self.length and not self.config.loop:
+            if stopped() or (self.length is not None and k >= self.length and not self.config.loop):
                 return
-            yield self.render(world, path, k % self.length if self.length else k, lidar_wanted)
+            moment = k % self.length if self.length else k
+            yield ready[moment] if ready is not None else self.render(world, path, moment, lidar_wanted)
 
     def render(self, world: World, path: CameraPath, k: int, lidar_wanted: Callable[[], bool]) -> DriveFrame:
         """Frame k."""
