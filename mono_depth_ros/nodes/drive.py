@@ -67,7 +67,6 @@ class Drive:
             wait: called before the first frame, after what can be made in advance.
             stopped: asked between frames; when it is true the drive ends.
         """
-        _log.info("generating the world; at first use its renderer is compiled, which takes a while")
         world = World.generate(self.config.scene, self.config.seed)
         path = world.path()
         ready = list(self._ahead(world, path, stopped)) if self.config.render_ahead else None

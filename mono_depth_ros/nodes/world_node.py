@@ -73,6 +73,7 @@ class WorldNode(Node):
         return any(map(subscribed, self._publishers))
 
     def _frames(self, player: Player[DriveFrame]) -> Iterator[DriveFrame]:
+        self.get_logger().info("generating the world; at first use its renderer is compiled, which takes a while")
         return self._drive.frames(self._lidar_wanted, player.started.wait, player.stopping.is_set)
 
     def _lidar_wanted(self) -> bool:

@@ -31,6 +31,13 @@ TOPICS = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compiled():
+    """The renderer is compiled here if it has to be, not in a node for which a test waits."""
+    config = WorldNodeConfig(width=16, height=16, duration=0.1)
+    assert len(list(Drive.of(config).frames(lambda: True, lambda: None, lambda: False))) == 1
+
+
 @pytest.fixture
 def listen(node_process, ros):
     """Starts the node in /camera and gives it with what is heard: topic to {stamp: message}."""
