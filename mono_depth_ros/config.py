@@ -148,7 +148,7 @@ class DemoConfig(Config):
     )
     stride: int = option(2, "every n-th pixel and row goes into the cloud", unit="px", low=1, high=64)
     pictures: int = option(6, "frames to show in the report", low=1, high=100)
-    start_timeout: float = option(180.0, "for all nodes to be connected and the first results", unit="s", low=1.0)
+    start_timeout: float = option(300.0, "for all nodes to be connected and the first results", unit="s", low=1.0)
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,8 @@ _SETTLE_S = 0.3  # after that result, for what else belongs to the image
 class RecorderNode(Node):
     """Parameters: see RecorderConfig."""
 
-    def __init__(self) -> None:
-        super().__init__("recorder")
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__("recorder", **arguments)
         self._config = Parameters(self, (RecorderConfig,)).get(RecorderConfig)
         if not self._config.output or not self._config.topics:
             raise ConfigError("the recorder has nothing to do: expected the parameters output and topics")

@@ -17,6 +17,7 @@ from mono_depth_ros.tools.demo.processes import Child, Children
 
 _SILENCE_LIMIT_S = 60.0  # of a recorder that has begun; compressing the end of a bag takes seconds
 _EXIT_LIMIT_S = 20.0
+_LONG_S = 12.0  # of waiting, after which a word of explanation is due
 
 
 def follow(children: Children, recorder: Child, config: RecorderConfig, start_limit_s: float) -> int:
@@ -54,7 +55,7 @@ def follow(children: Children, recorder: Child, config: RecorderConfig, start_li
 def _wait(children: Children, recorder: Child, limit_s: float) -> dict[str, Any]:
     """The first event after the waiting."""
     end_s = time.monotonic() + limit_s
-    missing = ["the nodes have not started yet"]
+    missing, told = ["the nodes have not started yet"], False
     with tqdm(file=sys.stderr, bar_format="waiting {elapsed}: {desc}", dynamic_ncols=True) as bar:
         while True:
             sentence = f"within {limit_s:g} s not everything was there: {'; '.join(missing)}"
@@ -65,6 +66,11 @@ def _wait(children: Children, recorder: Child, limit_s: float) -> dict[str, Any]
             if event["for"] != missing:
                 missing = event["for"]
                 bar.set_description_str(missing[0] + (f", and {len(missing) - 1} more" if len(missing) > 1 else ""))
+            if not told and time.monotonic() > end_s - limit_s + _LONG_S:
+                told = True
+                tqdm.write(
+                    "a first run takes longer: the renderer is compiled, weights may be fetched", file=sys.stderr
+                )
             if time.monotonic() > end_s:
                 raise MonoDepthError(sentence)
 

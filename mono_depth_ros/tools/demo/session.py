@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import sys
 import tempfile
@@ -20,7 +21,6 @@ from mono_depth_ros.tools.demo.environment import node_environment
 from mono_depth_ros.tools.demo.follow import follow
 from mono_depth_ros.tools.demo.processes import Child, Children, uninterrupted
 from mono_depth_ros.tools.demo.recording import Recording
-from mono_depth_ros.tools.demo.results import write_results
 from mono_depth_ros.tools.demo.source import Source, file_source, world_source
 
 
@@ -56,12 +56,14 @@ class Session:
         try:
             source = self._source(work)
             self._record(source, work)
+            from mono_depth_ros.tools.demo.results import write_results
+
             recording = Recording(work / "bag" / "bag.mcap", source.topics)
             fresh = work / "results"
             summary = write_results(fresh, recording, source, self.config)
             (work / "bag" / "bag.mcap").rename(fresh / "demo.mcap")
             with uninterrupted():
-                _replace(out, fresh)
+                replace_results(out, fresh)
             return summary
         finally:
             with uninterrupted():
@@ -95,6 +97,8 @@ class Session:
                     "frames": self.recorder.frames,
                 },
             )
+            # Imports torch, which takes seconds: the nodes do the same at this time.
+            importlib.import_module("mono_depth_ros.tools.demo.results")
             follow(children, recorder, self.recorder, self.config.start_timeout)
 
 
@@ -112,7 +116,7 @@ class _Starter:
         return self._children.start(name, command)
 
 
-def _replace(out: Path, fresh: Path) -> None:
+def replace_results(out: Path, fresh: Path) -> None:
     """Move the new results over the old ones; files of others in `out` stay."""
     out.mkdir(exist_ok=True)
     for stale in out.glob("frame_*.png"):

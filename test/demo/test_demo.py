@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mono_depth demo` for real: processes, DDS, files. Small pictures and short runs."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from rosbags.highlevel import AnyReader
+
+from mono_depth_ros.tools.cli import main
+from mono_depth_ros.tools.demo.session import replace_results
+
+pytest.importorskip("rclpy")
+
+COMMAND = [sys.executable, "-m", "mono_depth_ros.tools.cli", "demo"]
+SMALL = ["--width", "320", "--height", "240"]
+
+
+@dataclass
+class Run:
+    out: Path
+    code: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+    @property
+    def summary(self):
+        return json.loads((self.out / "summary.json").read_text())
+
+
+def run(out, *words):
+    start_s = time.monotonic()
+    done = subprocess.run([*COMMAND, "--out", str(out), *words], capture_output=True, text=True, timeout=240)
+    return Run(out, done.returncode, done.stdout, done.stderr, time.monotonic() - start_s)
+
+
+def left_behind(out):
+    """Command lines of processes of a demo that writes to `out`, and its temporary folders."""
+    found = [path.name for path in out.parent.glob(f".{out.name}-*")]
+    marker = f"{out.parent}/.{out.name}-".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if marker in command:
+            found.append(command.replace(b"\0", b" ").decode())
+    return found
+
+
+def nothing_is_left(out, timeout_s=10.0):
+    end_s = time.monotonic() + timeout_s
+    while (found := left_behind(out)) and time.monotonic() < end_s:
+        time.sleep(0.05)
+    return not found
+
+
+@pytest.fixture(scope="module")
+def world_run(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("demo") / "demo_output", *SMALL, "--duration", "3", "--json")
+
+
+def test_exit_files_and_nothing_else(world_run):
+    assert world_run.code == 0, world_run.stderr
+    names = {path.name for path in world_run.out.iterdir()}
+    pictures = {name for name in names if name.startswith("frame_") and name.endswith(".png")}
+    assert names - pictures == {"report.html", "cloud.ply", "demo.mcap", "summary.json"}
+    assert len(pictures) == 6
+    assert left_behind(world_run.out) == []
+    assert "recording" in world_run.stderr and "Traceback" not in world_run.stderr
+
+
+def test_summary(world_run):
+    found = world_run.summary
+    assert json.loads(world_run.stdout) == found
+    assert list(found) == ["model", "frames_in", "frames_out", "dropped", "rate_hz", "latency_ms", "depth"]
+    assert found["model"] == "tiny"
+    assert found["frames_in"] == found["frames_out"] + found["dropped"] and found["frames_out"] >= 3
+    assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["p99"] < 10_000
+    assert found["depth"]["n"] >= 0.2 * 320 * 240 * found["frames_out"]
+    assert 0 < found["depth"]["abs_rel"] < 5 and 0 <= found["depth"]["delta1"] <= 1
+
+
+def test_bag_can_be_read(world_run):
+    with AnyReader([world_run.out / "demo.mcap"]) as reader:
+        counts = {connection.topic: connection.msgcount for connection in reader.connections}
+        kinds = {connection.topic: connection.msgtype for connection in reader.connections}
+        first = {}
+        for connection, _, data in reader.messages():
+            first.setdefault(connection.topic, reader.deserialize(data, connection.msgtype))
+    assert kinds == {
+        "/camera/image_raw": "sensor_msgs/msg/Image",
+        "/camera/camera_info": "sensor_msgs/msg/CameraInfo",
+        "/camera/depth_truth": "sensor_msgs/msg/Image",
+        "/camera/pose": "geometry_msgs/msg/PoseStamped",
+        "/lidar/points": "sensor_msgs/msg/PointCloud2",
+        "/depth/image": "sensor_msgs/msg/Image",
+        "/depth/points": "sensor_msgs/msg/PointCloud2",
+    }
+    assert counts["/camera/image_raw"] == world_run.summary["frames_in"]
+    assert counts["/depth/image"] == world_run.summary["frames_out"]
+    assert (first["/depth/image"].width, first["/depth/image"].encoding) == (320, "32FC1")
+
+
+def test_pictures_and_cloud(world_run):
+    for path in world_run.out.glob("frame_*.png"):
+        assert cv2.imread(str(path)).std() > 20
+    header, _, body = (world_run.out / "cloud.ply").read_bytes().partition(b"end_header\n")
+    count = int(header.split(b"element vertex ")[1].split()[0])
+    assert count > 0.3 * 160 * 120 and len(body) == 15 * count
+
+
+def test_report_in_a_browser(world_run, browser):
+    page = (world_run.out / "report.html").read_text(encoding="utf-8")
+    assert len(page) < 8_000_000
+    found = browser.inspect(page, "--window-size=1280,900")
+    assert found["complaints"] == [] and found["fetched"] == [] and found["pictures"]
+    assert min(view["share"] for view in found["views"].values()) > 0.02
+
+
+def test_folder_with_ground_truth(tmp_path):
+    """Frames in the 7-Scenes layout: calibration and ground truth are found beside them."""
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    (folder / "camera-intrinsics.txt").write_text("150 0 79.5\n0 150 59.5\n0 0 1\n")
+    for k in range(3):
+        noise = np.random.default_rng(k).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+        cv2.imwrite(str(folder / f"frame-{k}.color.png"), noise)
+        cv2.imwrite(str(folder / f"frame-{k}.depth.png"), np.full((120, 160), 2000, np.uint16))
+    found = run(tmp_path / "out", "--source", str(folder), "--frames", "3")
+    assert found.code == 0, found.stderr
+    assert found.summary["frames_in"] == 3
+    assert found.summary["depth"]["n"] > 0.2 * 160 * 120 * found.summary["frames_out"]
+
+
+def test_real_frames(tmp_path, real_data):
+    found = run(tmp_path / "out", "--source", str(real_data / "seven_scenes"), "--frames", "3")
+    assert found.code == 0, found.stderr
+    assert found.summary["frames_in"] == 3 and found.summary["depth"]["n"] > 3 * 100_000
+
+
+@pytest.mark.parametrize(
+    "moment, number, code",
+    [
+        ("", signal.SIGINT, 130),
+        ("waiting", signal.SIGTERM, 143),
+        ("recording", signal.SIGINT, 130),
+        ("recording", signal.SIGKILL, -9),
+        ("measuring", signal.SIGINT, 130),
+    ],
+)
+def test_stopped_at_any_time(tmp_path, moment, number, code):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "summary.json").write_text("of an earlier run")
+    (out / "notes.txt").write_text("of somebody else")
+    process = subprocess.Popen(
+        [*COMMAND, "--out", str(out), *SMALL, "--duration", "1.5"], stderr=subprocess.PIPE, text=True, bufsize=1
+    )
+    seen = ""
+    if moment:
+        while moment not in seen:
+            seen += process.stderr.read(1)
+            assert process.poll() is None, seen
+    else:
+        time.sleep(0.6)  # amid the imports or the start of the nodes
+    process.send_signal(number)
+    errors = seen + process.stderr.read()
+    assert process.wait(30) == code, errors
+    assert "Traceback" not in errors
+    if number == signal.SIGKILL:
+        # Nobody could tidy up; the nodes must go by themselves all the same.
+        end_s = time.monotonic() + 15
+        while any(" " in found for found in left_behind(out)) and time.monotonic() < end_s:
+            time.sleep(0.05)
+        assert not any(" " in found for found in left_behind(out))
+    else:
+        assert nothing_is_left(out)
+    assert {path.name: path.read_text() for path in out.iterdir()} == {
+        "summary.json": "of an earlier run",
+        "notes.txt": "of somebody else",
+    }
+
+
+def test_a_node_that_ends_is_told_with_its_words(tmp_path):
+    found = run(tmp_path / "out", *SMALL, "--model", "no_such_model")
+    assert found.code == 1
+    assert "depth node ended with exit code 1. Its last lines:" in found.stderr
+    assert "no_such_model" in found.stderr and "Traceback" not in found.stderr
+    assert nothing_is_left(tmp_path / "out") and not (tmp_path / "out").exists()
+
+
+def test_what_does_not_come_is_named(tmp_path):
+    found = run(tmp_path / "out", *SMALL, "--start-timeout", "1")
+    assert found.code == 1
+    assert "within 1 s not everything was there" in found.stderr
+    assert nothing_is_left(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["--camera", "1,1,1,1"], "the synthetic camera knows its own calibration"),
+        (["--source", "missing"], "there is no missing"),
+        (["--duration", "-1"], "0.1 to 3600 s"),
+        (["--scene", "moon"], "one of: room, corridor"),
+    ],
+)
+def test_wrong_arguments(tmp_path, capsys, words, sentence):
+    assert main(["demo", "--out", str(tmp_path / "out"), *words]) == 1
+    assert sentence in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_results_of_others_are_kept_and_old_pictures_go(tmp_path):
+    out, fresh = tmp_path / "out", tmp_path / "fresh"
+    for folder, names in (
+        (out, ("frame_0007.png", "report.html", "mine.txt")),
+        (fresh, ("frame_0000.png", "report.html")),
+    ):
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_text(folder.name)
+    replace_results(out, fresh)
+    assert {path.name: path.read_text() for path in out.iterdir()} == {
+        "frame_0000.png": "fresh",
+        "report.html": "fresh",
+        "mine.txt": "out",
+    }
