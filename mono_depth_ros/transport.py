@@ -13,6 +13,7 @@ SHARED_MEMORY = Path("/dev/shm")
 # Fast DDS allocates the whole segment of each process (64 MB and its bookkeeping), so this is room for four.
 ROOM_BYTES = 4 * 72 * 1024 * 1024
 # The first is read by Fast DDS 2 (Humble, Jazzy), the second by Fast DDS 3 (Kilted and later).
+FAST_DDS_2 = ("humble", "iron", "jazzy")
 VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 
 
@@ -33,7 +34,15 @@ def environment(current: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The variables that give a new process the profile; none when the user has chosen a profile already."""
     if any(current.get(name) for name in VARIABLES):
         return {}
-    return dict.fromkeys(VARIABLES, str(profile()))
+    return dict.fromkeys(variables(current), str(profile()))
+
+
+def variables(current: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """Those of VARIABLES that the sourced ROS distribution reads: later ones warn of the old name. Unknown: both."""
+    distribution = current.get("ROS_DISTRO")
+    if not distribution:
+        return VARIABLES
+    return VARIABLES[:1] if distribution in FAST_DDS_2 else VARIABLES[1:]
 
 
 def _free() -> int:

@@ -50,7 +50,9 @@ def test_a_profile_chosen_by_the_user_stays() -> None:
         assert transport.environment({name: "/mine.xml"}) == {}
 
 
-def test_the_environment_names_an_existing_profile_for_both_generations_of_fast_dds() -> None:
-    found = transport.environment({"FASTRTPS_DEFAULT_PROFILES_FILE": ""})
-    assert set(found) == {"FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"}
-    assert all(Path(value).is_file() for value in found.values())
+def test_the_environment_names_an_existing_profile_for_the_generation_of_fast_dds() -> None:
+    old, new = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
+    for distribution, names in (("", {old, new}), ("jazzy", {old}), ("kilted", {new})):
+        found = transport.environment({old: "", "ROS_DISTRO": distribution})
+        assert set(found) == names
+        assert all(Path(value).is_file() for value in found.values())

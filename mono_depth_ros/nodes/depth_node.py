@@ -51,7 +51,11 @@ class DepthNode(LifecycleNode):
 
     def __init__(self, **node_options: Any) -> None:
         super().__init__("depth", **node_options)
+        # What destroy_node reads comes first: from Kilted on, rclpy's shutdown destroys half-made nodes as well.
         self._pipeline: Pipeline | None = None
+        self._outputs: Outputs | None = None
+        self._inputs: list[Any] = []
+        self._worker: NewestWorker[Job] | None = None
         self._active = False
         self._options = Parameters(
             self,
@@ -62,9 +66,6 @@ class DepthNode(LifecycleNode):
         config = self._options.get(DepthNodeConfig)
         self._image_topic, self._info_topic = input_topics(self, config.image_transport)
         self._monitor = Monitor()
-        self._outputs: Outputs | None = None
-        self._inputs: list[Any] = []
-        self._worker: NewestWorker[Job] | None = None
         self._logged: dict[str, float] = {}
         self._camera_problem = self._input_conflict = self._output_conflict = ""
         self._diagnostics = Diagnostics(self, self._monitor, config.diagnostics_period, self._facts, self._labels)

@@ -71,7 +71,7 @@ def profile_environment(profile: str) -> dict[str, str]:
         return transport.environment()
     if profile == "none":
         return {}
-    return dict.fromkeys(transport.VARIABLES, existing_file("fastdds_profile", profile, "auto, none or "))
+    return dict.fromkeys(transport.variables(), existing_file("fastdds_profile", profile, "auto, none or "))
 
 
 def existing_file(argument: str, path: str, others: str = "") -> str:

@@ -84,7 +84,7 @@ def test_the_transport_profile_is_on_unless_chosen_or_turned_off(launched: Any, 
         found = launched.nodes(fastdds_profile=choice)[0]["additional_env"]
         return {name: value for name, value in found.items() if name in transport.VARIABLES}
 
-    for name in transport.VARIABLES:
+    for name in (*transport.VARIABLES, "ROS_DISTRO"):
         monkeypatch.delenv(name, raising=False)
     assert given("auto") == dict.fromkeys(transport.VARIABLES, str(transport.profile()))
     assert given("none") == {}
