@@ -94,7 +94,8 @@ class CameraNode(Node):
     def _slow(self, reached_hz: float) -> None:
         self.get_logger().warning(
             f"{reached_hz:.1f} images a second are published instead of {self._source.rate_hz:g}: "
-            "this machine does not decode them faster"
+            "this machine does not decode them faster",
+            throttle_duration_sec=60.0,
         )
 
     def _finished(self) -> None:

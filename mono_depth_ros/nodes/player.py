@@ -65,7 +65,7 @@ class Player(Generic[Frame]):
         self._thread = threading.Thread(target=self._work, name="frames", daemon=True)
         self._thread.start()
 
-    def stop(self, timeout_s: float = 2.0) -> None:
+    def stop(self, timeout_s: float = 1.0) -> None:
         """End the thread after the frame it is working on."""
         self.stopping.set()
         self.started.set()

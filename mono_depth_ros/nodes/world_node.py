@@ -113,7 +113,8 @@ class WorldNode(Node):
     def _slow(self, reached_hz: float) -> None:
         self.get_logger().warning(
             f"{reached_hz:.1f} images a second are rendered instead of {self._config.rate:g}: give a lower rate, a "
-            "smaller image, or render_ahead with a duration"
+            "smaller image, or render_ahead with a duration",
+            throttle_duration_sec=60.0,
         )
 
     def _finished(self) -> None:
