@@ -201,7 +201,7 @@ def load_tiny(path: Path | str | None = None, device: torch.device | str = "cpu"
     except Exception as error:
         raise ModelError(f"weights of 'tiny': {source} does not fit the network: {error}") from error
     network.requires_grad_(False).eval().to(device=device)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def save_tiny(network: TinyDepthNet, path: Path | str) -> None:
