@@ -27,6 +27,7 @@ def wheels(rclpy, rmw, common_interfaces):
     ]
 
 
+TEST = ["pytest", "pytest-timeout"]
 TRANSFORMERS = ["transformers>=4.45", "huggingface_hub"]
 
 setup(
@@ -62,16 +63,16 @@ setup(
     ],
     extras_require={
         "transformers": TRANSFORMERS,
+        "test": TEST,  # tells `colcon test` to run pytest
         "jazzy": wheels("ros-jazzy-rclpy==7.1.6", "8.4.3", "5.3.6"),
         "kilted": wheels("ros-kilted-rclpy==9.1.2", "9.3.3", "5.5.1"),
         "dev": [
+            *TEST,
             *TRANSFORMERS,
             "catkin-pkg",
             "colcon-common-extensions",
             "import-linter",
             "mypy",
-            "pytest",
-            "pytest-timeout",
             "ruff",
             "types-PyYAML",
         ],
