@@ -31,7 +31,8 @@ def kernel(parallel: bool = False) -> Callable:
     """
 
     def wrap(function: Callable) -> Callable:
-        options: dict[str, Any] = {"parallel": parallel, "fastmath": FAST, "error_model": "numpy"}
+        # Without the interpreter lock, so that a node publishes on time while its next frame is rendered.
+        options: dict[str, Any] = {"parallel": parallel, "nogil": True, "fastmath": FAST, "error_model": "numpy"}
         try:
             dispatcher = njit(cache=True, **options)(function)
         except RuntimeError:  # neither the package nor the user's cache folder can be written
