@@ -92,7 +92,7 @@ class Job:
         except OSError as error:  # a full disk fails every image: no use to go on
             raise MonoDepthError(f"cannot write {error.filename or self.out}: {error.strerror}") from error
         known = values[np.isfinite(values)]
-        low, middle, high = np.percentile(known, (0, 50, 100)).tolist() if known.size else (None, None, None)
+        low, middle, high = np.percentile(known, (0, 50, 100)).round(6).tolist() if known.size else (None, None, None)
         return {
             "file": str(path),
             "width": width,

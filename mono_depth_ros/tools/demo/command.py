@@ -58,5 +58,13 @@ def run(args: argparse.Namespace) -> int:
     summary = session.run(args.out)
     if args.json:
         print(json.dumps(summary))
-    print(f"open {args.out / 'report.html'} in a browser", file=sys.stderr)
+    print(f"{_in_words(summary)}\nopen {args.out / 'report.html'} in a browser", file=sys.stderr)
     return 0
+
+
+def _in_words(summary: dict[str, Any]) -> str:
+    frames = f"{summary['frames_out']} of {summary['frames_in']} frames, {summary['rate_hz']:.1f} Hz"
+    p50, p99 = summary["latency_ms"]["p50"], summary["latency_ms"]["p99"]
+    depth = summary.get("depth")
+    error = f", AbsRel {depth['abs_rel']:.3f}, delta1 {depth['delta1']:.3f}" if depth else ", no ground truth"
+    return f"{summary['model']}: {frames}, latency {p50:.0f} ms (p99 {p99:.0f} ms){error}"

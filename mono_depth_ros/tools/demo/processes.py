@@ -20,6 +20,7 @@ from mono_depth_ros.errors import MonoDepthError
 _LINES_KEPT = 30
 _GRACE_S = 5.0  # from the polite signal to the one that cannot be ignored
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: little is safe between fork and exec
 
 
 class ProcessError(MonoDepthError):
@@ -46,7 +47,7 @@ class Child:
             text=True,
             errors="replace",
             start_new_session=True,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            preexec_fn=_die_with_parent if _LIBC else None,
         )
         self._readers = [
             threading.Thread(target=self._read, args=pair, daemon=True, name=f"{name}-output")
@@ -152,4 +153,5 @@ def uninterrupted() -> Iterator[None]:
 
 def _die_with_parent() -> None:
     """Runs in the child, before its program: the kernel ends it when the parent is gone, even by SIGKILL."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    assert _LIBC is not None
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -48,7 +48,7 @@ def write_results(folder: Path, recording: Recording, source: Source, config: De
     write_ply(folder / "cloud.ply", xyz, rgb)
     found = summary(config.model, recording.timing, errors)
     words = _words(recording.timing, errors, source, config, cloud_frame)
-    where = {"Device of the network": config.device, **facts()}
+    where = {"Device asked for": config.device, **facts()}
     page = Report(found, recording.timing, errors, shown, cloud_frame, words, where).html()
     (folder / "report.html").write_text(page, encoding="utf-8")
     (folder / "summary.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -101,7 +102,8 @@ def _size(text: str, webcam: re.Match[str] | None) -> tuple[int, int]:
     if path.is_dir() and not webcam:
         rgb = read_image(images_in(path)[0])
         return rgb.shape[1], rgb.shape[0]
-    capture = cv2.VideoCapture(int(webcam[1] or 0) if webcam else str(path))
+    live = cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY
+    capture = cv2.VideoCapture(int(webcam[1] or 0), live) if webcam else cv2.VideoCapture(str(path))
     try:
         good, picture = capture.read()
     finally:
