@@ -9,16 +9,14 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Protocol
 
 import cv2
 import numpy as np
 
 from mono_depth_ros.errors import ConfigError, DataError, ImageError
-from mono_depth_ros.messages.compressed import decode_compressed
+from mono_depth_ros.messages.files import SUFFIXES, images_in, read_image
 
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 FOLDER_RATE_HZ = 10.0
 
 _WEBCAM = re.compile(r"(?:webcam|/dev/video)(?::?(\d+))?")
@@ -55,30 +53,12 @@ def open_source(text: str, rate_hz: float = 0.0, width: int = 0, height: int = 0
         return Webcam(int(webcam[1] or 0), rate_hz, width, height)
     path = Path(text).expanduser()
     if path.is_dir():
-        return Files(tuple(folder_images(path)), rate_hz or FOLDER_RATE_HZ)
+        return Files(tuple(images_in(path)), rate_hz or FOLDER_RATE_HZ)
     if not path.is_file():
         raise DataError(f"source {text} does not exist, expected a folder, a file, webcam or webcam:1")
     if path.suffix.lower() in SUFFIXES:
         return Files((path,), rate_hz or FOLDER_RATE_HZ)
     return Video.open(path, rate_hz)
-
-
-def folder_images(folder: Path) -> list[Path]:
-    """The colour images of a folder in natural order: 2.png before 10.png.
-
-    `NAME.depth.png` is never taken, and where some are called `NAME.color.jpg`, as in the 7-Scenes layout, only those.
-
-    Raises:
-        DataError: there is none.
-    """
-    images = [
-        p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()
-    ]
-    images = [path for path in images if not path.stem.endswith(".depth")]
-    images = [path for path in images if path.stem.endswith(".color")] or images
-    if not images:
-        raise DataError(f"{folder} holds no image, expected files ending in {', '.join(SUFFIXES)}")
-    return sorted(images, key=lambda path: [int(w) if w.isdecimal() else w for w in re.split(r"(\d+)", path.name)])
 
 
 @dataclass(frozen=True)
@@ -92,9 +72,9 @@ class Files:
         usable = False
         for path in self.paths:
             try:
-                rgb = decode_compressed(SimpleNamespace(format=path.suffix[1:], data=path.read_bytes()))
-            except OSError as error:
-                problem("unreadable", f"{path} cannot be read: {error.strerror}")
+                rgb = read_image(path)
+            except DataError as error:
+                problem("unreadable", str(error))
             except ImageError as error:
                 problem(error.reason, f"{path}: {error}")
             else:

@@ -20,11 +20,12 @@ from mono_depth_ros.config import DepthConfig, ModelConfig
 from mono_depth_ros.errors import ConfigError, DataError, MonoDepthError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.messages.depth import encode_depth
+from mono_depth_ros.messages.files import read_image
 from mono_depth_ros.models.catalogue import load_model
 from mono_depth_ros.pipeline import Pipeline, RgbdFrame
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.tools.camera_argument import CameraArgument
-from mono_depth_ros.tools.inputs import find_images, output_names, read_image
+from mono_depth_ros.tools.inputs import find_images, output_names
 from mono_depth_ros.tools.ply import unpack_cloud, write_ply
 
 _SUFFIXES = {"npy": ".npy", "png16": ".png", "ply": ".ply", "color": "_color.png"}

@@ -17,10 +17,10 @@ from mono_depth_ros.config import WorldNodeConfig
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.messages.calibration_yaml import Calibration, write_calibration
+from mono_depth_ros.messages.files import images_in, read_image
 from mono_depth_ros.tools.camera_argument import CameraArgument
 from mono_depth_ros.tools.demo.recording import Topics
 from mono_depth_ros.tools.demo.truth import FolderTruth
-from mono_depth_ros.tools.inputs import images_in, read_image
 
 CALIBRATIONS = ("camera.yaml", "camera_info.yaml", "calibration.yaml", "camera-intrinsics.txt")
 """Names under which the calibration of a folder or of a video is looked for, in or beside it."""
