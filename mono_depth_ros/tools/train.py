@@ -45,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     if not args.export:
         training.run_training(config, args.work, args.resume)
-    training.export(config, args.work, args.out)
-    found = training.measure(config, args.work, args.out, args.data)
+    trained = training.export(config, args.work, args.out)
+    found = {"trained": trained, **training.measure(config, args.work, args.out, args.data)}
     training.write_json(found, args.metrics or args.work / "metrics.json")
     if args.json:
         print(json.dumps(found))

@@ -23,7 +23,7 @@ def random_window(
     """(x, y, width, height) of a random window with the aspect ratio of `target`, within 8 % of anamorphic stretch."""
     aspect = target[0] / target[1] * float(rng.uniform(0.96, 1.04))
     largest = min(width, height * aspect)
-    share = 1.0 if rng.random() < 0.4 else float(rng.uniform(0.6, 1.0))
+    share = 1.0 if rng.random() < 0.7 else float(rng.uniform(0.6, 1.0))
     w, h = max(8, int(largest * share)), max(8, min(height, int(largest * share / aspect)))
     x, y = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
     return x, y, w, h
@@ -63,21 +63,21 @@ def augment(
 def change_colour(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Random gamma, contrast, brightness, white balance, saturation and hue, then at times blur, noise, JPEG. uint8."""
     levels = np.arange(256, dtype=np.float32)[:, None] / 255
-    gain = np.exp(rng.normal(0, 0.12) + rng.normal(0, 0.06, 3)).astype(np.float32)
-    gamma, contrast = float(np.exp(rng.normal(0, 0.2))), float(np.exp(rng.normal(0, 0.15)))
-    curve = ((levels * gain) ** gamma - 0.5) * contrast + 0.5 + float(rng.normal(0, 0.04))
+    gain = np.exp(rng.normal(0, 0.1) + rng.normal(0, 0.04, 3)).astype(np.float32)
+    gamma, contrast = float(np.exp(rng.normal(0, 0.1))), float(np.exp(rng.normal(0, 0.1)))
+    curve = ((levels * gain) ** gamma - 0.5) * contrast + 0.5 + float(rng.normal(0, 0.02))
     table = (np.clip(curve, 0, 1) * 255 + 0.5).astype(np.uint8)
     out: np.ndarray = cv2.LUT(rgb, table.reshape(256, 1, 3))
-    if rng.random() < 0.5:
-        out = cv2.transform(out, _saturation_and_hue(float(rng.uniform(0.2, 1.6)), float(rng.normal(0, 0.15))))
-    if rng.random() < 0.2:
-        out = cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.3, 1.3)))
     if rng.random() < 0.3:
+        out = cv2.transform(out, _saturation_and_hue(float(rng.uniform(0.4, 1.4)), float(rng.normal(0, 0.1))))
+    if rng.random() < 0.1:
+        out = cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.3, 1.0)))
+    if rng.random() < 0.2:
         noise = np.empty(out.shape, np.int16)
         cv2.setRNGSeed(int(rng.integers(1 << 31)))
-        cv2.randn(noise, np.zeros(3), np.full(3, rng.uniform(1, 12)))
+        cv2.randn(noise, np.zeros(3), np.full(3, rng.uniform(1, 8)))
         out = cv2.add(out, noise, dtype=cv2.CV_8U)
-    if rng.random() < 0.15:
+    if rng.random() < 0.1:
         quality = int(rng.integers(25, 90))
         encoded = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
         out = cast(np.ndarray, cv2.imdecode(encoded, cv2.IMREAD_COLOR))

@@ -59,12 +59,16 @@ def _train(config: TrainConfig, work: Path, resume: bool, progress: bool) -> Tra
     return trainer
 
 
-def export(config: TrainConfig, work: Path, out: Path) -> None:
-    """Write the averaged weights of the newest checkpoint under `work` to the safetensors file `out`."""
+def export(config: TrainConfig, work: Path, out: Path) -> dict[str, float]:
+    """Write the averaged weights of the newest checkpoint under `work` to the safetensors file `out`.
+
+    Returns how long they were trained: {"steps", "minutes"}.
+    """
     trainer = Trainer(config)
     trainer.load(work / "checkpoint.pt")
     with atomic_path(out) as temporary:
         save_tiny(trainer.average, temporary)
+    return {"steps": trainer.steps, "minutes": round(trainer.seconds / 60, 1)}
 
 
 def measure(
