@@ -19,7 +19,7 @@ from mono_depth_ros.config import CameraTopicsConfig
 from mono_depth_ros.messages.buffers import set_data
 from mono_depth_ros.messages.calibration_yaml import Calibration
 from mono_depth_ros.messages.image import fill_image
-from mono_depth_ros.nodes.qos import OUTPUT, overridable
+from mono_depth_ros.nodes.qos import OUTPUT, overridable, own
 
 _FROM_RGB = {"rgb8": None, "bgr8": cv2.COLOR_RGB2BGR, "mono8": cv2.COLOR_RGB2GRAY}
 _ACKNOWLEDGED_S = 2.0
@@ -78,7 +78,7 @@ class CameraTopics:
 
 def publisher(node: Node, kind: type, topic: str, qos: Any = OUTPUT) -> Any:
     """A publisher whose QoS the user may override."""
-    return node.create_publisher(kind, topic, qos, qos_overriding_options=overridable())
+    return node.create_publisher(kind, topic, own(qos), qos_overriding_options=overridable())
 
 
 def subscribed(item: Any) -> bool:

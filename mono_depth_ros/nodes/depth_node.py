@@ -28,7 +28,7 @@ from mono_depth_ros.nodes.health import Facts
 from mono_depth_ros.nodes.monitor import Monitor
 from mono_depth_ros.nodes.parameters import Parameters
 from mono_depth_ros.nodes.publishing import Outputs
-from mono_depth_ros.nodes.qos import INPUT, overridable
+from mono_depth_ros.nodes.qos import INPUT, overridable, own
 from mono_depth_ros.nodes.runtime import run
 from mono_depth_ros.nodes.topics import input_topics
 from mono_depth_ros.nodes.worker import NewestWorker
@@ -101,7 +101,7 @@ class DepthNode(LifecycleNode):
                 kind,
                 topic,
                 callback,
-                INPUT,
+                own(INPUT),
                 event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_input_conflict),
                 qos_overriding_options=overridable(),
             )

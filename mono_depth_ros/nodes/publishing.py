@@ -12,7 +12,7 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 
 from mono_depth_ros.messages.image import fill_image
-from mono_depth_ros.nodes.qos import OUTPUT, overridable
+from mono_depth_ros.nodes.qos import OUTPUT, overridable, own
 
 
 def image_message(header: Any, pixels: np.ndarray, encoding: str) -> Image:
@@ -39,7 +39,7 @@ class Outputs:
             topic: node.create_lifecycle_publisher(
                 kind,
                 topic,
-                OUTPUT,
+                own(OUTPUT),
                 event_callbacks=PublisherEventCallbacks(incompatible_qos=lambda _, topic=topic: conflict(topic)),
                 qos_overriding_options=overridable(),
             )

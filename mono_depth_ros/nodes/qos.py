@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import copy
+
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
@@ -19,6 +21,11 @@ LATCHED = QoSProfile(
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
 """Static transforms: a late subscriber gets the last message."""
+
+
+def own(profile: QoSProfile) -> QoSProfile:
+    """A copy for one topic: rclpy writes the overrides of a topic into the profile it is given."""
+    return copy.copy(profile)
 
 
 def overridable() -> QoSOverridingOptions:
