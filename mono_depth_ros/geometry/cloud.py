@@ -40,17 +40,20 @@ def pack_cloud(depth: torch.Tensor, rays: torch.Tensor, rgb: torch.Tensor) -> to
     """
     cloud = depth.new_empty((*depth.shape, 4))
     _fill_xyz(cloud, depth, rays)
-    r, g, b = rgb.to(torch.int32).unbind(-1)
-    cloud[..., 3] = torch.bitwise_or(torch.bitwise_or(r << 16, g << 8), b).view(torch.float32)
+    colour = cloud.view(torch.uint8)[..., 12:]  # little endian: b, g, r, 0
+    for channel in range(3):
+        colour[..., 2 - channel] = rgb[..., channel]
+    colour[..., 3] = 0
     return cloud
 
 
 def _fill_xyz(out: torch.Tensor, depth: torch.Tensor, rays: torch.Tensor) -> None:
-    z = torch.where(torch.isfinite(depth), depth, torch.nan)
-    torch.mul(z, rays[..., 0], out=out[..., 0])
-    torch.mul(z, rays[..., 1], out=out[..., 1])
     # A pixel without a ray has no position, even where the network gave it a depth.
-    out[..., 2] = torch.where(torch.isnan(out[..., 0]), torch.nan, z)
+    x, y = rays.unbind(-1)
+    z = torch.where((depth.abs() < torch.inf) & (x == x), depth, torch.nan)
+    torch.mul(z, x, out=out[..., 0])
+    torch.mul(z, y, out=out[..., 1])
+    out[..., 2] = z
 
 
 def limit_range(depth: torch.Tensor, min_depth_m: float, max_depth_m: float) -> torch.Tensor:
@@ -58,8 +61,9 @@ def limit_range(depth: torch.Tensor, min_depth_m: float, max_depth_m: float) -> 
 
     Values in range are returned unchanged; nothing is clamped (REP 117).
     """
-    depth = torch.where(depth > max_depth_m, torch.inf, depth)
-    return torch.where((depth < min_depth_m) | (depth <= 0), torch.nan, depth)
+    known = depth >= min_depth_m if min_depth_m > 0 else depth > 0
+    limited = torch.where(known, depth, torch.nan)
+    return limited if max_depth_m == torch.inf else torch.where(depth > max_depth_m, torch.inf, limited)
 
 
 def depth_edges(depth: torch.Tensor, ratio: float) -> torch.Tensor:

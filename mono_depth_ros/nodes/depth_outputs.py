@@ -6,16 +6,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
 from mono_depth_ros.messages.camera_info import fill_camera_info
 from mono_depth_ros.messages.cloud import fill_cloud
 from mono_depth_ros.messages.depth import encode_depth
+from mono_depth_ros.messages.image import fill_image
 from mono_depth_ros.nodes.cameras import Calibration
 from mono_depth_ros.nodes.monitor import Monitor
-from mono_depth_ros.nodes.publishing import Outputs, image_message
+from mono_depth_ros.nodes.publishing import Outputs
 from mono_depth_ros.pipeline import RgbdFrame
 from mono_depth_ros.prediction import DepthKind
 
@@ -35,40 +35,50 @@ def publish_frame(
     outputs: Outputs, monitor: Monitor, header: Any, frame: RgbdFrame, calibration: Calibration, depth_encoding: str
 ) -> None:
     """Make and publish what is subscribed to; `monitor` gets the time of each topic."""
-
-    def image(pixels: torch.Tensor, encoding: str) -> Image:
-        return image_message(header, pixels.cpu().numpy(), encoding)
-
-    messages: dict[str, Callable[[], Any]] = {
-        "depth/image": lambda: image_message(
-            header, encode_depth(frame.depth.cpu().numpy(), depth_encoding), depth_encoding
-        ),
-        "depth/inverse": lambda: image(frame.prediction.values, "32FC1"),
-        "depth/camera_info": lambda: camera_info(header, frame, calibration),
-        "depth/points": lambda: cloud(header, frame),
-        "depth/color": lambda: image(frame.color(), "bgr8"),
-        "rgb/image_rect": lambda: image(frame.rgb, "rgb8"),
-        "rgb/camera_info": lambda: camera_info(header, frame, calibration),
-    }
-    for topic, make in messages.items():
+    for topic, fill in _FILL.items():
         if outputs.wanted(topic):
             with monitor.stage(topic):
-                outputs.publish(topic, make())
+                fill(outputs.message(topic, header), frame, calibration, depth_encoding)
+                outputs.publish(topic)
 
 
-def cloud(header: Any, frame: RgbdFrame) -> PointCloud2:
-    """The organised coloured cloud of a frame."""
-    message = PointCloud2(header=header)
+def _depth(message: Image, frame: RgbdFrame, calibration: Calibration, encoding: str) -> None:
+    fill_image(message, encode_depth(frame.depth.cpu().numpy(), encoding), encoding)
+
+
+def _inverse(message: Image, frame: RgbdFrame, *_: Any) -> None:
+    fill_image(message, frame.prediction.values.cpu().numpy(), "32FC1")
+
+
+def _points(message: PointCloud2, frame: RgbdFrame, *_: Any) -> None:
     fill_cloud(message, frame.cloud().cpu().numpy(), PointField)
-    return message
 
 
-def camera_info(header: Any, frame: RgbdFrame, calibration: Calibration) -> CameraInfo:
+def _color(message: Image, frame: RgbdFrame, *_: Any) -> None:
+    fill_image(message, frame.color().cpu().numpy(), "bgr8")
+
+
+def _rgb(message: Image, frame: RgbdFrame, *_: Any) -> None:
+    fill_image(message, frame.rgb.cpu().numpy(), "rgb8")
+
+
+def _camera_info(message: CameraInfo, frame: RgbdFrame, calibration: Calibration, _: str) -> None:
     """The camera of the depth image: the image's own, distortion and all, or the rectified pinhole."""
     if calibration.into is not None:
-        message = CameraInfo(header=header)
         fill_camera_info(message, frame.camera)
-        return message
+        return
     source = calibration.message
-    names = (name for name in source.get_fields_and_field_types() if name != "header")
-    return CameraInfo(header=header, **{name: getattr(source, name) for name in names})
+    for name in source.get_fields_and_field_types():
+        if name != "header":
+            setattr(message, name, getattr(source, name))
+
+
+_FILL: dict[str, Callable[..., None]] = {
+    "depth/image": _depth,
+    "depth/inverse": _inverse,
+    "depth/camera_info": _camera_info,
+    "depth/points": _points,
+    "depth/color": _color,
+    "rgb/image_rect": _rgb,
+    "rgb/camera_info": _camera_info,
+}

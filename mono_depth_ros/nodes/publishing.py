@@ -6,24 +6,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode
-from sensor_msgs.msg import Image
 
-from mono_depth_ros.messages.image import fill_image
 from mono_depth_ros.nodes.qos import OUTPUT, overridable, own
 
 
-def image_message(header: Any, pixels: np.ndarray, encoding: str) -> Image:
-    """A sensor_msgs/Image with the given header: stamp and frame are the source image's."""
-    message = Image(header=header)
-    fill_image(message, pixels, encoding)
-    return message
-
-
 class Outputs:
-    """The publishers of a lifecycle node, by topic.
+    """The publishers of a lifecycle node, by topic, and one message of each.
+
+    The messages are kept from frame to frame: their memory is written again, since fresh pages for a cloud of 5 MB
+    cost more than filling them.
 
     Args:
         node: creates the publishers.
@@ -34,7 +27,9 @@ class Outputs:
     def __init__(
         self, node: LifecycleNode, topics: Iterable[tuple[str, type]], conflict: Callable[[str], None]
     ) -> None:
+        topics = dict(topics)
         self._node = node
+        self._messages: dict[str, Any] = {topic: kind() for topic, kind in topics.items()}
         self._publishers = {
             topic: node.create_lifecycle_publisher(
                 kind,
@@ -43,11 +38,8 @@ class Outputs:
                 event_callbacks=PublisherEventCallbacks(incompatible_qos=lambda _, topic=topic: conflict(topic)),
                 qos_overriding_options=overridable(),
             )
-            for topic, kind in topics
+            for topic, kind in topics.items()
         }
-
-    def __contains__(self, topic: str) -> bool:
-        return topic in self._publishers
 
     def wanted(self, topic: str) -> bool:
         """Whether the topic exists and somebody subscribes to it."""
@@ -57,8 +49,15 @@ class Outputs:
         """How many subscriptions all the topics have together."""
         return sum(publisher.get_subscription_count() for publisher in self._publishers.values())
 
-    def publish(self, topic: str, message: Any) -> None:
-        self._publishers[topic].publish(message)
+    def message(self, topic: str, header: Any) -> Any:
+        """The message of a topic, to be filled anew, under the header of its image."""
+        message = self._messages[topic]
+        message.header = header
+        return message
+
+    def publish(self, topic: str) -> None:
+        """Publish the message of a topic as it is now; it may be filled again as soon as this returns."""
+        self._publishers[topic].publish(self._messages[topic])
 
     def destroy(self) -> None:
         for publisher in self._publishers.values():
