@@ -88,7 +88,7 @@ class DepthConfig(Config):
         math.inf, "farther depth is beyond range (+inf), no point in the cloud", unit="m", low=0.01, dynamic=True
     )
     edge_ratio: float = option(
-        0.1,
+        0.05,
         "flying pixels are left out of the cloud: depth jumps above this part of the distance; 0 keeps them",
         low=0.0,
         high=10.0,

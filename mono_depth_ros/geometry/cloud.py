@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import pad
 
-_EDGE_STEP = 3  # pixels between the slope at a pixel and the slopes it is compared with
+_EDGE_STEP = 5  # pixels between the slope at a pixel and the slopes it is compared with
 
 
 def unproject(depth: torch.Tensor, rays: torch.Tensor) -> torch.Tensor:
