@@ -51,7 +51,7 @@ def _depth_anything(size: str, scene: str = "", max_depth_m: float | None = None
 
 
 CATALOGUE: dict[str, CatalogueEntry] = {
-    "tiny": CatalogueEntry(TINY, 1.5),
+    "tiny": CatalogueEntry(TINY, 1.39),
     "depth_anything_v2_small": _depth_anything("small"),
     "depth_anything_v2_base": _depth_anything("base"),
     "depth_anything_v2_large": _depth_anything("large"),
