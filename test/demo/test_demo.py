@@ -193,10 +193,11 @@ def test_stopped_at_any_time(tmp_path, moment, number, code):
 
 
 def test_a_node_that_ends_is_told_with_its_words(tmp_path):
-    found = run(tmp_path / "out", *SMALL, "--model", "no_such_model")
+    (tmp_path / "no_model_in_here").mkdir()
+    found = run(tmp_path / "out", *SMALL, "--model", str(tmp_path / "no_model_in_here"))
     assert found.code == 1
     assert "depth node ended with exit code 1. Its last lines:" in found.stderr
-    assert "no_such_model" in found.stderr and "Traceback" not in found.stderr
+    assert "no_model_in_here" in found.stderr and "Traceback" not in found.stderr
     assert nothing_is_left(tmp_path / "out") and not (tmp_path / "out").exists()
 
 
@@ -214,6 +215,8 @@ def test_what_does_not_come_is_named(tmp_path):
         (["--source", "missing"], "there is no missing"),
         (["--duration", "-1"], "0.1 to 3600 s"),
         (["--scene", "moon"], "one of: room, corridor"),
+        (["--model", "tinny"], "did you mean tiny"),
+        (["--model", "depth_anything_v2_small"], "gives relative depth: expected a metric model"),
     ],
 )
 def test_wrong_arguments(tmp_path, capsys, words, sentence):

@@ -17,6 +17,8 @@ import yaml
 
 from mono_depth_ros.config import DemoConfig, RecorderConfig, WorldNodeConfig
 from mono_depth_ros.errors import ConfigError
+from mono_depth_ros.models.catalogue import find
+from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.tools.demo.environment import node_environment
 from mono_depth_ros.tools.demo.follow import follow
 from mono_depth_ros.tools.demo.processes import Child, Children, uninterrupted
@@ -47,6 +49,9 @@ class Session:
             raise ConfigError(
                 "rclpy is not installed: source a ROS 2 setup file, or pip install 'mono_depth_ros[jazzy]'"
             )
+        entry = find(self.config.model)
+        if entry is not None and entry.spec.kind is not DepthKind.METRIC:
+            raise ConfigError(f"{self.config.model} gives relative depth: expected a metric model, which has metres")
         out = out.absolute()
         if out.exists() and not out.is_dir():
             raise ConfigError(f"--out is {out}, which is a file: expected a folder")
