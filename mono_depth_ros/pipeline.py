@@ -49,8 +49,8 @@ class RgbdFrame:
         depth, step = self.depth, self.config.stride
         if self.config.edge_ratio > 0:
             depth = torch.where(depth_edges(depth, self.config.edge_ratio), torch.nan, depth)
-        grid = rays(self.camera, depth.device)
-        return pack_cloud(depth[::step, ::step], grid[::step, ::step], self.rgb[::step, ::step])
+        grid = rays(self.camera.strided(step), depth.device)
+        return pack_cloud(depth[::step, ::step], grid, self.rgb[::step, ::step])
 
     def color(self) -> torch.Tensor:
         """(H, W, 3) uint8 BGR picture of the inverse depth, near is warm: for eyes, never for measuring."""

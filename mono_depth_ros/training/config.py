@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from mono_depth_ros.config import Config, option
 
@@ -15,7 +14,6 @@ VALIDATION_SEED = 10_000_000  # worlds below are for training, from here on for 
 class TrainConfig(Config):
     """Data, schedule and loss of one training run."""
 
-    NAME: ClassVar[str] = "train"
     frames: int = option(36_000, doc="training frames to render", low=1)
     views: int = option(3, doc="frames rendered of each world", low=1)
     validation_frames: int = option(600, doc="held-out frames to render", low=1)

@@ -90,21 +90,14 @@ def _safe(d):
 
 
 @inner
+def _row(f):
+    """A solid's frame as scalars, which the compiler keeps in registers over the tile."""
+    return f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7], f[8], f[9], f[10], f[11]
+
+
+@inner
 def _boxes(x, y, t, ids, n, f, hx, hy, hz, p):
-    f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11 = (
-        f[0],
-        f[1],
-        f[2],
-        f[3],
-        f[4],
-        f[5],
-        f[6],
-        f[7],
-        f[8],
-        f[9],
-        f[10],
-        f[11],
-    )
+    f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11 = _row(f)
     near = np.float32(NEAR)
     for i in range(n):
         ix = np.float32(1.0) / _safe(f0 * x[i] + f1 * y[i] + f2)
@@ -121,20 +114,7 @@ def _boxes(x, y, t, ids, n, f, hx, hy, hz, p):
 
 @inner
 def _cylinders(x, y, t, ids, n, f, r, hz, p):
-    f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11 = (
-        f[0],
-        f[1],
-        f[2],
-        f[3],
-        f[4],
-        f[5],
-        f[6],
-        f[7],
-        f[8],
-        f[9],
-        f[10],
-        f[11],
-    )
+    f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11 = _row(f)
     near, zero = np.float32(NEAR), np.float32(0.0)
     for i in range(n):
         dx = f0 * x[i] + f1 * y[i] + f2
@@ -155,20 +135,7 @@ def _cylinders(x, y, t, ids, n, f, r, hz, p):
 
 @inner
 def _ellipsoids(x, y, t, ids, n, f, hx, hy, hz, p):
-    f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11 = (
-        f[0],
-        f[1],
-        f[2],
-        f[3],
-        f[4],
-        f[5],
-        f[6],
-        f[7],
-        f[8],
-        f[9],
-        f[10],
-        f[11],
-    )
+    f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11 = _row(f)
     near, zero, one = np.float32(NEAR), np.float32(0.0), np.float32(1.0)
     ix, iy, iz = one / hx, one / hy, one / hz
     ox, oy, oz = f9 * ix, f10 * iy, f11 * iz

@@ -37,6 +37,13 @@ def rotation(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> np.ndar
     )
 
 
+def perpendicular(axis: np.ndarray) -> np.ndarray:
+    """Some unit vector (3,) at right angles to the unit vector `axis` (3,)."""
+    other = np.array([1.0, 0.0, 0.0]) if abs(axis[0]) < 0.9 else np.array([0.0, 1.0, 0.0])
+    side = np.cross(axis, other)
+    return side / np.linalg.norm(side)
+
+
 @dataclass(frozen=True, eq=False)
 class Light:
     """What lights a scene; colours linear RGB, directions unit vectors towards the light."""
@@ -166,9 +173,7 @@ class SceneBuilder:
         a, b = np.asarray(start, dtype=np.float64), np.asarray(end, dtype=np.float64)
         length = float(np.linalg.norm(b - a))
         axis = (b - a) / length
-        helper = np.array([1.0, 0.0, 0.0]) if abs(axis[0]) < 0.9 else np.array([0.0, 1.0, 0.0])
-        side = np.cross(axis, helper)
-        side /= np.linalg.norm(side)
+        side = perpendicular(axis)
         rot = np.stack([side, np.cross(axis, side), axis], axis=1)
         self._add(CYLINDER, tuple((a + b) / 2), rot, (radius, radius, length / 2), material, solid)
 

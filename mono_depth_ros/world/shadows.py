@@ -11,7 +11,7 @@ from numba import prange
 
 from mono_depth_ros.world.kernels import inner, kernel
 from mono_depth_ros.world.raycast import exact_hit
-from mono_depth_ros.world.scene import BOX, CYLINDER, Scene
+from mono_depth_ros.world.scene import BOX, CYLINDER, Scene, perpendicular
 
 TEXELS = 1024
 BIAS = 0.01
@@ -25,9 +25,7 @@ def shadow_map(scene: Scene, low: np.ndarray, high: np.ndarray) -> tuple[np.ndar
     above the ceiling, or are very large and flat on the ground, cast nothing.
     """
     direction = scene.light.sun
-    helper = np.array([1.0, 0.0, 0.0]) if abs(direction[0]) < 0.9 else np.array([0.0, 1.0, 0.0])
-    a = np.cross(direction, helper)
-    a /= np.linalg.norm(a)
+    a = perpendicular(direction)
     b = np.cross(direction, a)
     ground = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (0.0, 3.0)])
     plane = ground @ np.stack([a, b]).T
@@ -35,7 +33,7 @@ def shadow_map(scene: Scene, low: np.ndarray, high: np.ndarray) -> tuple[np.ndar
     scale = TEXELS / extent
     frame = np.concatenate([a, b, direction, start, [0.0, scale, BIAS]])
     corners = scene.corners()
-    casts = scene.corners()[:, :, 2].max(axis=1) > 0.02
+    casts = corners[:, :, 2].max(axis=1) > 0.02
     casts &= corners[:, :, 2].min(axis=1) < scene.light.ceiling - 0.08
     keep = np.flatnonzero(casts)
     texel = (corners[keep] @ np.stack([a, b]).T - start) * scale

@@ -65,8 +65,7 @@ def _encode(xyz: np.ndarray, colors: dict[str, np.ndarray]) -> dict[str, Any]:
 def _unproject(depth: np.ndarray, camera: Camera) -> np.ndarray:
     import torch
 
-    values = torch.from_numpy(np.where(np.isfinite(depth), depth, np.nan).astype(np.float32))
-    return unproject(values, rays(camera)).numpy()
+    return unproject(torch.from_numpy(depth), rays(camera)).numpy()
 
 
 def _frustum(camera: Camera, depth: float) -> list[list[float]]:
