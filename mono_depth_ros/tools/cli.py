@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.tools import bench, image, models, train
 from mono_depth_ros.tools.demo import command as demo
+from mono_depth_ros.tools.startup import INTERRUPTED
 
-INTERRUPTED = 128 + signal.SIGINT
 _TOOLS = (demo, image, models, bench, train)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from mono_depth_ros.config import DepthConfig, ModelConfig
 from mono_depth_ros.tools.options import CAMERA_HELP, add_options, config_from
+from mono_depth_ros.tools.startup import importing
 
 
 def add_parser(subparsers: Any) -> None:
@@ -46,7 +47,9 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from mono_depth_ros.errors import DataError, FrameError
-    from mono_depth_ros.tools import image_files
+
+    with importing():
+        from mono_depth_ros.tools import image_files
 
     job = image_files.Job.prepare(args, config, model_config)
     failed = 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mono_depth_ros.config import allowed
+from mono_depth_ros.tools.startup import importing
 from mono_depth_ros.training.config import TrainConfig
 
 
@@ -40,7 +41,8 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Render, train, export, measure. 0 on success; MonoDepthError goes up to the caller."""
     config = TrainConfig(**{item.name: getattr(args, item.name) for item in dataclasses.fields(TrainConfig)})
-    from mono_depth_ros.training import run as training
+    with importing():
+        from mono_depth_ros.training import run as training
 
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     if not args.export:

@@ -192,6 +192,17 @@ def test_stopped_at_any_time(tmp_path, moment, number, code):
     }
 
 
+@pytest.mark.parametrize("after_s", [0.5, 0.8, 1.1])
+def test_interrupted_while_it_imports_or_starts(tmp_path, after_s):
+    """Python swallows a KeyboardInterrupt raised in callbacks of an import: the demo must end all the same."""
+    process = subprocess.Popen([*COMMAND, "--out", str(tmp_path / "out"), *SMALL], stderr=subprocess.PIPE, text=True)
+    time.sleep(after_s)
+    process.send_signal(signal.SIGINT)
+    errors = process.stderr.read()
+    assert process.wait(30) == 130 and "Traceback" not in errors, errors
+    assert nothing_is_left(tmp_path / "out")
+
+
 def test_a_node_that_ends_is_told_with_its_words(tmp_path):
     (tmp_path / "no_model_in_here").mkdir()
     found = run(tmp_path / "out", *SMALL, "--model", str(tmp_path / "no_model_in_here"))

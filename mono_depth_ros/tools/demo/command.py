@@ -11,6 +11,7 @@ from typing import Any
 
 from mono_depth_ros.config import DemoConfig, RecorderConfig, WorldNodeConfig
 from mono_depth_ros.tools.options import CAMERA_HELP, add_options, config_from
+from mono_depth_ros.tools.startup import importing
 
 WORLD_OPTIONS = ("scene", "seed", "width", "height", "hfov_deg", "noise")
 RECORDER_OPTIONS = ("duration", "frames")
@@ -46,7 +47,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run it; 0. MonoDepthError goes up to the caller."""
-    from mono_depth_ros.tools.demo.session import Session
+    with importing():
+        from mono_depth_ros.tools.demo.session import Session
 
     session = Session(
         config_from(args, DemoConfig),
