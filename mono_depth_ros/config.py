@@ -73,9 +73,17 @@ class ModelConfig(Config):
 
     model: str = option(
         "depth_anything_v2_metric_indoor_small",
-        "catalogue name (`mono_depth models list`), transformers directory or hub name",
+        "catalogue name (`mono_depth models list`), or path: transformers directory, .pth, .onnx; or hub name",
     )
     device: str = option("auto", "auto (CUDA where there is one, and says which), cpu, cuda or cuda:N")
+    engine: str = option(
+        "auto",
+        "what runs the network; auto: the fastest installed one that agrees with torch",
+        choices=("auto", "torch", "torch_compile", "onnxruntime", "openvino", "tensorrt"),
+    )
+    precision: str = option(
+        "auto", "of the network; auto: the fastest the hardware has", choices=("auto", "fp32", "fp16", "bf16")
+    )
     threads: int = option(0, "CPU threads of the network, 0: as many as there are cores", low=0, high=256)
 
 

@@ -1,22 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models by name: what is known of each before it is loaded, and the one function that loads any of them."""
+"""Models by name: what is known of each before it is loaded. The README's table is made from this."""
 
 from __future__ import annotations
 
 import difflib
-import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.contract import DepthModel, ModelSpec
-from mono_depth_ros.models.device import describe, pick_device, set_threads
-from mono_depth_ros.models.hub import is_hub_name, snapshot
-from mono_depth_ros.models.tiny_model import TINY, TinyModel
+from mono_depth_ros.models.contract import ModelSpec
+from mono_depth_ros.models.hub import is_hub_name
 from mono_depth_ros.prediction import DepthKind
 
-LOGGER = logging.getLogger(__name__)
+RELATIVE, METRIC = DepthKind.INVERSE_AFFINE, DepthKind.METRIC
 
 
 @dataclass(frozen=True)
@@ -24,79 +20,71 @@ class CatalogueEntry:
     """One model of the catalogue.
 
     Attributes:
-        spec: what it is. parameters_m: its size in millions of parameters.
-        hidden_size: width of its encoder, None for `tiny`; tells a small checkpoint from a base one.
+        spec: what it is.
+        parameters_m: its size in millions of parameters.
+        gflop: of one image at the network's nominal size (a multiply-add is two), None where not measured.
+        reads: at which size it reads an image, in words.
+        size: small, base or large, where a family has these.
+        revision: commit of the hub repository that is fetched; "" is its newest.
+        files: SHA-256 of files by their names, of those that are known.
+        official: file name of the authors' own checkpoint, which can be loaded by its path too; "" for none.
     """
 
     spec: ModelSpec
     parameters_m: float
-    hidden_size: int | None = None
+    gflop: float | None
+    reads: str
+    size: str = ""
+    revision: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+    official: str = ""
+
+    @property
+    def megabytes(self) -> float:
+        """Approximate size of the float32 weights."""
+        return self.parameters_m * 4
 
 
-_SIZES = {"small": (24.8, 384), "base": (97.5, 768), "large": (335.3, 1024)}
+_SIZES = {"small": (24.8, 115.0, "vits"), "base": (97.5, 381.0, "vitb"), "large": (335.3, 1304.0, "vitl")}
+_SCENES = {"": ("", None), "indoor": ("metric_hypersim_", 20.0), "outdoor": ("metric_vkitti_", 80.0)}
 
 
-def _depth_anything(size: str, scene: str = "", max_depth_m: float | None = None) -> CatalogueEntry:
+def _depth_anything(scene: str, size: str) -> CatalogueEntry:
     """Depth Anything V2, https://github.com/DepthAnything/Depth-Anything-V2."""
     metric = f"metric_{scene}_" if scene else ""
+    training, max_depth_m = _SCENES[scene]
+    parameters_m, gflop, encoder = _SIZES[size]
     spec = ModelSpec(
         name=f"depth_anything_v2_{metric}{size}",
         family="depth_anything_v2",
-        kind=DepthKind.METRIC if scene else DepthKind.INVERSE_AFFINE,
+        kind=METRIC if scene else RELATIVE,
         licence="Apache-2.0" if size == "small" else "CC-BY-NC-4.0",
         max_depth_m=max_depth_m,
         hub=f"depth-anything/Depth-Anything-V2-{metric.title().replace('_', '-')}{size.title()}-hf",
     )
-    return CatalogueEntry(spec, *_SIZES[size])
+    return CatalogueEntry(
+        spec,
+        parameters_m,
+        gflop,
+        "shorter side 518, sides to multiples of 14",
+        size,
+        official=f"depth_anything_v2_{training}{encoder}.pth",
+    )
 
 
-CATALOGUE: dict[str, CatalogueEntry] = {
-    "tiny": CatalogueEntry(TINY, 1.39),
-    "depth_anything_v2_small": _depth_anything("small"),
-    "depth_anything_v2_base": _depth_anything("base"),
-    "depth_anything_v2_large": _depth_anything("large"),
-    "depth_anything_v2_metric_indoor_small": _depth_anything("small", "indoor", 20.0),
-    "depth_anything_v2_metric_indoor_base": _depth_anything("base", "indoor", 20.0),
-    "depth_anything_v2_metric_indoor_large": _depth_anything("large", "indoor", 20.0),
-    "depth_anything_v2_metric_outdoor_small": _depth_anything("small", "outdoor", 80.0),
-    "depth_anything_v2_metric_outdoor_base": _depth_anything("base", "outdoor", 80.0),
-    "depth_anything_v2_metric_outdoor_large": _depth_anything("large", "outdoor", 80.0),
-}
+def _entries() -> list[CatalogueEntry]:
+    tiny = ModelSpec("tiny", "tiny", METRIC, "Apache-2.0", needs_camera=True)
+    return [
+        CatalogueEntry(tiny, 1.39, 1.0, "about 256x192"),
+        *(_depth_anything(scene, size) for scene in _SCENES for size in _SIZES),
+    ]
 
 
-def load_model(name: str, device: str = ModelConfig.device, threads: int = ModelConfig.threads) -> DepthModel:
-    """A model ready to predict.
-
-    Args:
-        name: a catalogue name; the directory of a Depth Anything checkpoint of transformers; a hub name
-            `organisation/repository` of one.
-        device: auto, cpu, cuda or cuda:N.
-        threads: CPU threads of the network, set for the whole process; 0 leaves torch's choice.
-
-    Raises:
-        ModelError: the name is unknown, the device is not there, or the weights are missing or not what they should be.
-    """
-    entry = find(name)
-    target = pick_device(device)
-    set_threads(threads)
-    if entry is CATALOGUE["tiny"]:
-        model: DepthModel = TinyModel(target)
-    else:
-        from mono_depth_ros.models.transformers_backend import DepthAnythingV2
-
-        if entry is not None:
-            model = DepthAnythingV2(snapshot(entry.spec.hub), target, entry.spec, entry.hidden_size)
-        elif (directory := Path(name).expanduser()).is_dir():
-            model = DepthAnythingV2(directory, target)
-        else:
-            model = DepthAnythingV2(snapshot(name), target)
-            model.spec = replace(model.spec, name=name, hub=name)
-    LOGGER.info("model %s on %s, licence of the weights: %s", name, describe(target), model.spec.licence)
-    return model
+CATALOGUE: dict[str, CatalogueEntry] = {entry.spec.name: entry for entry in _entries()}
 
 
 def find(name: str) -> CatalogueEntry | None:
-    """The catalogue's entry, or None where `name` is a directory or a hub name.
+    """The catalogue's entry, or None where `name` is a path or a hub name.
 
     Raises:
         ModelError: it is none of these; names what comes close and what there is.
@@ -104,15 +92,11 @@ def find(name: str) -> CatalogueEntry | None:
     if name in CATALOGUE:
         return CATALOGUE[name]
     path = Path(name).expanduser()
-    if name and path.is_dir():
-        return None
-    if path.is_file():
-        raise ModelError(f"model '{name}' is a file, expected the directory that holds config.json and *.safetensors")
-    if is_hub_name(name):
+    if name and (path.exists() or is_hub_name(name)):
         return None
     close = difflib.get_close_matches(name.lower().replace("-", "_"), CATALOGUE, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(close)}?" if close else "."
     raise ModelError(
-        f"model '{name}' is not known{hint} Expected a checkpoint directory, a hub name organisation/repository, "
+        f"model '{name}' is not known{hint} Expected a checkpoint's path, a hub name organisation/repository, "
         f"or one of: {', '.join(CATALOGUE)}"
     )

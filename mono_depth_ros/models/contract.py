@@ -46,6 +46,11 @@ class DepthModel(Protocol):
     @property
     def device(self) -> torch.device: ...
 
+    @property
+    def engine(self) -> str:
+        """What runs the network, such as "openvino bf16"."""
+        ...
+
     def predict(self, rgb: torch.Tensor, cameras: Sequence[Camera]) -> list[DepthPrediction]:
         """Depth of a batch of images of one size.
 

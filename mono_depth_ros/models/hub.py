@@ -20,7 +20,7 @@ def is_hub_name(name: str) -> bool:
     return re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name) is not None
 
 
-def snapshot(repository: str) -> Path:
+def snapshot(repository: str, revision: str = "") -> Path:
     """The local directory of a hub repository's checkpoint, fetched at first use.
 
     The cache is asked first, so a robot starts without network and with the weights it was tested with. HF_HOME,

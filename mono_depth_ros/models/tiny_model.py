@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,59 +13,64 @@ from torch import Tensor
 
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rays import rays
-from mono_depth_ros.models.contract import ModelSpec, check_batch
+from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
+from mono_depth_ros.models.engine_model import EngineModel, check_frames
+from mono_depth_ros.models.engines.contract import EngineOptions, Inputs, Network
 from mono_depth_ros.models.resize import Size, resize_area, resize_linear
 from mono_depth_ros.models.tiny.network import input_size, load_tiny
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
-
-TINY = ModelSpec(
-    name="tiny",
-    family="tiny",
-    kind=DepthKind.METRIC,
-    licence="Apache-2.0",
-    needs_camera=True,
-)
 
 STEEPEST_RAY = 4.0
 """|x/z| and |y/z| beyond this (76 degrees off the axis) are unknown: training went to about 1.5, and the tangent of a
 fisheye's rim would drown the rest of the image."""
 
 
-class TinyModel:
+class TinyModel(EngineModel):
     """`DepthModel` around `TinyDepthNet`.
 
     Images are read at about 256 x 192 pixels, averaged over area because that is how the training frames look; the
-    network sees the rays of that smaller camera, lens distortion undone.
+    network sees the rays of that smaller camera, lens distortion undone. NaN where the lens has no ray or one beyond
+    STEEPEST_RAY, +inf and `sky` where the network sees sky.
     """
 
-    def __init__(self, device: torch.device, weights: Path | None = None) -> None:
-        """Load the shipped weights, or a `weights` file, and run once so that the first frame is not slow.
+    def __init__(self, options: EngineOptions, weights: Path | None = None) -> None:
+        """Load the shipped weights, or a `weights` file.
 
         Raises:
-            ModelError: the file is missing or does not fit the network.
+            ModelError: the file is missing or does not fit the network; or see `make_engine`.
         """
-        self.spec, self.device = TINY, device
-        self.network = load_tiny(weights, device)
-        blank = torch.zeros((1, 480, 640, 3), dtype=torch.uint8)
-        self.predict(blank, [Camera.pinhole(640, 480, 70)])
+        if options.engine == "auto":
+            # At 6 ms a frame, coming up at once is worth more than the milliseconds of another engine.
+            options = replace(options, engine="torch")
+        if (options.engine, options.precision) == ("torch", "auto"):
+            options = replace(options, precision="fp32")
+        network = Network(
+            name="tiny",
+            module=load_tiny(weights),
+            inputs=("rgb", "rays"),
+            outputs=("log_depth", "sky_logit"),
+            shapes=({0: "batch", 2: "32*rows", 3: "32*columns"},) * 2,
+            depth=lambda outputs: outputs[0].exp(),
+        )
+        super().__init__(CATALOGUE["tiny"].spec, network, options)
+        self.predict(*check_frames()[0])  # so that the first frame is not slow
 
-    @torch.inference_mode()
-    def predict(self, rgb: Tensor, cameras: Sequence[Camera]) -> list[DepthPrediction]:
-        """Metric depth of (N, H, W, 3) uint8 images: see `DepthModel.predict`.
-
-        NaN where the lens has no ray or one beyond STEEPEST_RAY, +inf and `sky` where the network sees sky.
-        """
-        check_batch(rgb, cameras)
-        images, grids = self.preprocess(rgb, cameras)
-        log_depth, sky_logit = self.network(images, grids)
-        return [postprocess(log_depth[i, 0], sky_logit[i, 0], camera, self.device) for i, camera in enumerate(cameras)]
-
-    def preprocess(self, rgb: Tensor, cameras: Sequence[Camera]) -> tuple[Tensor, Tensor]:
-        """The network's inputs on the device: rgb (N, 3, h, w) in [0, 1] and rays (N, 2, h, w), channels last."""
+    def preprocess(self, rgb: Tensor, cameras: Sequence[Camera]) -> Inputs:
+        """rgb (N, 3, h, w) in [0, 1] and rays (N, 2, h, w), channels last."""
         size = input_size(rgb.shape[2], rgb.shape[1])
-        small = torch.stack([resize_area(image, size) for image in rgb.to(self.device)])
+        small = torch.stack([resize_area(image, size) for image in rgb])
         grids = torch.stack([_input_rays(camera, size, str(self.device)) for camera in cameras])
         return small.permute(0, 3, 1, 2).float().div_(255), grids
+
+    def postprocess(self, outputs: Inputs, cameras: Sequence[Camera]) -> list[DepthPrediction]:
+        """Predictions from log depth and sky logits, each (N, 1, h, w)."""
+        log_depth, sky_logit = outputs
+        return [postprocess(log_depth[i, 0], sky_logit[i, 0], camera, self.device) for i, camera in enumerate(cameras)]
+
+
+def load(_source: Path, options: EngineOptions, _expected: CatalogueEntry | None) -> TinyModel:
+    """The shipped model: see `loading.Loader`."""
+    return TinyModel(options)
 
 
 def postprocess(log_depth: Tensor, sky_logit: Tensor, camera: Camera, device: torch.device) -> DepthPrediction:

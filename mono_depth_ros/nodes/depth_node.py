@@ -20,7 +20,7 @@ from mono_depth_ros.messages import bridge
 from mono_depth_ros.messages.compressed import decode_compressed
 from mono_depth_ros.messages.image import decode_image
 from mono_depth_ros.messages.stamps import stamp_ns
-from mono_depth_ros.models.catalogue import load_model
+from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.nodes.cameras import CameraInfos
 from mono_depth_ros.nodes.depth_outputs import create_outputs, publish_frame
 from mono_depth_ros.nodes.diagnostics import Diagnostics
@@ -87,8 +87,8 @@ class DepthNode(LifecycleNode):
         return TransitionCallbackReturn.FAILURE
 
     def _set_up(self) -> None:
-        model_config, config = self._options.get(ModelConfig), self._options.get(DepthNodeConfig)
-        model = load_model(model_config.model, model_config.device, model_config.threads)
+        config = self._options.get(DepthNodeConfig)
+        model = load_model(self._options.get(ModelConfig))
         self._pipeline = Pipeline(model, self._options.get(DepthConfig))
         bridge.cv_bridge()  # looked for once, and not while the first frame waits
         self._outputs = create_outputs(self, model.spec.kind, config.rectify, self._on_output_conflict)

@@ -21,7 +21,7 @@ from mono_depth_ros.errors import ConfigError, DataError, MonoDepthError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.messages.depth import encode_depth
 from mono_depth_ros.messages.files import read_image
-from mono_depth_ros.models.catalogue import load_model
+from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.pipeline import Pipeline, RgbdFrame
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.tools.camera_argument import CameraArgument
@@ -64,7 +64,7 @@ class Job:
         _keep_inputs(files, {args.out / file for name in names for file in _outputs(name, kinds)})
         camera = CameraArgument.parse(args.camera) if args.camera else None
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
-        model = load_model(model_config.model, model_config.device, model_config.threads)
+        model = load_model(model_config)
         metres = [f"--{kind}" for kind in ("png16", "ply") if kind in kinds]
         if model.spec.kind is not DepthKind.METRIC and metres:
             name = model.spec.name

@@ -10,6 +10,7 @@ from mono_depth_ros.errors import CameraError, ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.models.tiny.network import TINY_WEIGHTS, TinyDepthNet, save_tiny
+from mono_depth_ros.models.engines.contract import EngineOptions
 from mono_depth_ros.models.tiny_model import TinyModel, postprocess
 from mono_depth_ros.prediction import DepthKind
 
@@ -26,7 +27,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
     torch.nn.init.normal_(network.head.weight, std=1.0)
     path = tmp_path_factory.mktemp("tiny") / "random.safetensors"
     save_tiny(network, path)
-    return TinyModel(CPU, path)
+    return TinyModel(EngineOptions(CPU), path)
 
 
 def noise(width: int = 320, height: int = 240, n: int = 1, seed: int = 0) -> torch.Tensor:
@@ -149,10 +150,10 @@ def test_cameras_must_fit_the_images(model: TinyModel) -> None:
 
 def test_missing_weights_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no file .*gone\.safetensors"):
-        TinyModel(CPU, tmp_path / "gone.safetensors")
+        TinyModel(EngineOptions(CPU), tmp_path / "gone.safetensors")
 
 
 @pytest.mark.skipif(not TINY_WEIGHTS.is_file(), reason="tiny.safetensors is not in the package yet")
 def test_the_shipped_weights_load() -> None:
-    (prediction,) = TinyModel(CPU).predict(noise(), [CAMERA])
+    (prediction,) = TinyModel(EngineOptions(CPU)).predict(noise(), [CAMERA])
     assert prediction.values.shape == (240, 320)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one function that loads any model: by its catalogue name, from a path, or by a hub name."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+from pathlib import Path
+from typing import Protocol, cast
+
+from mono_depth_ros.config import ModelConfig
+from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.catalogue import CatalogueEntry, find
+from mono_depth_ros.models.contract import DepthModel
+from mono_depth_ros.models.device import describe, pick_device, set_threads
+from mono_depth_ros.models.engines.contract import EngineOptions
+from mono_depth_ros.models.hub import snapshot
+
+LOGGER = logging.getLogger(__name__)
+
+_MODULES = {
+    "tiny": "tiny_model",
+    "depth_anything_v2": "depth_anything.model",
+    "zoedepth": "ported.zoedepth",
+    "dpt": "ported.dpt",
+    "glpn": "ported.glpn",
+    "depth_pro": "ported.depth_pro",
+    "onnx": "onnx.model",
+}
+"""The module of each family, imported when it is asked for; it has a function `load`, see `Loader`."""
+
+_MODEL_TYPES = {"depth_anything": "depth_anything_v2"}
+"""Families whose `model_type` in config.json is called otherwise."""
+
+
+class Loader(Protocol):
+    """`load` of a family's module."""
+
+    def __call__(self, source: Path, options: EngineOptions, expected: CatalogueEntry | None) -> DepthModel:
+        """The model in `source`, a file or a directory.
+
+        Args:
+            expected: what the caller takes the checkpoint for; one that says otherwise is refused.
+
+        Raises:
+            ModelError: it is not what it should be, found and expected; or the engine cannot run it.
+        """
+        ...
+
+
+def load_model(config: ModelConfig) -> DepthModel:
+    """A model ready to predict; sets the CPU threads of the whole process.
+
+    Raises:
+        ModelError: the name is unknown, the device or the engine is not there, or the weights are missing or not what
+            they should be.
+    """
+    entry = find(config.model)
+    device = pick_device(config.device)
+    set_threads(config.threads)
+    options = EngineOptions(device, config.engine, config.precision)
+    if entry is not None:
+        source, family = (snapshot(entry.spec.hub, entry.revision) if entry.spec.hub else Path()), entry.spec.family
+    else:
+        path = Path(config.model).expanduser()
+        source = path if path.exists() else snapshot(config.model)
+        family = family_of(source)
+    model = loader(family)(source, options, entry)
+    where = f"{config.model} on {describe(device)}, engine {model.engine}"
+    LOGGER.info("model %s, licence of the weights: %s", where, model.spec.licence)
+    return model
+
+
+def loader(family: str) -> Loader:
+    """The `load` of a family."""
+    return cast(Loader, importlib.import_module(f"mono_depth_ros.models.{_MODULES[family]}").load)
+
+
+def family_of(source: Path) -> str:
+    """The family of a checkpoint: by the kind of file, or by config.json of a directory.
+
+    Raises:
+        ModelError: it is none of ours; found and expected.
+    """
+    if source.is_file():
+        families = {".onnx": "onnx", ".pth": "depth_anything_v2"}
+        if source.suffix not in families:
+            raise ModelError(f"{source} is a {source.suffix or 'nameless'} file, expected {' or '.join(families)}")
+        return families[source.suffix]
+    path = source / "config.json"
+    if not path.is_file():
+        there = ", ".join(sorted(item.name for item in source.iterdir())[:5]) or "nothing"
+        raise ModelError(f"{source} holds {there}, expected config.json and *.safetensors")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read as JSON: {error}") from error
+    found = values.get("model_type") if isinstance(values, dict) else None
+    family = _MODEL_TYPES.get(found, found) if isinstance(found, str) else None
+    if family not in _MODULES or family in ("tiny", "onnx"):
+        known = sorted({*_MODULES, *_MODEL_TYPES} - {"tiny", "onnx", *_MODEL_TYPES.values()})
+        raise ModelError(f"{path} says model_type {found!r}, expected one of: {', '.join(known)}")
+    return family
