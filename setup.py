@@ -28,7 +28,11 @@ def wheels(rclpy, rmw, common_interfaces):
 
 
 TEST = ["pytest", "pytest-timeout"]
-TRANSFORMERS = ["transformers>=4.45", "huggingface_hub"]
+TRANSFORMERS = ["transformers>=4.45"]
+# The graphs that OpenVINO and ONNX Runtime run are exported by torch, 2.5 or later, with onnxscript.
+EXPORT = ["onnx>=1.16", "onnxscript>=0.2"]
+ONNX = [*EXPORT, "onnxruntime>=1.18"]
+OPENVINO = [*EXPORT, "openvino>=2024.4"]
 
 setup(
     name=NAME,
@@ -52,6 +56,7 @@ setup(
     python_requires=">=3.10",
     # opencv-python 5 breaks cv_bridge for every multi-channel encoding.
     install_requires=[
+        "huggingface_hub>=0.24",
         "numba>=0.57",
         "numpy>=1.24",
         "opencv-python>=4.5,<5",
@@ -62,17 +67,22 @@ setup(
         "tqdm",
     ],
     extras_require={
+        "onnx": ONNX,
+        "openvino": OPENVINO,
         "transformers": TRANSFORMERS,
         "test": TEST,  # tells `colcon test` to run pytest
         "jazzy": wheels("ros-jazzy-rclpy==7.1.6", "8.4.3", "5.3.6"),
         "kilted": wheels("ros-kilted-rclpy==9.1.2", "9.3.3", "5.5.1"),
         "dev": [
             *TEST,
+            *ONNX,
+            *OPENVINO,
             *TRANSFORMERS,
             "catkin-pkg",
             "colcon-common-extensions",
             "import-linter",
             "mypy",
+            "pillow",  # the reference processors of transformers
             "ruff",
             "types-PyYAML",
         ],
