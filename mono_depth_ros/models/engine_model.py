@@ -19,7 +19,11 @@ from mono_depth_ros.prediction import DepthPrediction
 
 
 class EngineModel(ABC):
-    """`DepthModel` around a `Network`; a family gives `preprocess` and `postprocess`."""
+    """`DepthModel` around a `Network`; a family gives `preprocess` and `postprocess`.
+
+    Attributes:
+        run: the network in its engine, from what `preprocess` gives to what `postprocess` takes.
+    """
 
     def __init__(self, spec: ModelSpec, network: Network, options: EngineOptions) -> None:
         """Load the network into an engine and check it. What the two methods need must be set before.
@@ -30,15 +34,15 @@ class EngineModel(ABC):
         self.spec, self.device = spec, options.device
         with torch.inference_mode():
             examples = tuple(self.preprocess(rgb.to(self.device), cameras) for rgb, cameras in check_frames())
-        self._engine = make_engine(network, examples, options)
-        self.engine = f"{self._engine.name} {self._engine.precision}"
+        self.run = make_engine(network, examples, options)
+        self.engine = f"{self.run.name} {self.run.precision}"
 
     @torch.inference_mode()
     def predict(self, rgb: Tensor, cameras: Sequence[Camera]) -> list[DepthPrediction]:
         """Depth or inverse depth of (N, H, W, 3) uint8 images: see `DepthModel.predict`."""
         check_batch(rgb, cameras)
         inputs = self.preprocess(rgb.to(self.device), cameras)
-        return self.postprocess(self._engine(*inputs), cameras)
+        return self.postprocess(self.run(*inputs), cameras)
 
     @abstractmethod
     def preprocess(self, rgb: Tensor, cameras: Sequence[Camera]) -> Inputs:
