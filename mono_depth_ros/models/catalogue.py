@@ -72,11 +72,42 @@ def _depth_anything(scene: str, size: str) -> CatalogueEntry:
     )
 
 
+def _ported() -> list[CatalogueEntry]:
+    """The families whose network is that of `transformers`: ZoeDepth, DPT, GLPN, Depth Pro."""
+    reads = {
+        "zoedepth": "padded by reflection, about 512x384, sides to multiples of 32",
+        "dpt": "384x384",
+        "glpn": "as it is, sides down to multiples of 32",
+        "depth_pro": "1536x1536",
+    }
+
+    def entry(
+        name: str, hub: str, licence: str, parameters_m: float, gflop: float, max_depth_m: float | None = None
+    ) -> CatalogueEntry:
+        family = next(family for family in reads if name.startswith(family))
+        kind, needs_camera = (RELATIVE if family == "dpt" else METRIC), family == "depth_pro"
+        spec = ModelSpec(name, family, kind, licence, max_depth_m, needs_camera, hub)
+        return CatalogueEntry(spec, parameters_m, gflop, reads[family])
+
+    return [
+        entry("zoedepth_nyu", "Intel/zoedepth-nyu", "MIT", 343.8, 717.0, 10.0),
+        entry("zoedepth_kitti", "Intel/zoedepth-kitti", "MIT", 343.8, 717.0, 80.0),
+        entry("zoedepth_nyu_kitti", "Intel/zoedepth-nyu-kitti", "MIT", 345.1, 712.0),
+        entry("dpt_large", "Intel/dpt-large", "Apache-2.0", 343.0, 516.0),
+        entry("dpt_hybrid", "Intel/dpt-hybrid-midas", "Apache-2.0", 122.4, 255.0),
+        entry("glpn_nyu", "vinvino02/glpn-nyu", "Apache-2.0", 61.2, 157.0, 10.0),
+        entry("glpn_kitti", "vinvino02/glpn-kitti", "Apache-2.0", 61.2, 157.0, 80.0),
+        # 304 M of its parameters guess the focal length, which is known here: they are fetched but not run.
+        entry("depth_pro", "apple/DepthPro-hf", "apple-amlr", 952.0, 18865.0),
+    ]
+
+
 def _entries() -> list[CatalogueEntry]:
     tiny = ModelSpec("tiny", "tiny", METRIC, "Apache-2.0", needs_camera=True)
     return [
         CatalogueEntry(tiny, 1.39, 1.0, "about 256x192"),
         *(_depth_anything(scene, size) for scene in _SCENES for size in _SIZES),
+        *_ported(),
     ]
 
 
