@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Surface normals from depth, for models that give none."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def normals_from_depth(depth: Tensor, rays: Tensor, edge_ratio: float = 0.05) -> Tensor:
+    """Normals of the surfaces that a depth image shows.
+
+    On a plane n . p = -d inverse depth is linear in the ray: 1/z = -(n / d) . (x/z, y/z, 1). So the slopes of inverse
+    depth over the rays give the normal, exactly on planes at any slant, for any lens that the rays know. Differences
+    are taken to both sides and averaged, except at a jump, where the side that belongs to the same surface counts.
+
+    Args:
+        depth: (H, W) float32 metres along the optical axis.
+        rays: (H, W, 2) from `geometry.rays.rays`.
+        edge_ratio: the smallest jump between neighbours, relative to the inverse depth, that is no slope.
+
+    Returns:
+        (3, H, W) float32, unit length, camera optical frame, towards the camera (n . p < 0); NaN where the depth or
+        the ray is unknown, infinite, or has no known neighbour of its surface in a row or a column.
+    """
+    if depth.shape != rays.shape[:2]:
+        raise ValueError(f"depth is {tuple(depth.shape)}, rays are {tuple(rays.shape[:2])}, expected the same")
+    inverse = torch.where(torch.isfinite(depth) & (depth > 0), depth.reciprocal(), torch.nan)
+    x, y = rays.unbind(-1)
+    planes = torch.stack((inverse, x, y))
+    across, down = _slopes(planes, edge_ratio), _slopes(planes.transpose(1, 2), edge_ratio).transpose(1, 2)
+    # Slopes over pixels to slopes over rays: solve [x_u y_u; x_v y_v] [a b]' = [w_u w_v]'.
+    (w_u, x_u, y_u), (w_v, x_v, y_v) = across, down
+    determinant = x_u * y_v - x_v * y_u
+    a = (w_u * y_v - w_v * y_u) / determinant
+    b = (x_u * w_v - x_v * w_u) / determinant
+    normals = -torch.stack((a, b, inverse - a * x - b * y))
+    return normals / torch.linalg.vector_norm(normals, dim=0)
+
+
+def _slopes(planes: Tensor, edge_ratio: float) -> Tensor:
+    """Change of each plane (C, H, W) from column to column, from the sides on which the first has no jump."""
+    steps = torch.nn.functional.pad(planes.diff(dim=2), (1, 1), value=torch.nan)
+    before, after = steps[..., :-1], steps[..., 1:]
+    limit = edge_ratio * planes[0]
+    use_before, use_after = before[0].abs() <= limit, after[0].abs() <= limit
+    total = torch.where(use_before, before, 0.0) + torch.where(use_after, after, 0.0)
+    return total / (use_before.float() + use_after.float())  # 0 / 0 is NaN: no side to look at

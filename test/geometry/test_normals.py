@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.normals import normals_from_depth
+from mono_depth_ros.geometry.rays import rays
+
+CAMERA = Camera(160, 120, 140.0, 143.0, 78.0, 61.0)
+FISHEYE = Camera(160, 120, 70.0, 70.0, 79.5, 59.5, "equidistant", (0.02, -0.01, 0.0, 0.0))
+BENT = Camera(160, 120, 140.0, 140.0, 79.5, 59.5, "plumb_bob", (-0.25, 0.08, 0.001, -0.001, 0.0))
+
+
+def plane(camera: Camera, normal: torch.Tensor, distance: float) -> torch.Tensor:
+    """Depth of n . p = -distance."""
+    grid = rays(camera).double()
+    return (-distance / (grid @ normal[:2] + normal[2])).float()
+
+
+def degrees(found: torch.Tensor, expected: torch.Tensor) -> torch.Tensor:
+    cross = torch.linalg.cross(found.double(), expected.expand_as(found).double(), dim=0)
+    return torch.rad2deg(torch.asin(torch.linalg.vector_norm(cross, dim=0).clamp(max=1)))
+
+
+@pytest.mark.parametrize("camera", [CAMERA, FISHEYE, BENT])
+@pytest.mark.parametrize("normal", [(0.0, 0.0, -1.0), (0.0, -0.8, -0.6), (0.6, 0.3, -0.7)])
+def test_a_plane_has_its_normal_everywhere(camera, normal) -> None:
+    expected = torch.tensor(normal, dtype=torch.float64)
+    expected /= expected.norm()
+    depth = plane(camera, expected, 2.0)
+    seen = (depth > 0) & (depth < 50)
+    found = normals_from_depth(torch.where(seen, depth, torch.nan), rays(camera))
+    known = torch.isfinite(found).all(0)
+    assert known.sum() > 0.5 * seen.sum() > 2000
+    assert degrees(found, expected[:, None, None])[known].max() < 0.5
+    assert degrees(found, expected[:, None, None])[known].mean() < 0.05
+
+
+def test_a_sphere_has_the_normals_of_its_radius() -> None:
+    grid = torch.cat((rays(CAMERA).double(), torch.ones(120, 160, 1, dtype=torch.float64)), -1)
+    centre, radius = torch.tensor([0.1, -0.1, 3.0], dtype=torch.float64), 1.0
+    # |z grid - centre| = radius, the nearer root
+    a, b, c = (grid * grid).sum(-1), grid @ centre, centre @ centre - radius**2
+    depth = ((b - (b * b - a * c).sqrt()) / a).float()
+    found = normals_from_depth(depth, rays(CAMERA))
+    expected = ((depth[..., None] * grid - centre) / radius).movedim(-1, 0)
+    frontal = torch.isfinite(found).all(0) & ((expected * grid.movedim(-1, 0)).sum(0) < -0.5)
+    assert frontal.sum() > 3000
+    error = degrees(found, expected)[frontal]
+    assert error.mean() < 0.2 and error.max() < 2
+    assert ((found * grid.movedim(-1, 0)).sum(0)[frontal] < 0).all()
+
+
+def test_a_step_does_not_tilt_the_surfaces_beside_it() -> None:
+    depth = torch.full((120, 160), 2.0)
+    depth[:, 80:] = 4.0
+    found = normals_from_depth(depth, rays(CAMERA))
+    torch.testing.assert_close(
+        found, torch.tensor([0.0, 0.0, -1.0])[:, None, None].expand(3, 120, 160), atol=2e-3, rtol=0
+    )
+
+
+def test_what_is_unknown_stays_unknown_and_spoils_no_neighbour() -> None:
+    depth = torch.full((120, 160), 2.0)
+    depth[10, 20], depth[10, 30], depth[50:, 100:] = torch.nan, 0.0, torch.inf
+    found = torch.isfinite(normals_from_depth(depth, rays(CAMERA))).all(0)
+    expected = torch.isfinite(depth) & (depth > 0)
+    assert torch.equal(found, expected)
+
+
+def test_a_lone_pixel_has_no_normal() -> None:
+    depth = torch.full((120, 160), torch.nan)
+    depth[40, 40] = 1.0
+    assert torch.isnan(normals_from_depth(depth, rays(CAMERA))).all()
+
+
+def test_the_rays_must_be_of_the_same_size() -> None:
+    with pytest.raises(ValueError, match="expected the same"):
+        normals_from_depth(torch.ones(10, 10), rays(CAMERA))
