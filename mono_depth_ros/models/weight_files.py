@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files of weights, looked at before anything in them is believed: whole, of the right format, not something else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from zipfile import BadZipFile, ZipFile
+
+import torch
+from torch import Tensor
+
+from mono_depth_ros.errors import ModelError
+
+INDEX, WHOLE = "model.safetensors.index.json", "model.safetensors"
+_PICKLES = (".bin", ".pth", ".pt", ".ckpt", ".pkl")
+
+
+def read_safetensors(directory: Path) -> dict[str, Tensor]:
+    """The tensors of `model.safetensors`, or of the shards that `model.safetensors.index.json` lists, on the CPU.
+
+    Raises:
+        ModelError: none of these is there, a shard is missing, or a file is damaged; found and expected.
+    """
+    index = directory / INDEX
+    if index.is_file():
+        return _read_shards(directory, index)
+    if not (directory / WHOLE).is_file():
+        others = sorted(item.name for item in directory.iterdir() if item.suffix in (*_PICKLES, ".safetensors"))
+        found = ", ".join(others[:5]) or "no weights"
+        why = ", which can run code when loaded" if others and all(name.endswith(_PICKLES) for name in others) else ""
+        raise ModelError(f"{directory} holds {'only ' if others else ''}{found}{why}, expected {WHOLE}")
+    return _read_file(directory / WHOLE)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def check_digest(path: Path, expected: str) -> None:
+    """Raise ModelError unless the file has the SHA-256 `expected`."""
+    found = sha256(path)
+    if found != expected:
+        raise ModelError(f"{path} has the SHA-256 {found}, expected {expected}: damaged or changed, fetch it again")
+
+
+def check_is_binary(path: Path, expected: str) -> bytes:
+    """The first bytes of a file; ModelError where they say that it is no file of weights at all.
+
+    Raises:
+        ModelError: it is unreadable, empty, a Git LFS pointer or a web page; `expected` says what it should be.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+    if not head:
+        raise ModelError(f"{path} is empty, expected {expected}")
+    if head.startswith(b"version https://git-lfs."):
+        raise ModelError(f"{path} is a Git LFS pointer, expected the weights: run `git lfs pull` there")
+    if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        raise ModelError(f"{path} is a web page saved under that name, expected {expected}: download the file itself")
+    return head
+
+
+def check_zip(path: Path) -> None:
+    """Raise ModelError unless every member of a zip file has the checksum that the file says it has."""
+    try:
+        with ZipFile(path) as archive:
+            broken = archive.testzip()
+    except (BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error) as error:
+        raise ModelError(f"{path} is cut off or damaged, expected a whole file: {error}") from error
+    if broken is not None:
+        raise ModelError(f"{path} is damaged: the checksum of {broken} is not the one stored with it")
+
+
+def check_finite(weights: dict[str, Tensor], where: Path) -> None:
+    """Raise ModelError where a weight is NaN or infinite."""
+    for name, value in weights.items():
+        if not torch.isfinite(value.sum()):  # one pass; exact only where it matters
+            count = int((~torch.isfinite(value)).sum())
+            if count:
+                raise ModelError(f"{where}: {count} of {value.numel()} numbers of {name} are not finite")
+
+
+def _read_shards(directory: Path, index: Path) -> dict[str, Tensor]:
+    try:
+        places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        names = sorted(set(places.values()))
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise ModelError(f"{index} is no index of shards, expected JSON with a weight_map: {error!r}") from error
+    if not names or any(not isinstance(name, str) or Path(name).name != name for name in names):
+        raise ModelError(f"{index} names {names[:3]}, expected files beside it")
+    absent = [name for name in names if not (directory / name).is_file()]
+    if absent:
+        raise ModelError(f"{directory} lacks {', '.join(absent)} of the {len(names)} files that {INDEX} lists")
+    weights: dict[str, Tensor] = {}
+    for name in names:
+        weights.update(_read_file(directory / name))
+    if set(weights) != set(places):
+        odd = sorted(set(weights) ^ set(places))
+        raise ModelError(f"{directory}: the shards and {INDEX} differ in {len(odd)} tensors ({', '.join(odd[:3])})")
+    return weights
+
+
+def _read_file(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError, safe_open
+
+    _check_length(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = list(file.keys())  # it cannot be iterated itself
+            return {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{path} cannot be read, expected whole safetensors: {reason}") from error
+
+
+def _check_length(path: Path) -> None:
+    """A safetensors file: 8 bytes with the header's length, the header in JSON, the tensors, nothing else."""
+    head = check_is_binary(path, "safetensors")
+    size = path.stat().st_size
+    length = int.from_bytes(head[:8], "little")
+    if head[:4] == b"PK\x03\x04" or head[:1] == b"\x80":
+        raise ModelError(f"{path} is a pickle, which can run code when loaded, expected safetensors")
+    if len(head) < 8 or 8 + length > size:
+        raise ModelError(f"{path} has {size} bytes, fewer than its header needs: cut off, or no safetensors")
+    with path.open("rb") as file:
+        header = file.read(8 + length)[8:]
+    try:
+        end = max(_ends(json.loads(header)), default=0)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        raise ModelError(f"{path} has a damaged header, expected whole safetensors: {error}") from error
+    if size != 8 + length + end:
+        raise ModelError(f"{path} has {size} bytes, expected {8 + length + end} by its header: cut off or damaged")
+
+
+def _ends(header: dict[str, dict[str, list[int]]]) -> Iterator[int]:
+    return (int(value["data_offsets"][1]) for name, value in header.items() if name != "__metadata__")
