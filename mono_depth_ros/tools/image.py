@@ -24,13 +24,22 @@ def add_parser(subparsers: Any) -> None:
         "Orientation tags are ignored: a calibration describes the picture as the sensor delivered it.",
     )
     parser.add_argument("inputs", nargs="+", metavar="IN", help="image file, folder, or pattern in quotes")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder for the results; needed unless --measure is given"
+    )
     parser.add_argument("--camera", metavar="CAMERA", help=CAMERA_HELP)
     parser.add_argument("--rectified", action="store_true", help="the images are rectified: use P of the calibration")
     parser.add_argument("--npy", action=argparse.BooleanOptionalAction, default=True, help="NAME.npy (default: yes)")
     parser.add_argument("--png16", action="store_true", help="also NAME.png, 16-bit millimetres, 0 unknown")
     parser.add_argument("--ply", action="store_true", help="also NAME.ply, the coloured point cloud")
     parser.add_argument("--color", action="store_true", help="also NAME_color.png, a picture for eyes")
+    parser.add_argument(
+        "--measure",
+        action="append",
+        default=[],
+        metavar="U1,V1,U2,V2",
+        help="print the distance in space between two pixels (column,row,column,row); may be given more than once",
+    )
     parser.add_argument("--json", action="store_true", help="print one line of JSON a file on stdout")
     add_options(parser.add_argument_group("model"), ModelConfig)
     add_options(parser.add_argument_group("depth and cloud"), DepthConfig)
@@ -50,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
 
     with importing():
         from mono_depth_ros.tools import image_files
+        from mono_depth_ros.tools.measure import in_words
 
     job = image_files.Job.prepare(args, config, model_config)
     failed = 0
@@ -65,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
                 result = {"file": str(path), "error": text}
             if args.json:
                 print(json.dumps(result, allow_nan=False), flush=True)
+            for line in () if args.json else map(in_words, result.get("measured", ())):
+                tqdm.write(f"{path.name}: {line}", file=sys.stdout)
     if failed:
         raise DataError(f"{failed} of {len(job.files)} images failed")
     return 0

@@ -26,6 +26,7 @@ from mono_depth_ros.pipeline import Pipeline, RgbdFrame
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.tools.camera_argument import CameraArgument
 from mono_depth_ros.tools.inputs import find_images, output_names
+from mono_depth_ros.tools.measure import Pixels, measure, parse
 from mono_depth_ros.tools.ply import unpack_cloud, write_ply
 
 _SUFFIXES = {"npy": ".npy", "png16": ".png", "ply": ".ply", "color": "_color.png"}
@@ -39,6 +40,7 @@ class Job:
         files: the images. names: for each, where its results go, relative to `out` and without suffix.
         kinds: the result files wanted, keys of `_SUFFIXES`.
         camera: None where neither the model nor a result needs one.
+        pixels: pairs to measure the distance of.
     """
 
     files: list[Path]
@@ -48,6 +50,7 @@ class Job:
     camera: CameraArgument | None
     rectified: bool
     pipeline: Pipeline
+    pixels: tuple[Pixels, ...] = ()
 
     @classmethod
     def prepare(cls, args: argparse.Namespace, config: DepthConfig, model_config: ModelConfig) -> Job:
@@ -57,24 +60,30 @@ class Job:
             MonoDepthError: inputs, camera or model are not usable, or a result would replace an input.
         """
         kinds = tuple(kind for kind in _SUFFIXES if getattr(args, kind))
-        if not kinds:
+        pixels = tuple(parse(text) for text in args.measure)
+        if args.out is None:
+            if not pixels:
+                raise ConfigError("nowhere to write: expected --out DIR, or --measure U1,V1,U2,V2 to print a distance")
+            kinds = ()
+        elif not (kinds or pixels):
             raise ConfigError("nothing to write: --no-npy leaves nothing, expected one of --png16, --ply, --color")
         files = find_images(args.inputs)
         names = output_names(files, lambda name: _outputs(name, kinds))
-        _keep_inputs(files, {args.out / file for name in names for file in _outputs(name, kinds)})
+        out = args.out or Path()
+        _keep_inputs(files, {out / file for name in names for file in _outputs(name, kinds)})
         camera = CameraArgument.parse(args.camera) if args.camera else None
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
         model = load_model(model_config)
-        metres = [f"--{kind}" for kind in ("png16", "ply") if kind in kinds]
+        metres = [f"--{kind}" for kind in ("png16", "ply") if kind in kinds] + ["--measure"] * bool(pixels)
         if model.spec.kind is not DepthKind.METRIC and metres:
             name = model.spec.name
             raise ConfigError(
                 f"{name} gives relative inverse depth, which has no metres: {' and '.join(metres)} need a metric model"
             )
-        if camera is None and (model.spec.needs_camera or "ply" in kinds):
-            who = f"the model {model.spec.name}" if model.spec.needs_camera else "--ply"
+        if camera is None and (model.spec.needs_camera or "ply" in kinds or pixels):
+            who = f"the model {model.spec.name}" if model.spec.needs_camera else metres[-1]
             raise ConfigError(f"{who} needs the camera: give --camera fx,fy,cx,cy or --camera FILE.yaml")
-        return cls(files, names, args.out, kinds, camera, args.rectified, Pipeline(model, config))
+        return cls(files, names, out, kinds, camera, args.rectified, Pipeline(model, config), pixels)
 
     def process(self, path: Path, name: Path) -> dict[str, Any]:
         """Estimate and write; returns what `--json` prints.
@@ -87,6 +96,7 @@ class Job:
         height, width = rgb.shape[:2]
         frame = self.pipeline.estimate(rgb, self._camera_of(width, height))
         metric = frame.prediction.kind is DepthKind.METRIC
+        measured = [measure(frame, pixels) for pixels in self.pixels]
         values = (frame.depth if metric else frame.prediction.values).cpu().numpy()
         try:
             written = [self._write(kind, name, frame, values) for kind in self.kinds]
@@ -106,6 +116,7 @@ class Job:
             "max": high,
             "ms": round((time.perf_counter() - start_s) * 1e3, 3),
             "outputs": [str(file) for file in written],
+            **({"measured": measured} if measured else {}),
         }
 
     def _camera_of(self, width: int, height: int) -> Camera:
