@@ -67,21 +67,29 @@ def weight_of(name: str, shape: tuple[int, ...]) -> torch.Tensor:
     return official_weight(official, (3 * shape[0], *shape[1:])).chunk(3)[part]
 
 
-def make_config(**changes: object) -> Any:
-    """A Depth Anything V2 config with everything of the small one, but narrow and shallow."""
+def make_config(small: bool = False, **changes: object) -> Any:
+    """A Depth Anything V2 config: of the small network, or with everything of it but narrow and shallow."""
     transformers = pytest.importorskip("transformers")
+    width, depth, heads, taps = (384, 12, 6, [3, 6, 9, 12]) if small else (48, 4, 3, [1, 2, 3, 4])
     encoder = transformers.Dinov2Config(
-        hidden_size=48,
-        num_hidden_layers=4,
-        num_attention_heads=3,
+        hidden_size=width,
+        num_hidden_layers=depth,
+        num_attention_heads=heads,
         image_size=518,
         patch_size=14,
-        out_indices=[1, 2, 3, 4],
+        out_indices=taps,
         apply_layernorm=True,
         reshape_hidden_states=False,
     )
-    values = {"reassemble_hidden_size": 48, "neck_hidden_sizes": [16, 24, 32, 48], "fusion_hidden_size": 32, **changes}
+    channels, head = ([48, 96, 192, 384], 64) if small else ([16, 24, 32, 48], 32)
+    values = {"reassemble_hidden_size": width, "neck_hidden_sizes": channels, "fusion_hidden_size": head, **changes}
     return transformers.DepthAnythingConfig(backbone_config=encoder, **values)
+
+
+@pytest.fixture(scope="session")
+def weight_by_name() -> Callable[[str, tuple[int, ...]], torch.Tensor]:
+    """`official_weight`, for tests."""
+    return official_weight
 
 
 @pytest.fixture(scope="session")
@@ -90,9 +98,10 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 
     def make(**changes: object) -> Path:
         transformers = pytest.importorskip("transformers")
-        network = transformers.DepthAnythingForDepthEstimation(make_config(**changes))
+        with torch.device("meta"):
+            network = transformers.DepthAnythingForDepthEstimation(make_config(**changes))
         weights = {name: weight_of(name, tuple(value.shape)) for name, value in network.state_dict().items()}
-        network.load_state_dict(weights)
+        network.load_state_dict(weights, assign=True)
         directory = tmp_path_factory.mktemp("checkpoint")
         network.save_pretrained(directory)
         return directory

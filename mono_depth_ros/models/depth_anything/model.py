@@ -7,6 +7,7 @@ The reference is github.com/DepthAnything/Depth-Anything-V2, `depth_anything_v2/
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -29,6 +30,11 @@ from mono_depth_ros.prediction import DepthPrediction
 LONGEST_SIDE = 518 * 8
 """Images of more extreme shape than 8:1 are refused: attention grows with the square of the area."""
 
+_SCALE = tuple(1 / (255 * std) for std in STD)
+_SHIFT = tuple(-mean / std for mean, std in zip(MEAN, STD, strict=True))
+_LEVELS = (np.arange(256)[:, None] * np.array(_SCALE) + np.array(_SHIFT)).astype(np.float32)[None]
+"""(1, 256, 3): what each grey level of each channel becomes."""
+
 
 def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None = None) -> DepthAnythingV2:
     """The model in a directory of transformers' format or in an official .pth: see `Loader`."""
@@ -42,10 +48,6 @@ class DepthAnythingV2(EngineModel):
 
     def __init__(self, spec: ModelSpec, network: DepthAnythingNetwork, options: EngineOptions) -> None:
         """`network` has its weights, in float32 on the CPU, and is not of use to anybody else afterwards."""
-        levels = (np.arange(256)[:, None] / 255 - np.array(MEAN)) / np.array(STD)
-        self._levels = levels.astype(np.float32)[None]  # what each grey level of each channel becomes
-        self._scale = torch.tensor([1 / (255 * std) for std in STD], device=options.device)
-        self._shift = torch.tensor([-mean / std for mean, std in zip(MEAN, STD, strict=True)], device=options.device)
         shapes = ({0: "batch", 2: "14*rows", 3: "14*columns"},)
         graph = Network(spec.name, network.optimise(), ("image",), ("depth",), shapes)
         super().__init__(spec, graph, options)
@@ -55,16 +57,8 @@ class DepthAnythingV2(EngineModel):
 
         Resampling weights sum to 1, so normalising before it gives what the authors' normalising after it gives.
         """
-        width, height = network_size(rgb.shape[2], rgb.shape[1])
-        if rgb.device.type == "cpu":  # the authors' very resampling, and much faster there than torch's
-            out = torch.empty((len(rgb), height, width, 3))
-            for image, target in zip(rgb, out, strict=True):
-                normalised = cv2.LUT(image.contiguous().numpy(), self._levels)
-                cv2.resize(normalised, (width, height), dst=target.numpy(), interpolation=cv2.INTER_CUBIC)
-            return (out.permute(0, 3, 1, 2),)
-        planes = torch.addcmul(self._shift, rgb.float(), self._scale).permute(0, 3, 1, 2)
-        resized = functional.interpolate(planes, (height, width), mode="bicubic", align_corners=False, antialias=False)
-        return (resized.contiguous(memory_format=torch.channels_last),)
+        size = network_size(rgb.shape[2], rgb.shape[1])
+        return ((normalised_cpu if rgb.device.type == "cpu" else normalised)(rgb, size),)
 
     def postprocess(self, outputs: Inputs, cameras: Sequence[Camera]) -> list[DepthPrediction]:
         """Bilinear to the size of the source, corner pixels' centres kept."""
@@ -83,3 +77,27 @@ def network_size(width: int, height: int) -> Size:
         found = f"the image is {width}x{height} and would be read at {size[0]}x{size[1]}"
         raise ImageError(f"{found}, expected an aspect ratio of at most 8:1", "image_shape")
     return size
+
+
+def normalised_cpu(rgb: Tensor, size: Size) -> Tensor:
+    """(N, H, W, 3) uint8 to (N, 3, h, w) float32, channels last; OpenCV's resampling, the authors' own, and quick."""
+    width, height = size
+    out = torch.empty((len(rgb), height, width, 3))
+    for image, target in zip(rgb, out, strict=True):
+        levels = cv2.LUT(image.contiguous().numpy(), _LEVELS)
+        cv2.resize(levels, size, dst=target.numpy(), interpolation=cv2.INTER_CUBIC)
+    return out.permute(0, 3, 1, 2)
+
+
+def normalised(rgb: Tensor, size: Size) -> Tensor:
+    """`normalised_cpu` on any device, equal to it within 1e-4 of the range of values."""
+    scale, shift = _on(rgb.device)
+    planes = torch.addcmul(shift, rgb.float(), scale).permute(0, 3, 1, 2)
+    resized = functional.interpolate(planes, size[::-1], mode="bicubic", align_corners=False, antialias=False)
+    return resized.contiguous(memory_format=torch.channels_last)
+
+
+@lru_cache(maxsize=8)
+def _on(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Scale and shift where the images are: they are not uploaded for each."""
+    return torch.tensor(_SCALE, device=device), torch.tensor(_SHIFT, device=device)

@@ -20,9 +20,9 @@ SIDE = 252
 """Pixels; a multiple of 14. Small: a fifth of the work of an image at the networks' own size."""
 CLEAR = 0.85
 """Rank correlation with nearness, of either sign, that is a clear answer."""
-SPREAD = 1.0
-"""Between the 5th and the 95th percentile, before the last activation. A metric head needs 2 to tell 1 m from 7 m, a
-relative one has learned numbers from 0 to tens or hundreds."""
+SPREAD = 0.5
+"""Between the 5th and the 95th percentile, before the last activation. A metric head needs 1.5 to tell this
+corridor's near from its far, a relative one has learned numbers from 0 to tens or hundreds."""
 
 
 def answer(network: DepthAnythingNetwork, mean: Tensor, std: Tensor) -> tuple[DepthKind | None, float]:

@@ -94,9 +94,7 @@ def build(
 def _shape(weights: Mapping[str, Tensor], name: str, ndim: int, where: Path) -> tuple[int, ...]:
     if name not in weights:
         there = ", ".join(sorted(weights)[:3]) or "nothing"
-        raise ModelError(
-            f"{where} has no tensor {name} (it has {there}, ...), expected the weights of Depth Anything V2"
-        )
+        raise ModelError(f"{where} has no tensor {name} but {there}, ...; expected the weights of Depth Anything V2")
     shape = tuple(weights[name].shape)
     if len(shape) != ndim:
         raise ModelError(f"{where}: {name} is {shape}, expected {ndim} dimensions")
