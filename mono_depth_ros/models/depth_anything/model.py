@@ -38,9 +38,14 @@ _LEVELS = (np.arange(256)[:, None] * np.array(_SCALE) + np.array(_SHIFT)).astype
 
 def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None = None) -> DepthAnythingV2:
     """The model in a directory of transformers' format or in an official .pth: see `Loader`."""
+    spec, network = _read(source, expected)
+    return DepthAnythingV2(spec, network, options)
+
+
+def _read(source: Path, expected: CatalogueEntry | None) -> tuple[ModelSpec, DepthAnythingNetwork]:
+    """A function of its own, so that the file's tensors are gone before an engine makes more of them."""
     checkpoint = read(source, expected)
-    spec = checkpoint.spec() if expected is None else expected.spec
-    return DepthAnythingV2(spec, checkpoint.network(), options)
+    return checkpoint.spec() if expected is None else expected.spec, checkpoint.network()
 
 
 class DepthAnythingV2(EngineModel):
