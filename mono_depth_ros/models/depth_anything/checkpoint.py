@@ -18,9 +18,10 @@ from mono_depth_ros.models.catalogue import CatalogueEntry
 from mono_depth_ros.models.contract import ModelSpec
 from mono_depth_ros.models.depth_anything.directory import read_directory
 from mono_depth_ros.models.depth_anything.network import SIZES, DepthAnythingNetwork, NetworkSize
-from mono_depth_ros.models.depth_anything.official import DIGEST, NAME, kind_in_words, read_tensors, what_it_is
+from mono_depth_ros.models.depth_anything.official import read_tensors
 from mono_depth_ros.models.depth_anything.scene import answer
 from mono_depth_ros.models.depth_anything.sizes import build, size_name, size_of
+from mono_depth_ros.models.depth_anything.statements import DIGEST, NAME, kind_in_words, what_it_is
 from mono_depth_ros.models.weight_files import check_digest, check_finite
 from mono_depth_ros.prediction import DepthKind
 
