@@ -18,7 +18,7 @@ from mono_depth_ros.models.weight_files import check_is_binary, check_zip
 _STRANGERS = (
     (
         "backbone.embeddings.",
-        "of transformers' names, expected the authors'; a directory with config.json can have them",
+        "of transformers' names, expected the authors' (those belong into a directory)",
     ),
     ("model_state_dict", "of Metric3D"),
     ("depth_model.", "of Metric3D"),
