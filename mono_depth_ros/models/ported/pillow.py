@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pillow's resampling of 8-bit images on any device: what the processors of `transformers` resize with.
 
-The same to the bit, across first and then down. (Pillow 13 goes down first for some sizes, which differs by one grey
-level here and there.) torch's own `interpolate(antialias=True)` is not that: it keeps its weights in 16 bits and is off
-by up to two grey levels in up to 5 % of the pixels. Source: Pillow `src/libImaging/Resample.c`.
+The same to the bit. torch's own `interpolate(antialias=True)` is not: it keeps its weights in 16 bits and is off by up
+to two grey levels in up to 5 % of the pixels. Source: Pillow `src/libImaging/Resample.c`.
 """
 
 from __future__ import annotations
@@ -26,10 +25,18 @@ def resize_pillow(images: Tensor, size: Size, kernel: str) -> Tensor:
     Args:
         kernel: "bilinear", or "bicubic" (with a = -0.5).
     """
-    for axis, target in ((2, size[0]), (1, size[1])):  # across first, and rounded to 8 bits in between
+    passes = [(2, size[0]), (1, size[1])]
+    if _down_first(images.shape[2], images.shape[1], size):
+        passes.reverse()
+    for axis, target in passes:
         if images.shape[axis] != target:
             images = _resample(images, axis, target, kernel)
     return images
+
+
+def _down_first(width: int, height: int, size: Size) -> bool:
+    """The order matters, as there are 8 bits in between. This is Pillow 13's; before, it was always across first."""
+    return size[1] < height and height - size[1] > 2 * (width - size[0])
 
 
 def _resample(images: Tensor, axis: int, target: int, kernel: str) -> Tensor:
