@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Graphs whose answer is known by arithmetic, through the whole model."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from mono_depth_ros.errors import ModelError
+from mono_depth_ros.prediction import DepthKind
+
+RGB = torch.arange(4 * 6 * 3, dtype=torch.uint8).reshape(1, 4, 6, 3) + 10
+RED = RGB[0, ..., 0].float()
+IMAGE = "float[N, 3, H, W] image"
+FIRST = "depth = Slice(image, first, second, axis)"
+PLANE = "float[N, 1, H, W]"
+
+
+def constant(name: str, value: float) -> str:
+    """A plane of `value` as large as the image."""
+    return f"{name}_c = Constant<value_float={float(value)}>() {name}_r = Slice(image, first, second, axis) " + (
+        f"{name}_z = Sub({name}_r, {name}_r) {name} = Add({name}_z, {name}_c)"
+    )
+
+
+def test_red_comes_back_as_metres(model, camera) -> None:
+    found = model()
+    (prediction,) = found.predict(RGB, [camera(6, 4)])
+    assert prediction.kind is DepthKind.METRIC
+    assert torch.equal(prediction.values, RED)
+    assert prediction.confidence is prediction.normals is prediction.sky is None
+    assert found.engine == "onnxruntime fp32"
+
+
+def test_what_the_contract_says_of_the_model(model) -> None:
+    found = model(family="someones_net", licence="MIT", outputs={"range_m": [0.1, 80.0]})
+    spec = found.spec
+    assert (spec.family, spec.licence, spec.max_depth_m, spec.kind) == ("someones_net", "MIT", 80.0, DepthKind.METRIC)
+    assert spec.name.endswith("model.onnx")
+    assert not spec.needs_camera
+    assert model(kind="canonical", focal_px=1000).spec.needs_camera
+    assert model(kind="inverse_affine").spec.kind is DepthKind.INVERSE_AFFINE
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"kind": "metric"}, 5.0),
+        ({"kind": "canonical", "focal_px": 1000}, 5.0 * 300 / 1000),
+        ({"kind": "canonical", "focal_px": 1000, "focal": "mean"}, 5.0 * 400 / 1000),
+        ({"kind": "inverse_metric"}, 1 / 5),
+        ({"kind": "inverse_canonical", "focal_px": 1500}, 300 / (1500 * 5)),
+        ({"kind": "inverse_affine"}, 5.0),
+        # at the processed size the image is half as wide and as high as it was, and so is f
+        ({"kind": "canonical", "focal_px": 1000, "input": {"size": {"fixed": [3, 2]}}}, 5.0 * 150 / 1000),
+        ({"kind": "canonical", "focal_px": 1000, "input": {"size": {"fixed": [3, 4]}}}, 5.0 * 150 / 1000),
+        (
+            {"kind": "canonical", "focal_px": 1000, "focal": "mean", "input": {"size": {"fixed": [3, 4]}}},
+            5.0 * (150 + 500) / 2 / 1000,
+        ),
+    ],
+)
+def test_kinds_and_focal_lengths(model, camera, changes, expected: float) -> None:
+    (prediction,) = model(constant("depth", 5.0), **changes).predict(RGB, [camera(6, 4, fx=300.0, fy=500.0)])
+    assert prediction.values.shape == (4, 6)
+    assert torch.allclose(prediction.values, torch.full((4, 6), expected), rtol=1e-6)
+
+
+def test_a_canonical_camera_in_a_padded_frame_uses_the_exact_scale(model, camera) -> None:
+    size = {"size": {"fit": [9, 9], "rounding": "down"}, "pad": {"where": "centre"}}
+    found = model(constant("depth", 2.0), kind="canonical", focal_px=100, input=size)
+    (prediction,) = found.predict(RGB[:, :, :5], [camera(5, 4, fx=50.0)])  # 9/5: 9x7.2, read as 9x7
+    assert torch.allclose(prediction.values, torch.tensor(2.0 * 50 * 9 / 5 / 100))
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan])
+def test_no_distance_is_unknown(model, camera, value: float) -> None:
+    body = constant("depth", 1.0) if math.isnan(value) else constant("depth", value)
+    if math.isnan(value):
+        body = constant("zero", 0.0) + " depth = Div(zero, zero)"
+    (prediction,) = model(body).predict(RGB, [camera(6, 4)])
+    assert prediction.values.isnan().all()
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0.0, math.inf), (-1.0, math.nan), (0.5, 2.0)])
+def test_inverse_depth(model, camera, value: float, expected: float) -> None:
+    (prediction,) = model(constant("depth", value), kind="inverse_metric").predict(RGB, [camera(6, 4)])
+    assert torch.equal(prediction.values.nan_to_num(-9), torch.full((4, 6), expected).nan_to_num(-9))
+
+
+def test_outside_the_range_is_unknown(model, camera) -> None:
+    (prediction,) = model(outputs={"range_m": [13.0, 70.0]}).predict(RGB, [camera(6, 4)])
+    inside = (RED >= 13) & (RED <= 70)
+    assert 0 < inside.sum() < inside.numel()
+    assert torch.equal(prediction.values[inside], RED[inside])
+    assert prediction.values[~inside].isnan().all()
+
+
+@pytest.mark.parametrize(("key", "above"), [("sky_above", True), ("sky_below", False)])
+def test_sky(model, camera, key: str, above: bool) -> None:
+    found = model(
+        f"{FIRST} score = Identity(depth)", f"{PLANE} depth, {PLANE} score", outputs={"sky": "score", key: 40.0}
+    )
+    (prediction,) = found.predict(RGB, [camera(6, 4)])
+    expected = RED > 40 if above else RED < 40
+    assert 0 < expected.sum() < expected.numel()
+    assert torch.equal(prediction.sky, expected)
+    assert torch.equal(prediction.values.isinf(), expected)
+    assert torch.equal(prediction.values[~expected], RED[~expected])
+
+
+def test_sky_of_a_relative_model_keeps_its_inverse_depth(model, camera) -> None:
+    outputs = {"sky": "score", "sky_above": 40}
+    body = f"{FIRST} score = Identity(depth)"
+    found = model(body, f"{PLANE} depth, {PLANE} score", outputs=outputs, kind="inverse_affine")
+    (prediction,) = found.predict(RGB, [camera(6, 4)])
+    assert torch.equal(prediction.values, RED)
+    assert torch.equal(prediction.sky, RED > 40)
+
+
+def test_a_mask_makes_everything_unknown(model, camera) -> None:
+    body = f"""{FIRST} seventy = Constant<value_float=70.0>() mask = Div(depth, seventy) score = Identity(depth)
+        sure = Div(mask, mask) normals = Div(image, image)"""
+    gives = f"{PLANE} depth, {PLANE} mask, {PLANE} score, {PLANE} sure, float[N, 3, H, W] normals"
+    outputs = {"mask": "mask", "sky": "score", "sky_below": 20, "confidence": "sure", "normals": "normals"}
+    (prediction,) = model(body, gives, outputs=outputs).predict(RGB, [camera(6, 4)])
+    unknown = RED <= 35  # 0.5 of 70
+    assert 0 < unknown.sum() < unknown.numel()
+    for values in (prediction.values, prediction.confidence, prediction.normals[1]):
+        assert torch.equal(values.isnan(), unknown)
+    assert not prediction.sky.any()  # there is some below 20, all of it masked
+    strict = model(body, gives, outputs={**outputs, "mask_above": 0.8})
+    assert torch.equal(strict.predict(RGB, [camera(6, 4)])[0].values.isnan(), RED <= 56)
+
+
+@pytest.mark.parametrize("axes", ["axes=[1, 2, 3], keepdims=0", "axes=[1, 2, 3], keepdims=1"])
+def test_scale_multiplies(model, camera, axes: str) -> None:
+    """The scale is the mean of the image: each image of the batch has its own."""
+    sides = "N" if "keepdims=0" in axes else "N, 1, 1, 1"
+    found = model(
+        f"{FIRST} scale = ReduceMean<{axes}>(image)", f"{PLANE} depth, float[{sides}] scale", outputs={"scale": "scale"}
+    )
+    batch = torch.cat([RGB, RGB + 7])
+    predictions = found.predict(batch, [camera(6, 4)] * 2)
+    for image, prediction in zip(batch.float(), predictions, strict=True):
+        assert torch.allclose(prediction.values, image[..., 0] * image.mean())
+
+
+def test_normals_turned_into_our_axes_and_of_unit_length(model, camera) -> None:
+    body = f"{FIRST} normals = Identity(image)"
+    outputs = {"normals": "normals", "normals_signs": [1, -1, -1]}
+    (prediction,) = model(body, f"{PLANE} depth, float[N, 3, H, W] normals", outputs=outputs).predict(
+        RGB, [camera(6, 4)]
+    )
+    expected = RGB[0].permute(2, 0, 1).double() * torch.tensor([1, -1, -1])[:, None, None]
+    expected /= expected.norm(dim=0)
+    assert torch.allclose(prediction.normals.double(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("layout", ["channels last", "a fourth channel"])
+def test_normals_in_other_layouts(model, camera, layout: str) -> None:
+    if layout == "channels last":
+        body, gives = "normals = Transpose<perm=[0, 2, 3, 1]>(image)", "float[N, H, W, 3] normals"
+    else:
+        body, gives = "normals = Concat<axis=1>(image, depth)", "float[N, 4, H, W] normals"
+    found = model(f"{FIRST} {body}", f"{PLANE} depth, {gives}", outputs={"normals": "normals"})
+    (prediction,) = found.predict(RGB, [camera(6, 4)])
+    expected = torch.nn.functional.normalize(RGB[0].permute(2, 0, 1).float(), dim=0)
+    assert torch.allclose(prediction.normals, expected, atol=1e-6)
+
+
+def test_confidence(model, camera) -> None:
+    body = f"{FIRST} c = Constant<value_float=255.0>() sure = Div(depth, c)"
+    (prediction,) = model(body, f"{PLANE} depth, {PLANE} sure", outputs={"confidence": "sure"}).predict(
+        RGB, [camera(6, 4)]
+    )
+    assert torch.allclose(prediction.confidence, RED / 255)
+
+
+def test_a_confidence_that_is_none_is_refused(model) -> None:
+    with pytest.raises(
+        ModelError, match=r"gives sure from 0 to 255 on a test image, expected a confidence from 0 to 1"
+    ):
+        model(f"{FIRST} sure = Identity(depth)", f"{PLANE} depth, {PLANE} sure", outputs={"confidence": "sure"})
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_points_give_their_z(model, camera, last: bool) -> None:
+    body = "points = Transpose<perm=[0, 2, 3, 1]>(image)" if last else "points = Identity(image)"
+    gives = "float[N, H, W, 3] points" if last else "float[N, 3, H, W] points"
+    found = model(body, gives, outputs={"depth": None, "points": "points"})
+    (prediction,) = found.predict(RGB, [camera(6, 4)])
+    assert torch.equal(prediction.values, RGB[0, ..., 2].float())
+
+
+def test_points_without_their_shift(model, camera) -> None:
+    """MoGe: a tilted plane of metres / 2, moved along z, comes back at the place where it projects to its pixels."""
+    width, height, focal = 40, 30, 35.0
+    v, u = torch.meshgrid(torch.arange(height) - 14.5, torch.arange(width) - 19.5, indexing="ij")
+    z = 1 / (0.25 + 0.002 * u - 0.004 * v)
+    points = torch.stack([u / focal * z, v / focal * z, z - 2.5], -1) / 2 + torch.tensor([0.0, 0.0, 1.7])
+    numbers = ", ".join(f"{value:.9g}" for value in points.flatten().tolist())
+    body = f"""map = Constant<value_floats=[{numbers}]>() shape = Constant<value_ints=[1, {height}, {width}, 3]>()
+        whole = Reshape(map, shape) low = ReduceMin<axes=[0, 1, 2, 3], keepdims=0>(image) none = Sub(low, low)
+        points = Add(whole, none) two = Constant<value_floats=[2.0]>() scale = Add(two, none)"""
+    found = model(
+        body,
+        f"float[1, {height}, {width}, 3] points, float[1] scale",
+        "float[1, 3, H, W] image",
+        input={"size": {"fixed": [width, height]}},
+        outputs={"depth": None, "points": "points", "points_shift": True, "scale": "scale"},
+    )
+    assert found.spec.needs_camera
+    image = torch.zeros(1, height, width, 3, dtype=torch.uint8)
+    (prediction,) = found.predict(image, [camera(width, height, fx=focal)])
+    assert torch.allclose(prediction.values, z, rtol=1e-4)
+    (double,) = found.predict(torch.zeros(1, 60, 80, 3, dtype=torch.uint8), [camera(80, 60, fx=2 * focal)])
+    assert double.values[29, 39].item() == pytest.approx(z[14, 19].item(), rel=0.01)
+
+
+def test_padding_is_cut_off_the_outputs(model, camera) -> None:
+    """Read at twice the size in the middle of a wider frame: what comes back is the image, not the frame."""
+    for where, fit in (("centre", [24, 8]), ("centre", [12, 15]), ("right_bottom", [17, 8]), ("right_bottom", [12, 9])):
+        found = model(input={"size": {"fit": fit}, "pad": {"where": where, "value": [200, 0, 0]}})
+        small = torch.full((1, 4, 6, 3), 50, dtype=torch.uint8)
+        (prediction,) = found.predict(small, [camera(6, 4)])
+        assert torch.equal(prediction.values, torch.full((4, 6), 50.0))
+
+
+def test_the_network_sees_the_padding(model, camera) -> None:
+    body = "depth_m = ReduceMax<axes=[2, 3], keepdims=1>(image) d = Slice(depth_m, first, second, axis) " + constant(
+        "o", 0
+    )
+    found = model(
+        body + " depth = Add(o, d)", input={"size": {"fit": [8, 8]}, "pad": {"where": "centre", "value": [199, 0, 0]}}
+    )
+    assert found.predict(RGB, [camera(6, 4)])[0].values.unique().tolist() == [199.0]
+
+
+@pytest.mark.parametrize(("how", "expected"), [("linear", [0.0, 1.0, 3.0, 4.0]), ("corners", [0.0, 4 / 3, 8 / 3, 4.0])])
+def test_back_to_the_size_of_the_image(model, camera, how: str, expected: list[float]) -> None:
+    """The graph gives 0 and 4 m side by side."""
+    body = """two = Constant<value_floats=[0.0, 4.0]>() shape = Constant<value_ints=[1, 1, 2]>()
+        pair = Reshape(two, shape) low = ReduceMin<axes=[1, 2, 3], keepdims=0>(image) none = Sub(low, low)
+        depth = Add(pair, none)"""
+    found = model(
+        body, "float[1, 1, 2] depth", "float[1, 3, H, W] image", outputs={"resize": how}, kind="inverse_affine"
+    )
+    (prediction,) = found.predict(torch.zeros(1, 1, 4, 3, dtype=torch.uint8), [camera(4, 1)])
+    assert prediction.values[0].tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("side", ["1", "N"])
+def test_batches(model, camera, side: str) -> None:
+    """The answer to each image and camera is its own, whether the graph takes them at once or one after another."""
+    calls = []
+    found = model(
+        FIRST, f"float[{side}, 1, H, W] depth", f"float[{side}, 3, H, W] image", kind="canonical", focal_px=100
+    )
+    engine = found.run
+    found.run = lambda *inputs: calls.append(len(inputs[0])) or engine(*inputs)
+    batch = torch.cat([RGB, RGB + 50, RGB + 90])
+    predictions = found.predict(batch, [camera(6, 4, fx=focal) for focal in (100.0, 200.0, 300.0)])
+    assert calls == ([3] if side == "N" else [1, 1, 1])
+    for i, prediction in enumerate(predictions):
+        assert torch.allclose(prediction.values, batch[i, ..., 0].float() * (i + 1))
+
+
+@pytest.mark.parametrize(
+    ("form", "type_", "picked", "expected"),
+    [
+        ("focal_px", "float[N]", "camera", [50.0, 250.0]),
+        ("focal_px", "float[N, 1]", "camera", [50.0, 250.0]),
+        ("focal_px", "float[1]", "camera", [50.0, 250.0]),
+        ("focal_px", "float", "camera", [50.0, 250.0]),
+        ("matrix", "float[N, 3, 3]", "K01", [0.0, 0.0]),
+        ("matrix", "float[N, 3, 3]", "K00", [50.0, 250.0]),
+        ("matrix", "float[N, 3, 3]", "K11", [40.0, 200.0]),
+        ("matrix", "float[N, 3, 3]", "K02", [0.5 * 2.5 - 0.25, 0.5 * 2.5 - 0.25]),
+        ("matrix", "float[3, 3]", "K00", [50.0, 250.0]),
+    ],
+)
+def test_the_camera_as_an_input(model, camera, form: str, type_: str, picked: str, expected: list[float]) -> None:
+    """The image is read at half its size."""
+    if form == "matrix":
+        row, column = int(picked[1]), int(picked[2])
+        axes = "[1, 2]" if "N" in type_ else "[0, 1]"
+        body = f"""b = Constant<value_ints=[{row}, {column}]>() e = Constant<value_ints=[{row + 1}, {column + 1}]>()
+            x = Constant<value_ints={axes}>() one = Slice(camera, b, e, x)"""
+    else:
+        body = "one = Identity(camera)"
+    body += f" s = Constant<value_ints=[-1, 1, 1, 1]>() f = Reshape(one, s) {constant('o', 0)} depth = Add(o, f)"
+    found = model(
+        body,
+        kind="inverse_affine",
+        reads=f"float[N, 3, H, W] image, {type_} camera",
+        input={"size": {"fixed": [3, 2]}},
+        intrinsics={"name": "camera", "form": form},
+    )
+    assert found.spec.needs_camera
+    cameras = [camera(6, 4, 100.0, 80.0), camera(6, 4, 500.0, 400.0)]
+    predictions = found.predict(torch.cat([RGB, RGB]), cameras)
+    assert [prediction.values.mean().item() for prediction in predictions] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("type_", ["int64", "int64[1]", "float"])
+def test_constants(model, camera, type_: str) -> None:
+    body = f"{FIRST.replace('depth', 'red')} t = Cast<to=1>(tokens) depth = Add(red, t)"
+    found = model(body, reads=f"{IMAGE}, {type_} tokens", constants={"tokens": 1800})
+    assert torch.equal(found.predict(RGB, [camera(6, 4)])[0].values, RED + 1800)
+
+
+@pytest.mark.parametrize("shape", ["N, H, W", "N, H, W, 1", "N, 1, H, W", "N, 1, 1, H, W"])
+def test_planes_of_any_shape(model, camera, shape: str) -> None:
+    axes = {"N, H, W": [0], "N, H, W, 1": [3], "N, 1, H, W": [1], "N, 1, 1, H, W": [1, 2]}[shape]
+    body = f"{FIRST.replace('depth', 'red')} flat = Squeeze(red, axis) x = Constant<value_ints={axes}>()"
+    body += " depth = Unsqueeze(flat, x)" if axes != [0] else " depth = Identity(flat)"
+    found = model(body, f"float[{shape}] depth")
+    for count in (1, 2):
+        predictions = found.predict(RGB.expand(count, -1, -1, -1), [camera(6, 4)] * count)
+        assert all(torch.equal(prediction.values, RED) for prediction in predictions)
+
+
+def test_an_output_that_is_no_plane(model) -> None:
+    with pytest.raises(ModelError, match=r"depth depth of shape \(1, 3, 480, 640\), expected one plane of \(height"):
+        model("depth = Identity(image)", "float[N, 3, H, W] depth")
+
+
+def test_outputs_that_are_not_wanted_are_named(model, camera) -> None:
+    found = model(
+        f"{FIRST} more = Identity(image)", f"{PLANE} depth, float[N, 3, H, W] more", outputs={"ignored": ["more"]}
+    )
+    assert torch.equal(found.predict(RGB, [camera(6, 4)])[0].values, RED)
