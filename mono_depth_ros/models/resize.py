@@ -113,21 +113,25 @@ def resample(image: Tensor, size: Size, how: str, antialias: bool = False) -> Te
         how: "linear" or "cubic"; "area", the mean over each new pixel's area, "cubic" where a side grows.
         antialias: widen the kernel where the image shrinks; not with "area", which is a mean already.
     """
-    width, height = size
-    if (width, height) == (image.shape[1], image.shape[0]):
+    if size == (image.shape[1], image.shape[0]):
         return image
-    if how == "area" and (width > image.shape[1] or height > image.shape[0]):
+    if how == "area" and (size[0] > image.shape[1] or size[1] > image.shape[0]):
         how = "cubic"
     if image.device.type == "cpu" and not antialias:
         kernel = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA}[how]
         return torch.from_numpy(cv2.resize(image.contiguous().numpy(), size, interpolation=kernel))
+    out = resample_torch(image.float(), size, how, antialias)
+    return out.round_().clamp_(0, 255).to(torch.uint8) if image.dtype == torch.uint8 else out
+
+
+def resample_torch(image: Tensor, size: Size, how: str, antialias: bool = False) -> Tensor:
+    """`resample` of float32 on any device; "area" shrinks only."""
+    width, height = size
     if how == "area":
         rows = _axis_weights(image.shape[0], height).to(image.device)
         columns = _axis_weights(image.shape[1], width).to(image.device)
-        out = torch.einsum("yh,hwc,xw->yxc", rows, image.float(), columns)
-    else:
-        planes = image.permute(2, 0, 1)[None].float()
-        mode = {"linear": "bilinear", "cubic": "bicubic"}[how]
-        out = functional.interpolate(planes, (height, width), mode=mode, align_corners=False, antialias=antialias)
-        out = out[0].permute(1, 2, 0)
-    return out.round_().clamp_(0, 255).to(torch.uint8) if image.dtype == torch.uint8 else out
+        return torch.einsum("yh,hwc,xw->yxc", rows, image, columns)
+    mode = {"linear": "bilinear", "cubic": "bicubic"}[how]
+    planes = image.permute(2, 0, 1)[None]
+    out = functional.interpolate(planes, (height, width), mode=mode, align_corners=False, antialias=antialias)
+    return out[0].permute(1, 2, 0)

@@ -8,6 +8,8 @@ import torch
 
 from mono_depth_ros.models.resize import (
     lower_bound_size,
+    resample,
+    resample_torch,
     resize_area,
     resize_area_matrix,
     resize_corners,
@@ -89,3 +91,17 @@ def test_area_with_one_side_growing_keeps_a_ramp() -> None:
     out = resize_area(rgb, (20, 30))  # rows halve, columns double
     assert out.shape == (30, 20, 3)
     assert out[:, 0, 0].tolist() == list(range(2, 240, 8))
+
+
+@pytest.mark.parametrize("size", [(256, 192), (100, 50), (800, 640)])
+@pytest.mark.parametrize("how", ["linear", "cubic", "area"])
+def test_resampling_is_the_same_on_every_device(size: tuple[int, int], how: str) -> None:
+    image = torch.from_numpy(np.random.default_rng(2).random((480, 640, 3)).astype(np.float32))
+    if how != "area" or size < (640, 480):
+        torch.testing.assert_close(resample(image, size, how), resample_torch(image, size, how), rtol=0, atol=1e-4)
+    rounded = resample((image * 255).byte(), size, how)
+    assert rounded.dtype == torch.uint8
+    other = resample_torch(
+        (image * 255).byte().float(), size, how if size < (640, 480) else how.replace("area", "cubic")
+    )
+    assert (rounded.float() - other.clamp(0, 255)).abs().max() <= 1.5  # OpenCV rounds its weights too

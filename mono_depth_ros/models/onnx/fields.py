@@ -83,9 +83,9 @@ def table(cls: type[Any]) -> str:
     for item in fields(cls):
         required = item.default is MISSING and item.default_factory is MISSING
         default = "required" if required else _default(item.default)
-        lines.append(
-            f"| `{item.name}` | {_expected(hints[item.name], limits(item))} | {default} | {limits(item).doc} |"
-        )
+        kind = hints[item.name]
+        value = "keys" if is_dataclass(_without_none(kind)) else _expected(kind, limits(item))
+        lines.append(f"| `{item.name}` | {value} | {default} | {limits(item).doc} |")
     return "\n".join(lines)
 
 

@@ -8,7 +8,10 @@ from mono_depth_ros.models.onnx.contract import OnnxContract
 from mono_depth_ros.models.onnx.graph import Graph, Port, listed
 
 _AXES = {"nchw": ("n", 3, "h", "w"), "nhwc": ("n", "h", "w", 3), "n1chw": ("n", 1, 3, "h", "w")}
-_RANKS = {"focal_px": (0, 1, 2), "matrix": (2, 3)}
+_CAMERA = {
+    "focal_px": ("(N, 1), (N,) or one number", ((), ("n",), ("n", 1))),
+    "matrix": ("(N, 3, 3) or (3, 3)", ((3, 3), ("n", 3, 3))),
+}
 
 
 def check_fit(graph: Graph, contract: OnnxContract) -> None:
@@ -19,9 +22,9 @@ def check_fit(graph: Graph, contract: OnnxContract) -> None:
     ports = {port.name: port for port in graph.inputs}
     _check_image(graph, ports[contract.input.name], contract)
     if contract.intrinsics is not None:
-        port, ranks = ports[contract.intrinsics.name], _RANKS[contract.intrinsics.form]
-        if port.shape is not None and len(port.shape) not in ranks:
-            expected = f"{' or '.join(map(str, ranks))} axes for intrinsics as {contract.intrinsics.form}"
+        port, (words, shapes) = ports[contract.intrinsics.name], _CAMERA[contract.intrinsics.form]
+        if port.shape is not None and not any(_fits(port.shape, shape) for shape in shapes):
+            expected = f"{words} for intrinsics as {contract.intrinsics.form}"
             raise ModelError(f"{graph.path} has the input {port}, expected {expected}")
     for name in contract.constants:
         if any(side not in (1,) and isinstance(side, int) for side in ports[name].shape or ()):
@@ -59,11 +62,8 @@ def _check_image(graph: Graph, port: Port, contract: OnnxContract) -> None:
     if port.shape is None:
         return
     expected = f"expected {wanted.layout} with 3 channels as its contract file says"
-    if len(port.shape) != len(axes):
+    if not _fits(port.shape, axes):
         raise ModelError(f"{graph.path} has the input {port}, {expected}")
-    for side, axis in zip(port.shape, axes, strict=True):
-        if isinstance(axis, int) and isinstance(side, int) and side != axis:
-            raise ModelError(f"{graph.path} has the input {port}, {expected}")
     batch = port.shape[0]
     if isinstance(batch, int) and batch != 1:
         raise ModelError(f"{graph.path} has the input {port}, expected a batch of 1 or of any number, not of {batch}")
@@ -76,3 +76,12 @@ def _check_image(graph: Graph, port: Port, contract: OnnxContract) -> None:
                 f"{graph.path} has the input {port} of fixed {name} {side}, but its contract file has the size rule "
                 f"{given}: expected fixed or fit with the size of the graph"
             )
+
+
+def _fits(shape: tuple[int | str, ...], axes: tuple[int | str, ...]) -> bool:
+    """Whether a shape of the graph has these axes, of which those that are numbers are fixed."""
+    if len(shape) != len(axes):
+        return False
+    return all(
+        isinstance(side, str) or isinstance(axis, str) or side == axis for side, axis in zip(shape, axes, strict=True)
+    )

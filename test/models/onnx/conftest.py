@@ -43,16 +43,17 @@ def merged(contract: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def write(tmp_path: Path) -> Write:
     """`write(body, gives=..., reads=..., **changes of the contract)`: model.onnx with model.yaml beside it.
 
-    The body is ONNX text; `first`, `second` and `axis` in it are the constants [0], [1] and [1].
+    The body is ONNX text; `first`, `second` and `axis` in it are the constants [0], [1] and [1], `weights` are tensors.
     """
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     from onnx import parser
 
-    def make(body: str = RED, gives: str = GIVES, reads: str = READS, opset: int = 17, **changes: Any) -> Path:
+    def make(body: str = RED, gives: str = GIVES, reads: str = READS, weights: str = "", **changes: Any) -> Path:
         numbers = {"first": 0, "second": 1, "axis": 1}
         constants = "".join(f"{name} = Constant<value_ints=[{value}]>()\n" for name, value in numbers.items())
-        text = f'<ir_version: 8, opset_import: ["" : {opset}]> net ({reads}) => ({gives}) {{ {constants} {body} }}'
+        head = '<ir_version: 8, opset_import: ["" : 17]>'
+        text = f"{head} net ({reads}) => ({gives}) <{weights}> {{ {constants} {body} }}"
         path = tmp_path / "model.onnx"
         onnx.save(parser.parse_model(text), path)
         contract = merged(CONTRACT, changes)

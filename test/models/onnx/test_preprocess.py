@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the graph gets, pixel by pixel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from mono_depth_ros.models.onnx.layout import layout
+from mono_depth_ros.models.onnx.parts import InputContract, Padding, SizeRule
+from mono_depth_ros.models.onnx.preprocess import image_input
+
+RGB = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 8, 12, 3), dtype=np.uint8))
+SAME = SizeRule(source=True)
+
+
+def given(
+    rgb: Tensor = RGB, size: SizeRule = SAME, resample: str = "linear", range: int = 255, **fields: Any
+) -> Tensor:
+    contract = InputContract("image", size, resample, range, **fields)
+    return image_input(rgb, contract, layout(rgb.shape[2], rgb.shape[1], contract))
+
+
+def test_as_it_is() -> None:
+    assert torch.equal(given(), RGB.permute(0, 3, 1, 2).float())
+    assert given().is_contiguous()
+
+
+def test_layouts() -> None:
+    assert torch.equal(given(layout="nhwc"), RGB.float())
+    assert torch.equal(given(layout="n1chw"), RGB.permute(0, 3, 1, 2)[:, None].float())
+
+
+def test_channels() -> None:
+    assert torch.equal(given(channels="bgr", layout="nhwc"), RGB.flip(-1).float())
+
+
+def test_range_mean_and_std() -> None:
+    mean, std = (0.1, 0.2, 0.3), (0.5, 0.25, 2.0)
+    expected = (RGB.double() / 255 - torch.tensor(mean).double()) / torch.tensor(std).double()
+    assert torch.allclose(given(range=1, mean=mean, std=std, layout="nhwc").double(), expected, atol=1e-6)
+    mean, std = (123.0, 116.0, 103.0), (58.0, 57.0, 56.0)
+    expected = (RGB.double() - torch.tensor(mean).double()) / torch.tensor(std).double()
+    assert torch.allclose(given(mean=mean, std=std, layout="nhwc").double(), expected, atol=1e-6)
+
+
+def test_mean_is_in_the_networks_order() -> None:
+    expected = RGB.flip(-1).double() - torch.tensor((1.0, 2.0, 3.0))
+    assert torch.equal(given(mean=(1.0, 2.0, 3.0), channels="bgr", layout="nhwc").double(), expected)
+
+
+@pytest.mark.parametrize(("where", "left", "top"), [("centre", 1, 2), ("right_bottom", 0, 0)])
+def test_padding(where: str, left: int, top: int) -> None:
+    """An odd pixel goes right and below; the value is in the network's order and normalised like the image."""
+    pad = Padding(where, (10.0, 20.0, 30.0))
+    size = SizeRule(fit=(12 + 3, 8 + 5))
+    found = given(size=size, pad=pad, mean=(1.0, 2.0, 3.0), channels="bgr", layout="nhwc")
+    assert found.shape == (2, 13, 15, 3)
+    small = cv2.resize(RGB[0].float().numpy(), (15, 10), interpolation=cv2.INTER_LINEAR)
+    top = 1 if where == "centre" else 0
+    expected = np.full((13, 15, 3), (10, 20, 30), np.float32)
+    expected[top : top + 10] = small[..., ::-1]
+    np.testing.assert_allclose(found[0].numpy(), expected - (1, 2, 3), atol=1e-4)
+    found = given(RGB[:, :, :8], size=SizeRule(fit=(8 + 3, 8)), pad=pad)
+    column = left if where == "centre" else 0
+    assert torch.equal(found[:, :, :, column : column + 8], RGB[:, :, :8].permute(0, 3, 1, 2).float())
+    filled = [i for i in range(11) if not column <= i < column + 8]
+    for channel, value in enumerate((10.0, 20.0, 30.0)):
+        assert (found[:, channel, :, filled] == value).all()
+
+
+@pytest.mark.parametrize("size", [(24, 16), (5, 3), (18, 4)])
+@pytest.mark.parametrize("resample", ["linear", "cubic", "area"])
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_kernels_are_those_of_opencv(size: tuple[int, int], resample: str, dtype: str) -> None:
+    kernels = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA}
+    kernel = kernels[resample] if resample != "area" or size == (5, 3) else cv2.INTER_CUBIC
+    expected = cv2.resize(RGB[1].numpy().astype(dtype), size, interpolation=kernel)
+    found = given(size=SizeRule(fixed=size), resample=resample, resample_dtype=dtype, layout="nhwc")
+    np.testing.assert_allclose(found[1].numpy(), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("resample", ["linear", "cubic"])
+def test_antialiased_kernels_are_those_of_pillow(resample: str) -> None:
+    Image = pytest.importorskip("PIL.Image")
+    kernel = {"linear": Image.Resampling.BILINEAR, "cubic": Image.Resampling.BICUBIC}[resample]
+    rgb = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (1, 60, 80, 3), dtype=np.uint8))
+    expected = np.asarray(Image.fromarray(rgb[0].numpy()).resize((30, 20), kernel)).astype(np.float32)
+    fields = {"size": SizeRule(fixed=(30, 20)), "resample": resample, "resample_dtype": "uint8", "layout": "nhwc"}
+    found = given(rgb, antialias=True, **fields)[0].numpy()
+    assert np.abs(found - expected).max() <= 1
+    assert np.abs(given(rgb, **fields)[0].numpy() - expected).max() > 20
+
+
+def test_uint8_is_whole_grey_levels() -> None:
+    found = given(size=SizeRule(fixed=(7, 5)), resample="cubic", dtype="uint8")
+    assert torch.equal(found, found.round())
+    assert 0 <= found.min() <= found.max() <= 255
