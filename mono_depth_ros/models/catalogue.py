@@ -10,6 +10,7 @@ from pathlib import Path
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.contract import ModelSpec
 from mono_depth_ros.models.hub import is_hub_name
+from mono_depth_ros.models.known_files import COMMITS, known_files
 from mono_depth_ros.prediction import DepthKind
 
 RELATIVE, METRIC = DepthKind.INVERSE_AFFINE, DepthKind.METRIC
@@ -26,7 +27,7 @@ class CatalogueEntry:
         reads: at which size it reads an image, in words.
         size: small, base or large, where a family has these.
         revision: commit of the hub repository that is fetched; "" is its newest.
-        files: SHA-256 of files by their names, of those that are known.
+        files: SHA-256 of files by their names, of those that are known; the hub's and the official one.
         official: file name of the authors' own checkpoint, which can be loaded by its path too; "" for none.
     """
 
@@ -62,13 +63,16 @@ def _depth_anything(scene: str, size: str) -> CatalogueEntry:
         max_depth_m=max_depth_m,
         hub=f"depth-anything/Depth-Anything-V2-{metric.title().replace('_', '-')}{size.title()}-hf",
     )
+    official = f"depth_anything_v2_{training}{encoder}.pth"
     return CatalogueEntry(
         spec,
         parameters_m,
         gflop,
         "shorter side 518, sides to multiples of 14",
         size,
-        official=f"depth_anything_v2_{training}{encoder}.pth",
+        COMMITS.get(spec.hub, ""),
+        known_files(spec.hub, official),
+        official,
     )
 
 
@@ -87,7 +91,14 @@ def _ported() -> list[CatalogueEntry]:
         family = next(family for family in reads if name.startswith(family))
         kind, needs_camera = (RELATIVE if family == "dpt" else METRIC), family == "depth_pro"
         spec = ModelSpec(name, family, kind, licence, max_depth_m, needs_camera, hub)
-        return CatalogueEntry(spec, parameters_m, gflop, reads[family])
+        return CatalogueEntry(
+            spec,
+            parameters_m,
+            gflop,
+            reads[family],
+            revision=COMMITS.get(hub, ""),
+            files=known_files(hub),
+        )
 
     return [
         entry("zoedepth_nyu", "Intel/zoedepth-nyu", "MIT", 343.8, 717.0, 10.0),
@@ -105,7 +116,7 @@ def _ported() -> list[CatalogueEntry]:
 def _entries() -> list[CatalogueEntry]:
     tiny = ModelSpec("tiny", "tiny", METRIC, "Apache-2.0", needs_camera=True)
     return [
-        CatalogueEntry(tiny, 1.39, 1.0, "about 256x192"),
+        CatalogueEntry(tiny, 1.39, 1.27, "about 256x192"),
         *(_depth_anything(scene, size) for scene in _SCENES for size in _SIZES),
         *_ported(),
     ]

@@ -7,12 +7,15 @@ import re
 import shutil
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+
+from mono_depth_ros.models.catalogue import CATALOGUE
 
 Checkpoint = Callable[..., Path]
 
@@ -125,7 +128,10 @@ def pattern() -> Callable[[int, int], np.ndarray]:
 
 @pytest.fixture
 def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Path], None]:
-    """An empty, offline hub cache; `hub_cache(repository, directory)` puts a checkpoint into it."""
+    """An empty, offline hub cache; `hub_cache(repository, directory)` puts a checkpoint into it.
+
+    The catalogue then does not know the commit and the digests of that repository's weights: these are others.
+    """
     hub = pytest.importorskip("huggingface_hub")
     monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", True)
@@ -136,5 +142,8 @@ def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str,
         shutil.copytree(directory, root / "snapshots" / commit)
         (root / "refs").mkdir()
         (root / "refs" / "main").write_text(commit)
+        for name, entry in CATALOGUE.items():
+            if entry.spec.hub == repository:
+                monkeypatch.setitem(CATALOGUE, name, replace(entry, revision="", files={}))
 
     return put

@@ -1,55 +1,100 @@
 # SPDX-License-Identifier: Apache-2.0
+"""What the catalogue says, held to what is published of the models."""
+
 from __future__ import annotations
 
-import logging
-import sys
+import re
 from pathlib import Path
 
 import pytest
-import torch
 
 from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models import catalogue
-from mono_depth_ros.models.catalogue import CATALOGUE, find, load_model
+from mono_depth_ros.models.catalogue import CATALOGUE, find
+from mono_depth_ros.models.known_files import _HUB, _OFFICIAL, COMMITS
+from mono_depth_ros.models.loading import _MODULES
 from mono_depth_ros.prediction import DepthKind
+
+SIZES, SCENES = ("small", "base", "large"), ("indoor", "outdoor")
+METRIC, RELATIVE = DepthKind.METRIC, DepthKind.INVERSE_AFFINE
 
 
 def test_names_and_families() -> None:
-    sizes = ("small", "base", "large")
-    expected = {"tiny", *(f"depth_anything_v2_{size}" for size in sizes)}
-    expected |= {f"depth_anything_v2_metric_{scene}_{size}" for scene in ("indoor", "outdoor") for size in sizes}
-    assert set(CATALOGUE) == expected
+    expected = {"tiny", *(f"depth_anything_v2_{size}" for size in SIZES), "depth_pro"}
+    expected |= {f"depth_anything_v2_metric_{scene}_{size}" for scene in SCENES for size in SIZES}
+    expected |= {"zoedepth_nyu", "zoedepth_kitti", "zoedepth_nyu_kitti", "glpn_nyu", "glpn_kitti"}
+    expected |= {"dpt_large", "dpt_hybrid"}
+    assert expected <= set(CATALOGUE)
     assert all(name == entry.spec.name for name, entry in CATALOGUE.items())
+    assert {entry.spec.family for entry in CATALOGUE.values()} <= set(_MODULES)
     assert ModelConfig().model in CATALOGUE
 
 
 @pytest.mark.parametrize(
-    ("name", "hub", "kind", "max_depth_m", "licence"),
+    ("name", "hub", "kind", "max_depth_m", "licence", "focal"),
     [
-        ("tiny", "", DepthKind.METRIC, None, "Apache-2.0"),
-        ("depth_anything_v2_small", "Depth-Anything-V2-Small-hf", DepthKind.INVERSE_AFFINE, None, "Apache-2.0"),
-        ("depth_anything_v2_large", "Depth-Anything-V2-Large-hf", DepthKind.INVERSE_AFFINE, None, "CC-BY-NC-4.0"),
+        ("tiny", "", METRIC, None, "Apache-2.0", True),
+        ("depth_anything_v2_small", "depth-anything/Depth-Anything-V2-Small-hf", RELATIVE, None, "Apache-2.0", False),
+        ("depth_anything_v2_large", "depth-anything/Depth-Anything-V2-Large-hf", RELATIVE, None, "CC-BY-NC-4.0", False),
         (
             "depth_anything_v2_metric_indoor_small",
-            "Depth-Anything-V2-Metric-Indoor-Small-hf",
-            DepthKind.METRIC,
+            "depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf",
+            METRIC,
             20.0,
             "Apache-2.0",
+            False,
         ),
         (
             "depth_anything_v2_metric_outdoor_base",
-            "Depth-Anything-V2-Metric-Outdoor-Base-hf",
-            DepthKind.METRIC,
+            "depth-anything/Depth-Anything-V2-Metric-Outdoor-Base-hf",
+            METRIC,
             80.0,
             "CC-BY-NC-4.0",
+            False,
         ),
+        ("zoedepth_nyu_kitti", "Intel/zoedepth-nyu-kitti", METRIC, None, "MIT", False),
+        ("dpt_hybrid", "Intel/dpt-hybrid-midas", RELATIVE, None, "Apache-2.0", False),
+        ("glpn_kitti", "vinvino02/glpn-kitti", METRIC, 80.0, "Apache-2.0", False),
+        ("depth_pro", "apple/DepthPro-hf", METRIC, None, "apple-amlr", True),
     ],
 )
-def test_entries(name: str, hub: str, kind: DepthKind, max_depth_m: float | None, licence: str) -> None:
+def test_entries(name: str, hub: str, kind: DepthKind, max_depth_m: float | None, licence: str, focal: bool) -> None:
     spec = CATALOGUE[name].spec
-    assert spec.hub == (f"depth-anything/{hub}" if hub else "")
-    assert (spec.kind, spec.max_depth_m, spec.licence) == (kind, max_depth_m, licence)
+    assert (spec.hub, spec.kind, spec.max_depth_m) == (hub, kind, max_depth_m)
+    assert (spec.licence, spec.needs_camera) == (licence, focal)
+
+
+def test_sizes_of_depth_anything() -> None:
+    """MiB of the files are published: 99.2, 390 and 1341 MB; GFLOP are of 518x518."""
+    found = {size: CATALOGUE[f"depth_anything_v2_metric_indoor_{size}"] for size in SIZES}
+    assert [found[size].gflop for size in SIZES] == [115.0, 381.0, 1304.0]
+    assert [round(found[size].megabytes) for size in SIZES] == [99, 390, 1341]
+    assert all(entry.size == size for size, entry in found.items())
+
+
+def test_official_files() -> None:
+    names = {entry.official for entry in CATALOGUE.values() if entry.official}
+    trainings = ("", "metric_hypersim_", "metric_vkitti_")
+    assert names == {
+        f"depth_anything_v2_{training}{size}.pth" for training in trainings for size in ("vits", "vitb", "vitl")
+    }
+    assert CATALOGUE["depth_anything_v2_metric_outdoor_base"].official == "depth_anything_v2_metric_vkitti_vitb.pth"
+
+
+def test_everything_that_is_known_of_files_is_used_and_well_formed() -> None:
+    hubs = {entry.spec.hub: entry for entry in CATALOGUE.values()}
+    assert {*COMMITS, *_HUB} <= set(hubs) and set(_OFFICIAL) == {e.official for e in CATALOGUE.values() if e.official}
+    assert set(_HUB) <= set(COMMITS), "a digest is of a file at a commit"
+    assert all(
+        re.fullmatch(r"[0-9a-f]{40}", commit) and hubs[hub].revision == commit for hub, commit in COMMITS.items()
+    )
+    digests = [value for entry in CATALOGUE.values() for value in entry.files.values()]
+    assert all(re.fullmatch(r"[0-9a-f]{64}", value) for value in digests) and len(set(digests)) == len(digests)
+    assert CATALOGUE["depth_anything_v2_small"].files == {
+        "config.json": "c56698d3643dde1f83ea2212759e6b31a22b8f827246a36dd007ee8a22b3ff75",
+        "model.safetensors": "3152477ce0d8d6978d76b995120de97cb5b928701fd0f817769f59e249a16b70",
+        "depth_anything_v2_vits.pth": "715fade13be8f229f8a70cc02066f656f2423a59effd0579197bbf57860e1378",
+    }
 
 
 @pytest.mark.parametrize(
@@ -58,6 +103,7 @@ def test_entries(name: str, hub: str, kind: DepthKind, max_depth_m: float | None
         ("tinny", "tiny"),
         ("depth-anything-v2-small", "depth_anything_v2_small"),
         ("Depth_Anything_V2_Metric_Indoor", "depth_anything_v2_metric_indoor_small"),
+        ("ZoeDepth-NYU", "zoedepth_nyu"),
     ],
 )
 def test_unknown_names_suggest_the_nearest(name: str, close: str) -> None:
@@ -68,77 +114,23 @@ def test_unknown_names_suggest_the_nearest(name: str, close: str) -> None:
 @pytest.mark.parametrize("name", ["", "zzz", "/no/such/directory", "./gone", "a/b/c", "../tiny"])
 def test_what_is_no_name_directory_or_hub_name_is_refused(name: str) -> None:
     with pytest.raises(ModelError, match=r"is not known.*one of: tiny"):
-        load_model(name)
+        find(name)
 
 
-def test_a_file_is_not_a_directory(tmp_path: Path) -> None:
-    path = tmp_path / "depth_anything_v2_vits.pth"
-    path.write_bytes(b"")
-    with pytest.raises(ModelError, match="is a file, expected the directory"):
-        load_model(str(path))
+def test_paths_and_hub_names_are_not_of_the_catalogue(tmp_path: Path) -> None:
+    assert find(str(tmp_path)) is None and find("someone/their-depth") is None
 
 
-def test_a_bad_device_is_found_before_the_weights(monkeypatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ModelError, match="device is 'cuda'"):
-        load_model("depth_anything_v2_small", "cuda")
+def test_gflop_of_tiny() -> None:
+    """Counted by torch at 256x192: the figure of the catalogue."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
 
+    from mono_depth_ros.models.tiny.network import load_tiny
 
-def test_tiny_needs_neither_network_nor_transformers(monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "transformers", None)
-    monkeypatch.setattr(catalogue, "TinyModel", lambda device: type("Fake", (), {"spec": CATALOGUE["tiny"].spec}))
-    assert load_model("tiny", "cpu").spec is CATALOGUE["tiny"].spec
-
-
-@pytest.mark.parametrize("changes", [{}, {"depth_estimation_type": "metric", "max_depth": 80}])
-def test_a_directory_by_path(checkpoint, caplog, changes: dict[str, object]) -> None:
-    directory = checkpoint(**changes)
-    with caplog.at_level(logging.INFO):
-        model = load_model(str(directory), "cpu")
-    assert model.spec.name == str(directory)
-    assert model.spec.kind is (DepthKind.METRIC if changes else DepthKind.INVERSE_AFFINE)
-    assert "licence of the weights: not stated" in caplog.text
-
-
-def test_a_hub_name_from_the_cache(checkpoint, hub_cache) -> None:
-    hub_cache("someone/their-depth", checkpoint())
-    spec = load_model("someone/their-depth", "cpu").spec
-    assert (spec.name, spec.hub) == ("someone/their-depth", "someone/their-depth")
-
-
-@pytest.mark.parametrize(
-    ("name", "changes", "found", "expected"),
-    [
-        ("depth_anything_v2_metric_indoor_small", {}, "relative", "metric up to 20 m"),
-        ("depth_anything_v2_small", {"depth_estimation_type": "metric", "max_depth": 20}, "up to 20 m", "relative"),
-        (
-            "depth_anything_v2_metric_outdoor_small",
-            {"depth_estimation_type": "metric", "max_depth": 20},
-            "metric up to 20 m",
-            "metric up to 80 m",
-        ),
-        ("depth_anything_v2_base", {}, "an encoder 48 wide", "768"),
-    ],
-)
-def test_a_checkpoint_that_is_not_what_its_name_says(
-    checkpoint, hub_cache, name: str, changes: dict[str, object], found: str, expected: str
-) -> None:
-    hub_cache(CATALOGUE[name].spec.hub, checkpoint(**changes))
-    with pytest.raises(ModelError, match=f"{name}: .*{found}.*, expected {expected}"):
-        load_model(name, "cpu")
-
-
-@pytest.mark.parametrize("name", ["depth_anything_v2_small", "depth-anything/Depth-Anything-V2-Small-hf"])
-def test_offline_with_nothing_cached_says_what_to_do(hub_cache, name: str) -> None:
-    with pytest.raises(ModelError) as caught:
-        load_model(name, "cpu")
-    message = str(caught.value)
-    assert "hf download depth-anything/Depth-Anything-V2-Small-hf --local-dir Depth-Anything-V2-Small-hf" in message
-    assert "model:=/path/to/Depth-Anything-V2-Small-hf" in message
-    assert "\n" not in message
-
-
-def test_without_huggingface_hub_the_pip_line_is_named(monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(ModelError, match=r"pip install 'mono_depth_ros\[transformers\]'"):
-        load_model("depth_anything_v2_small", "cpu")
+    network = load_tiny(None)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.zeros(1, 3, 192, 256), torch.zeros(1, 2, 192, 256))
+    entry = CATALOGUE["tiny"]
+    assert counter.get_total_flops() / 1e9 == pytest.approx(entry.gflop, abs=0.01)
+    assert sum(weight.numel() for weight in network.parameters()) / 1e6 == pytest.approx(entry.parameters_m, abs=0.01)
