@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -23,7 +24,8 @@ class Network:
 
     Attributes:
         name: for messages and file names.
-        module: float32, eval, no gradients, on the CPU; takes the inputs, gives one tensor or a tuple of them.
+        module: float32, eval, no gradients, on the CPU; takes the inputs, gives one tensor or a tuple of them. It is
+            the engine's once one is made of it, which moves it or lets it go: keep no other use for it.
         inputs: names of its inputs. outputs: names of its outputs.
         shapes: for each input the axes whose size may change, by their name, such as {0: "batch", 2: "14*rows"}:
             a name, or a whole number times a name. An empty dict for an input of fixed shape.
@@ -35,6 +37,24 @@ class Network:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     shapes: tuple[dict[int, str], ...]
+    depth: Callable[[Inputs], Tensor] = field(default=lambda outputs: outputs[0])
+
+
+@dataclass(frozen=True, eq=False)
+class GraphFile:
+    """A network in an ONNX file, which torch cannot run; the reference of its engines is ONNX Runtime on the CPU.
+
+    Attributes:
+        name: for messages.
+        path: the .onnx file, weights inside or beside it.
+        inputs, outputs: their names in the file, in the order in which tensors are given and wanted.
+        depth: as for `Network`.
+    """
+
+    name: str
+    path: Path
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
     depth: Callable[[Inputs], Tensor] = field(default=lambda outputs: outputs[0])
 
 
