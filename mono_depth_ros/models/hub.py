@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from mono_depth_ros.models.fetching.cache import find_snapshot
@@ -15,15 +16,19 @@ def is_hub_name(name: str) -> bool:
     return re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name) is not None
 
 
-def snapshot(repository: str, revision: str = "") -> Path:
+def snapshot(repository: str, revision: str = "", known: Mapping[str, str] | None = None) -> Path:
     """The local directory of a hub repository's checkpoint, fetched at first use.
 
     The cache is asked first, so a robot starts without network and with the weights it was tested with.
 
+    Args:
+        revision: a commit, branch or tag; "" is `main`.
+        known: SHA-256 that files must have when they are fetched, by their names.
+
     Raises:
         ModelError: neither cached nor to be fetched; says why, how to fetch it elsewhere and where to put it.
     """
-    return find_snapshot(repository, revision) or fetch(repository, revision, log_progress(repository))
+    return find_snapshot(repository, revision) or fetch(repository, revision, known, log_progress(repository))
 
 
 def missing_extra(name: str) -> str:

@@ -40,6 +40,12 @@ def find_snapshot(repository: str, revision: str = "") -> Path | None:
     Args:
         revision: a commit, branch or tag; "" is the branch `main`. A commit is never replaced by another one.
     """
+    directory = snapshot_folder(repository, revision)
+    return directory if directory is not None and is_whole(directory) else None
+
+
+def snapshot_folder(repository: str, revision: str = "") -> Path | None:
+    """The directory of a checkpoint in the cache, whole or not; None where nothing of it is there."""
     folder = repository_folder(repository)
     commit = revision or "main"
     if not COMMIT.fullmatch(commit):
@@ -48,7 +54,7 @@ def find_snapshot(repository: str, revision: str = "") -> Path | None:
         except (OSError, ValueError):
             return None
     directory = folder / "snapshots" / commit
-    return directory if commit and is_whole(directory) else None
+    return directory if commit and directory.is_dir() else None
 
 
 def other_snapshots(repository: str) -> list[Path]:

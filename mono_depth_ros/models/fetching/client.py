@@ -13,6 +13,7 @@ import logging
 import re
 import socket
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -44,12 +45,14 @@ class FetchError(ModelError):
 class RemoteFile:
     """One file of a repository: its name, size in bytes, and digest, which the hub calls ETag.
 
-    64 hexadecimal digits are the SHA-256 of the content, 40 git's SHA-1 of it.
+    64 hexadecimal digits are the SHA-256 of the content, 40 git's SHA-1 of it. `sha256` is what we expect, "" where
+    nothing is known.
     """
 
     name: str
     size: int
     etag: str
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,11 +85,15 @@ class HubClient:
     def host(self) -> str:
         return urlsplit(self.endpoint).netloc
 
-    def listing(self, repository: str, revision: str = "") -> Listing:
+    def listing(self, repository: str, revision: str = "", known: Mapping[str, str] | None = None) -> Listing:
         """The files of a checkpoint: config.json, preprocessor_config.json, safetensors and their index, nothing else.
 
+        Args:
+            known: SHA-256 that files must have, by their names.
+
         Raises:
-            FetchError: the hub cannot be reached, has no such repository, wants a token, or there are no safetensors.
+            FetchError: the hub cannot be reached, has no such repository, wants a token, or offers no safetensors or
+                others than those that are known.
         """
         where = f"{self.endpoint}/api/models/{repository}/revision/{quote(revision or 'main', safe='')}"
         with self._request("GET", where) as response:
@@ -101,7 +108,7 @@ class HubClient:
                 f"{self.endpoint} answers with something that is no hub's: a proxy, a login page, or a wrong "
                 "HF_ENDPOINT"
             ) from error
-        files = tuple(self._file(repository, commit, name) for name in wanted(names))
+        files = tuple(self._file(repository, commit, name, (known or {}).get(name, "")) for name in wanted(names))
         return Listing(repository, commit, files)
 
     def open(self, listing: Listing, name: str, offset: int = 0) -> Any:
@@ -116,7 +123,7 @@ class HubClient:
     def _url(self, repository: str, commit: str, name: str) -> str:
         return f"{self.endpoint}/{repository}/resolve/{commit}/{quote(name)}"
 
-    def _file(self, repository: str, commit: str, name: str) -> RemoteFile:
+    def _file(self, repository: str, commit: str, name: str, sha256: str) -> RemoteFile:
         with self._request("HEAD", self._url(repository, commit, name)) as response:
             headers = response.headers
         etag = headers.get("X-Linked-Etag") or headers.get("ETag") or ""
@@ -124,7 +131,9 @@ class HubClient:
         size = headers.get("X-Linked-Size") or headers.get("Content-Length") or ""
         if not _SAFE_NAME.fullmatch(etag) or not size.isdigit():
             raise FetchError(f"{self.endpoint} gives no size and ETag of {name}: no hub, or a proxy that drops them")
-        return RemoteFile(name, int(size), etag)
+        if sha256 and len(etag) == 64 and etag != sha256:
+            raise FetchError(f"{self.host} offers {name} with the SHA-256 {etag}, expected {sha256}: another file")
+        return RemoteFile(name, int(size), etag, sha256)
 
     def _request(self, method: str, url: str, extra: dict[str, str] | None = None) -> Any:
         headers = {**self._headers, **(extra or {})}

@@ -40,15 +40,16 @@ def download(client: HubClient, listing: Listing, file: RemoteFile, target: Path
                 on_bytes(file.size)  # another process has just finished it
                 return
             resumed = _fill(client, listing, file, part, on_bytes)
-            whole = matches(partial_path(target), file.etag)
+            whole = _is(file, partial_path(target))
             if resumed and not whole:
                 LOGGER.warning("%s: what an earlier attempt left is damaged, it is fetched again", file.name)
                 _restart(part, on_bytes)
                 _fill(client, listing, file, part, on_bytes)
-                whole = matches(partial_path(target), file.etag)
+                whole = _is(file, partial_path(target))
             if not whole:
                 _restart(part, on_bytes)
-                raise FetchError(f"{file.name} came with another content than its digest {file.etag} says")
+                expected = file.sha256 or file.etag
+                raise FetchError(f"{file.name} came with another content than its digest {expected} says")
             os.fsync(part.fileno())
             os.replace(partial_path(target), target)
     except OSError as error:
@@ -87,6 +88,10 @@ def unwritable(error: OSError, folder: Path) -> FetchError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return FetchError(f"the disk of {folder} is full: make room and fetch again, what has come so far is kept")
     return FetchError(f"{error.filename or folder} cannot be written ({error.strerror or error})")
+
+
+def _is(file: RemoteFile, path: Path) -> bool:
+    return matches(path, file.etag) and (file.sha256 in ("", file.etag) or matches(path, file.sha256))
 
 
 def _fill(client: HubClient, listing: Listing, file: RemoteFile, part: BinaryIO, on_bytes: OnBytes) -> bool:

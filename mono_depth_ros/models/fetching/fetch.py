@@ -26,7 +26,9 @@ Progress = Callable[[int, int], None]
 """Called with the bytes that are here and the bytes that there are in total."""
 
 
-def fetch(repository: str, revision: str = "", progress: Progress | None = None) -> Path:
+def fetch(
+    repository: str, revision: str = "", known: Mapping[str, str] | None = None, progress: Progress | None = None
+) -> Path:
     """The directory of a checkpoint in the hub's cache, fetched where it is not there.
 
     HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE, HF_ENDPOINT and HF_TOKEN are honoured. An interrupted fetch goes on where it
@@ -34,6 +36,7 @@ def fetch(repository: str, revision: str = "", progress: Progress | None = None)
 
     Args:
         revision: a commit, branch or tag; "" is the newest there is.
+        known: SHA-256 that files must have when they are fetched, by their names.
 
     Raises:
         ModelError: it is not cached and cannot be fetched; says why, how to fetch it elsewhere and where to put it.
@@ -43,7 +46,7 @@ def fetch(repository: str, revision: str = "", progress: Progress | None = None)
         return cached
     try:
         client = HubClient()
-        listing = client.listing(repository, revision)
+        listing = client.listing(repository, revision, known)
         blobs = repository_folder(repository) / "blobs"
         targets = {file.name: blobs / file.etag for file in listing.files}
         _download_all(client, listing, targets, cache_folder(), progress)
@@ -55,7 +58,13 @@ def fetch(repository: str, revision: str = "", progress: Progress | None = None)
         raise ModelError(f"{repository} cannot be fetched: {error}. {advice(repository, revision)}") from error
 
 
-def fetch_to(repository: str, directory: Path, revision: str = "", progress: Progress | None = None) -> Path:
+def fetch_to(
+    repository: str,
+    directory: Path,
+    revision: str = "",
+    known: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> Path:
     """Make `directory` a checkpoint that can be given by path, from the cache if it is there, with a list of SHA-256.
 
     The directory appears when everything is in it; until then the files lie in `DIRECTORY.partial`, from where an
@@ -77,7 +86,7 @@ def fetch_to(repository: str, directory: Path, revision: str = "", progress: Pro
             _copy(cached, staging, progress)
         else:
             client = HubClient()
-            listing = client.listing(repository, revision)
+            listing = client.listing(repository, revision, known)
             if _has(directory, {file.name: file.size for file in listing.files}):
                 return directory
             _must_be_empty(directory)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -123,6 +124,16 @@ def test_content_that_is_not_what_the_hub_announces_is_refused(hub, cache) -> No
         fetch.fetch("org/depth")
     assert find_snapshot("org/depth") is None
     assert find_snapshot("org/depth") != fetch.fetch("org/depth")
+
+
+def test_files_that_the_catalogue_knows_otherwise_are_refused(hub, cache, files) -> None:
+    with pytest.raises(ModelError, match=r"offers model.safetensors with the SHA-256 \w{64}, expected a{64}"):
+        fetch.fetch("org/depth", known={"model.safetensors": "a" * 64})
+    assert not cache.exists(), "found before a byte of it was fetched"
+    with pytest.raises(ModelError, match=r"config.json came with another content than its digest b{64} says"):
+        fetch.fetch("org/depth", known={"config.json": "b" * 64})
+    known = {name: hashlib.sha256(files[name]).hexdigest() for name in WANTED}
+    assert fetch.fetch("org/depth", known={**known, "official.pth": "c" * 64}) == find_snapshot("org/depth")
 
 
 def test_two_at_a_time_fetch_it_once(hub, cache) -> None:
