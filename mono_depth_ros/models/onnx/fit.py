@@ -7,8 +7,12 @@ from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.onnx.contract import OnnxContract
 from mono_depth_ros.models.onnx.graph import Graph, Port, listed
 
-_AXES = {"nchw": ("n", 3, "h", "w"), "nhwc": ("n", "h", "w", 3), "n1chw": ("n", 1, 3, "h", "w")}
-_CAMERA = {
+_AXES: dict[str, tuple[int | str, ...]] = {
+    "nchw": ("n", 3, "h", "w"),
+    "nhwc": ("n", "h", "w", 3),
+    "n1chw": ("n", 1, 3, "h", "w"),
+}
+_CAMERA: dict[str, tuple[str, tuple[tuple[int | str, ...], ...]]] = {
     "focal_px": ("(N, 1), (N,) or one number", ((), ("n",), ("n", 1))),
     "matrix": ("(N, 3, 3) or (3, 3)", ((3, 3), ("n", 3, 3))),
 }

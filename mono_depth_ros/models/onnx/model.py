@@ -14,7 +14,8 @@ from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.catalogue import CatalogueEntry
 from mono_depth_ros.models.contract import check_batch
 from mono_depth_ros.models.engine_model import check_frames
-from mono_depth_ros.models.engines.contract import Engine, EngineOptions, GraphFile, Inputs
+from mono_depth_ros.models.engines.choice import make_engine
+from mono_depth_ros.models.engines.contract import EngineOptions, GraphFile, Inputs
 from mono_depth_ros.models.onnx.contract import OnnxContract, contract_of
 from mono_depth_ros.models.onnx.fit import check_fit, takes_batches
 from mono_depth_ros.models.onnx.graph import Graph, read_graph
@@ -57,7 +58,7 @@ class OnnxModel:
             outputs=tuple(contract.outputs.wanted.values()),
             depth=self._depth,
         )
-        self.run = _engine(file, tuple(self._inputs(*frame)[0] for frame in self._check_frames()), options)
+        self.run = make_engine(file, tuple(self._inputs(*frame)[0] for frame in self._check_frames()), options)
         self.engine = f"{self.run.name} {self.run.precision}"
         for rgb, cameras in self._check_frames():
             self._check(self.predict(rgb, cameras)[0])
@@ -107,11 +108,11 @@ class OnnxModel:
         return [(rgb.to(self.device), cameras) for rgb, cameras in check_frames()]
 
     def _depth(self, outputs: Inputs) -> Tensor:
-        """What engines are compared by."""
-        if not self.contract.outputs.points:
-            return outputs[0]
-        points = outputs[0]
-        return points[..., 2] if points.shape[-1] == 3 else points.movedim(-3, 0)[2]
+        """What engines are compared by. Affine outputs may be negative: what counts here is their size."""
+        values = outputs[0]
+        if self.contract.outputs.points:
+            values = values[..., 2] if values.shape[-1] == 3 else values.movedim(-3, 0)[2]
+        return values.abs()
 
     def _check(self, prediction: DepthPrediction) -> None:
         """Raise ModelError where an output is out of the range that the contract promises."""
@@ -124,9 +125,3 @@ class OnnxModel:
                     f"{self.spec.name} gives {name} from {low:.3g} to {high:.3g} on a test image, "
                     "expected a confidence from 0 to 1: name it in 'ignored' instead"
                 )
-
-
-def _engine(file: GraphFile, examples: tuple[Inputs, ...], options: EngineOptions) -> Engine:
-    from mono_depth_ros.models.engines.onnxruntime_engine import OnnxRuntimeEngine
-
-    return OnnxRuntimeEngine(file.path, file.inputs, file.outputs, options.device, "fp32")

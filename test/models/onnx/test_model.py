@@ -75,13 +75,15 @@ def test_a_canonical_camera_in_a_padded_frame_uses_the_exact_scale(model, camera
     assert torch.allclose(prediction.values, torch.tensor(2.0 * 50 * 9 / 5 / 100))
 
 
-@pytest.mark.parametrize("value", [0.0, -1.0, math.nan])
+@pytest.mark.parametrize("value", [0.0, -1.0])
 def test_no_distance_is_unknown(model, camera, value: float) -> None:
-    body = constant("depth", 1.0) if math.isnan(value) else constant("depth", value)
-    if math.isnan(value):
-        body = constant("zero", 0.0) + " depth = Div(zero, zero)"
-    (prediction,) = model(body).predict(RGB, [camera(6, 4)])
+    (prediction,) = model(constant("depth", value)).predict(RGB, [camera(6, 4)])
     assert prediction.values.isnan().all()
+
+
+def test_a_network_that_gives_no_numbers_is_refused(model) -> None:
+    with pytest.raises(ModelError, match="AbsRel nan"):
+        model(constant("zero", 0.0) + " depth = Div(zero, zero)")
 
 
 @pytest.mark.parametrize(("value", "expected"), [(0.0, math.inf), (-1.0, math.nan), (0.5, 2.0)])
@@ -250,6 +252,32 @@ def test_back_to_the_size_of_the_image(model, camera, how: str, expected: list[f
     )
     (prediction,) = found.predict(torch.zeros(1, 1, 4, 3, dtype=torch.uint8), [camera(4, 1)])
     assert prediction.values[0].tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("type_", "fields"),
+    [
+        ("uint8[N, H, W, 3]", {"layout": "nhwc", "dtype": "uint8"}),
+        ("uint8[1, 3, H, W]", {"dtype": "uint8", "channels": "bgr"}),
+        ("float16[N, 3, H, W]", {"dtype": "float16"}),
+        ("float[N, 1, 3, H, W]", {"layout": "n1chw"}),
+        ("float[N, 3, 4, 6]", {"size": {"fixed": [6, 4]}}),
+        ("float[N, H, W, 3]", {"layout": "nhwc", "channels": "bgr"}),
+    ],
+)
+def test_inputs_of_every_type(model, camera, type_: str, fields: dict) -> None:
+    """The first channel comes back: red, or blue of a network that reads BGR."""
+    axis = {"nchw": 1, "nhwc": 3, "n1chw": 2}[fields.get("layout", "nchw")]
+    body = f"""x = Constant<value_ints=[{axis}]>() some = Slice(image, first, second, x)
+        flat = Squeeze(some, x) depth = Cast<to=1>(flat)"""
+    found = model(
+        body,
+        "float[N, H, W] depth" if axis < 2 or axis == 3 else "float[N, 1, H, W] depth",
+        f"{type_} image",
+        input=fields,
+    )
+    (prediction,) = found.predict(RGB, [camera(6, 4)])
+    assert torch.equal(prediction.values, RGB[0, ..., 2 if "channels" in fields else 0].float())
 
 
 @pytest.mark.parametrize("side", ["1", "N"])
