@@ -98,7 +98,12 @@ class InputContract:
     )
     range: int = field(metadata=about("grey levels run from 0 to this before `mean` and `std`", choices=(1, 255)))
     pad: Padding | None = field(default=None, metadata=about("with `fit` only, see below"))
-    antialias: bool = field(default=False, metadata=about("widen the kernel where the image shrinks, as Pillow does"))
+    antialias: bool = field(
+        default=False,
+        metadata=about(
+            "widen the kernel where the image shrinks, as Pillow does (to the bit with `resample_dtype` uint8)"
+        ),
+    )
     resample_dtype: str = field(
         default="float32",
         metadata=about("`uint8`: the resized image is rounded to grey levels", choices=("float32", "uint8")),

@@ -12,6 +12,7 @@ from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.onnx.contract import OnnxContract
 from mono_depth_ros.models.onnx.layout import Layout
 from mono_depth_ros.models.onnx.parts import InputContract, IntrinsicsContract
+from mono_depth_ros.models.ported.pillow import resize_pillow
 from mono_depth_ros.models.resize import resample
 
 
@@ -29,7 +30,7 @@ def image_input(rgb: Tensor, contract: InputContract, place: Layout) -> Tensor:
     Returns:
         float32, holding whole numbers where the graph takes uint8: engines convert to the graph's dtype.
     """
-    pixels = torch.stack([_resized(image, contract, place) for image in rgb])
+    pixels = _resized(rgb, contract, place)
     if contract.channels == "bgr":
         pixels = pixels.flip(-1)
     if contract.pad is not None and place.padded:
@@ -62,8 +63,12 @@ def camera_input(cameras: Sequence[Camera], rank: int, form: IntrinsicsContract,
     return focal[0] if rank == 0 else focal if rank == 1 else focal[:, None]
 
 
-def _resized(image: Tensor, contract: InputContract, place: Layout) -> Tensor:
-    """(H, W, 3) uint8 to (h, w, 3) float32, grey levels."""
-    if contract.resample_dtype == "float32":
-        image = image.float()
-    return resample(image, place.content, contract.resample, contract.antialias).float()
+def _resized(rgb: Tensor, contract: InputContract, place: Layout) -> Tensor:
+    """(N, H, W, 3) uint8 to (N, h, w, 3) float32, grey levels."""
+    rounded = contract.resample_dtype == "uint8"
+    if rounded and contract.antialias:  # Pillow to the bit, which rounds between rows and columns too
+        return resize_pillow(rgb, place.content, {"linear": "bilinear", "cubic": "bicubic"}[contract.resample]).float()
+    images = rgb if rounded else rgb.float()
+    return torch.stack(
+        [resample(image, place.content, contract.resample, contract.antialias) for image in images]
+    ).float()

@@ -13,7 +13,7 @@ from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.models.onnx import fields
 from mono_depth_ros.models.onnx.contract import OnnxContract
-from mono_depth_ros.models.onnx.exports import depth_anything_v2
+from mono_depth_ros.models.onnx.exports import contract_of
 from mono_depth_ros.models.onnx.parts import InputContract, IntrinsicsContract, OutputsContract, Padding, SizeRule
 from mono_depth_ros.prediction import DepthKind
 
@@ -197,11 +197,14 @@ def test_files_that_are_no_yaml(tmp_path: Path) -> None:
 
 def test_the_contract_of_our_own_export() -> None:
     entry = CATALOGUE["depth_anything_v2_metric_outdoor_base"]
-    spec = depth_anything_v2(entry.spec).spec(entry.spec.name)
+    spec = contract_of(entry.spec, ("image",), ("depth",)).spec(entry.spec.name)
     kept = (spec.name, spec.family, spec.kind, spec.licence, spec.max_depth_m, spec.needs_camera)
     original = entry.spec
     assert kept == (original.name, original.family, original.kind, original.licence, original.max_depth_m, False)
-    assert depth_anything_v2(CATALOGUE["depth_anything_v2_small"].spec).depth_kind is DepthKind.INVERSE_AFFINE
+    assert (
+        contract_of(CATALOGUE["depth_anything_v2_small"].spec, ("image",), ("depth",)).depth_kind
+        is DepthKind.INVERSE_AFFINE
+    )
 
 
 def examples(repository: Path) -> dict[str, OnnxContract]:
@@ -223,8 +226,8 @@ def test_the_contracts_in_the_documentation(repository: Path) -> None:
     assert (metric.kind, metric.focal_px, metric.focal) == ("canonical", 1000, "fx")
     assert metric.input.size == SizeRule(fit=(1064, 616), rounding="down")
     assert (metric.input.range, metric.input.mean, metric.input.std) == (255, (0, 0, 0), (1, 1, 1))
-    assert found["Depth Anything V2, metric indoor"] == depth_anything_v2(
-        CATALOGUE["depth_anything_v2_metric_indoor_small"].spec, "image", "depth"
+    assert found["Depth Anything V2, metric indoor"] == contract_of(
+        CATALOGUE["depth_anything_v2_metric_indoor_small"].spec, ("image",), ("depth",)
     )
     relative = found["Depth Anything V2, relative"]
     assert relative.input.size == SizeRule(shorter_side=518, multiple=14)
