@@ -26,11 +26,16 @@ _UNUSED = ("mask_token", "relative_position_index", "num_batches_tracked", ".k_i
 
 
 class DepthOnly(nn.Module):
-    """A depth network of `transformers` as engines take it: pixels (N, 3, h, w) in, `predicted_depth` (N, h, w) out."""
+    """A depth network of `transformers` as engines take it: pixels (N, 3, h, w) in, `predicted_depth` (N, h, w) out.
 
-    def __init__(self, network: nn.Module) -> None:
+    Attributes:
+        settings: config.json as text: what tells two networks of the same weights apart.
+    """
+
+    def __init__(self, network: nn.Module, values: dict[str, Any]) -> None:
         super().__init__()
         self.network = network
+        self.settings = json.dumps(values, sort_keys=True)
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.network(pixel_values=pixels).predicted_depth

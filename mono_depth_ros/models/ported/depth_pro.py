@@ -17,7 +17,7 @@ from torch import Tensor
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.catalogue import CatalogueEntry
-from mono_depth_ros.models.contract import ModelSpec
+from mono_depth_ros.models.contract import ModelSpec, check_batch
 from mono_depth_ros.models.engine_model import EngineModel
 from mono_depth_ros.models.engines.contract import EngineOptions, Inputs, Network
 from mono_depth_ros.models.ported.checkpoint import DepthOnly, check_kind, load_network, read_config
@@ -31,12 +31,23 @@ INVERSE_RANGE = (1e-4, 1e4)
 
 
 class DepthPro(EngineModel):
-    """`DepthModel` of Depth Pro: images are squashed to 1536x1536, whatever their shape; `fx` scales the depth."""
+    """`DepthModel` of Depth Pro: images are squashed to 1536x1536, whatever their shape; `fx` scales the depth.
+
+    The images of a batch go through one by one: each is 35 patches to the encoder already, and a graph of a fixed batch
+    is the only one that torch exports of this network.
+    """
 
     def __init__(self, spec: ModelSpec, network: Network, processing: Processing, options: EngineOptions) -> None:
         """Raises ModelError: see `make_engine`."""
         self.processing = processing
         super().__init__(spec, network, options)
+
+    @torch.inference_mode()
+    def predict(self, rgb: Tensor, cameras: Sequence[Camera]) -> list[DepthPrediction]:
+        """Depth of (N, H, W, 3) uint8 images: see `DepthModel.predict`."""
+        check_batch(rgb, cameras)
+        alone = super().predict
+        return [alone(image[None], [camera])[0] for image, camera in zip(rgb, cameras, strict=True)]
 
     def preprocess(self, rgb: Tensor, cameras: Sequence[Camera]) -> Inputs:
         """(N, 3, h, w), normalised; bilinear on float, without antialiasing."""
@@ -63,13 +74,13 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
         side = f"{4 * patch}x{4 * patch}"
         raise ModelError(f"{source / FILE} asks for size {processing.size}, expected {side} for patches of {patch}")
     values["use_fov_model"] = False
-    module = DepthOnly(load_network(source, "DepthPro", values, ("fov_model.",)))
+    module = DepthOnly(load_network(source, "DepthPro", values, ("fov_model.",)), values)
     network = Network(
         spec.name,
         module,
         ("pixels",),
         ("canonical_inverse_depth",),
-        ({0: "batch"},),
+        ({},),
         lambda outputs: outputs[0].clamp(min=INVERSE_RANGE[0]),
     )
     return DepthPro(expected.spec if expected else spec, network, processing, options)

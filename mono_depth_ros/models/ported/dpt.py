@@ -55,7 +55,7 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
     processing = read_processing(source, PUBLISHED, "ensure_multiple_of", ("keep_aspect_ratio",))
     _check_size(source / FILE, processing, values)
     # Segmentation's second head and the pooler of the encoder are in some exports.
-    module = DepthOnly(load_network(source, "DPT", values, ("auxiliary_head.", "dpt.pooler.")))
+    module = DepthOnly(load_network(source, "DPT", values, ("auxiliary_head.", "dpt.pooler.")), values)
     network = Network(spec.name, module, ("pixels",), ("inverse_depth",), ({0: "batch"},))
     return Dpt(expected.spec if expected else spec, network, processing, options)
 

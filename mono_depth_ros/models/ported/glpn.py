@@ -81,5 +81,7 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
         raise ModelError(f"{source / FILE} has size_divisor {processing.multiple:g}, expected a multiple of {_STRIDE}")
     step = int(processing.multiple)
     shapes = ({0: "batch", 2: f"{step}*rows", 3: f"{step}*columns"},)
-    network = Network(spec.name, DepthOnly(load_network(source, "GLPN", values)), ("pixels",), ("depth",), shapes)
+    network = Network(
+        spec.name, DepthOnly(load_network(source, "GLPN", values), values), ("pixels",), ("depth",), shapes
+    )
     return Glpn(expected.spec if expected else spec, network, processing, options)

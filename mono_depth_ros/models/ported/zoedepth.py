@@ -111,7 +111,7 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
     spec = ModelSpec(str(source), "zoedepth", DepthKind.METRIC, "not stated", max_depth_m)
     check_kind(path, spec, expected.spec if expected else None)
     processing = read_processing(source, PUBLISHED, "ensure_multiple_of", ("keep_aspect_ratio", "do_pad"))
-    module = DepthOnly(replace_parts(load_network(source, "ZoeDepth", values)))
+    module = DepthOnly(replace_parts(load_network(source, "ZoeDepth", values)), values)
     step = f"{int(processing.multiple)}*" if processing.multiple % _STRIDE == 0 else ""
     shapes = ({0: "batch", 2: f"{step}rows", 3: f"{step}columns"},)
     network = Network(spec.name, module, ("pixels",), ("depth",), shapes)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network of ZoeDepth from `transformers`, with two parts replaced by others that compute the same.
+"""The network of ZoeDepth from `transformers`, with parts replaced by others that compute the same.
 
 They are written so that graphs can be exported for any image size, and so that an image's depth does not depend on
 what else is in its batch.
@@ -13,16 +13,14 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-_BIAS = "BeitRelativePositionBias"
-
 
 def replace_parts(network: nn.Module) -> nn.Module:
     """Put the parts below into a ZoeDepthForDepthEstimation."""
     config: Any = network.config
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
-            if type(child).__name__ == _BIAS:
-                setattr(module, name, RelativePositionBias(child))
+            if type(child).__name__ in _PARTS:
+                setattr(module, name, _PARTS[type(child).__name__](child))
     if len(config.bin_configurations) > 1:
         network.metric_head = RoutedHeads(network.metric_head)
     return network
@@ -53,6 +51,31 @@ class RelativePositionBias(nn.Module):
         first = torch.cat((class_itself, from_class.expand(-1, 1, height * width)), dim=2)
         rest = torch.cat((to_class.expand(-1, height * width, 1), between), dim=2)
         return torch.cat((first, rest), dim=1)[None]
+
+
+class Reassemble(nn.Module):
+    """From the encoder's tokens to maps at four scales, the class token mixed in.
+
+    `ZoeDepthReassembleStage` of `transformers` stacks the four along the batch and splits them again, which ties an
+    exported graph to the batch it was traced with.
+    """
+
+    def __init__(self, original: Any) -> None:
+        super().__init__()
+        self.layers, self.readout_type = original.layers, original.readout_type
+        self.projects = original.readout_projects if self.readout_type == "project" else None
+
+    def forward(self, hidden_states: list[Tensor], rows: int, columns: int) -> list[Tensor]:
+        """Four (N, C, h, w) from four (N, 1 + rows columns, width)."""
+        maps = []
+        for index, (layer, tokens) in enumerate(zip(self.layers, hidden_states, strict=True)):
+            first, patches = tokens[:, :1], tokens[:, 1:]
+            if self.projects is not None:
+                patches = self.projects[index](torch.cat((patches, first.expand_as(patches)), dim=-1))
+            elif self.readout_type == "add":
+                patches = patches + first
+            maps.append(layer(patches.transpose(1, 2).unflatten(2, (rows, columns))))
+        return maps
 
 
 class RoutedHeads(nn.Module):
@@ -100,3 +123,9 @@ class RoutedHeads(nn.Module):
         scaled = functional.interpolate(scaled, size, mode="bilinear", align_corners=True)
         embedding = functional.interpolate(previous, size, mode="bilinear", align_corners=True)
         return (heads.conditional_log_binomial[name](features, embedding) * scaled).sum(dim=1, keepdim=True)
+
+
+_PARTS: dict[str, type[nn.Module]] = {
+    "BeitRelativePositionBias": RelativePositionBias,
+    "ZoeDepthReassembleStage": Reassemble,
+}

@@ -61,7 +61,7 @@ def zoedepth(heads: tuple[str, ...] = ("nyu",), **changes: Any) -> tuple[Any, An
         "fusion_hidden_size": 16,
         "bottleneck_features": 16,
         "num_relative_features": 8,
-        "bin_embedding_dim": 128,
+        "bin_embedding_dim": 32,
         "num_attractors": [4, 3, 2, 1],
         "bin_centers_type": "normed" if heads == ("kitti",) else "softplus",
         "bin_configurations": [dict(_BINS[head]) for head in heads],
