@@ -7,7 +7,7 @@ What is in the file decides, never its name. Nothing in a file is run.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -86,20 +86,28 @@ def read(source: Path, expected: CatalogueEntry | None = None) -> Checkpoint:
     Raises:
         ModelError: it is not what it should be; found and expected.
     """
-    checkpoint = _read_official(source) if source.is_file() else _read_directory(source, expected)
-    if expected is not None:
-        checkpoint.check(expected)
-    return checkpoint
+    checkpoint = _read_official(source) if source.is_file() else _read_directory(source)
+    if expected is None:
+        return checkpoint
+    checkpoint.check(expected)
+    return checkpoint if source.is_file() else replace(checkpoint, known=_check_digests(source, expected))
 
 
-def _read_directory(directory: Path, expected: CatalogueEntry | None) -> Checkpoint:
-    digests = expected.files if expected is not None else {}
-    there = {name: digest for name, digest in digests.items() if (directory / name).is_file()}
-    for name, digest in there.items():
-        check_digest(directory / name, digest)
+def _read_directory(directory: Path) -> Checkpoint:
     config, size, weights = read_directory(directory)
-    known = any(name.endswith(".safetensors") for name in there) and "config.json" in there
-    return Checkpoint(directory, config.kind, config.max_depth_m, size, weights, known=known)
+    return Checkpoint(directory, config.kind, config.max_depth_m, size, weights)
+
+
+def _check_digests(directory: Path, expected: CatalogueEntry) -> bool:
+    """True where the weights are the ones the catalogue knows, False where it knows none.
+
+    Raises:
+        ModelError: a file is another than the catalogue knows.
+    """
+    there = [name for name in expected.files if (directory / name).is_file()]
+    for name in there:
+        check_digest(directory / name, expected.files[name])
+    return any(name.endswith(".safetensors") for name in there)
 
 
 def _read_official(path: Path) -> Checkpoint:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.models.depth_anything.checkpoint import read
 from mono_depth_ros.models.depth_anything.directory import authors_names
 from mono_depth_ros.models.depth_anything.model import load
+from mono_depth_ros.models.weight_files import sha256
 from mono_depth_ros.prediction import DepthKind
 
 METRIC = {"depth_estimation_type": "metric", "max_depth": 20}
@@ -195,3 +198,18 @@ def test_the_mask_token_may_be_absent(broken, directories) -> None:
     found, expected = read(directory).network(), read(directories["relative"]).network()
     for name, value in expected.state_dict().items():
         assert torch.equal(found.state_dict()[name], value)
+
+
+def test_weights_that_the_catalogue_knows_are_held_to_it(checkpoint) -> None:
+    directory = checkpoint(small=True, **METRIC)
+    digests = {name: sha256(directory / name) for name in ("config.json", "model.safetensors")}
+    entry = replace(CATALOGUE["depth_anything_v2_metric_indoor_small"], files={**digests, "absent.pth": "0" * 64})
+    assert read(directory, entry).known
+    assert not read(directory, replace(entry, files={})).known
+    assert not read(directory).known
+    entry.files["model.safetensors"] = "0" * 64
+    with pytest.raises(ModelError, match=rf"model\.safetensors has the SHA-256 {digests['model.safetensors']}, e"):
+        read(directory, entry)
+    other = replace(CATALOGUE["depth_anything_v2_metric_outdoor_small"], files=entry.files)
+    with pytest.raises(ModelError, match="metric up to 20 m, expected metric up to 80 m"):  # says more than the digest
+        read(directory, other)
