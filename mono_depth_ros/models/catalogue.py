@@ -126,13 +126,15 @@ CATALOGUE: dict[str, CatalogueEntry] = {entry.spec.name: entry for entry in _ent
 
 
 def find(name: str) -> CatalogueEntry | None:
-    """The catalogue's entry, or None where `name` is a path or a hub name.
+    """The catalogue's entry, by its name or that of its hub repository; None for a path or another hub name.
 
     Raises:
         ModelError: it is none of these; names what comes close and what there is.
     """
     if name in CATALOGUE:
         return CATALOGUE[name]
+    if is_hub_name(name) and (found := [entry for entry in CATALOGUE.values() if entry.spec.hub == name]):
+        return found[0]
     path = Path(name).expanduser()
     if name and (path.exists() or is_hub_name(name)):
         return None

@@ -121,6 +121,11 @@ def test_paths_and_hub_names_are_not_of_the_catalogue(tmp_path: Path) -> None:
     assert find(str(tmp_path)) is None and find("someone/their-depth") is None
 
 
+def test_a_hub_name_of_the_catalogue_is_that_entry() -> None:
+    assert find("Intel/dpt-large") is CATALOGUE["dpt_large"]
+    assert all(find(entry.spec.hub) is entry for entry in CATALOGUE.values() if entry.spec.hub)
+
+
 def test_gflop_of_tiny() -> None:
     """Counted by torch at 256x192: the figure of the catalogue."""
     import torch

@@ -1,19 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
+"""`mono_depth models list` and `info`, and what all its subcommands refuse."""
+
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 
 import pytest
+from huggingface_hub import constants
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE
-from mono_depth_ros.tools import models
+from mono_depth_ros.tools.models import command
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
 
 
 def call(*words: str) -> int:
     parser = argparse.ArgumentParser()
-    models.add_parser(parser.add_subparsers())
+    command.add_parser(parser.add_subparsers())
     args = parser.parse_args(["models", *words])
     return args.run(args)
 
@@ -21,9 +32,13 @@ def call(*words: str) -> int:
 def test_list_has_one_line_for_each_model(capsys) -> None:
     assert call("list") == 0
     heading, *lines = capsys.readouterr().out.splitlines()
-    assert heading.split() == ["name", "kind", "max_depth_m", "parameters_m", "licence", "hub"]
+    assert heading.split() == ["name", "kind", "licence", "MB", "cached"]
     assert [line.split()[0] for line in lines] == list(CATALOGUE)
-    assert "CC-BY-NC-4.0" in lines[list(CATALOGUE).index("depth_anything_v2_large")]
+    large = " ".join(lines[list(CATALOGUE).index("depth_anything_v2_large")].split())
+    assert large == "depth_anything_v2_large relative inverse depth CC-BY-NC-4.0 1341 no"
+    indoor = " ".join(lines[list(CATALOGUE).index("depth_anything_v2_metric_indoor_small")].split())
+    assert indoor == "depth_anything_v2_metric_indoor_small metric up to 20 m Apache-2.0 99 no"
+    assert lines[0].endswith("6  ships with the package")
 
 
 def test_list_as_json(capsys) -> None:
@@ -31,24 +46,55 @@ def test_list_as_json(capsys) -> None:
     rows = json.loads(capsys.readouterr().out)
     assert [row["name"] for row in rows] == list(CATALOGUE)
     assert rows[0]["kind"] == "metric" and rows[0]["max_depth_m"] is None and rows[0]["needs_camera"] is True
+    assert [row["name"] for row in rows if row["cached"]] == ["tiny"]
 
 
-def test_info(capsys) -> None:
-    assert call("info", "depth_anything_v2_metric_indoor_small", "--json") == 0
+def test_info_says_everything(capsys) -> None:
+    name = "depth_anything_v2_metric_indoor_small"
+    assert call("info", name, "--json") == 0
     known = json.loads(capsys.readouterr().out)
-    assert known["max_depth_m"] == 20.0 and known["licence"] == "Apache-2.0"
-    assert call("info", "depth_anything_v2_metric_indoor_small") == 0
-    assert "max_depth_m   20\n" in capsys.readouterr().out
+    assert known["max_depth_m"] == 20.0 and known["licence"] == "Apache-2.0" and known["cached"] is False
+    assert known["revision"] == "8078d68a9c75a972131914f6afd0c1723be0da7f"
+    assert known["sha256"]["model.safetensors"].startswith("e990eb82")
+    assert call("info", name) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if not line.startswith(" "))
+    assert lines["reads"] == "shorter side 518, sides to multiples of 14"
+    assert lines["official"] == "file   depth_anything_v2_metric_hypersim_vits.pth, by its path"
+    assert lines["per"] == "image       115 GFLOP" and lines["focal"] == "length    not used"
+    assert lines["cached"].startswith(f"no; `mono_depth models fetch {name}` puts it into ")
 
 
-def test_info_of_unknown_models() -> None:
+def test_info_says_what_is_not_known(capsys) -> None:
+    assert call("info", "dpt_large") == 0
+    shown = capsys.readouterr().out
+    assert "revision        not known, the newest is fetched\n" in shown and "SHA-256         not known\n" in shown
+    assert call("info", "tiny") == 0
+    shown = capsys.readouterr().out
+    assert "cached          ships with the package\n" in shown and "focal length    needed\n" in shown
+
+
+@pytest.mark.parametrize("action", ["info", "fetch", "verify", "export"])
+def test_unknown_models(action: str) -> None:
     with pytest.raises(ModelError, match="did you mean tiny"):
-        call("info", "tinny")
-    with pytest.raises(ModelError, match="not in the catalogue"):
+        call(action, "tinny")
+
+
+def test_hub_names_are_not_of_the_catalogue() -> None:
+    with pytest.raises(ModelError, match="'someone/their-depth' is not in the catalogue"):
         call("info", "someone/their-depth")
 
 
 def test_an_action_is_needed(capsys) -> None:
     with pytest.raises(SystemExit):
         call()
-    assert "list|info" in capsys.readouterr().err
+    assert "list|info|fetch|verify|export" in capsys.readouterr().err
+
+
+def test_an_error_is_one_line_and_exit_1(tmp_path) -> None:
+    code = "import sys; from mono_depth_ros.tools.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "models", "info", "zoedepth"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1 and not done.stdout
+    assert done.stderr.startswith("mono_depth models: model 'zoedepth' is not known; did you mean zoedepth_")
+    assert done.stderr.count("\n") == 1

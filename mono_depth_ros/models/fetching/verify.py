@@ -22,7 +22,7 @@ from mono_depth_ros.models.fetching.download import digest, matches
 SUMS = "SHA256SUMS"
 """The list of digests that a fetch into a directory leaves there; `sha256sum -c SHA256SUMS` reads it too."""
 
-_GOOD = ("ok", "not known")
+_GOOD = ("ok", "no digest")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class FileCheck:
 
     Attributes:
         path: of the file.
-        state: "ok", "not known" (whole as far as its format tells, nobody has noted its digest), "missing",
+        state: "ok", "no digest" (whole as far as its format tells; nobody has noted its digest), "missing",
             "cut off" or "changed".
         sha256: found, "" where the file is missing.
         expected: digest that it should have, "" where none is known.
@@ -133,7 +133,7 @@ def _check(path: Path, known: str, listed: str) -> FileCheck:
             return FileCheck(path, "cut off" if _cut_off(path) else "changed", found, value, by)
     if _cut_off(path):
         return FileCheck(path, "cut off", found, expected, source)
-    return FileCheck(path, "ok" if expected else "not known", found, expected, source)
+    return FileCheck(path, "ok" if expected else "no digest", found, expected, source)
 
 
 def _cut_off(path: Path) -> bool:

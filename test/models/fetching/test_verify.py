@@ -76,11 +76,11 @@ def test_a_file_that_was_changed_together_with_its_name_is_found_by_the_catalogu
 def test_copies_of_which_nobody_knows_the_digests(tmp_path, files) -> None:
     for name in ("config.json", WEIGHTS):
         (tmp_path / name).write_bytes(files[name])
-    assert states(tmp_path) == {"config.json": "not known", WEIGHTS: "not known"}
+    assert states(tmp_path) == {"config.json": "no digest", WEIGHTS: "no digest"}
     (tmp_path / WEIGHTS).write_bytes(files[WEIGHTS][:1000])
     assert states(tmp_path)[WEIGHTS] == "cut off"
     (tmp_path / WEIGHTS).unlink()
-    assert states(tmp_path) == {"config.json": "not known", WEIGHTS: "missing"}
+    assert states(tmp_path) == {"config.json": "no digest", WEIGHTS: "missing"}
 
 
 def test_missing_shards(tmp_path, files) -> None:
@@ -89,14 +89,14 @@ def test_missing_shards(tmp_path, files) -> None:
         '{"weight_map": {"a": "1.safetensors", "b": "2.safetensors"}}'
     )
     (tmp_path / "1.safetensors").write_bytes(files[WEIGHTS])
-    assert states(tmp_path)["2.safetensors"] == "missing" and states(tmp_path)["1.safetensors"] == "not known"
+    assert states(tmp_path)["2.safetensors"] == "missing" and states(tmp_path)["1.safetensors"] == "no digest"
 
 
 def test_one_file(tmp_path, files) -> None:
     path = tmp_path / "depth_anything_v2_vits.pth"
     assert check_file(path).state == "missing"
     path.write_bytes(b"zip")
-    assert check_file(path).state == "not known"
+    assert check_file(path).state == "no digest"
     assert check_file(path, hashlib.sha256(b"zip").hexdigest()).state == "ok"
     assert check_file(path, "a" * 64).state == "changed"
 

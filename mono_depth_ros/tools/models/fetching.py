@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mono_depth models fetch NAME [--to DIR]`: weights from the hub, with a progress bar."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.catalogue import find
+from mono_depth_ros.models.fetching.fetch import fetch, fetch_to
+from mono_depth_ros.models.hub import is_hub_name
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fetch and print the directory; 0.
+
+    Raises:
+        ModelError: the name is unknown or a path, or the weights cannot be fetched.
+    """
+    entry = find(args.name)
+    if entry is not None and not entry.spec.hub:
+        return _shipped(args)
+    if entry is None and not is_hub_name(args.name):
+        raise ModelError(f"'{args.name}' is a path, expected a catalogue name or a hub name organisation/repository")
+    repository = args.name if entry is None else entry.spec.hub
+    revision, known = ("", {}) if entry is None else (entry.revision, entry.files)
+    licence = "not in the catalogue, see its page on the hub" if entry is None else entry.spec.licence
+    # disable=None: a bar on a terminal, silence elsewhere
+    with tqdm(unit="B", unit_scale=True, file=sys.stderr, disable=None, dynamic_ncols=True, desc=args.name) as bar:
+
+        def show(here: int, total: int) -> None:
+            bar.total = total
+            bar.update(here - bar.n)
+
+        try:
+            if args.to is None:
+                path = fetch(repository, revision, known, show)
+            else:
+                path = fetch_to(repository, args.to, revision, known, show)
+        except KeyboardInterrupt:
+            bar.close()
+            print("\nWhat has come so far is kept: the same command goes on from there.", file=sys.stderr)
+            raise
+    _say(args, path, licence)
+    return 0
+
+
+def _shipped(args: argparse.Namespace) -> int:
+    if args.to is not None:
+        raise ModelError(f"'{args.name}' ships with the package: there is nothing to fetch, it is there offline too")
+    import mono_depth_ros
+
+    _say(args, Path(mono_depth_ros.__file__).parent / "models" / args.name, "ships with the package")
+    return 0
+
+
+def _say(args: argparse.Namespace, path: Path, licence: str) -> None:
+    if args.json:
+        size = sum(file.stat().st_size for file in path.iterdir() if file.is_file())
+        print(json.dumps({"name": args.name, "path": str(path), "bytes": size, "licence": licence}))
+        return
+    print(path)
+    hint = f"; on the robot: model:=/path/to/{path.name}" if args.to is not None else ""
+    print(f"licence of the weights: {licence}{hint}", file=sys.stderr)

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mono_depth models list` and `info NAME`: what can be loaded by name, under which licence, and what is here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry, find
+from mono_depth_ros.models.fetching.cache import find_snapshot, repository_folder
+
+RELATIVE = "relative inverse depth"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the catalogue or one entry of it; 0.
+
+    Raises:
+        ModelError: the name is unknown.
+    """
+    if args.action == "info":
+        known = describe(entry_of(args.name))
+        print(json.dumps(known) if args.json else in_words(known))
+    elif args.markdown:
+        print(table_markdown())
+    else:
+        rows = [describe(entry) for entry in CATALOGUE.values()]
+        print(json.dumps(rows) if args.json else table(rows))
+    return 0
+
+
+def entry_of(name: str) -> CatalogueEntry:
+    """The catalogue's entry.
+
+    Raises:
+        ModelError: there is none; names what comes close.
+    """
+    entry = find(name)
+    if entry is None:
+        raise ModelError(f"'{name}' is not in the catalogue: `mono_depth models list` shows what is")
+    return entry
+
+
+def describe(entry: CatalogueEntry) -> dict[str, Any]:
+    """An entry as plain values, ready for JSON; `cached` is true where the weights need no network."""
+    spec = entry.spec
+    path = find_snapshot(spec.hub, entry.revision) if spec.hub else None
+    return {
+        "name": spec.name,
+        "family": spec.family,
+        "kind": spec.kind.value,
+        "max_depth_m": spec.max_depth_m,
+        "needs_camera": spec.needs_camera,
+        "reads": entry.reads,
+        "parameters_m": entry.parameters_m,
+        "gflop": entry.gflop,
+        "megabytes": round(entry.megabytes, 1),
+        "licence": spec.licence,
+        "hub": spec.hub,
+        "revision": entry.revision,
+        "sha256": entry.files,
+        "official": entry.official,
+        "cached": path is not None or not spec.hub,
+        "path": None if path is None else str(path),
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Aligned columns with a heading."""
+    lines = [("name", "kind", "licence", "MB", "cached")]
+    for row in rows:
+        here = "ships with the package" if not row["hub"] else "yes" if row["cached"] else "no"
+        lines.append((row["name"], kind_of(row), row["licence"], f"{row['megabytes']:.0f}", here))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if column == 3 else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def kind_of(row: dict[str, Any]) -> str:
+    """What the output means, in words."""
+    if row["kind"] != "metric":
+        return RELATIVE
+    return "metric" if row["max_depth_m"] is None else f"metric up to {row['max_depth_m']:g} m"
+
+
+def in_words(known: dict[str, Any]) -> str:
+    """An entry for eyes, one line a fact."""
+    digests = "\n".join(f"{'':16}{value}  {name}" for name, value in known["sha256"].items()).lstrip()
+    if not known["hub"]:
+        where = "ships with the package"
+    elif known["cached"]:
+        where = known["path"]
+    else:
+        where = f"no; `mono_depth models fetch {known['name']}` puts it into {repository_folder(known['hub'])}"
+    bound = "none" if known["max_depth_m"] is None else f"{known['max_depth_m']:g} m"
+    facts = {
+        "name": known["name"],
+        "family": known["family"],
+        "kind": RELATIVE if known["kind"] != "metric" else "metric",
+        "max depth": bound if known["kind"] == "metric" else "-",
+        "focal length": "needed" if known["needs_camera"] else "not used",
+        "reads": known["reads"],
+        "parameters": f"{known['parameters_m']:g} M",
+        "per image": "not known" if known["gflop"] is None else f"{known['gflop']:g} GFLOP",
+        "size": f"{known['megabytes']:g} MB",
+        "licence": known["licence"],
+        "hub": known["hub"] or "-",
+        "revision": known["revision"] or ("not known, the newest is fetched" if known["hub"] else "-"),
+        "SHA-256": digests or ("not known" if known["hub"] else "-"),
+        "official file": f"{known['official']}, by its path" if known["official"] else "-",
+        "cached": where,
+    }
+    return "\n".join(f"{name:16}{value}" for name, value in facts.items())
+
+
+def table_markdown() -> str:
+    """The README's table of models, made from the catalogue alone."""
+    lines = ["| name | kind | size | GFLOP | licence | focal length | hub |", "|---|---|--:|--:|---|---|---|"]
+    for entry in CATALOGUE.values():
+        row = describe(entry)
+        hub = f"[{row['hub']}](https://huggingface.co/{row['hub']})" if row["hub"] else "ships with the package"
+        gflop = "" if row["gflop"] is None else f"{row['gflop']:.3g}" if row["gflop"] < 100 else f"{row['gflop']:.0f}"
+        cells = (
+            f"`{row['name']}`",
+            kind_of(row),
+            f"{row['megabytes']:.0f} MB",
+            gflop,
+            row["licence"],
+            "needed" if row["needs_camera"] else "not used",
+            hub,
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)

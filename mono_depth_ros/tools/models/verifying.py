@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mono_depth models verify [NAME|PATH ...]`: are the weights on this disk what they should be?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry, find
+from mono_depth_ros.models.fetching.cache import cache_folder, repository_folder, snapshot_folder
+from mono_depth_ros.models.fetching.verify import FileCheck, check_directory, check_file
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a line for each file, or JSON; 0 where all are good.
+
+    Raises:
+        ModelError: a name is unknown, or a file is missing, cut off or changed.
+    """
+    names = args.names or [name for name, entry in CATALOGUE.items() if not entry.spec.hub or _cached(entry)]
+    checks = {name: check(name) for name in dict.fromkeys(names)}
+    rows = [_row(name, item) for name, items in checks.items() for item in items]
+    if args.json:
+        print(json.dumps(rows))
+    else:
+        for row in rows:
+            by = f" by {row['source']}" if row["source"] and row["good"] else ""
+            print(f"{row['state'] + by:20} {row['path']}")
+        if not args.names:
+            print(f"of the cache {cache_folder()} and the package itself", file=sys.stderr)
+    bad = [item for items in checks.values() for item in items if not item.good]
+    if bad:
+        cached = any(cache_folder() in item.path.parents for item in bad)
+        what = "delete its models--* folder there and fetch again" if cached else "fetch or copy it again"
+        raise ModelError(f"{len(bad)} of {len(rows)} files are not what they should be ({bad[0]}): {what}")
+    return 0
+
+
+def check(name: str) -> list[FileCheck]:
+    """The files of a catalogue name, hub name, directory or file.
+
+    Raises:
+        ModelError: the name is unknown or nothing of it is in the cache.
+    """
+    entry = find(name)
+    if entry is not None and not entry.spec.hub:
+        import mono_depth_ros
+
+        return [check_file(Path(mono_depth_ros.__file__).parent / "models" / name / f"{name}.safetensors")]
+    path = Path(name).expanduser()
+    if entry is None and path.is_file():
+        return [check_file(path, _known(path))]
+    if entry is None and path.is_dir():
+        return check_directory(path)
+    hub, revision, files = (name, "", {}) if entry is None else (entry.spec.hub, entry.revision, entry.files)
+    directory = snapshot_folder(hub, revision)
+    if directory is None:
+        where = repository_folder(hub)
+        raise ModelError(f"{name} is not in the cache ({where}): `mono_depth models fetch {name}` puts it there")
+    return check_directory(directory, {name: value for name, value in files.items() if name != _official(entry)})
+
+
+def _known(path: Path) -> str:
+    """What the catalogue knows of a file by its name: of the authors' files, whose names are their own."""
+    return next((entry.files.get(path.name, "") for entry in CATALOGUE.values() if entry.official == path.name), "")
+
+
+def _official(entry: CatalogueEntry | None) -> str:
+    return "" if entry is None else entry.official
+
+
+def _cached(entry: CatalogueEntry) -> bool:
+    return snapshot_folder(entry.spec.hub, entry.revision) is not None
+
+
+def _row(name: str, item: FileCheck) -> dict[str, Any]:
+    return {
+        "name": name,
+        "path": str(item.path),
+        "state": item.state,
+        "good": item.good,
+        "sha256": item.sha256,
+        "expected": item.expected,
+        "source": item.source,
+    }
