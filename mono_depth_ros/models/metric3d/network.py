@@ -11,22 +11,19 @@ from torch import Tensor, nn
 
 from mono_depth_ros.models.metric3d.encoder import RegisterTransformer
 from mono_depth_ros.models.metric3d.features import FeatureDecoder, FeaturePyramid, Grid
-from mono_depth_ros.models.metric3d.refinement import Refinement
+from mono_depth_ros.models.metric3d.refinement import FARTHEST_M, UNIT_M, Refinement
 from mono_depth_ros.models.metric3d.sizes import MULTIPLE, NetworkSize
 from mono_depth_ros.models.vit import fold_layer_scales
 
-NEAREST_M, FARTHEST_M = 0.1, 200.0
-"""Depth that the network can give, in the canonical camera."""
+NEAREST_M = 0.1
+"""The least depth that the network can give, in the canonical camera."""
 
 _BINS = 256
-_UNIT_M = 100.0  # refined is (depth - FARTHEST_M) / _UNIT_M
 _LEAST_CONCENTRATION = 0.01
 
 
 class DepthNormalHead(Refinement):
     """The authors' `decoder`: features, a first estimate of depth and normals at 1/4, and their refinement."""
-
-    bins_m: Tensor
 
     def __init__(self, size: NetworkSize) -> None:
         super().__init__(size)
@@ -42,25 +39,24 @@ class DepthNormalHead(Refinement):
             nn.Conv2d(128, 128, 1), nn.ReLU(),
             nn.Conv2d(128, 3, 1),
         )  # fmt: skip
-        bins = torch.linspace(math.log(NEAREST_M), math.log(FARTHEST_M), _BINS, device="cpu").exp()
-        self.register_buffer("bins_m", bins, persistent=False)
 
     def forward(self, taps: list[Tensor], grid: Grid) -> Tensor:
-        """(N, 6, H, W): scaled depth, its confidence, normal, its concentration."""
+        """(N, 6, H, W) float32: depth in UNIT_M, its confidence, normal, its concentration."""
         features = self.token2feature(taps, grid)
         fused, confidences = self.decoder_mono(features, grid)
-        first = torch.cat((self.first_depth(fused), confidences[:, :1], self.first_normals(fused, confidences)), dim=1)
-        return self.refine(features, first, grid)
+        parts = self.first_depth(fused), confidences[:, :1].float(), self.first_normals(fused, confidences)
+        return self.refine(features, torch.cat(parts, dim=1), grid)
 
     def first_depth(self, fused: Tensor) -> Tensor:
         """(N, 1, h, w): the expectation over bins that are even in log depth."""
-        shares = self.depth_regressor(fused).permute(0, 2, 3, 1).softmax(dim=-1)
-        depth = torch.matmul(shares, self.bins_m)[:, None]
-        return (_bounded(depth) - FARTHEST_M) / _UNIT_M
+        shares = self.depth_regressor(fused).permute(0, 2, 3, 1).float().softmax(dim=-1)
+        # Made here, not a buffer: one would be rounded with the weights where these are in half precision.
+        bins_m = torch.linspace(math.log(NEAREST_M), math.log(FARTHEST_M), _BINS, device=fused.device).exp()
+        return _bounded(torch.matmul(shares, bins_m)[:, None]) / UNIT_M
 
     def first_normals(self, fused: Tensor, confidences: Tensor) -> Tensor:
         """(N, 4, h, w)."""
-        return unit_normals(torch.cat((self.normal_predictor(fused), confidences[:, 1:]), dim=1))
+        return unit_normals(torch.cat((self.normal_predictor(fused), confidences[:, 1:]), dim=1).float())
 
 
 class Metric3DNetwork(nn.Module):
@@ -82,7 +78,7 @@ class Metric3DNetwork(nn.Module):
         """
         grid = Grid(image.shape[2] // MULTIPLE, image.shape[3] // MULTIPLE)
         state = self.decoder(self.encoder(image), grid)
-        return _bounded(state[:, :1] * _UNIT_M + FARTHEST_M), state[:, 1:2], unit_normals(state[:, 2:])
+        return _bounded(state[:, :1] * UNIT_M), state[:, 1:2], unit_normals(state[:, 2:])
 
     def optimise(self) -> Metric3DNetwork:
         """Ready for inference: gains folded, channels last. The parameters are no longer the checkpoint's."""

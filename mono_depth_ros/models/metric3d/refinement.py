@@ -21,6 +21,11 @@ from mono_depth_ros.models.metric3d.sizes import NetworkSize
 STATE = 6
 """Channels that are refined: depth, its confidence, normal (3), the normal's concentration."""
 
+FARTHEST_M, UNIT_M = 200.0, 100.0
+"""The authors refine (depth - FARTHEST_M) / UNIT_M, where a depth of 2 m has lost half of a half precision's digits to
+the 200 m. Here it is depth / UNIT_M, in float32 throughout, and what the difference makes of a convolution is put into
+the context, which is the same function."""
+
 FACTOR = 4
 """The state is at a quarter of the image's resolution."""
 
@@ -134,6 +139,12 @@ class UpdateBlock(nn.Module):
             nn.Conv2d(hidden, hidden, 3, padding=1), nn.ReLU(), nn.Conv2d(hidden, 9 * FACTOR**2, 1)
         )
 
+    def of_farthest(self, grid: Grid, like: Tensor) -> Tensor:
+        """(1, C, H / 4, W / 4): what the finest unit's inputs make of the constant in the authors' depth."""
+        plane = like.new_full((1, 1, *grid.at(7)), -FARTHEST_M / UNIT_M)
+        weight: Tensor = self.gru08.inputs[0].weight  # type: ignore[assignment]
+        return functional.conv2d(plane, weight[:, :1], padding=1)
+
     def forward(self, hidden: Hidden, context: list[Tensor], state: Tensor, grid: Grid) -> Hidden:
         fine, middle, coarse = hidden
         from_middle = self.gru32.inputs[0](_pool(middle)) + context[2]
@@ -142,7 +153,7 @@ class UpdateBlock(nn.Module):
         middle = self.gru16(middle, from_fine + self.gru16.inputs[1](upsample(coarse, grid.at(4))))
         coarse = self.gru32(coarse, self.gru32.inputs[0](_pool(middle)) + context[2])
         middle = self.gru16(middle, from_fine + self.gru16.inputs[1](upsample(coarse, grid.at(4))))
-        inputs = torch.cat((state, upsample(middle, grid.at(7))), dim=1)
+        inputs = torch.cat((state.to(fine.dtype), upsample(middle, grid.at(7))), dim=1)
         return Hidden(self.gru08(fine, self.gru08.inputs[0](inputs) + context[0]), middle, coarse)
 
 
@@ -163,14 +174,15 @@ class Refinement(nn.Module):
         self.update_block = UpdateBlock(size.hidden)
 
     def refine(self, features: Features, state: Tensor, grid: Grid) -> Tensor:
-        """(N, 6, H, W) from the first (N, 6, H / 4, W / 4)."""
+        """(N, 6, H, W) from the first (N, 6, H / 4, W / 4), both float32 whatever the parameters are."""
         first, contexts = self.context_feature_encoder(features)
         context = [conv(value) for conv, value in zip(self.context_zqr_convs, contexts, strict=True)]
+        context[0] = context[0] + self.update_block.of_farthest(grid, context[0])
         hidden = Hidden(*first)
         for _ in range(self.iterations):
             hidden = self.update_block(hidden, context, state, grid)
-            state = state + self.update_block.flow_head(hidden.fine)
-        return convex_upsample(state, self.update_block.mask(hidden.fine))
+            state = state + self.update_block.flow_head(hidden.fine).float()
+        return convex_upsample(state, self.update_block.mask(hidden.fine).float())
 
 
 def convex_upsample(state: Tensor, mask: Tensor) -> Tensor:
@@ -181,7 +193,9 @@ def convex_upsample(state: Tensor, mask: Tensor) -> Tensor:
     """
     batch, channels, rows, columns = state.shape
     weights = mask.permute(0, 2, 3, 1).unflatten(3, (9, FACTOR**2)).softmax(dim=3)
-    padded = functional.pad(state, (1, 1, 1, 1)).permute(0, 2, 3, 1)
+    # The authors' zeros around the image are FARTHEST_M.
+    around_depth = functional.pad(state[:, :1], (1, 1, 1, 1), value=FARTHEST_M / UNIT_M)
+    padded = torch.cat((around_depth, functional.pad(state[:, 1:], (1, 1, 1, 1))), dim=1).permute(0, 2, 3, 1)
     around = torch.stack([padded[:, y : y + rows, x : x + columns] for y in range(3) for x in range(3)], dim=4)
     mixed = torch.matmul(around, weights).unflatten(4, (FACTOR, FACTOR))  # N, h, w, C, 4, 4
     return mixed.permute(0, 3, 1, 4, 2, 5).reshape(batch, channels, rows * FACTOR, columns * FACTOR)
