@@ -21,8 +21,8 @@ from mono_depth_ros.models.depth_anything.network import SIZES, DepthAnythingNet
 from mono_depth_ros.models.depth_anything.official import read_tensors
 from mono_depth_ros.models.depth_anything.scene import answer
 from mono_depth_ros.models.depth_anything.sizes import build, size_name, size_of
-from mono_depth_ros.models.depth_anything.statements import DIGEST, NAME, kind_in_words, what_it_is
-from mono_depth_ros.models.weight_files import check_digest, check_finite
+from mono_depth_ros.models.depth_anything.statements import DIGEST, NAME, kind_in_words, stated_by_digest, what_it_is
+from mono_depth_ros.models.weight_files import WHOLE, check_digest, check_finite
 from mono_depth_ros.prediction import DepthKind
 
 LOGGER = logging.getLogger(__name__)
@@ -86,16 +86,33 @@ def read(source: Path, expected: CatalogueEntry | None = None) -> Checkpoint:
     Raises:
         ModelError: it is not what it should be; found and expected.
     """
-    checkpoint = _read_official(source) if source.is_file() else _read_directory(source)
-    if expected is None:
+    if source.is_file():
+        checkpoint = _read_official(source)
+        if expected is not None:
+            checkpoint.check(expected)
         return checkpoint
+    config, size, weights = read_directory(source)
+    checkpoint = Checkpoint(source, config.kind, config.max_depth_m, size, weights)
+    if expected is None:
+        return _recognised(checkpoint)
     checkpoint.check(expected)
-    return checkpoint if source.is_file() else replace(checkpoint, known=_check_digests(source, expected))
+    return replace(checkpoint, known=_check_digests(source, expected))
 
 
-def _read_directory(directory: Path) -> Checkpoint:
-    config, size, weights = read_directory(directory)
-    return Checkpoint(directory, config.kind, config.max_depth_m, size, weights)
+def _recognised(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint of a directory, with what the catalogue knows of it where its weights are the authors'.
+
+    Raises:
+        ModelError: config.json says something else than the catalogue does of these weights.
+    """
+    path = checkpoint.source / WHOLE
+    stated = stated_by_digest(path) if path.is_file() else None
+    if stated is None or stated.entry is None:
+        return checkpoint
+    if (stated.kind, stated.max_depth_m) != (checkpoint.kind, checkpoint.max_depth_m):
+        said = kind_in_words(checkpoint.kind, checkpoint.max_depth_m)
+        raise ModelError(f"{path} is {stated} by its {stated.by}, expected {said} by the config.json beside it")
+    return replace(checkpoint, licence=stated.entry.spec.licence, known=True)
 
 
 def _check_digests(directory: Path, expected: CatalogueEntry) -> bool:
@@ -117,12 +134,10 @@ def _read_official(path: Path) -> Checkpoint:
         raise ModelError(f"{path} has {size_name(size)}, expected one of: {', '.join(SIZES)}")
     stated = what_it_is(path)
     entry, known = stated.entry, stated.by == DIGEST
-    if entry is None:
-        return Checkpoint(path, stated.kind, stated.max_depth_m, size, weights)
-    if SIZES[entry.size] != size:
+    if entry is not None and SIZES[entry.size] != size:
         raise ModelError(f"{path} is {size_name(size)}, expected {entry.size} by its {stated.by}")
-    licence = entry.spec.licence + ("" if known else ", if these are the authors' weights")
-    return Checkpoint(path, stated.kind, stated.max_depth_m, size, weights, licence, known, by_name=stated.by == NAME)
+    licence = entry.spec.licence if entry is not None and known else "not stated"
+    return Checkpoint(path, stated.kind, stated.max_depth_m, size, weights, licence, known, stated.by == NAME)
 
 
 def _check_answer(network: DepthAnythingNetwork, checkpoint: Checkpoint) -> None:
@@ -137,5 +152,7 @@ def _check_answer(network: DepthAnythingNetwork, checkpoint: Checkpoint) -> None
         raise ModelError(f"{checkpoint.source} is {what}, expected {said}: {why}")
     if found is None and checkpoint.by_name:
         LOGGER.warning(
-            "%s is taken for %s by its name alone: its answers are not clear", checkpoint.source, checkpoint.kind.value
+            "%s is taken for %s by its name alone: it is not the authors' file, and what it answers is not clear",
+            checkpoint.source,
+            checkpoint.kind.value,
         )

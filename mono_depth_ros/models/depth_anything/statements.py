@@ -20,7 +20,7 @@ import yaml
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
-from mono_depth_ros.models.weight_files import sha256
+from mono_depth_ros.models.weight_files import WHOLE, sha256
 from mono_depth_ros.prediction import DepthKind
 
 DIGEST, NAME = "SHA-256", "name"
@@ -75,7 +75,8 @@ def what_it_is(path: Path) -> Statement:
 
 def stated_by_digest(path: Path) -> Statement | None:
     """What the catalogue knows of this very file, whatever it is called now."""
-    known = {entry.files[entry.official]: entry for entry in CATALOGUE.values() if entry.official in entry.files}
+    ours = [entry for entry in CATALOGUE.values() if entry.spec.family == "depth_anything_v2"]
+    known = {entry.files[name]: entry for entry in ours for name in (entry.official, WHOLE) if name in entry.files}
     entry = known.get(sha256(path)) if known else None
     return None if entry is None else _of_entry(entry, DIGEST)
 

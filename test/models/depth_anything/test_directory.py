@@ -213,3 +213,16 @@ def test_weights_that_the_catalogue_knows_are_held_to_it(checkpoint) -> None:
     other = replace(CATALOGUE["depth_anything_v2_metric_outdoor_small"], files=entry.files)
     with pytest.raises(ModelError, match="metric up to 20 m, expected metric up to 80 m"):  # says more than the digest
         read(directory, other)
+
+
+def test_weights_that_the_catalogue_knows_are_known_by_path_too(checkpoint, monkeypatch) -> None:
+    directory = checkpoint(small=True, **METRIC)
+    assert (read(directory).known, read(directory).licence) == (False, "not stated")
+    digest = {"model.safetensors": sha256(directory / "model.safetensors")}
+    right, wrong = (CATALOGUE[f"depth_anything_v2_metric_{scene}_small"] for scene in ("indoor", "outdoor"))
+    monkeypatch.setitem(CATALOGUE, right.spec.name, replace(right, files=digest))
+    assert (read(directory).known, read(directory).licence) == (True, "Apache-2.0")
+    monkeypatch.setitem(CATALOGUE, right.spec.name, replace(right, files={}))
+    monkeypatch.setitem(CATALOGUE, wrong.spec.name, replace(wrong, files=digest))
+    with pytest.raises(ModelError, match="metric up to 80 m by its SHA-256, expected metric up to 20 m by the config"):
+        read(directory)

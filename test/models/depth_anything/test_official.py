@@ -55,14 +55,14 @@ def test_the_authors_names(named) -> None:
     assert (relative.kind, relative.max_depth_m) == (DepthKind.INVERSE_AFFINE, None)
     assert (metric.kind, metric.max_depth_m) == (DepthKind.METRIC, 20.0)
     assert (outdoor.kind, outdoor.max_depth_m) == (DepthKind.METRIC, 80.0)
-    assert relative.licence == "Apache-2.0, if these are the authors' weights"
+    assert relative.licence == "not stated" and not relative.known  # their SHA-256 is another
     assert relative.spec().name.endswith(RELATIVE)
 
 
 def test_a_name_alone_is_said_to_be_one(named, caplog) -> None:
     with caplog.at_level(logging.WARNING):
         read(named(METRIC)).network()
-    assert "taken for metric by its name alone" in caplog.text
+    assert "taken for metric by its name alone: it is not the authors' file" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_name_and_a_file_beside_it_must_agree(named) -> None:
     message = r"metric up to 10 m by its .*hypersim_vits\.yaml beside it, expected metric up to 20 m by its name"
     with pytest.raises(ModelError, match=message):
         read(named(METRIC, "kind: metric\nmax_depth_m: 10"))
-    assert read(named(RELATIVE, "kind: inverse_affine")).licence.startswith("Apache-2.0")
+    assert read(named(RELATIVE, "kind: inverse_affine")).kind is DepthKind.INVERSE_AFFINE
 
 
 def test_the_wrong_size_is_refused(named) -> None:
