@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import inspect
 import io
 import json
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -83,13 +83,15 @@ def write_graph(network: Network, examples: Sequence[Inputs], path: Path) -> Non
 def content_hash(network: Network) -> str:
     """SHA-256 of weights, structure, settings and source code of a network, and of the packages that export it."""
     digest = hashlib.sha256()
-    packages = {name: version for name, version in versions().items() if name in ("torch", "onnx", "onnxscript")}
+    packages = {
+        name: version for name, version in versions().items() if name in ("torch", "transformers", "onnx", "onnxscript")
+    }
     head = (FORMAT, network.inputs, network.outputs, network.shapes, packages)
     digest.update(repr(head).encode())
     for name, module in network.module.named_modules():
         digest.update(f"{name} {type(module).__module__}.{type(module).__qualname__} {_settings(module)}".encode())
-    for source in sorted({_source_hash(kind) for kind in {type(module) for module in network.module.modules()}}):
-        digest.update(source.encode())
+    for source in _sources({type(module) for module in network.module.modules()}):
+        digest.update(source.read_bytes())
     for name, value in network.module.state_dict().items():
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
@@ -103,18 +105,18 @@ def _settings(module: nn.Module) -> str:
     return f"{module.extra_repr()} {sorted(values.items(), key=lambda item: item[0])}"
 
 
-def _source_hash(kind: type[nn.Module]) -> str:
-    """Of the file that a class is in and of all of ours that it may call; torch's are told by their version."""
-    if kind.__module__.startswith("torch."):
-        return ""
-    digest = hashlib.sha256()
-    package = Path(__file__).resolve().parents[1]
-    with contextlib.suppress(TypeError, OSError):
-        digest.update(Path(inspect.getfile(kind)).read_bytes())
-    if kind.__module__.startswith(__name__.partition(".")[0]):
-        for path in sorted(package.glob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+def _sources(kinds: set[type[nn.Module]]) -> list[Path]:
+    """The files that classes of modules are in, and those of ours that these files take names from.
+
+    torch's and transformers' are told by their versions.
+    """
+    package = __name__.partition(".")[0]
+    modules = {kind.__module__ for kind in kinds if not kind.__module__.startswith(("torch.", "transformers."))}
+    for name in list(modules):
+        taken = (getattr(value, "__module__", None) for value in vars(sys.modules[name]).values())
+        modules |= {str(other) for other in taken if str(other).startswith(f"{package}.")}
+    files = (getattr(sys.modules.get(name), "__file__", None) for name in modules)
+    return sorted(Path(file) for file in files if file)
 
 
 def _batched(value: torch.Tensor, axes: dict[int, str]) -> torch.Tensor:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections import OrderedDict
 from functools import lru_cache
 from pathlib import Path
@@ -50,6 +51,7 @@ class OpenVinoEngine:
         self._inputs, self._outputs = inputs, outputs
         try:
             self._model = _core().read_model(str(path))
+            _keep_absolute_values(self._model)
         except Exception as error:  # RuntimeError and its own
             raise ModelError(f"engine 'openvino' cannot load {path.name}: {first_line(error)}") from error
         for what, ports, names in (("inputs", self._model.inputs, inputs), ("outputs", self._model.outputs, outputs)):
@@ -101,6 +103,20 @@ def cannot_run(device: torch.device, precision: str) -> str | None:
     if wanted is None or wanted in found:
         return None  # a precision the processor lacks would become another one, and nobody would be told
     return f"this processor has no {precision} (OpenVINO finds {', '.join(sorted(found))}), expected fp32"
+
+
+def _keep_absolute_values(model: Any) -> None:
+    """Write |x| of vectors as max(x, -x).
+
+    OpenVINO takes such a vector for a shape, and where it depends on constants alone, as the places to resample at do
+    in a graph of fixed size, it drops the absolute value (github.com/openvinotoolkit/openvino/issues/38166).
+    """
+    operations = importlib.import_module("openvino.opset8")
+    for node in model.get_ordered_ops():
+        rank = node.get_output_partial_shape(0).rank if node.get_type_name() == "Abs" else None
+        if rank is not None and (rank.is_dynamic or rank.get_length() <= 1):
+            value = node.input_value(0)
+            node.output(0).replace(operations.maximum(value, operations.negative(value)).output(0))
 
 
 @lru_cache(maxsize=1)

@@ -18,7 +18,7 @@ _MODULES = {
 }
 """Of each engine, the module it needs and our extra that brings it."""
 
-_DISTRIBUTIONS = ("torch", "openvino", "onnxruntime", "onnxruntime-gpu", "onnx", "onnxscript")
+_DISTRIBUTIONS = ("torch", "transformers", "openvino", "onnxruntime", "onnxruntime-gpu", "onnx", "onnxscript")
 
 
 def load_package(engine: str) -> Any:
