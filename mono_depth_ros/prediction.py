@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:  # torch takes seconds to import; who asks what a model is does not need it
+    import torch
 
 
 class DepthKind(enum.Enum):
@@ -38,6 +40,8 @@ class DepthPrediction:
     sky: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
+        import torch
+
         if self.values.ndim != 2 or self.values.dtype != torch.float32:
             raise ValueError(f"values: expected (H, W) float32, got {tuple(self.values.shape)} {self.values.dtype}")
         shape = tuple(self.values.shape)

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
-
-import torch
+from typing import TYPE_CHECKING, Protocol
 
 from mono_depth_ros.errors import CameraError, ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
+
+if TYPE_CHECKING:  # as in prediction.py: the catalogue is read without torch
+    import torch
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ def check_batch(rgb: torch.Tensor, cameras: Sequence[Camera]) -> None:
         ModelError: `rgb` is not (N, H, W, 3) uint8 or empty, or there are not N cameras.
         CameraError: a camera of another size than the images, reason `camera_info_size`.
     """
+    import torch
+
     if rgb.ndim != 4 or rgb.shape[-1] != 3 or rgb.dtype != torch.uint8 or not rgb.numel():
         raise ModelError(f"rgb is {tuple(rgb.shape)} {rgb.dtype}, expected (N, H, W, 3) torch.uint8, none of them 0")
     if len(cameras) != len(rgb):
