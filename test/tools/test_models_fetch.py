@@ -8,10 +8,12 @@ import importlib.util
 import json
 import os
 import pty
+import signal
 import struct
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -106,6 +108,25 @@ def test_a_bar_on_a_terminal(hub, mono_depth, tmp_path) -> None:
     os.close(leader)
     os.close(follower)
     assert done.returncode == 0 and "100%" in shown and "2.00M/2.00M" in shown
+
+
+def test_ctrl_c_keeps_what_has_come(hub, mono_depth, tmp_path) -> None:
+    hub.faults.stall_at = 1_000_000
+    environment = {**os.environ, "HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "home")}
+    code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {CODE}"
+    command = [sys.executable, "-c", code, "models", "fetch", "dpt_large"]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 30
+    while not any(path.stat().st_size == 1_000_000 for path in tmp_path.rglob("*.partial")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=20)[1]
+    assert process.returncode == 130 and "Traceback" not in said
+    assert "What has come so far is kept: the same command goes on from there." in said
+    hub.faults.stall_at = None
+    assert mono_depth("fetch", "dpt_large").returncode == 0
+    assert [request.range for request in hub.asked("model.safetensors")] == ["", "bytes=1000000-"]
 
 
 def test_what_there_is_comes_at_once() -> None:

@@ -108,6 +108,8 @@ class HubClient:
                 f"{self.endpoint} answers with something that is no hub's: a proxy, a login page, or a wrong "
                 "HF_ENDPOINT"
             ) from error
+        if COMMIT.fullmatch(revision) and commit != revision:
+            raise FetchError(f"{self.endpoint} answers with the commit {commit}, expected {revision}")
         files = tuple(self._file(repository, commit, name, (known or {}).get(name, "")) for name in wanted(names))
         return Listing(repository, commit, files)
 
@@ -160,7 +162,9 @@ class HubClient:
         said = f"{host} says {error.code}"
         login = "log in with `hf auth login` or set HF_TOKEN"
         if code == "GatedRepo" or error.code == 403:
-            return FetchError(f"{said}: access must be granted first: ask for it on the model's page, and {login}")
+            page = f"ask for it on the model's page at {self.host} and {login}"
+            doubt = "" if code == "GatedRepo" else ", unless it is a proxy that says so"
+            return FetchError(f"{said}: access must be granted first: {page}{doubt}")
         if error.code == 401:
             return FetchError(f"{said}: there is no such repository, or it is private or gated: {login}")
         if error.code == 404:

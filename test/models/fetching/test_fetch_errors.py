@@ -46,7 +46,7 @@ def test_offline_with_another_revision_cached_says_where_it_is(hub, monkeypatch)
     [
         (401, "", "says 401: there is no such repository, or it is private or gated: log in with `hf auth login`"),
         (401, "GatedRepo", "says 401: access must be granted first"),
-        (403, "", "says 403: access must be granted first: ask for it on the model's page"),
+        (403, "", "or set HF_TOKEN, unless it is a proxy that says so. Where"),
         (404, "RepoNotFound", "says 404: there is no such repository"),
         (404, "RevisionNotFound", "says 404: there is no such revision"),
         (418, "", "says 418: "),
@@ -75,6 +75,12 @@ def test_an_absent_file_is_not_tried_again(hub) -> None:
 def test_a_login_page_is_no_hub(hub, page: bytes) -> None:
     hub.faults.page = page
     assert "answers with something that is no hub's: a proxy, a login page, or a wrong HF_ENDPOINT" in error_of()
+
+
+def test_a_mirror_with_another_commit(hub) -> None:
+    wrong = b'{"sha": "%s", "siblings": []}' % (b"d" * 40)
+    hub.faults.page = wrong
+    assert f"answers with the commit {'d' * 40}, expected {'a' * 40}" in error_of(revision="a" * 40)
 
 
 def test_a_silent_hub(hub, monkeypatch) -> None:
