@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from huggingface_hub import constants
@@ -82,6 +84,18 @@ def test_unknown_models(action: str) -> None:
 def test_hub_names_are_not_of_the_catalogue() -> None:
     with pytest.raises(ModelError, match="'someone/their-depth' is not in the catalogue"):
         call("info", "someone/their-depth")
+
+
+def test_verify_recognises_the_weights_of_a_model_by_their_content(tmp_path, monkeypatch, capsys) -> None:
+    path = tmp_path / "renamed.pth"
+    path.write_bytes(b"as if these were the authors' weights")
+    entry = CATALOGUE["depth_anything_v2_large"]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert call("verify", str(path)) == 0
+    assert capsys.readouterr().out == f"no digest           {path}\n"
+    monkeypatch.setitem(CATALOGUE, entry.spec.name, replace(entry, files={entry.official: digest}))
+    assert call("verify", str(path)) == 0
+    assert capsys.readouterr().out == f"ok by the catalogue, depth_anything_v2_large  {path}\n"
 
 
 def test_an_action_is_needed(capsys) -> None:

@@ -123,7 +123,7 @@ def advice(repository: str, revision: str = "") -> str:
 
 def log_progress(repository: str) -> Progress:
     """Progress as log lines, one for each tenth."""
-    tenths = -1
+    tenths = 0
 
     def told(here: int, total: int) -> None:
         nonlocal tenths

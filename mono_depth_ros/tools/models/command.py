@@ -48,7 +48,9 @@ def add_parser(subparsers: Any) -> None:
     export = actions.add_parser("export", help="write the graph of a model's network to a file")
     export.add_argument("name", metavar="NAME", help="catalogue name, path or hub name")
     export.add_argument("--engine", choices=EXPORTS, default="onnx", help="format of the file; default onnx")
-    export.add_argument("--out", type=Path, metavar="PATH", help="file to write; default NAME.onnx or NAME.xml here")
+    export.add_argument(
+        "--out", type=Path, metavar="PATH", help="file or folder; default NAME.onnx or NAME.xml in this one"
+    )
     for action in (listing, info, fetch, verify, export):
         action.add_argument("--json", action="store_true", help="print JSON on stdout")
     parser.set_defaults(run=run)

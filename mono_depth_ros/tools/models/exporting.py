@@ -11,8 +11,6 @@ from pathlib import Path
 from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.tools.startup import importing
 
-SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
-
 
 def run(args: argparse.Namespace) -> int:
     """Write the graph and print its path; 0.
@@ -23,20 +21,13 @@ def run(args: argparse.Namespace) -> int:
     with importing():
         from mono_depth_ros.models.loading import load_model
 
-    out = args.out or Path(f"{_stem(args.name)}{SUFFIXES[args.engine]}")
     model = load_model(ModelConfig(model=args.name, device="cpu", engine="torch", precision="fp32"))
     from mono_depth_ros.models.engines.export import export_model
 
-    path = export_model(model, args.engine, out)
+    path = export_model(model, args.engine, args.out or Path())
     if args.json:
         print(json.dumps({"name": args.name, "engine": args.engine, "path": str(path), "bytes": path.stat().st_size}))
     else:
         print(path)
         print(f"licence of the weights: {model.spec.licence}", file=sys.stderr)
     return 0
-
-
-def _stem(name: str) -> str:
-    """A file name for a model: the catalogue name, or the last part of a path or a hub name, without its suffix."""
-    last = Path(name).name
-    return Path(last).stem if last.endswith((".pth", ".onnx")) else last

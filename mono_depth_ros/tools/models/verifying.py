@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         for row in rows:
             by = f" by {row['source']}" if row["source"] and row["good"] else ""
-            print(f"{row['state'] + by:20} {row['path']}")
+            print(f"{row['state'] + by:18}  {row['path']}")
         if not args.names:
             print(f"of the cache {cache_folder()} and the package itself", file=sys.stderr)
     bad = [item for items in checks.values() for item in items if not item.good]
@@ -53,9 +54,9 @@ def check(name: str) -> list[FileCheck]:
         return [check_file(Path(mono_depth_ros.__file__).parent / "models" / name / f"{name}.safetensors")]
     path = Path(name).expanduser()
     if entry is None and path.is_file():
-        return [check_file(path, _known(path))]
+        return [_recognised(check_file(path, _known(path)))]
     if entry is None and path.is_dir():
-        return check_directory(path)
+        return [_recognised(item) for item in check_directory(path)]
     hub, revision, files = (name, "", {}) if entry is None else (entry.spec.hub, entry.revision, entry.files)
     directory = snapshot_folder(hub, revision)
     if directory is None:
@@ -67,6 +68,14 @@ def check(name: str) -> list[FileCheck]:
 def _known(path: Path) -> str:
     """What the catalogue knows of a file by its name: of the authors' files, whose names are their own."""
     return next((entry.files.get(path.name, "") for entry in CATALOGUE.values() if entry.official == path.name), "")
+
+
+def _recognised(item: FileCheck) -> FileCheck:
+    """The catalogue's word on a good file that somebody gave by its path."""
+    for name, entry in CATALOGUE.items():
+        if item.good and item.sha256 in entry.files.values():
+            return replace(item, state="ok", expected=item.sha256, source=f"the catalogue, {name}")
+    return item
 
 
 def _official(entry: CatalogueEntry | None) -> str:
