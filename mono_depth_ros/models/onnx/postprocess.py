@@ -88,8 +88,7 @@ def _metric(values: Tensor, outputs: Mapping[str, Tensor], contract: OnnxContrac
     """Metres; NaN where the network says what is no distance or is out of the contract's range."""
     ratio = 1.0 if contract.focal_px is None else focal / contract.focal_px
     inverse = contract.kind.startswith("inverse")
-    # An inverse depth of 0 is beyond every range, a negative one is nothing; a distance of 0 or less is nothing.
-    values = torch.where(values >= 0, ratio / values, math.nan) if inverse else values * ratio
+    values = ratio / values if inverse else values * ratio  # an inverse depth of 0 is beyond every range
     if "scale" in outputs:
         values = values * outputs["scale"].reshape(())
     values = torch.where(values > 0, values, math.nan)

@@ -32,6 +32,7 @@ def place(width: int, height: int, where: str = "centre", **rule: Any) -> Layout
         ((640, 480), {"shorter_side": 100, "rounding": "down"}, (133, 100)),
         ((640, 480), {"shorter_side": 100, "rounding": "up"}, (134, 100)),
         ((100, 300), {"shorter_side": 33}, (33, 99)),
+        ((100, 100), {"shorter_side": 520, "multiple": 14}, (532, 532)),  # 518 is nearest to 520 but short of it
     ],
 )
 def test_sizes(source: tuple[int, int], rule: dict[str, Any], expected: tuple[int, int]) -> None:

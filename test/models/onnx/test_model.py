@@ -9,6 +9,9 @@ import pytest
 import torch
 
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.onnx.contract import OnnxContract
+from mono_depth_ros.models.onnx.layout import layout
+from mono_depth_ros.models.onnx.postprocess import postprocess
 from mono_depth_ros.prediction import DepthKind
 
 RGB = torch.arange(4 * 6 * 3, dtype=torch.uint8).reshape(1, 4, 6, 3) + 10
@@ -220,6 +223,26 @@ def test_points_without_their_shift(model, camera) -> None:
     assert torch.allclose(prediction.values, z, rtol=1e-4)
     (double,) = found.predict(torch.zeros(1, 60, 80, 3, dtype=torch.uint8), [camera(80, 60, fx=2 * focal)])
     assert double.values[29, 39].item() == pytest.approx(z[14, 19].item(), rel=0.01)
+
+
+def test_what_the_mask_leaves_out_does_not_move_the_points(camera) -> None:
+    """Half of the points are nonsense; the mask says so, with a threshold of its own."""
+    v, u = torch.meshgrid(torch.arange(30) - 14.5, torch.arange(40) - 19.5, indexing="ij")
+    points = torch.stack([u / 35 * 4, v / 35 * 4, torch.full_like(u, 4.0 - 3.0)], -1)
+    points[:, 20:, :2] *= 3
+    mask = torch.where(u < 0, 0.9, 0.7)
+    contract = OnnxContract.parse(
+        {
+            "kind": "metric",
+            "input": {"name": "i", "size": {"source": True}, "resample": "linear", "range": 1},
+            "outputs": {"points": "p", "points_shift": True, "mask": "m", "mask_above": 0.8, "resize": "linear"},
+        },
+        "m.yaml",
+    )
+    place = layout(40, 30, contract.input)
+    found = postprocess({"points": points, "mask": mask}, contract, camera(40, 30, fx=35.0), place).values
+    assert torch.allclose(found[:, :20], torch.tensor(4.0), rtol=1e-4)
+    assert found[:, 20:].isnan().all()
 
 
 def test_padding_is_cut_off_the_outputs(model, camera) -> None:

@@ -54,7 +54,7 @@ def test_what_is_masked_does_not_count() -> None:
     points[..., 2] -= 0.5
     valid = torch.ones(120, 160, dtype=torch.bool)
     points[:, 80:], valid[:, 80:] = 99.0, False
-    points[5, 5] = math.nan
+    points[0, 0] = math.nan
     assert recover_shift(points, valid, 100.0) == pytest.approx(0.5, abs=1e-4)
     assert math.isnan(recover_shift(points, torch.zeros_like(valid), 100.0))
 

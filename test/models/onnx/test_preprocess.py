@@ -11,9 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.models.onnx.contract import OnnxContract
 from mono_depth_ros.models.onnx.layout import layout
-from mono_depth_ros.models.onnx.parts import InputContract, Padding, SizeRule
-from mono_depth_ros.models.onnx.preprocess import image_input
+from mono_depth_ros.models.onnx.parts import InputContract, IntrinsicsContract, OutputsContract, Padding, SizeRule
+from mono_depth_ros.models.onnx.preprocess import camera_input, image_input
 
 RGB = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 8, 12, 3), dtype=np.uint8))
 SAME = SizeRule(source=True)
@@ -103,3 +105,30 @@ def test_uint8_is_whole_grey_levels() -> None:
     found = given(size=SizeRule(fixed=(7, 5)), resample="cubic", dtype="uint8")
     assert torch.equal(found, found.round())
     assert 0 <= found.min() <= found.max() <= 255
+
+
+@pytest.mark.parametrize(
+    ("form", "rank", "shape"),
+    [
+        ("focal_px", 0, ()),
+        ("focal_px", 1, (1,)),
+        ("focal_px", 2, (1, 1)),
+        ("matrix", 2, (3, 3)),
+        ("matrix", 3, (1, 3, 3)),
+    ],
+)
+def test_the_camera_in_the_shape_of_the_graph(form: str, rank: int, shape: tuple[int, ...]) -> None:
+    contract = OnnxContract("metric", InputContract("image", SAME, "linear", 255), OutputsContract("linear", "depth"))
+    camera = Camera(12, 8, 100.0, 120.0, 5.0, 4.0)
+    found = camera_input([camera], rank, IntrinsicsContract("K", form), contract)
+    assert found.shape == shape
+    assert found.dtype == torch.float32
+    expected = camera.matrix.ravel().tolist() if form == "matrix" else [100.0]
+    assert found.flatten().tolist() == expected
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
+@pytest.mark.parametrize("resample", ["linear", "cubic", "area"])
+def test_the_same_on_cuda(resample: str) -> None:
+    fields = {"size": SizeRule(fixed=(5, 3)), "resample": resample, "range": 1, "mean": (0.1, 0.2, 0.3)}
+    torch.testing.assert_close(given(RGB.cuda(), **fields).cpu(), given(**fields), rtol=0, atol=1e-5)
