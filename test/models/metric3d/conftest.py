@@ -12,7 +12,13 @@ import pytest
 import torch
 
 from mono_depth_ros.models.engines.contract import EngineOptions
+from mono_depth_ros.models.metric3d.network import Metric3DNetwork
+from mono_depth_ros.models.metric3d.sizes import NetworkSize
+from mono_depth_ros.models.metric3d.weights import merged
+from mono_depth_ros.models.vit import VitSize
 
+NARROW = NetworkSize(VitSize(48, 4, 3, (3,) * 4), False, (16, 24, 48), (48, 24, 16), 12, 2)
+GATED = NetworkSize(VitSize(48, 4, 3, (0, 1, 2, 3)), True, (16, 24, 48), (48, 24, 16), 12, 2)
 NAMES = Path(__file__).parent / "authors_parameters.txt"
 
 
@@ -97,3 +103,34 @@ def small_pth(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fp32() -> EngineOptions:
     """The reference: torch in float32 on the CPU."""
     return EngineOptions(torch.device("cpu"), "torch", "fp32")
+
+
+@pytest.fixture(scope="session")
+def weight() -> Callable[[str, tuple[int, ...]], torch.Tensor]:
+    """`authors_weight`, for tests."""
+    return authors_weight
+
+
+def noise_network(size: NetworkSize) -> Metric3DNetwork:
+    """With the weights that the authors' network of this size would have."""
+    network = Metric3DNetwork(size)
+    prefixes = tuple(f"decoder.update_block.gru{unit}." for unit in ("08", "16", "32"))
+    left = {name: tuple(v.shape) for name, v in network.state_dict().items() if not name.startswith(prefixes)}
+    for unit, inputs in (("08", 6 + size.hidden), ("16", 2 * size.hidden), ("32", size.hidden)):
+        for gate in "zrq":
+            name = f"decoder.update_block.gru{unit}.conv{gate}"
+            left |= {f"{name}.weight": (size.hidden, size.hidden + inputs, 3, 3), f"{name}.bias": (size.hidden,)}
+    network.load_state_dict(merged({name: authors_weight(name, shape) for name, shape in left.items()}, size))
+    return network.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def narrow() -> Callable[[], Metric3DNetwork]:
+    """A fresh narrow and shallow network."""
+    return lambda: noise_network(NARROW)
+
+
+@pytest.fixture(scope="session")
+def gated() -> Callable[[], Metric3DNetwork]:
+    """The same with what only the giant has."""
+    return lambda: noise_network(GATED)
