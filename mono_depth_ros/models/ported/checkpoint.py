@@ -17,8 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.catalogue import CatalogueEntry
 from mono_depth_ros.models.contract import ModelSpec
 from mono_depth_ros.models.hub import missing_extra
+from mono_depth_ros.models.weight_files import check_digest, check_finite, check_is_binary
 from mono_depth_ros.prediction import DepthKind
 
 _UNUSED = ("mask_token", "relative_position_index", "num_batches_tracked", ".k_idx", ".k_minus_1")
@@ -112,6 +114,13 @@ def in_words(spec: ModelSpec) -> str:
     return "metric without a bound" if spec.max_depth_m is None else f"metric up to {spec.max_depth_m:g} m"
 
 
+def check_digests(directory: Path, expected: CatalogueEntry | None) -> None:
+    """Raise ModelError where a file has another SHA-256 than the catalogue knows of it."""
+    for name, digest in (expected.files if expected else {}).items():
+        if (directory / name).is_file():
+            check_digest(directory / name, digest)
+
+
 def load_network(directory: Path, name: str, values: dict[str, Any], unused: tuple[str, ...] = ()) -> nn.Module:
     """The depth network `name`ForDepthEstimation: float32, eval mode, on the CPU, every weight from the directory.
 
@@ -146,6 +155,7 @@ def load_network(directory: Path, name: str, values: dict[str, Any], unused: tup
                 f"{directory}: the weights cannot be loaded, expected whole safetensors that fit config.json: {reason}"
             ) from error
     _check_report(directory, report, unused)
+    check_finite(network.state_dict(), directory)
     return network.eval().requires_grad_(False)
 
 
@@ -156,9 +166,7 @@ def _check_weight_files(directory: Path) -> None:
         found = f"only {', '.join(others)}, which can run code when loaded" if others else "no weights"
         raise ModelError(f"{directory} holds {found}, expected model.safetensors")
     for path in files:
-        with path.open("rb") as file:
-            if file.read(24) == b"version https://git-lfs.":
-                raise ModelError(f"{path} is a Git LFS pointer, expected the weights: run `git lfs pull` there")
+        check_is_binary(path, "safetensors")
 
 
 def _check_report(directory: Path, report: dict[str, Any], unused: tuple[str, ...]) -> None:

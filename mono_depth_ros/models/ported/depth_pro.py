@@ -20,7 +20,7 @@ from mono_depth_ros.models.catalogue import CatalogueEntry
 from mono_depth_ros.models.contract import ModelSpec, check_batch
 from mono_depth_ros.models.engine_model import EngineModel
 from mono_depth_ros.models.engines.contract import EngineOptions, Inputs, Network
-from mono_depth_ros.models.ported.checkpoint import DepthOnly, check_kind, load_network, read_config
+from mono_depth_ros.models.ported.checkpoint import DepthOnly, check_digests, check_kind, load_network, read_config
 from mono_depth_ros.models.ported.processing import FILE, Processing, read_processing
 from mono_depth_ros.models.ported.resizing import resize_bilinear
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
@@ -68,6 +68,7 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
     values = read_config(source, "depth_pro", "DepthProForDepthEstimation")
     spec = ModelSpec(str(source), "depth_pro", DepthKind.METRIC, "not stated", needs_camera=True)
     check_kind(path, spec, expected.spec if expected else None)
+    check_digests(source, expected)
     processing = read_processing(source, PUBLISHED, "")
     patch = values.get("patch_size", 384)
     if processing.size != (4 * patch, 4 * patch):  # a quarter of it is one patch: the coarsest of its three scales

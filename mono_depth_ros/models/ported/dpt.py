@@ -18,7 +18,7 @@ from mono_depth_ros.models.catalogue import CatalogueEntry
 from mono_depth_ros.models.contract import ModelSpec
 from mono_depth_ros.models.engine_model import EngineModel
 from mono_depth_ros.models.engines.contract import EngineOptions, Inputs, Network
-from mono_depth_ros.models.ported.checkpoint import DepthOnly, check_kind, load_network, read_config
+from mono_depth_ros.models.ported.checkpoint import DepthOnly, check_digests, check_kind, load_network, read_config
 from mono_depth_ros.models.ported.pillow import resize_pillow
 from mono_depth_ros.models.ported.processing import FILE, Processing, read_processing
 from mono_depth_ros.models.ported.resizing import resize_bicubic
@@ -51,6 +51,7 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
     values = read_config(source, "dpt", "DPTForDepthEstimation")
     spec = ModelSpec(str(source), "dpt", DepthKind.INVERSE_AFFINE, "not stated")
     check_kind(source / "config.json", spec, expected.spec if expected else None)
+    check_digests(source, expected)
     _check_variant(source / "config.json", values, expected)
     processing = read_processing(source, PUBLISHED, "ensure_multiple_of", ("keep_aspect_ratio",))
     _check_size(source / FILE, processing, values)

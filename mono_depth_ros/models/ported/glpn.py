@@ -22,7 +22,14 @@ from mono_depth_ros.models.catalogue import CatalogueEntry
 from mono_depth_ros.models.contract import ModelSpec
 from mono_depth_ros.models.engine_model import EngineModel
 from mono_depth_ros.models.engines.contract import EngineOptions, Inputs, Network
-from mono_depth_ros.models.ported.checkpoint import DepthOnly, check_kind, load_network, positive_number, read_config
+from mono_depth_ros.models.ported.checkpoint import (
+    DepthOnly,
+    check_digests,
+    check_kind,
+    load_network,
+    positive_number,
+    read_config,
+)
 from mono_depth_ros.models.ported.pillow import resize_pillow
 from mono_depth_ros.models.ported.processing import FILE, Processing, read_processing
 from mono_depth_ros.models.ported.resizing import resize_bicubic
@@ -30,8 +37,8 @@ from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 LOGGER = logging.getLogger(__name__)
 PUBLISHED = Processing(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), multiple=32)
-PUBLISHED_KITTI_M = 10.0
-"""What the published config.json of glpn-kitti says."""
+PUBLISHED_KITTI_M, KITTI_M = 10.0, 80.0
+"""What the published config.json of glpn-kitti says, and what it was trained with."""
 
 _STRIDE = 32
 
@@ -69,13 +76,14 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
     values = read_config(source, "glpn", "GLPNForDepthEstimation")
     max_depth_m = positive_number(path, "max_depth", values.get("max_depth", 10))  # transformers leaves out its default
     if expected is not None and expected.spec.name == "glpn_kitti" and max_depth_m == PUBLISHED_KITTI_M:
-        max_depth_m = expected.spec.max_depth_m or max_depth_m
-        LOGGER.warning("%s says max_depth %g as published; read as %g m", path, PUBLISHED_KITTI_M, max_depth_m)
+        max_depth_m = KITTI_M
+        LOGGER.warning("%s says max_depth %g as published; read as %g m", path, PUBLISHED_KITTI_M, KITTI_M)
     if not max_depth_m.is_integer():
         raise ModelError(f"{path} has max_depth {max_depth_m:g}, expected whole metres")
     values["max_depth"] = int(max_depth_m)
     spec = ModelSpec(str(source), "glpn", DepthKind.METRIC, "not stated", max_depth_m)
     check_kind(path, spec, expected.spec if expected else None)
+    check_digests(source, expected)
     processing = read_processing(source, PUBLISHED, "size_divisor")
     if processing.multiple % _STRIDE:
         raise ModelError(f"{source / FILE} has size_divisor {processing.multiple:g}, expected a multiple of {_STRIDE}")

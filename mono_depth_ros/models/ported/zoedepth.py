@@ -6,7 +6,7 @@ image as there by default. (The authors' own `infer` averages it with the mirror
 
 One thing is put right: the published Intel/zoedepth-kitti says bins up to 10 m, named nyu, where its authors trained
 it up to 80 m, so that read as it is it gives an eighth of the depth (github.com/isl-org/ZoeDepth/issues/139 and 28).
-Its bins are normed, so nothing but this number is wrong. Loaded by its name, zoedepth_kitti has 80.
+Its bins are normed, so nothing but this number is wrong. Known by its name or its SHA-256, it has 80.
 """
 
 from __future__ import annotations
@@ -22,21 +22,29 @@ from torch import Tensor
 
 from mono_depth_ros.errors import ImageError, ModelError
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.models.catalogue import CatalogueEntry
+from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
 from mono_depth_ros.models.contract import ModelSpec
 from mono_depth_ros.models.engine_model import EngineModel
 from mono_depth_ros.models.engines.contract import EngineOptions, Inputs, Network
-from mono_depth_ros.models.ported.checkpoint import DepthOnly, check_kind, load_network, positive_number, read_config
+from mono_depth_ros.models.ported.checkpoint import (
+    DepthOnly,
+    check_digests,
+    check_kind,
+    load_network,
+    positive_number,
+    read_config,
+)
 from mono_depth_ros.models.ported.processing import Processing, read_processing
 from mono_depth_ros.models.ported.resizing import resize_bicubic
 from mono_depth_ros.models.ported.zoedepth_network import replace_parts
 from mono_depth_ros.models.resize import Size
+from mono_depth_ros.models.weight_files import WHOLE, sha256
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 LOGGER = logging.getLogger(__name__)
 PUBLISHED = Processing(size=(512, 384), keep_aspect_ratio=True, multiple=32, pad=True)
-PUBLISHED_KITTI_M = 10.0
-"""What the published config.json of zoedepth-kitti says."""
+PUBLISHED_KITTI_M, KITTI_M = 10.0, 80.0
+"""What the published config.json of zoedepth-kitti says, and what it was trained with."""
 
 LONGEST_SIDE = 2048
 """Images of more extreme shape are refused: attention's table grows with the square of the area."""
@@ -98,18 +106,13 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
     path = source / "config.json"
     values = read_config(source, "zoedepth", "ZoeDepthForDepthEstimation")
     max_depth_m = _max_depth(path, values)
-    if expected is not None and expected.spec.name == "zoedepth_kitti" and _is_published_kitti(values):
-        max_depth_m = expected.spec.max_depth_m
-        values["bin_configurations"][0]["max_depth"] = max_depth_m
-        LOGGER.warning("%s says bins up to %g m as published; read as %g m", path, PUBLISHED_KITTI_M, max_depth_m)
-    elif expected is None and _is_published_kitti(values):
-        LOGGER.warning(
-            "%s says normed bins up to %g m, as does the published zoedepth-kitti, which was trained up to 80 m: "
-            "if this is it, set bin_configurations max_depth to 80 there",
-            *(path, PUBLISHED_KITTI_M),
-        )
+    if _is_published_kitti(source, values, expected):
+        max_depth_m = KITTI_M
+        values["bin_configurations"][0]["max_depth"] = KITTI_M
+        LOGGER.warning("%s says bins up to %g m as published; read as %g m", path, PUBLISHED_KITTI_M, KITTI_M)
     spec = ModelSpec(str(source), "zoedepth", DepthKind.METRIC, "not stated", max_depth_m)
     check_kind(path, spec, expected.spec if expected else None)
+    check_digests(source, expected)
     processing = read_processing(source, PUBLISHED, "ensure_multiple_of", ("keep_aspect_ratio", "do_pad"))
     module = DepthOnly(replace_parts(load_network(source, "ZoeDepth", values)), values)
     step = f"{int(processing.multiple)}*" if processing.multiple % _STRIDE == 0 else ""
@@ -133,7 +136,21 @@ def _max_depth(path: Path, values: dict[str, Any]) -> float | None:
     return limits[0] if len(heads) == 1 else None
 
 
-def _is_published_kitti(values: dict[str, Any]) -> bool:
+def _is_published_kitti(source: Path, values: dict[str, Any], expected: CatalogueEntry | None) -> bool:
+    """Whether this is the checkpoint whose config.json is wrong: by the catalogue's name, or by its SHA-256."""
     heads = values.get("bin_configurations") or []
     normed = values.get("bin_centers_type") == "normed" and len(heads) == 1
-    return normed and heads[0]["max_depth"] == PUBLISHED_KITTI_M
+    if not normed or heads[0]["max_depth"] != PUBLISHED_KITTI_M:
+        return False
+    known = CATALOGUE["zoedepth_kitti"]
+    if expected is not None:
+        return expected.spec.name == known.spec.name
+    weights, digest = source / WHOLE, known.files.get(WHOLE)
+    if digest is not None and weights.is_file() and sha256(weights) == digest:
+        return True
+    LOGGER.warning(
+        "%s says normed bins up to %g m, as does the published zoedepth-kitti, which was trained up to %g m: if these "
+        "weights come from it, set max_depth there",
+        *(source / "config.json", PUBLISHED_KITTI_M, KITTI_M),
+    )
+    return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import builtins
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,11 @@ from safetensors.torch import load_file, save_file
 
 from mono_depth_ros.errors import ImageError, ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE
+from mono_depth_ros.models.engines.contract import Network
+from mono_depth_ros.models.engines.graph import content_hash
 from mono_depth_ros.models.loading import family_of, loader
+from mono_depth_ros.models.ported.checkpoint import DepthOnly
+from mono_depth_ros.models.weight_files import sha256
 from mono_depth_ros.prediction import DepthKind
 
 FAMILIES = ["zoedepth", "dpt", "glpn", "depth_pro"]
@@ -23,7 +28,8 @@ BINS = [{"name": "nyu", "n_bins": 16, "min_depth": 1e-3, "max_depth": 10.0}]
 
 
 def load(directory: Path, name: str = "") -> Any:
-    return loader(family_of(directory))(directory, CPU, CATALOGUE[name] if name else None)
+    """By path, or as if it had come from the hub under the catalogue's `name`; small ones have other digests."""
+    return loader(family_of(directory))(directory, CPU, replace(CATALOGUE[name], files={}) if name else None)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -124,6 +130,37 @@ def test_missing_unexpected_and_misshapen_weights(broken, family: str) -> None:
     save_file({**weights, name: torch.zeros(1, 2, 3)}, path, {"format": "pt"})
     with pytest.raises(ModelError, match=r"another shape: .* is \(1, 2, 3\), expected"):
         load(path.parent)
+
+
+def test_weights_that_are_not_finite(broken) -> None:
+    path = broken("glpn") / "model.safetensors"
+    weights = load_file(path)
+    weights["head.head.2.bias"][0] = torch.nan
+    save_file(weights, path, {"format": "pt"})
+    with pytest.raises(ModelError, match=r"1 of 1 numbers of head.head.2.bias are not finite"):
+        load(path.parent)
+
+
+@pytest.mark.parametrize(("family", "name"), [("zoedepth", "zoedepth_nyu"), ("glpn", "glpn_nyu"), ("dpt", "dpt_large")])
+def test_tampered_with(checkpoint, family: str, name: str) -> None:
+    entry = replace(CATALOGUE[name], files={"model.safetensors": "0" * 64})
+    with pytest.raises(ModelError, match=r"has the SHA-256 \w+, expected 0+: damaged or changed"):
+        loader(family)(checkpoint(family), CPU, entry)
+
+
+def test_published_kitti_is_known_by_its_digest(broken, monkeypatch) -> None:
+    directory = broken("zoedepth", {"bin_configurations": BINS}, heads=("kitti",))
+    entry = replace(CATALOGUE["zoedepth_kitti"], files={"model.safetensors": sha256(directory / "model.safetensors")})
+    assert load(directory).spec.max_depth_m == 10
+    monkeypatch.setitem(CATALOGUE, "zoedepth_kitti", entry)
+    assert load(directory).spec.max_depth_m == 80
+
+
+def test_settings_make_another_graph() -> None:
+    """Engines keep exported graphs by a hash of the network: the largest depth of GLPN is not among its weights."""
+    networks = [DepthOnly(torch.nn.Identity(), {"max_depth": value}) for value in (10, 80)]
+    hashes = {content_hash(Network("glpn", module, ("pixels",), ("depth",), ({},))) for module in networks}
+    assert len(hashes) == 2
 
 
 def test_known_leftovers_are_taken(broken) -> None:
