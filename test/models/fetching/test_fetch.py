@@ -34,7 +34,7 @@ def test_only_the_checkpoint_is_fetched_and_huggingface_hub_finds_it(hub, cache,
     assert {path.name: path.read_bytes() for path in directory.iterdir()} == {name: files[name] for name in WANTED}
     total = sum(len(files[name]) for name in WANTED)
     assert seen[-1] == (total, total) and [here for here, _ in seen] == sorted(here for here, _ in seen)
-    assert Path(snapshot_download("org/depth", local_files_only=True)) == directory
+    assert Path(snapshot_download("org/depth", cache_dir=cache, local_files_only=True)) == directory
     assert not any(name in request.path for request in hub.requests for name in (".bin", ".py", "README", "onnx"))
     assert not partials(cache)
 
@@ -93,7 +93,7 @@ def test_after_a_kill_the_cache_is_sane_and_the_next_fetch_goes_on(hub, cache, f
         process.wait()
     assert find_snapshot("org/depth") is None
     with pytest.raises(Exception, match="Cannot find an appropriate cached snapshot"):
-        snapshot_download("org/depth", local_files_only=True)
+        snapshot_download("org/depth", cache_dir=cache, local_files_only=True)
     hub.faults.stall_at, hub.requests = None, []
     directory = fetch.fetch("org/depth")
     assert [request.range for request in hub.asked("model.safetensors")] == ["bytes=200000-"]
