@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
 
@@ -116,6 +117,19 @@ class DepthNodeConfig(Config):
 
     autostart: bool = option(True, "configure and activate without a lifecycle manager")
     lazy: bool = option(True, "run only while somebody subscribes to an output")
+    cameras: str = option(
+        "",
+        "names of several cameras that share the model, a list such as [front, left]: NAME/image_raw in, NAME/depth/* "
+        "out; empty: one camera, image in, depth/* out",
+    )
+    batch_window: float = option(
+        0.005,
+        "with several cameras the first image of a turn waits this long for the others', to share a run of the network",
+        unit="s",
+        low=0.0,
+        high=1.0,
+        dynamic=True,
+    )
     image_transport: str = option("raw", "subscribe to Image or to CompressedImage", choices=("raw", "compressed"))
     rectified: bool = option(False, "the image topic is rectified already: use P of its camera_info, no distortion")
     rectify: bool = option(
@@ -128,6 +142,22 @@ class DepthNodeConfig(Config):
         2.0, "say that the image is missing after this long", unit="s", low=0.1, high=3600.0, dynamic=True
     )
     diagnostics_period: float = option(1.0, "between two messages on /diagnostics", unit="s", low=0.1, high=60.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        names = self.camera_names if self.cameras.strip() else ()
+        for name in names:
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*", name):
+                raise ConfigError(f"cameras holds '{name}', expected names of letters, digits and _, such as front")
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ConfigError(f"cameras holds '{twice[0]}' twice, expected each camera once")
+
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        """`cameras` as names; one empty name, which adds nothing to a topic, for the only camera."""
+        text = self.cameras.strip().removeprefix("[").removesuffix("]")
+        return tuple(name.strip().strip("'\"") for name in text.split(",")) if text.strip() else ("",)
 
 
 @dataclass(frozen=True)

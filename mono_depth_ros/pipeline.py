@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 
 from mono_depth_ros.config import DepthConfig
-from mono_depth_ros.errors import ModelError
+from mono_depth_ros.errors import FrameError, ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.cloud import depth_edges, limit_range, pack_cloud
 from mono_depth_ros.geometry.colorize import colorize
@@ -58,6 +59,22 @@ class RgbdFrame:
         return colorize(1 / self.depth if metric else self.prediction.values)
 
 
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """One image to estimate the depth of.
+
+    Attributes:
+        rgb: (H, W, 3) uint8. camera: of this image, distortion included.
+        into: rectify the image into this pinhole first; the frame is then in that camera.
+        rotation: R of the CameraInfo, used with `into`.
+    """
+
+    rgb: np.ndarray
+    camera: Camera
+    into: Camera | None = None
+    rotation: Rotation = IDENTITY
+
+
 class Pipeline:
     """rgb + camera -> RgbdFrame."""
 
@@ -69,21 +86,61 @@ class Pipeline:
     def estimate(
         self, rgb: np.ndarray, camera: Camera, into: Camera | None = None, rotation: Rotation = IDENTITY
     ) -> RgbdFrame:
-        """Depth of one image.
-
-        Args:
-            rgb: (H, W, 3) uint8. camera: of this image, distortion included.
-            into: rectify the image into this pinhole first; the frame is then in that camera.
-            rotation: R of the CameraInfo, used with `into`.
+        """Depth of one image; the arguments are those of a `Shot`.
 
         Raises:
             CameraError: the camera is of another size than the image.
+            FrameError: the model cannot read the image.
         """
-        camera.check_size(rgb.shape[1], rgb.shape[0])
+        image, camera = self._prepare(Shot(rgb, camera, into, rotation))
+        (frame,) = self._predict([(image, camera)])
+        return frame
+
+    @torch.inference_mode()
+    def estimate_batch(self, shots: Sequence[Shot]) -> list[RgbdFrame | FrameError]:
+        """Depth of several images, those of one size in one batch of the network.
+
+        Returns:
+            For each shot its frame, or why there is none; a bad image costs the others nothing but time.
+        """
+        found: list[RgbdFrame | FrameError | None] = [None] * len(shots)
+        batches: dict[tuple[int, int], list[int]] = {}
+        images: dict[int, tuple[torch.Tensor, Camera]] = {}
+        for index, shot in enumerate(shots):
+            try:
+                images[index] = self._prepare(shot)
+                camera = images[index][1]
+                batches.setdefault((camera.width, camera.height), []).append(index)
+            except FrameError as error:
+                found[index] = error
+        for batch in batches.values():
+            for index, frame in zip(batch, self._predict_each([images[index] for index in batch]), strict=True):
+                found[index] = frame
+        return [frame for frame in found if frame is not None]
+
+    def _prepare(self, shot: Shot) -> tuple[torch.Tensor, Camera]:
+        """The image on the device, rectified where that is asked for, and the camera that goes with it."""
+        shot.camera.check_size(shot.rgb.shape[1], shot.rgb.shape[0])
         # torch takes no read-only arrays, which views of immutable bytes are.
-        host = torch.from_numpy(rgb if rgb.flags.writeable else rgb.copy())
+        host = torch.from_numpy(shot.rgb if shot.rgb.flags.writeable else shot.rgb.copy())
         image = host.to(self.model.device, non_blocking=True)
-        if into is not None:
-            image, camera = rectify(image, camera, into, rotation), into
-        (prediction,) = self.model.predict(image[None], [camera])
-        return RgbdFrame(image, camera, prediction, self.config)
+        if shot.into is None:
+            return image, shot.camera
+        return rectify(image, shot.camera, shot.into, shot.rotation), shot.into
+
+    def _predict(self, images: Sequence[tuple[torch.Tensor, Camera]]) -> list[RgbdFrame]:
+        rgb = torch.stack([image for image, _ in images]) if len(images) > 1 else images[0][0][None]
+        predictions = self.model.predict(rgb, [camera for _, camera in images])
+        return [
+            RgbdFrame(image, camera, prediction, self.config)
+            for (image, camera), prediction in zip(images, predictions, strict=True)
+        ]
+
+    def _predict_each(self, images: Sequence[tuple[torch.Tensor, Camera]]) -> Sequence[RgbdFrame | FrameError]:
+        """All at once; if the model refuses that, one by one, to find which of them it does not like."""
+        try:
+            return self._predict(images)
+        except FrameError as error:
+            if len(images) == 1:
+                return [error]
+            return [frame for image in images for frame in self._predict_each([image])]

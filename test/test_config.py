@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import pytest
 
 from mono_depth_ros import config
-from mono_depth_ros.config import Config, DepthConfig, ModelConfig, allowed, option
+from mono_depth_ros.config import Config, DepthConfig, DepthNodeConfig, ModelConfig, allowed, option
 from mono_depth_ros.errors import ConfigError
 
 
@@ -58,3 +58,23 @@ def test_every_option_is_documented_and_every_default_is_allowed(cls):
     cls()
     for item in fields(cls):
         assert len(item.metadata["doc"]) > 8 and allowed(item)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("", ("",)),
+        ("front", ("front",)),
+        ("[front, left]", ("front", "left")),
+        ("['front', \"left\"]", ("front", "left")),
+        ("front,roof/left_2", ("front", "roof/left_2")),
+    ],
+)
+def test_cameras_are_a_list_of_names(text, names):
+    assert DepthNodeConfig(cameras=text).camera_names == names
+
+
+@pytest.mark.parametrize("text", ["front, front", "front,", "[front left]", "2nd", "/front", "front/", "a-b", ","])
+def test_what_is_no_name_of_a_camera_is_refused(text):
+    with pytest.raises(ConfigError, match="cameras holds"):
+        DepthNodeConfig(cameras=text)

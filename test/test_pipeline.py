@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from mono_depth_ros.config import DepthConfig
-from mono_depth_ros.errors import CameraError, ModelError
+from mono_depth_ros.errors import CameraError, ImageError, ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.contract import ModelSpec
-from mono_depth_ros.pipeline import Pipeline
+from mono_depth_ros.pipeline import Pipeline, Shot
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 CAMERA = Camera(64, 48, 60.0, 60.0, 31.5, 23.5)
@@ -95,3 +95,25 @@ def test_a_read_only_image_is_taken():
     rgb = picture()
     rgb.flags.writeable = False
     assert Pipeline(Red()).estimate(rgb, CAMERA).depth.shape == (48, 64)
+
+
+def test_a_batch_groups_by_size_keeps_the_order_and_names_the_guilty_one():
+    model = Red()
+    sizes, predict = [], model.predict
+
+    def picky(rgb, cameras):
+        sizes.append(tuple(rgb.shape[:3]))
+        if (rgb[:, 0, 0, 0] == 7).any():
+            raise ImageError("not this one", "image_shape")
+        return predict(rgb, cameras)
+
+    model.predict = picky
+    small, bad = np.full((24, 32, 3), 50, np.uint8), picture()
+    bad[0, 0, 0] = 7
+    wrong = Shot(picture(), CAMERA.resized(32, 24))
+    shots = [Shot(picture(), CAMERA), Shot(small, CAMERA.resized(32, 24)), Shot(bad, CAMERA), wrong]
+    first, second, third, fourth = Pipeline(model).estimate_batch(shots)
+    assert first.depth[40, 0] == 2.0 and second.depth.shape == (24, 32) and (second.depth == 5.0).all()
+    assert third.reason == "image_shape" and fourth.reason == "camera_info_size"
+    assert sizes == [(2, 48, 64), (1, 48, 64), (1, 48, 64), (1, 24, 32)]
+    assert Pipeline(model).estimate_batch([]) == []

@@ -22,11 +22,13 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image
 
+from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.messages.camera_info import fill_camera_info
 from mono_depth_ros.messages.image import fill_image
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.models.contract import ModelSpec
+from mono_depth_ros.models.engines.contract import Engine
 from mono_depth_ros.nodes import depth_node
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
@@ -43,23 +45,24 @@ rclpy.spin(node)
 """
 
 
-class TimedNetwork(torch.nn.Module):
-    """The network of `tiny`, with the time of its last forward."""
+class TimedNetwork:
+    """The network of `tiny` in its engine, with the time of its last run."""
 
-    def __init__(self, network: torch.nn.Module) -> None:
-        super().__init__()
-        self.network = network
+    def __init__(self, run: Engine) -> None:
+        self.run = run
         self.last_s = 0.0
 
-    def forward(self, *inputs: torch.Tensor) -> Any:
+    def __call__(self, *inputs: torch.Tensor) -> Any:
         start = time.perf_counter()
-        outputs = self.network(*inputs)
+        outputs = self.run(*inputs)
         self.last_s = time.perf_counter() - start
         return outputs
 
 
 class SlowModel:
     """A network that takes a fixed time."""
+
+    engine = "none"
 
     def __init__(self, seconds: float) -> None:
         self.spec = ModelSpec("slow", "bench", DepthKind.METRIC, "none")
@@ -78,29 +81,31 @@ def overhead(frames: float = 100) -> dict[str, Any]:
     networks = []
 
     def load_timed(*_: Any) -> Any:
-        model: Any = load("tiny", "cpu", 1)
-        model.network = TimedNetwork(model.network)
-        networks.append(model.network)
+        model: Any = load(ModelConfig(model="tiny", device="cpu", threads=1))
+        model.run = TimedNetwork(model.run)
+        networks.append(model.run)
         return model
 
     depth_node.load_model = load_timed
     node = _node([Parameter("model", value="tiny"), Parameter("threads", value=1)])
     listener = subprocess.Popen([sys.executable, "-c", _LISTENER])
     try:
-        while node._outputs is None or node._outputs.subscribers() < 2:
+        while (outputs := node.streams[0].outputs) is None or outputs.subscribers() < 2:
             time.sleep(0.05)
         image, info = _messages()
-        node._on_camera_info(info)
+        stream = node.streams[0]
+        assert stream.infos is not None
+        stream.infos.add(info)
         totals, forwards = [], []
         for index in range(int(frames) + 20):
             image.header.stamp.sec = index
             start = time.perf_counter()
-            node._process(depth_node.Job(image, time.monotonic()))
+            node._process([depth_node.Job(stream, image, time.monotonic())])
             if index >= 20:
                 totals.append((time.perf_counter() - start) * 1e3)
                 forwards.append(networks[0].last_s * 1e3)
             time.sleep(0.02)  # let the listener take its copy: its time is not the node's
-        stages = node._monitor.snapshot().stages_ms
+        stages = node.streams[0].monitor.snapshot().stages_ms
     finally:
         listener.kill()
         listener.wait()
@@ -152,7 +157,7 @@ def overload(seconds: float = 60.0, inference_s: float = 0.33) -> dict[str, Any]
         sent += 1
         memory.append((elapsed, _memory_mib()))
         time.sleep(inference_s / 10)
-    snapshot = node._monitor.snapshot()
+    snapshot = node.streams[0].monitor.snapshot()
     for executor, thread in zip(executors, threads, strict=True):
         executor.shutdown()
         thread.join()

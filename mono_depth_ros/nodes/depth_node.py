@@ -1,74 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The depth node: image and camera_info in, metric depth, camera_info, cloud and colour view out."""
+"""The depth node: images and camera_info in, metric depth, camera_info, clouds and colour views out."""
 
 from __future__ import annotations
 
 import sys
 import time
 import traceback
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.time import Time
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from mono_depth_ros.config import DepthConfig, DepthNodeConfig, ModelConfig
-from mono_depth_ros.errors import CameraError, FrameError, MonoDepthError
+from mono_depth_ros.errors import FrameError, MonoDepthError
 from mono_depth_ros.messages import bridge
-from mono_depth_ros.messages.compressed import decode_compressed
-from mono_depth_ros.messages.image import decode_image
-from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.models.loading import load_model
-from mono_depth_ros.nodes.cameras import CameraInfos
-from mono_depth_ros.nodes.depth_outputs import create_outputs, publish_frame
-from mono_depth_ros.nodes.diagnostics import Diagnostics
-from mono_depth_ros.nodes.health import Facts
-from mono_depth_ros.nodes.monitor import Monitor
+from mono_depth_ros.nodes.camera_stream import CameraStream, Job
+from mono_depth_ros.nodes.diagnostics import Diagnostics, Report
 from mono_depth_ros.nodes.parameters import Parameters
-from mono_depth_ros.nodes.publishing import Outputs
-from mono_depth_ros.nodes.qos import INPUT, overridable, own
 from mono_depth_ros.nodes.runtime import run
-from mono_depth_ros.nodes.topics import input_topics
 from mono_depth_ros.nodes.worker import NewestWorker
 from mono_depth_ros.pipeline import Pipeline
 from mono_depth_ros.prediction import DepthKind
 
-_LOG_PERIOD_S = 5.0  # between two log lines about the same reason
-
-
-@dataclass(frozen=True)
-class Job:
-    """An image message and when its callback ran (time.monotonic)."""
-
-    message: Any
-    received_s: float
-
 
 class DepthNode(LifecycleNode):
-    """See the README for topics and parameters; `config.py` has the defaults."""
+    """One model for one or several cameras. See the README for topics and parameters; `config.py` has the defaults."""
 
     def __init__(self, **node_options: Any) -> None:
         super().__init__("depth", **node_options)
         # What destroy_node reads comes first: from Kilted on, rclpy's shutdown destroys half-made nodes as well.
         self._pipeline: Pipeline | None = None
-        self._outputs: Outputs | None = None
-        self._inputs: list[Any] = []
         self._worker: NewestWorker[Job] | None = None
         self._active = False
+        self.streams: list[CameraStream] = []
         self._options = Parameters(
             self,
             (ModelConfig, DepthConfig, DepthNodeConfig),
             locked=lambda: self._pipeline is not None,
             on_change=self._apply,
         )
-        config = self._options.get(DepthNodeConfig)
-        self._image_topic, self._info_topic = input_topics(self, config.image_transport)
-        self._monitor = Monitor()
-        self._logged: dict[str, float] = {}
-        self._camera_problem = self._input_conflict = self._output_conflict = ""
-        self._diagnostics = Diagnostics(self, self._monitor, config.diagnostics_period, self._facts, self._labels)
+        self._make_streams()
+        self._diagnostics = Diagnostics(self, self._config().diagnostics_period, self._reports, self._labels)
 
     # Lifecycle
 
@@ -87,30 +61,18 @@ class DepthNode(LifecycleNode):
         return TransitionCallbackReturn.FAILURE
 
     def _set_up(self) -> None:
-        config = self._options.get(DepthNodeConfig)
         model = load_model(self._options.get(ModelConfig))
         self._pipeline = Pipeline(model, self._options.get(DepthConfig))
         bridge.cv_bridge()  # looked for once, and not while the first frame waits
-        self._outputs = create_outputs(self, model.spec.kind, config.rectify, self._on_output_conflict)
-        self._image_topic, self._info_topic = input_topics(self, config.image_transport)
-        self._cameras = CameraInfos(config.rectified, config.rectify)
-        self._worker = NewestWorker(self._process, self._superseded, self._failed)
-        image_type = CompressedImage if config.image_transport == "compressed" else Image
-        self._inputs = [
-            self.create_subscription(
-                kind,
-                topic,
-                callback,
-                own(INPUT),
-                event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_input_conflict),
-                qos_overriding_options=overridable(),
-            )
-            for kind, topic, callback in (
-                (CameraInfo, self._info_topic, self._on_camera_info),
-                (image_type, self._image_topic, self._on_image),
-            )
-        ]
-        self.get_logger().info(f"{model.spec.name} on {model.device}: {self._image_topic} with {self._info_topic}")
+        self._make_streams()
+        self._worker = NewestWorker(
+            self._process,
+            lambda job: job.stream.monitor.dropped("superseded", "a newer image came while the network was busy"),
+            self._failed,
+        )
+        for stream in self.streams:
+            stream.open(model.spec.kind, self._offer)
+            self.get_logger().info(f"{model.spec.name} on {model.device}, {model.engine}: {stream.topics()}")
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._active = True
@@ -134,111 +96,88 @@ class DepthNode(LifecycleNode):
 
     def _tear_down(self) -> None:
         self._active = False
-        for subscription in self._inputs:
-            self.destroy_subscription(subscription)
+        for stream in self.streams:
+            stream.close_inputs()
         if self._worker is not None:
             self._worker.stop()
-        if self._outputs is not None:
-            self._outputs.destroy()
-        self._inputs, self._worker, self._outputs, self._pipeline = [], None, None, None
+        for stream in self.streams:
+            stream.close_outputs()
+        self._worker, self._pipeline = None, None
 
-    # Callbacks
+    # The way of an image
 
-    def _on_camera_info(self, message: CameraInfo) -> None:
-        self._cameras.add(message)
+    def _offer(self, job: Job) -> None:
+        if self._active and self._worker is not None and job.stream.wanted():
+            partners = sum(stream.wanted() for stream in self.streams)
+            self._worker.offer(job, job.stream.name, partners, self._config().batch_window)
 
-    def _on_image(self, message: Any) -> None:
-        received_s = time.monotonic()
-        self._input_conflict = ""
-        back_ns = self._monitor.received(stamp_ns(message.header.stamp))
-        if back_ns:
-            self._drop("time_backwards", f"time jumped back by {back_ns / 1e9:.3f} s: a bag that loops?")
-        elif self._active and self._wanted() and self._worker is not None:
-            self._worker.offer(Job(message, received_s))
-
-    def _process(self, job: Job) -> None:
+    def _process(self, jobs: list[Job]) -> None:
         """In the worker's thread: decode, estimate, publish."""
-        pipeline, outputs = self._pipeline, self._outputs
-        if pipeline is None or outputs is None or not self._active:
+        pipeline = self._pipeline
+        if pipeline is None or not self._active:
             return
-        header, config = job.message.header, self._options.get(DepthNodeConfig)
+        decoded = []
+        for job in jobs:
+            with _own_affair(job.stream):
+                decoded.append((job, *job.stream.decode(job)))
+        if not decoded:
+            return
+        start_s = time.perf_counter()
         try:
-            with self._monitor.stage("decode"):
-                decode = decode_compressed if config.image_transport == "compressed" else decode_image
-                rgb = decode(job.message)
-                calibration = self._cameras.match(stamp_ns(header.stamp), rgb.shape[1], rgb.shape[0])
-            with self._monitor.stage("estimate"):
-                frame = pipeline.estimate(rgb, calibration.camera, calibration.into, calibration.rotation)
-            publish_frame(outputs, self._monitor, header, frame, calibration, config.depth_encoding)
-        except FrameError as error:
-            self._camera_problem = str(error) if isinstance(error, CameraError) else ""
-            self._drop(error.reason, str(error))
+            frames = pipeline.estimate_batch([shot for _, shot, _ in decoded])
+        except Exception as error:
+            self._failed([job for job, _, _ in decoded], error)
             return
-        self._camera_problem = self._output_conflict = ""
-        age_s = (self.get_clock().now() - Time.from_msg(header.stamp)).nanoseconds / 1e9
-        self._monitor.published(time.monotonic() - job.received_s, age_s)
+        took_s = time.perf_counter() - start_s
+        for (job, _, calibration), frame in zip(decoded, frames, strict=True):
+            job.stream.monitor.took("estimate", took_s)
+            with _own_affair(job.stream):
+                if isinstance(frame, FrameError):
+                    raise frame
+                job.stream.publish(job, frame, calibration)
 
-    def _superseded(self, job: Job) -> None:
-        self._monitor.dropped("superseded", "a newer image came while the network was busy")
-
-    def _failed(self, error: Exception) -> None:
-        self._drop("internal_error", f"{type(error).__name__}: {error}")
-
-    def _on_input_conflict(self, event: Any) -> None:
-        self._input_conflict = (
-            f"QoS mismatch: a publisher of {self._image_topic} or {self._info_topic} offers less than the "
-            "qos_overrides of this node ask for; remove them, the default matches every publisher"
-        )
-
-    def _on_output_conflict(self, topic: str) -> None:
-        self._output_conflict = (
-            f"QoS mismatch: a subscriber of {topic} asks for more than reliable and volatile; "
-            "ask for less there, or set qos_overrides here"
-        )
+    def _failed(self, jobs: list[Job], error: Exception) -> None:
+        for job in jobs:
+            job.stream.refuse(error)
 
     # Parts
+
+    def _config(self) -> DepthNodeConfig:
+        return self._options.get(DepthNodeConfig)
+
+    def _make_streams(self) -> None:
+        """One for each camera; those there are stay, with their counts, while the names do not change."""
+        names = self._config().camera_names
+        if names != tuple(stream.name for stream in self.streams):
+            self.streams = [CameraStream(self, name, self._config) for name in names]
 
     def _apply(self) -> None:
         if self._pipeline is not None:
             self._pipeline.config = self._options.get(DepthConfig)
 
-    def _wanted(self) -> bool:
-        lazy = self._options.get(DepthNodeConfig).lazy
-        return self._outputs is not None and (not lazy or self._outputs.subscribers() > 0)
-
-    def _drop(self, reason: str, sentence: str) -> None:
-        self._monitor.dropped(reason, sentence)
-        now = time.monotonic()
-        if now - self._logged.get(reason, -_LOG_PERIOD_S) >= _LOG_PERIOD_S:
-            self._logged[reason] = now
-            self.get_logger().warning(f"frame dropped ({reason}): {sentence}")
-
-    def _facts(self) -> Facts:
-        config, pipeline, outputs = self._options.get(DepthNodeConfig), self._pipeline, self._outputs
-        relative = pipeline is not None and pipeline.model.spec.kind is not DepthKind.METRIC
-        return Facts(
-            active=self._active,
-            image_topic=self._image_topic,
-            image_publishers=self.count_publishers(self._image_topic),
-            qos_conflict=self._input_conflict or self._output_conflict,
-            camera_info_topic=self._info_topic,
-            camera_info_known=pipeline is not None and self._cameras.known(),
-            camera_problem=self._camera_problem,
-            subscribers=outputs.subscribers() if outputs is not None else 0,
-            lazy=config.lazy,
-            timeout_s=config.input_timeout,
-            relative_only=(
-                "relative model: depth/inverse has no metres; align it with a reference or choose a metric model"
-                if relative
-                else ""
-            ),
-        )
+    def _reports(self) -> list[Report]:
+        relative = self._pipeline is not None and self._pipeline.model.spec.kind is not DepthKind.METRIC
+        return [Report(stream.name, stream.monitor, stream.facts(self._active, relative)) for stream in self.streams]
 
     def _labels(self) -> dict[str, str]:
         if self._pipeline is None:
             return {"model": self._options.get(ModelConfig).model, "device": "not loaded"}
         model = self._pipeline.model
-        return {"model": model.spec.name, "device": str(model.device), "licence of the weights": model.spec.licence}
+        return {
+            "model": model.spec.name,
+            "device": str(model.device),
+            "engine": model.engine,
+            "licence of the weights": model.spec.licence,
+        }
+
+
+@contextmanager
+def _own_affair(stream: CameraStream) -> Iterator[None]:
+    """What goes wrong with one camera's image costs that image, and the other cameras nothing."""
+    try:
+        yield
+    except Exception as error:
+        stream.refuse(error)
 
 
 def main() -> int:

@@ -25,10 +25,12 @@ _RELATIVE = (("depth/inverse", Image),)
 _RECTIFIED = (("rgb/image_rect", Image), ("rgb/camera_info", CameraInfo))
 
 
-def create_outputs(node: LifecycleNode, kind: DepthKind, rectify: bool, conflict: Callable[[str], None]) -> Outputs:
+def create_outputs(
+    node: LifecycleNode, kind: DepthKind, rectify: bool, conflict: Callable[[str], None], prefix: str = ""
+) -> Outputs:
     """The publishers that a model of this kind can serve: relative depth never appears as metres."""
     topics = _ALWAYS + (_METRIC if kind is DepthKind.METRIC else _RELATIVE) + (_RECTIFIED if rectify else ())
-    return Outputs(node, topics, conflict)
+    return Outputs(node, topics, conflict, prefix)
 
 
 def publish_frame(

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
@@ -13,47 +14,65 @@ from mono_depth_ros.nodes.monitor import Monitor, Snapshot
 from mono_depth_ros.nodes.qos import OUTPUT
 
 
+@dataclass(frozen=True)
+class Report:
+    """What is to be told of one camera at this moment; `name` is "" for the only one."""
+
+    name: str
+    monitor: Monitor
+    facts: Facts
+
+
 class Diagnostics:
-    """Publishes one DiagnosticStatus every `period_s`; says a new sentence in the log once, when it is no good news.
+    """Publishes a DiagnosticStatus for each camera every `period_s`; says a new sentence that is no good news once.
 
     Args:
-        facts: what the sentence needs to know at this moment.
-        labels: constant key-value pairs, such as the model and the device.
+        reports: one for each camera.
+        labels: key-value pairs that all have in common, such as the model and the device.
     """
 
     def __init__(
         self,
         node: Node,
-        monitor: Monitor,
         period_s: float,
-        facts: Callable[[], Facts],
+        reports: Callable[[], Sequence[Report]],
         labels: Callable[[], dict[str, str]],
     ) -> None:
-        self._node, self._monitor, self._facts, self._labels = node, monitor, facts, labels
-        self._before = monitor.snapshot()
-        self._said = ""
+        self._node, self._reports, self._labels = node, reports, labels
+        self._before: dict[Monitor, Snapshot] = {report.monitor: report.monitor.snapshot() for report in reports()}
+        self._said: dict[str, str] = {}
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", OUTPUT)
         self._timer = node.create_timer(period_s, self.report)
 
     def report(self) -> None:
-        now = self._monitor.snapshot()
-        level, sentence = judge(self._facts(), now, self._before)
-        self._before = now
-        self._log_once(level, sentence)
-        status = DiagnosticStatus(level=bytes([level]), name=self._node.get_fully_qualified_name().lstrip("/"))
-        status.message, status.hardware_id = sentence, "mono_depth_ros"
-        pairs = {**self._labels(), **_figures(now)}
-        status.values = [KeyValue(key=key, value=value) for key, value in pairs.items()]
-        message = DiagnosticArray(status=[status])
+        """Publish once."""
+        before, self._before = self._before, {}
+        message = DiagnosticArray()
+        for report in self._reports():
+            now = self._before[report.monitor] = report.monitor.snapshot()
+            message.status.append(self._status(report, now, before.get(report.monitor, now)))
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(message)
 
-    def _log_once(self, level: int, sentence: str) -> None:
+    def _status(self, report: Report, now: Snapshot, before: Snapshot) -> DiagnosticStatus:
+        level, sentence = judge(report.facts, now, before)
+        self._log_once(report.name, level, sentence)
+        name = self._node.get_fully_qualified_name().lstrip("/") + (f": {report.name}" if report.name else "")
+        pairs = {**self._labels(), **_figures(now)}
+        return DiagnosticStatus(
+            level=bytes([level]),
+            name=name,
+            message=sentence,
+            hardware_id="mono_depth_ros",
+            values=[KeyValue(key=key, value=value) for key, value in pairs.items()],
+        )
+
+    def _log_once(self, camera: str, level: int, sentence: str) -> None:
         # Numbers in a sentence change every second; the same complaint is not new because its number is.
         kind = sentence.split(":")[0]
-        if level > 0 and kind != self._said:
-            self._node.get_logger().warning(sentence)
-        self._said = kind if level > 0 else ""
+        if level > 0 and kind != self._said.get(camera, ""):
+            self._node.get_logger().warning(f"{camera}: {sentence}" if camera else sentence)
+        self._said[camera] = kind if level > 0 else ""
 
 
 def _figures(now: Snapshot) -> dict[str, str]:

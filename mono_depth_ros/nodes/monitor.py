@@ -87,8 +87,12 @@ class Monitor:
         """Time one stage of the work."""
         start = time.perf_counter()
         yield
+        self.took(name, time.perf_counter() - start)
+
+    def took(self, name: str, seconds: float) -> None:
+        """Count the time of one stage of the work."""
         with self._lock:
-            self._stages.setdefault(name, deque(maxlen=_WINDOW)).append(time.perf_counter() - start)
+            self._stages.setdefault(name, deque(maxlen=_WINDOW)).append(seconds)
 
     def snapshot(self) -> Snapshot:
         with self._lock:

@@ -79,6 +79,8 @@ def _declare(node: Node, item: Field[Any]) -> Any:
 
 
 def _converted(item: Field[Any], value: Any) -> Any:
+    if isinstance(item.default, str) and isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
+        return ", ".join(value)
     integer_for_float = isinstance(item.default, float) and isinstance(value, int) and not isinstance(value, bool)
     return float(value) if integer_for_float else value
 

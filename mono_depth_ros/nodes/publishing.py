@@ -20,12 +20,16 @@ class Outputs:
 
     Args:
         node: creates the publishers.
-        topics: (relative topic, message type) of each.
+        topics: (relative topic, message type) of each. prefix: goes before every topic on the wire, such as "front/".
         conflict: called with a topic to which somebody subscribes with a QoS that cannot be met.
     """
 
     def __init__(
-        self, node: LifecycleNode, topics: Iterable[tuple[str, type]], conflict: Callable[[str], None]
+        self,
+        node: LifecycleNode,
+        topics: Iterable[tuple[str, type]],
+        conflict: Callable[[str], None],
+        prefix: str = "",
     ) -> None:
         topics = dict(topics)
         self._node = node
@@ -33,9 +37,11 @@ class Outputs:
         self._publishers = {
             topic: node.create_lifecycle_publisher(
                 kind,
-                topic,
+                prefix + topic,
                 own(OUTPUT),
-                event_callbacks=PublisherEventCallbacks(incompatible_qos=lambda _, topic=topic: conflict(topic)),
+                event_callbacks=PublisherEventCallbacks(
+                    incompatible_qos=lambda _, topic=prefix + topic: conflict(topic)
+                ),
                 qos_overriding_options=overridable(),
             )
             for topic, kind in topics.items()

@@ -8,14 +8,17 @@ from rclpy.node import Node
 _COMPRESSED = "/compressed"
 
 
-def input_topics(node: Node, transport: str) -> tuple[str, str]:
-    """The resolved image and camera_info topics of a node, remappings of `image` and `camera_info` applied.
+def input_topics(node: Node, transport: str, camera: str = "") -> tuple[str, str]:
+    """The resolved image and camera_info topics of a node, remappings applied.
 
-    Unless it is remapped itself, camera_info is taken from beside the image: `image:=/front/image_raw` also means
-    `/front/camera_info`. With the transport "compressed" the image topic gets image_transport's suffix.
+    They are called `image` and `camera_info`, or for one `camera` of several `CAMERA/image_raw`, as drivers publish it,
+    and `CAMERA/camera_info`. Unless it is remapped itself, camera_info is taken from beside the image:
+    `image:=/front/image_raw` also means `/front/camera_info`. With the transport "compressed" the image topic gets
+    image_transport's suffix.
     """
-    image = node.resolve_topic_name("image").removesuffix(_COMPRESSED)
-    info = node.resolve_topic_name("camera_info")
-    if info == node.resolve_topic_name("camera_info", only_expand=True):
+    image_name, info_name = (f"{camera}/image_raw", f"{camera}/camera_info") if camera else ("image", "camera_info")
+    image = node.resolve_topic_name(image_name).removesuffix(_COMPRESSED)
+    info = node.resolve_topic_name(info_name)
+    if info == node.resolve_topic_name(info_name, only_expand=True):
         info = f"{image.rpartition('/')[0]}/camera_info"
     return (image + _COMPRESSED if transport == "compressed" else image), info

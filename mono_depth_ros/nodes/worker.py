@@ -1,61 +1,75 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A thread that works on the newest item and forgets the older ones, so that results never grow old in a queue."""
+"""A thread that works on the newest items and forgets the older ones, so that results never grow old in a queue."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
 
 class NewestWorker(Generic[Item]):
-    """Calls `work(item)` in one background thread; while it is busy only the newest offered item is kept.
+    """Calls `work(items)` in one background thread, with the newest item of every source that has one.
+
+    While it is busy only the newest item of each source is kept, so that no source can starve another.
 
     Args:
         work: must not raise for bad items; what it raises all the same goes to `failed`.
         superseded: called with an item that was replaced by a newer one before it was worked on.
-        failed: called with an exception of `work`; the thread goes on.
+        failed: called with the items and the exception of `work`; the thread goes on.
     """
 
     def __init__(
         self,
-        work: Callable[[Item], None],
+        work: Callable[[list[Item]], None],
         superseded: Callable[[Item], None],
-        failed: Callable[[Exception], None],
+        failed: Callable[[list[Item], Exception], None],
     ) -> None:
         self._work, self._superseded, self._failed = work, superseded, failed
+        self._partners, self._window_s = 1, 0.0
         self._condition = threading.Condition()
-        self._item: Item | None = None
+        self._items: dict[Hashable, Item] = {}
         self._running = True
         self._thread = threading.Thread(target=self._loop, name="newest-worker", daemon=True)
         self._thread.start()
 
-    def offer(self, item: Item) -> None:
-        """Hand over an item; returns at once."""
+    def offer(self, item: Item, source: Hashable = None, partners: int = 1, window_s: float = 0.0) -> None:
+        """Hand over an item of a source; returns at once.
+
+        Args:
+            partners: how many sources may offer, this one included; with all of them there, nobody is waited for.
+            window_s: how long this item may wait for those of the other sources, when the worker is idle.
+        """
         with self._condition:
-            replaced, self._item = self._item, item
+            self._partners, self._window_s = partners, window_s
+            replaced = self._items.pop(source, None)
+            self._items[source] = item
             self._condition.notify()
         if replaced is not None:
             self._superseded(replaced)
 
     def stop(self, timeout_s: float = 10.0) -> None:
-        """Forget the waiting item and end the thread after the item it is working on."""
+        """Forget the waiting items and end the thread after those it is working on."""
         with self._condition:
-            self._running, self._item = False, None
+            self._running = False
+            self._items.clear()
             self._condition.notify()
         self._thread.join(timeout_s)
 
     def _loop(self) -> None:
-        while True:
-            with self._condition:
-                self._condition.wait_for(lambda: self._item is not None or not self._running)
-                if not self._running:
-                    return
-                item, self._item = self._item, None
-            assert item is not None
+        while items := self._take():
             try:
-                self._work(item)
+                self._work(items)
             except Exception as error:
-                self._failed(error)
+                self._failed(items, error)
+
+    def _take(self) -> list[Item]:
+        """The newest item of each source, the longest waiting first; none after `stop`."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._items or not self._running)
+            self._condition.wait_for(lambda: len(self._items) >= self._partners or not self._running, self._window_s)
+            items = list(self._items.values())
+            self._items.clear()
+            return items

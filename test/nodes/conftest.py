@@ -33,12 +33,16 @@ class PlaneModel:
 
     def __init__(self, kind: DepthKind = DepthKind.METRIC, delay_s: float = 0.0) -> None:
         self.spec = ModelSpec("plane", "test", kind, "none")
-        self.device = torch.device("cpu")
+        self.device, self.engine = torch.device("cpu"), "torch fp32"
         self.delay_s = delay_s
-        self.calls = 0
+        self.batches: list[int] = []
+
+    @property
+    def calls(self) -> int:
+        return len(self.batches)
 
     def predict(self, rgb, cameras):
-        self.calls += 1
+        self.batches.append(len(rgb))
         time.sleep(self.delay_s)
         return [DepthPrediction(image[..., 0].float() / 10, self.spec.kind) for image in rgb]
 
@@ -138,7 +142,7 @@ class Rig:
         return image
 
     def drops(self) -> dict[str, int]:
-        return self.node._monitor.snapshot().drops
+        return self.node.streams[0].monitor.snapshot().drops
 
 
 @pytest.fixture
