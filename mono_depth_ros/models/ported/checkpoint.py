@@ -23,8 +23,11 @@ from mono_depth_ros.models.hub import missing_extra
 from mono_depth_ros.models.weight_files import check_digest, check_finite, check_is_binary
 from mono_depth_ros.prediction import DepthKind
 
-_UNUSED = ("mask_token", "relative_position_index", "num_batches_tracked", ".k_idx", ".k_minus_1")
-"""Ends of names that older exports have and inference does not: pre-training's token, tables that are computed."""
+_UNUSED_ENDS = ("mask_token", "relative_position_index", "num_batches_tracked", ".k_idx", ".k_minus_1")
+"""Ends of names that some exports have and inference does not: pre-training's token, tables that are computed."""
+
+_UNUSED_STARTS = ("neck.fusion_stage.layers.0.residual_layer1.", "fusion_stage.intermediate.0.residual_layer1.")
+"""The first fusion has nothing to add: Intel/dpt-large lacks these, transformers has them and never uses them."""
 
 
 class DepthOnly(nn.Module):
@@ -155,6 +158,9 @@ def load_network(directory: Path, name: str, values: dict[str, Any], unused: tup
                 f"{directory}: the weights cannot be loaded, expected whole safetensors that fit config.json: {reason}"
             ) from error
     _check_report(directory, report, unused)
+    for name, value in network.named_parameters():
+        if name in report["missing_keys"]:
+            value.data.zero_()  # never used; transformers makes them random, and so the hash of an exported graph
     check_finite(network.state_dict(), directory)
     return network.eval().requires_grad_(False)
 
@@ -174,9 +180,10 @@ def _check_report(directory: Path, report: dict[str, Any], unused: tuple[str, ..
     for name, found, expected in sorted(report["mismatched_keys"])[:1]:
         shapes = f"{name} is {tuple(found)}, expected {tuple(expected)} by its config.json"
         raise ModelError(f"{directory}: {len(report['mismatched_keys'])} weights are of another shape: {shapes}")
-    for problem in ("missing", "unexpected"):
-        names = sorted(name for name in report[f"{problem}_keys"] if not name.endswith(_UNUSED))
-        names = [name for name in names if problem == "missing" or not name.startswith(unused)]
+    starts = {"missing": _UNUSED_STARTS, "unexpected": (*_UNUSED_STARTS, *unused)}
+    for problem, allowed in starts.items():
+        found_names = [name for name in report[f"{problem}_keys"] if not name.endswith(_UNUSED_ENDS)]
+        names = sorted(name for name in found_names if not name.startswith(allowed))
         if names:
             some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
             raise ModelError(f"{directory}: {len(names)} {problem} weights ({some}), expected those of its config.json")

@@ -163,6 +163,20 @@ def test_settings_make_another_graph() -> None:
     assert len(hashes) == 2
 
 
+@pytest.mark.parametrize("family", ["zoedepth", "dpt", "depth_pro"])
+def test_weights_that_are_never_used_may_be_missing(checkpoint, broken, family: str) -> None:
+    """Intel/dpt-large was published without them."""
+    path = broken(family) / "model.safetensors"
+    weights = load_file(path)
+    kept = {name: value for name, value in weights.items() if "fusion" not in name or ".0.residual_layer1" not in name}
+    assert len(kept) < len(weights)
+    save_file(kept, path, {"format": "pt"})
+    image = pattern_image(64, 48)
+    found, again, whole = (load(directory) for directory in (path.parent, path.parent, checkpoint(family)))
+    assert torch.equal(predict(found, image)[0], predict(whole, image)[0])
+    assert torch.equal(predict(found, image)[0], predict(again, image)[0])
+
+
 def test_known_leftovers_are_taken(broken) -> None:
     path = broken("dpt") / "model.safetensors"
     save_file({**load_file(path), "dpt.pooler.dense.bias": torch.zeros(3)}, path, {"format": "pt"})
