@@ -83,6 +83,15 @@ def test_into_the_cache_of_hf_home_and_back(hub, mono_depth, tmp_path) -> None:
     assert "model.safetensors: " in done.stderr and "by the cache): delete" in done.stderr
 
 
+def test_another_revision_than_the_catalogues(hub, mono_depth, tmp_path) -> None:
+    hub.repositories[CATALOGUE["depth_anything_v2_small"].spec.hub] = hub.repositories[ENTRY.spec.hub]
+    done = mono_depth("fetch", "depth_anything_v2_small", "--to", "weights")
+    assert done.returncode == 1 and "says 404: there is no such revision" in done.stderr
+    done = mono_depth("fetch", "depth_anything_v2_small", "--revision", "refs/pr/7", "--to", "weights")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "weights" / "model.safetensors").is_file()
+
+
 def test_to_a_directory_for_a_robot(hub, mono_depth, tmp_path) -> None:
     done = mono_depth("fetch", "dpt_large", "--to", "weights")
     assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'weights'}\n"), done.stderr

@@ -192,10 +192,10 @@ def wanted(names: list[str]) -> list[str]:
         kinds = (".safetensors", ".bin", ".pth", ".pt", ".onnx", ".h5", ".msgpack")
         there = [name for name in names if name.endswith(kinds)]
         found = f"only {', '.join(there[:5])}" if there else "no weights"
-        why = (
-            ", which can run code when loaded" if any(name.endswith((".bin", ".pth", ".pt")) for name in there) else ""
-        )
-        raise FetchError(f"the repository has {found}{why}, expected {WEIGHTS}")
+        pickles = any(name.endswith((".bin", ".pth", ".pt")) for name in there)
+        why = ", which can run code when loaded" if pickles else ""
+        pull = "; a pull request of the hub's converter may have it: --revision refs/pr/NUMBER" if pickles else ""
+        raise FetchError(f"the repository has {found}{why}, expected {WEIGHTS}{pull}")
     if CONFIG not in names:
         raise FetchError(f"the repository has no {CONFIG}, expected a checkpoint of transformers")
     return [CONFIG, *(name for name in (PROCESSOR,) if name in names), *weights]

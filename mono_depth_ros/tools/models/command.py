@@ -33,6 +33,7 @@ def add_parser(subparsers: Any) -> None:
     fetch.add_argument(
         "--to", type=Path, metavar="DIR", help="a new directory; copy it to a robot, give its path there"
     )
+    fetch.add_argument("--revision", metavar="REV", help="commit, branch, tag or refs/pr/N; default: the catalogue's")
     verify = actions.add_parser(
         "verify",
         help="are the weights on this disk what they should be?",

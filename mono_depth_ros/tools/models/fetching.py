@@ -29,6 +29,8 @@ def run(args: argparse.Namespace) -> int:
         raise ModelError(f"'{args.name}' is a path, expected a catalogue name or a hub name organisation/repository")
     repository = args.name if entry is None else entry.spec.hub
     revision, known = ("", {}) if entry is None else (entry.revision, entry.files)
+    if args.revision not in (None, revision):
+        revision, known = args.revision, {}  # what the catalogue knows is of its own revision
     licence = "not in the catalogue, see its page on the hub" if entry is None else entry.spec.licence
     # disable=None: a bar on a terminal, silence elsewhere
     with tqdm(unit="B", unit_scale=True, file=sys.stderr, disable=None, dynamic_ncols=True, desc=args.name) as bar:

@@ -151,7 +151,7 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             repository, _, revision = rest.partition("/revision/")
             if repository not in hub.repositories:
                 return self._send(404, b"", {"X-Error-Code": "RepoNotFound"})
-            if revision not in ("main", hub.commit):
+            if revision not in ("main", "refs/pr/7", hub.commit):
                 return self._send(404, b"", {"X-Error-Code": "RevisionNotFound"})
             names = [{"rfilename": name} for name in hub.repositories[repository]]
             return self._send(200, json.dumps({"sha": hub.commit, "siblings": names}).encode(), {})

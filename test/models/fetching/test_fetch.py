@@ -53,6 +53,14 @@ def test_a_pinned_commit_is_fetched_as_that_commit(hub, cache) -> None:
         fetch.fetch("org/depth", "d" * 40)
 
 
+def test_a_branch_and_a_pull_request(hub, cache) -> None:
+    directory = fetch.fetch("org/depth", "refs/pr/7")
+    assert hub.requests[0].path == "/api/models/org/depth/revision/refs/pr/7"
+    assert find_snapshot("org/depth", "refs/pr/7") == directory and find_snapshot("org/depth") is None
+    found = snapshot_download("org/depth", revision="refs/pr/7", cache_dir=cache, local_files_only=True)
+    assert Path(found) == directory
+
+
 def test_a_dropped_connection_goes_on_where_it_ended(hub, files) -> None:
     hub.faults.cut = [100_000, 0, 50_000]
     directory = fetch.fetch("org/depth")
