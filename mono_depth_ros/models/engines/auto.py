@@ -63,7 +63,7 @@ def fastest(
         LOGGER.info("%s: engine torch fp32, %.0f ms an image, fast enough", network.name, baseline * 1e3)
         assert torch_fp32 is not None
         return torch_fp32
-    key = verdict_key(network, device, candidates)
+    key = verdict_key(network, reference.examples, device, candidates)
     known = recall(key)
     if known in candidates:
         assert known is not None

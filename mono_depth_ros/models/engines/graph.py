@@ -43,7 +43,7 @@ def graph_of(network: Network, examples: Sequence[Inputs]) -> GraphFile:
     Raises:
         ModelError: onnxscript is missing, torch cannot export the network, or the cache cannot be written.
     """
-    folder = cache_folder("graphs") / f"{network.name.replace('/', '_')[:80]}-{content_hash(network)[:32]}"
+    folder = cache_folder("graphs") / f"{network.name.replace('/', '_')[:80]}-{content_hash(network, examples)[:32]}"
     if not _intact(folder):
         _discard(folder)
         LOGGER.info("exporting the graph of %s to %s, once", network.name, folder)
@@ -80,13 +80,21 @@ def write_graph(network: Network, examples: Sequence[Inputs], path: Path) -> Non
         raise ModelError(f"the graph of {network.name} cannot be exported: {first_line(error)}") from error
 
 
-def content_hash(network: Network) -> str:
-    """SHA-256 of weights, structure, settings and source code of a network, and of the packages that export it."""
+def content_hash(network: Network, examples: Sequence[Inputs]) -> str:
+    """SHA-256 of all that a graph depends on.
+
+    These are weights, structure, settings and source code of the network, the sides of its inputs that are fixed, and
+    the packages that export it.
+    """
     digest = hashlib.sha256()
     packages = {
         name: version for name, version in versions().items() if name in ("torch", "transformers", "onnx", "onnxscript")
     }
-    head = (FORMAT, network.inputs, network.outputs, network.shapes, packages)
+    fixed = [
+        [axes.get(axis, side) for axis, side in enumerate(value.shape)]
+        for value, axes in zip(examples[0], network.shapes, strict=True)
+    ]
+    head = (FORMAT, network.inputs, network.outputs, fixed, packages)
     digest.update(repr(head).encode())
     for name, module in network.module.named_modules():
         digest.update(f"{name} {type(module).__module__}.{type(module).__qualname__} {_settings(module)}".encode())

@@ -15,6 +15,7 @@ _MODULES = {
     "tensorrt": ("onnxruntime", "onnx"),
     "openvino": ("openvino", "openvino"),
     "export": ("onnxscript", "onnx"),
+    "export_file": ("onnx", "onnx"),
 }
 """Of each engine, the module it needs and our extra that brings it."""
 
@@ -31,7 +32,7 @@ def load_package(engine: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        what = "the export of graphs" if engine == "export" else f"engine '{engine}'"
+        what = "the export of graphs" if engine.startswith("export") else f"engine '{engine}'"
         raise ModelError(
             f"{what} needs the package {module}, which cannot be imported ({error}): "
             f"pip install 'mono_depth_ros[{extra}]'"

@@ -15,7 +15,7 @@ import torch
 from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.engines.cache import cache_folder
-from mono_depth_ros.models.engines.contract import GraphFile, Network
+from mono_depth_ros.models.engines.contract import GraphFile, Inputs, Network
 from mono_depth_ros.models.engines.graph import content_hash
 from mono_depth_ros.models.engines.packages import versions
 
@@ -23,10 +23,15 @@ _RULES = 1
 """Raised when engines change so that old verdicts do not hold."""
 
 
-def verdict_key(network: Network | GraphFile, device: torch.device, candidates: Sequence[tuple[str, str]]) -> str:
+def verdict_key(
+    network: Network | GraphFile,
+    examples: Sequence[Inputs],
+    device: torch.device,
+    candidates: Sequence[tuple[str, str]],
+) -> str:
     """Hash of all that a verdict depends on: network, candidates, packages, processor, threads."""
     if isinstance(network, Network):
-        content = content_hash(network)
+        content = content_hash(network, examples)
     else:
         content = hashlib.sha256(network.path.read_bytes()).hexdigest()
     parts = (_RULES, content, str(device), processor(device), torch.get_num_threads(), list(candidates), versions())
