@@ -24,7 +24,7 @@ from mono_depth_ros.nodes.health import Facts
 from mono_depth_ros.nodes.monitor import Monitor
 from mono_depth_ros.nodes.publishing import Outputs
 from mono_depth_ros.nodes.qos import INPUT, overridable, own
-from mono_depth_ros.nodes.topics import input_topics
+from mono_depth_ros.nodes.topics import image_name, input_topics
 from mono_depth_ros.pipeline import RgbdFrame, Shot
 from mono_depth_ros.prediction import DepthKind
 
@@ -153,6 +153,7 @@ class CameraStream:
         config = self._options()
         return Facts(
             active=active,
+            image_name=image_name(self.name),
             image_topic=self._image_topic,
             image_publishers=self._node.count_publishers(self._image_topic),
             qos_conflict=self._input_conflict or self._output_conflict,

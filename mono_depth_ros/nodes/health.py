@@ -18,6 +18,7 @@ class Facts:
     """What the sentence is made from, beside the counts of the Monitor since the previous report."""
 
     active: bool
+    image_name: str
     image_topic: str
     image_publishers: int
     qos_conflict: str
@@ -39,7 +40,7 @@ def judge(facts: Facts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
     if facts.qos_conflict:
         return ERROR, facts.qos_conflict
     if facts.image_publishers == 0:
-        return WARN, f"no image: nothing publishes {facts.image_topic}; remap it with -r image:=TOPIC"
+        return WARN, f"no image: nothing publishes {facts.image_topic}; remap it with -r {facts.image_name}:=TOPIC"
     if now.since_received_s > facts.timeout_s:
         return WARN, (
             f"no image: {facts.image_topic} is advertised but nothing has arrived for {now.since_received_s:.1f} s"

@@ -8,6 +8,11 @@ from rclpy.node import Node
 _COMPRESSED = "/compressed"
 
 
+def image_name(camera: str = "") -> str:
+    """What the image topic is called in remappings."""
+    return f"{camera}/image_raw" if camera else "image"
+
+
 def input_topics(node: Node, transport: str, camera: str = "") -> tuple[str, str]:
     """The resolved image and camera_info topics of a node, remappings applied.
 
@@ -16,8 +21,8 @@ def input_topics(node: Node, transport: str, camera: str = "") -> tuple[str, str
     `image:=/front/image_raw` also means `/front/camera_info`. With the transport "compressed" the image topic gets
     image_transport's suffix.
     """
-    image_name, info_name = (f"{camera}/image_raw", f"{camera}/camera_info") if camera else ("image", "camera_info")
-    image = node.resolve_topic_name(image_name).removesuffix(_COMPRESSED)
+    info_name = f"{camera}/camera_info" if camera else "camera_info"
+    image = node.resolve_topic_name(image_name(camera)).removesuffix(_COMPRESSED)
     info = node.resolve_topic_name(info_name)
     if info == node.resolve_topic_name(info_name, only_expand=True):
         info = f"{image.rpartition('/')[0]}/camera_info"

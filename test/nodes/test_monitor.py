@@ -8,6 +8,7 @@ from mono_depth_ros.nodes.monitor import Monitor
 
 FACTS = {
     "active": True,
+    "image_name": "image",
     "image_topic": "/cam/image_raw",
     "image_publishers": 1,
     "qos_conflict": "",
