@@ -14,6 +14,7 @@ import shutil
 from pathlib import Path
 
 from mono_depth_ros.atomic import atomic_path
+from mono_depth_ros.errors import ModelError
 
 CONFIG, PROCESSOR = "config.json", "preprocessor_config.json"
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -39,9 +40,16 @@ def find_snapshot(repository: str, revision: str = "") -> Path | None:
 
     Args:
         revision: a commit, branch or tag; "" is the branch `main`. A commit is never replaced by another one.
+
+    Raises:
+        ModelError: the cache cannot be read.
     """
-    directory = snapshot_folder(repository, revision)
-    return directory if directory is not None and is_whole(directory) else None
+    try:
+        directory = snapshot_folder(repository, revision)
+        return directory if directory is not None and is_whole(directory) else None
+    except OSError as error:
+        reason = f"{error.filename or cache_folder()} cannot be read ({error.strerror})"
+        raise ModelError(f"{reason}: HF_HOME names another folder for the cache of weights") from error
 
 
 def snapshot_folder(repository: str, revision: str = "") -> Path | None:
@@ -51,7 +59,7 @@ def snapshot_folder(repository: str, revision: str = "") -> Path | None:
     if not COMMIT.fullmatch(commit):
         try:
             commit = (folder / "refs" / commit).read_text(encoding="ascii").strip()
-        except (OSError, ValueError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
     directory = folder / "snapshots" / commit
     return directory if commit and directory.is_dir() else None

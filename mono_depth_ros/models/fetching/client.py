@@ -150,6 +150,8 @@ class HubClient:
                     return error  # the hub's own word on a file that lies elsewhere
                 error.close()
                 target = urljoin(url, target)
+                if urlsplit(target).scheme not in ("http", "https"):
+                    raise FetchError(f"{urlsplit(url).netloc} sends us to {target}, expected http or https") from error
                 if urlsplit(target)[:2] != urlsplit(url)[:2]:
                     headers.pop("Authorization", None)  # not for the store of the files
                 url = target

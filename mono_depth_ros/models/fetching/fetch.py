@@ -50,10 +50,9 @@ def fetch(
         blobs = repository_folder(repository) / "blobs"
         targets = {file.name: blobs / file.etag for file in listing.files}
         _download_all(client, listing, targets, cache_folder(), progress)
-        try:
-            return put_snapshot(repository, listing.commit, revision or "main", targets)
-        except OSError as error:
-            raise unwritable(error, cache_folder()) from error
+        return put_snapshot(repository, listing.commit, revision or "main", targets)
+    except OSError as error:
+        raise ModelError(f"{repository} cannot be fetched: {unwritable(error, cache_folder())}") from error
     except FetchError as error:
         raise ModelError(f"{repository} cannot be fetched: {error}. {advice(repository, revision)}") from error
 
@@ -73,12 +72,15 @@ def fetch_to(
     Raises:
         ModelError: something else is in the directory, or see `fetch`.
     """
-    directory = directory.expanduser().absolute()
-    staging = directory.with_name(f"{directory.name}.partial")
-    if directory.exists() and not directory.is_dir():
-        raise ModelError(f"{directory} is a file, expected a new or an empty directory")
+    try:
+        directory = directory.expanduser().resolve()
+    except RuntimeError as error:
+        raise ModelError(f"{directory} is no path here: {error}") from error
+    staging = directory.parent / f"{directory.name}.partial"
     cached = find_snapshot(repository, revision)
     try:
+        if directory.exists() and not directory.is_dir():
+            raise ModelError(f"{directory} is a file, expected a new or an empty directory")
         if cached is not None:
             if _has(directory, {path.name: path.stat().st_size for path in checkpoint_files(cached)}):
                 return directory

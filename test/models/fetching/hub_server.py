@@ -35,6 +35,7 @@ class Faults:
         page: every answer is this web page.
         spoil: the first byte of a large file is wrong, so many times.
         silent: nothing is answered until `go_on` is set.
+        elsewhere: every request is sent there.
     """
 
     cut: list[int] = field(default_factory=list)
@@ -46,6 +47,7 @@ class Faults:
     page: bytes = b""
     spoil: int = 0
     silent: bool = False
+    elsewhere: str = ""
 
 
 class _Server(ThreadingHTTPServer):
@@ -128,6 +130,8 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             for part, (status, code) in faults.status.items():
                 if part in path:
                     return self._send(status, b"trouble", {"X-Error-Code": code})
+            if faults.elsewhere:
+                return self._send(302, b"", {"Location": faults.elsewhere})
             if faults.page:
                 return self._send(200, faults.page, {"Content-Type": "text/html"})
             if path.startswith("/store/"):

@@ -83,6 +83,13 @@ def test_a_mirror_with_another_commit(hub) -> None:
     assert f"answers with the commit {'d' * 40}, expected {'a' * 40}" in error_of(revision="a" * 40)
 
 
+def test_redirects_to_nowhere(hub) -> None:
+    hub.faults.elsewhere = "/circle"
+    assert "sends us around in circles" in error_of()
+    hub.faults.elsewhere = "file:///etc/passwd"
+    assert f"127.0.0.1:{hub.port} sends us to file:///etc/passwd, expected http or https" in error_of()
+
+
 def test_a_silent_hub(hub, monkeypatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.2)
     hub.faults.silent = True
@@ -138,6 +145,20 @@ def test_a_disk_that_fills_up_on_the_way(hub, cache, files, hub_module) -> None:
 def test_a_cache_that_cannot_be_written(hub, cache) -> None:
     cache.write_text("a file where the cache should be")
     assert f"{cache}" in error_of() and "cannot be written (Not a directory)" in error_of()
+
+
+def test_a_cache_that_cannot_be_read(hub, cache) -> None:
+    reference = cache / "models--org--depth" / "refs" / "main"
+    reference.mkdir(parents=True)
+    with pytest.raises(ModelError, match=r"refs/main cannot be read \(Is a directory\): HF_HOME names another folder"):
+        fetch.fetch("org/depth")
+
+
+@pytest.mark.parametrize("place", ["/", "~nosuchuser/weights", "/dev/null/weights"])
+def test_places_that_cannot_be(hub, place: str) -> None:
+    with pytest.raises(ModelError, match=r"expected a new or an empty|no path here|cannot be written") as caught:
+        fetch.fetch_to("org/depth", Path(place))
+    assert "\n" not in str(caught.value)
 
 
 def test_a_repository_without_safetensors(hub, files) -> None:
