@@ -159,7 +159,8 @@ def test_published_kitti_is_known_by_its_digest(broken, monkeypatch) -> None:
 def test_settings_make_another_graph() -> None:
     """Engines keep exported graphs by a hash of the network: the largest depth of GLPN is not among its weights."""
     networks = [DepthOnly(torch.nn.Identity(), {"max_depth": value}) for value in (10, 80)]
-    hashes = {content_hash(Network("glpn", module, ("pixels",), ("depth",), ({},))) for module in networks}
+    examples = [(torch.zeros(1, 3, 4, 4),)] * 2
+    hashes = {content_hash(Network("glpn", one, ("pixels",), ("depth",), ({},)), examples) for one in networks}
     assert len(hashes) == 2
 
 
