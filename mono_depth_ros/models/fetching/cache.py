@@ -35,18 +35,19 @@ def repository_folder(repository: str) -> Path:
     return cache_folder() / f"models--{repository.replace('/', '--')}"
 
 
-def find_snapshot(repository: str, revision: str = "") -> Path | None:
+def find_snapshot(repository: str, revision: str = "", file: str = "") -> Path | None:
     """The directory of a whole checkpoint in the cache, None where there is none.
 
     Args:
         revision: a commit, branch or tag; "" is the branch `main`. A commit is never replaced by another one.
+        file: the one file that is the checkpoint; "" for the format of transformers.
 
     Raises:
         ModelError: the cache cannot be read.
     """
     try:
         directory = snapshot_folder(repository, revision)
-        return directory if directory is not None and is_whole(directory) else None
+        return directory if directory is not None and is_whole(directory, file) else None
     except OSError as error:
         reason = f"{error.filename or cache_folder()} cannot be read ({error.strerror})"
         raise ModelError(f"{reason}: HF_HOME names another folder for the cache of weights") from error
@@ -65,14 +66,19 @@ def snapshot_folder(repository: str, revision: str = "") -> Path | None:
     return directory if commit and directory.is_dir() else None
 
 
-def other_snapshots(repository: str) -> list[Path]:
+def other_snapshots(repository: str, file: str = "") -> list[Path]:
     """Whole checkpoints of a repository in the cache, of whatever revision, the newest first."""
-    found = [path for path in (repository_folder(repository) / "snapshots").glob("*") if is_whole(path)]
+    found = [path for path in (repository_folder(repository) / "snapshots").glob("*") if is_whole(path, file)]
     return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
-def is_whole(directory: Path) -> bool:
-    """Whether a directory has config.json and all files of weights; files appear in a snapshot only when complete."""
+def is_whole(directory: Path, file: str = "") -> bool:
+    """Whether a directory has `file`, or config.json and all files of weights.
+
+    Files appear in a snapshot only when they are complete.
+    """
+    if file:
+        return (directory / file).is_file()
     return (directory / CONFIG).is_file() and not missing_weights(directory)
 
 

@@ -85,11 +85,14 @@ class HubClient:
     def host(self) -> str:
         return urlsplit(self.endpoint).netloc
 
-    def listing(self, repository: str, revision: str = "", known: Mapping[str, str] | None = None) -> Listing:
+    def listing(
+        self, repository: str, revision: str = "", known: Mapping[str, str] | None = None, file: str = ""
+    ) -> Listing:
         """The files of a checkpoint: config.json, preprocessor_config.json, safetensors and their index, nothing else.
 
         Args:
             known: SHA-256 that files must have, by their names.
+            file: the one file that is the checkpoint, instead of all these.
 
         Raises:
             FetchError: the hub cannot be reached, has no such repository, wants a token, or offers no safetensors or
@@ -110,7 +113,7 @@ class HubClient:
             ) from error
         if COMMIT.fullmatch(revision) and commit != revision:
             raise FetchError(f"{self.endpoint} answers with the commit {commit}, expected {revision}")
-        files = tuple(self._file(repository, commit, name, (known or {}).get(name, "")) for name in wanted(names))
+        files = tuple(self._file(repository, commit, name, (known or {}).get(name, "")) for name in wanted(names, file))
         return Listing(repository, commit, files)
 
     def open(self, listing: Listing, name: str, offset: int = 0) -> Any:
@@ -179,12 +182,18 @@ class HubClient:
         return FetchError(f"{said}: {error.reason}")
 
 
-def wanted(names: list[str]) -> list[str]:
-    """Of a repository's files those that are fetched: never a pickle, never code, nothing from folders.
+def wanted(names: list[str], file: str = "") -> list[str]:
+    """Of a repository's files those that are fetched: `file`, or a checkpoint of transformers.
+
+    Of that never a pickle, never code, nothing from folders.
 
     Raises:
-        FetchError: no config.json or no safetensors; says what there is.
+        FetchError: they are not there; says what there is.
     """
+    if file:
+        if file not in names:
+            raise FetchError(f"the repository has no {file}, expected it there")
+        return [file]
     names = sorted(name for name in names if isinstance(name, str) and _SAFE_NAME.fullmatch(name))
     if WEIGHTS in names:
         weights = [WEIGHTS]

@@ -18,7 +18,7 @@ from mono_depth_ros.models.fetching.cache import (
 )
 from mono_depth_ros.models.fetching.client import FetchError, HubClient, Listing
 from mono_depth_ros.models.fetching.download import download, matches, partial_path, unwritable
-from mono_depth_ros.models.fetching.verify import SUMS, check_directory, checkpoint_files, write_sums
+from mono_depth_ros.models.fetching.verify import SUMS, check_directory, check_file, checkpoint_files, write_sums
 
 LOGGER = logging.getLogger(__name__)
 
@@ -27,7 +27,11 @@ Progress = Callable[[int, int], None]
 
 
 def fetch(
-    repository: str, revision: str = "", known: Mapping[str, str] | None = None, progress: Progress | None = None
+    repository: str,
+    revision: str = "",
+    known: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+    file: str = "",
 ) -> Path:
     """The directory of a checkpoint in the hub's cache, fetched where it is not there.
 
@@ -37,16 +41,17 @@ def fetch(
     Args:
         revision: a commit, branch or tag; "" is the newest there is.
         known: SHA-256 that files must have when they are fetched, by their names.
+        file: the one file that is the checkpoint, where it is not in the format of transformers.
 
     Raises:
         ModelError: it is not cached and cannot be fetched; says why, how to fetch it elsewhere and where to put it.
     """
-    cached = find_snapshot(repository, revision)
+    cached = find_snapshot(repository, revision, file)
     if cached is not None:
         return cached
     try:
         client = HubClient()
-        listing = client.listing(repository, revision, known)
+        listing = client.listing(repository, revision, known, file)
         blobs = repository_folder(repository) / "blobs"
         targets = {file.name: blobs / file.etag for file in listing.files}
         _download_all(client, listing, targets, cache_folder(), progress)
@@ -54,7 +59,7 @@ def fetch(
     except OSError as error:
         raise ModelError(f"{repository} cannot be fetched: {unwritable(error, cache_folder())}") from error
     except FetchError as error:
-        raise ModelError(f"{repository} cannot be fetched: {error}. {advice(repository, revision)}") from error
+        raise ModelError(f"{repository} cannot be fetched: {error}. {advice(repository, revision, file)}") from error
 
 
 def fetch_to(
@@ -63,6 +68,7 @@ def fetch_to(
     revision: str = "",
     known: Mapping[str, str] | None = None,
     progress: Progress | None = None,
+    file: str = "",
 ) -> Path:
     """Make `directory` a checkpoint that can be given by path, from the cache if it is there, with a list of SHA-256.
 
@@ -77,26 +83,27 @@ def fetch_to(
     except RuntimeError as error:
         raise ModelError(f"{directory} is no path here: {error}") from error
     staging = directory.parent / f"{directory.name}.partial"
-    cached = find_snapshot(repository, revision)
+    cached = find_snapshot(repository, revision, file)
     try:
         if directory.exists() and not directory.is_dir():
             raise ModelError(f"{directory} is a file, expected a new or an empty directory")
         if cached is not None:
-            if _has(directory, {path.name: path.stat().st_size for path in checkpoint_files(cached)}):
+            files = [cached / file] if file else checkpoint_files(cached)
+            if _has(directory, {path.name: path.stat().st_size for path in files}):
                 return directory
             _must_be_empty(directory)
-            _copy(cached, staging, progress)
+            _copy(files, staging, progress)
         else:
             client = HubClient()
-            listing = client.listing(repository, revision, known)
+            listing = client.listing(repository, revision, known, file)
             if _has(directory, {file.name: file.size for file in listing.files}):
                 return directory
             _must_be_empty(directory)
             staging.mkdir(parents=True, exist_ok=True)
-            for file in listing.files:  # what an earlier attempt has finished, perhaps of another revision
-                if (staging / file.name).exists() and not matches(staging / file.name, file.etag):
-                    (staging / file.name).unlink()
-            targets = {file.name: staging / file.name for file in listing.files}
+            targets = {remote.name: staging / remote.name for remote in listing.files}
+            for remote in listing.files:  # what an earlier attempt has finished, perhaps of another revision
+                if targets[remote.name].exists() and not matches(targets[remote.name], remote.etag):
+                    targets[remote.name].unlink()
             _download_all(client, listing, targets, staging, progress)
             for path in set(staging.iterdir()) - set(targets.values()):
                 path.unlink()
@@ -106,19 +113,22 @@ def fetch_to(
     except OSError as error:
         raise ModelError(f"{repository} cannot be fetched: {unwritable(error, directory.parent)}") from error
     except FetchError as error:
-        raise ModelError(f"{repository} cannot be fetched: {error}. {advice(repository, revision)}") from error
+        raise ModelError(f"{repository} cannot be fetched: {error}. {advice(repository, revision, file)}") from error
 
 
-def advice(repository: str, revision: str = "") -> str:
+def advice(repository: str, revision: str = "", file: str = "") -> str:
     """How to get a checkpoint on a machine with network, and how to use it here: one sentence."""
     folder = repository.rpartition("/")[2]
     at = f" --revision {revision}" if revision else ""
-    others = [str(path) for path in other_snapshots(repository)[:1]]
+    others = [str(path / file) for path in other_snapshots(repository, file)[:1]]
     other = f"; another revision of it is here: model:={others[0]}" if others else ""
+    name, one, path = repository, "", f"/path/to/{folder}"
+    if file:
+        name, one, path = "NAME", f" {file}", f"/path/to/{folder}/{file}"
     return (
-        f"Where there is network run `mono_depth models fetch {repository} --to {folder}` (or `hf download "
-        f"{repository}{at} --local-dir {folder}`), then copy the folder {folder} to this machine and give its path as "
-        f"the model (model:=/path/to/{folder}), or fetch it there without --to and copy its cache folder to "
+        f"Where there is network run `mono_depth models fetch {name} --to {folder}` (or `hf download {repository}{one}"
+        f"{at} --local-dir {folder}`), then copy the folder {folder} to this machine and give its path as the model "
+        f"(model:={path}), or fetch it there without --to and copy its cache folder to "
         f"{repository_folder(repository)}{other}"
     )
 
@@ -182,11 +192,11 @@ def _must_be_empty(directory: Path) -> None:
         raise ModelError(f"{directory} holds {found}, expected a new or an empty directory to fetch into")
 
 
-def _copy(source: Path, staging: Path, progress: Progress | None) -> None:
-    files = checkpoint_files(source)
-    bad = [check for check in check_directory(source) if not check.good]
+def _copy(files: list[Path], staging: Path, progress: Progress | None) -> None:
+    bad = [check for check in map(check_file, files) if not check.good]
     if bad:
-        raise ModelError(f"the cache has a damaged copy ({bad[0]}): delete {source.parent.parent} and fetch again")
+        folder = files[0].parents[2]
+        raise ModelError(f"the cache has a damaged copy ({bad[0]}): delete {folder} and fetch again")
     total, here = sum(path.stat().st_size for path in files), 0
     _check_room(total, staging.parent)
     shutil.rmtree(staging, ignore_errors=True)

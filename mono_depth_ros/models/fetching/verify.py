@@ -66,7 +66,7 @@ def check_directory(directory: Path, known: Mapping[str, str] | None = None) -> 
     """
     known, listed = known or {}, read_sums(directory)
     names = {path.name for path in checkpoint_files(directory)}
-    names |= {CONFIG, *missing_weights(directory), *listed, *_links(directory)}
+    names |= {*_required(directory, names), *listed, *_links(directory)}
     return [_check(directory / name, known.get(name, ""), listed.get(name, "")) for name in sorted(names)]
 
 
@@ -85,8 +85,8 @@ def checkpoint_files(directory: Path) -> list[Path]:
         there = sorted(directory.iterdir())
     except OSError as error:
         raise ModelError(f"{directory} cannot be read ({error.strerror}), expected a checkpoint's directory") from error
-    names = (CONFIG, PROCESSOR, INDEX)
-    return [path for path in there if path.is_file() and (path.name in names or path.suffix == ".safetensors")]
+    names, suffixes = (CONFIG, PROCESSOR, INDEX), (".safetensors", ".pth")
+    return [path for path in there if path.is_file() and (path.name in names or path.suffix in suffixes)]
 
 
 def write_sums(directory: Path) -> None:
@@ -112,6 +112,12 @@ def read_sums(directory: Path) -> dict[str, str]:
             raise ModelError(f"{path} has the line {line[:80]!r}, expected a SHA-256, two spaces and a file name")
         found[name] = value
     return found
+
+
+def _required(directory: Path, there: set[str]) -> set[str]:
+    """What a checkpoint cannot be without; an official .pth is one by itself."""
+    official = any(name.endswith(".pth") for name in there) and CONFIG not in there
+    return set() if official else {CONFIG, *missing_weights(directory)}
 
 
 def _links(directory: Path) -> list[str]:

@@ -18,6 +18,7 @@ from huggingface_hub import constants, snapshot_download
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.fetching import fetch
 from mono_depth_ros.models.fetching.cache import find_snapshot
+from mono_depth_ros.models.fetching.verify import check_directory
 from mono_depth_ros.models.hub import snapshot
 
 WANTED = ["config.json", "model.safetensors", "preprocessor_config.json"]
@@ -204,6 +205,23 @@ def test_into_a_directory_from_the_cache_without_network(hub, files, tmp_path, m
     assert (target / "model.safetensors").read_bytes() == files["model.safetensors"]
     assert not (target / "model.safetensors").is_symlink() and not hub.requests
     assert fetch.fetch_to("org/depth", target) == target
+
+
+def test_one_file_that_is_the_checkpoint(hub, files, tmp_path) -> None:
+    files["authors_small.pth"], files["authors_large.pth"] = b"small" * 1000, b"large" * 1000
+    directory = fetch.fetch("org/depth", file="authors_small.pth")
+    assert [path.name for path in directory.iterdir()] == ["authors_small.pth"]
+    assert find_snapshot("org/depth", file="authors_small.pth") == directory
+    assert find_snapshot("org/depth") is find_snapshot("org/depth", file="authors_large.pth") is None
+    assert fetch.fetch("org/depth", file="authors_large.pth") == directory
+    target = fetch.fetch_to("org/depth", tmp_path / "one", file="authors_small.pth")
+    assert sorted(path.name for path in target.iterdir()) == ["SHA256SUMS", "authors_small.pth"]
+    other = fetch.fetch_to("org/depth", tmp_path / "other", "refs/pr/7", file="authors_large.pth")
+    assert {check.state for path in (target, other, directory) for check in check_directory(path)} == {"ok"}
+    with pytest.raises(
+        ModelError, match=r"has no authors_huge.pth, expected it there.*hf download org/depth authors_huge"
+    ):
+        fetch.fetch("org/depth", file="authors_huge.pth")
 
 
 def test_nothing_is_put_among_other_things(hub, tmp_path) -> None:
