@@ -104,6 +104,9 @@ class DepthConfig(Config):
         dynamic=True,
     )
     stride: int = option(1, "every n-th pixel and row goes into the cloud", unit="px", low=1, high=64, dynamic=True)
+    cloud_normals: bool = option(
+        False, "the cloud's points have normal_x, normal_y, normal_z and curvature too", dynamic=True
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -15,6 +15,7 @@ from mono_depth_ros.errors import FrameError, ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.cloud import depth_edges, limit_range, pack_cloud
 from mono_depth_ros.geometry.colorize import colorize
+from mono_depth_ros.geometry.normals import curvature, normals_from_depth
 from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.geometry.rectify import IDENTITY, Rotation, rectify
 from mono_depth_ros.models.contract import DepthModel
@@ -45,13 +46,36 @@ class RgbdFrame:
             raise ModelError("relative inverse depth has no metres: align it with a reference or use a metric model")
         return limit_range(self.prediction.values, self.config.min_depth, self.config.max_depth)
 
+    @cached_property
+    def normals(self) -> torch.Tensor:
+        """(3, H, W) float32 unit normals, camera optical frame, towards the camera; NaN where the depth is unknown.
+
+        The model's own, or for a model without them those of its depth.
+
+        Raises:
+            ModelError: the model has none and its output is relative.
+        """
+        given = self.prediction.normals
+        if given is None:
+            return normals_from_depth(self.depth, rays(self.camera, self.rgb.device))
+        known = torch.isfinite(self.depth) if self.prediction.kind is DepthKind.METRIC else torch.isfinite(given[0])
+        return torch.where(known, given, torch.nan)
+
     def cloud(self) -> torch.Tensor:
-        """(H / stride, W / stride, 4) float32 x, y, z, rgb: `pack_cloud` without flying pixels."""
+        """(H / stride, W / stride, 4) float32 x, y, z, rgb: `pack_cloud` without flying pixels.
+
+        With `cloud_normals` (..., 8): normal_x, normal_y, normal_z and curvature follow.
+        """
         depth, step = self.depth, self.config.stride
         if self.config.edge_ratio > 0:
             depth = torch.where(depth_edges(depth, self.config.edge_ratio), torch.nan, depth)
         grid = rays(self.camera.strided(step), depth.device)
-        return pack_cloud(depth[::step, ::step], grid, self.rgb[::step, ::step])
+        packed = pack_cloud(depth[::step, ::step], grid, self.rgb[::step, ::step])
+        if not self.config.cloud_normals:
+            return packed
+        normals = torch.where(torch.isfinite(depth), self.normals, torch.nan)[:, ::step, ::step]
+        bend = curvature(packed[..., :3], normals)
+        return torch.cat((packed, normals.movedim(0, -1), bend[..., None]), dim=-1)
 
     def color(self) -> torch.Tensor:
         """(H, W, 3) uint8 BGR picture of the inverse depth, near is warm: for eyes, never for measuring."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -11,7 +12,7 @@ from mono_depth_ros.config import DepthConfig
 from mono_depth_ros.errors import CameraError, ImageError, ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.contract import ModelSpec
-from mono_depth_ros.pipeline import Pipeline, Shot
+from mono_depth_ros.pipeline import Pipeline, RgbdFrame, Shot
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 CAMERA = Camera(64, 48, 60.0, 60.0, 31.5, 23.5)
@@ -117,3 +118,28 @@ def test_a_batch_groups_by_size_keeps_the_order_and_names_the_guilty_one():
     assert third.reason == "image_shape" and fourth.reason == "camera_info_size"
     assert sizes == [(2, 48, 64), (1, 48, 64), (1, 48, 64), (1, 24, 32)]
     assert Pipeline(model).estimate_batch([]) == []
+
+
+def test_normals_are_those_of_the_depth_or_the_models_own_and_unknown_where_the_depth_is():
+    frame = Pipeline(Red(), DepthConfig(max_depth=5.0)).estimate(picture(), CAMERA)
+    assert frame.normals[:, 20, 10].tolist() == pytest.approx([0, 0, -1], abs=1e-3)
+    assert torch.isnan(frame.normals[:, 20, 50]).all() and torch.isnan(frame.normals[:, 0, 0]).all()
+    own = torch.zeros(3, 48, 64)
+    own[1] = -1.0
+    given = dataclasses.replace(frame.prediction, normals=own)
+    frame = RgbdFrame(frame.rgb, frame.camera, given, frame.config)
+    assert frame.normals[:, 20, 10].tolist() == [0, -1, 0] and torch.isnan(frame.normals[:, 20, 50]).all()
+
+
+def test_a_cloud_with_normals_has_eight_numbers_a_point():
+    plain = Pipeline(Red()).estimate(picture(), CAMERA).cloud()
+    cloud = Pipeline(Red(), DepthConfig(cloud_normals=True, stride=2)).estimate(picture(), CAMERA).cloud()
+    assert cloud.shape == (24, 32, 8) and torch.equal(cloud[..., 3], plain[::2, ::2, 3])
+    wall = cloud[15, 5]
+    assert wall[4:7].tolist() == pytest.approx([0, 0, -1], abs=1e-3) and wall[7] == pytest.approx(0, abs=1e-6)
+    assert torch.isnan(cloud[0, 0, [0, 1, 2, 4, 5, 6, 7]]).all()
+
+
+def test_a_relative_model_without_normals_has_none():
+    with pytest.raises(ModelError, match="no metres"):
+        _ = Pipeline(Red(DepthKind.INVERSE_AFFINE)).estimate(picture(), CAMERA).normals

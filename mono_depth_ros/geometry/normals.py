@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Surface normals from depth, for models that give none."""
+"""Surface normals and curvature from depth, for models that give none."""
 
 from __future__ import annotations
 
@@ -36,6 +36,32 @@ def normals_from_depth(depth: Tensor, rays: Tensor, edge_ratio: float = 0.05) ->
     b = (x_u * w_v - x_v * w_u) / determinant
     normals = -torch.stack((a, b, inverse - a * x - b * y))
     return normals / torch.linalg.vector_norm(normals, dim=0)
+
+
+def curvature(points: Tensor, normals: Tensor) -> Tensor:
+    """How much the surface bends: the part of the way to the four neighbours that leads off the tangent plane.
+
+    0 on planes, 1/3 for points without order: PCL's surface variation (Pauly et al. 2002, Efficient Simplification of
+    Point-Sampled Surfaces), with the normal that is given for the one fitted.
+
+    Args:
+        points: (H, W, 3) metres. normals: (3, H, W) unit length.
+
+    Returns:
+        (H, W) float32 in [0, 1]; NaN where the point, the normal or all neighbours are unknown.
+    """
+    positions = points.movedim(-1, 0)
+    off, all_ways = torch.zeros_like(positions[0]), torch.zeros_like(positions[0])
+    for dim in (1, 2):
+        step = positions.diff(dim=dim)
+        count = step.shape[dim]
+        for start in (0, 1):  # each step leads from a pixel to its neighbour and back
+            way_off = (step * normals.narrow(dim, start, count)).sum(0).square_()
+            way = step.square().sum(0)
+            known = torch.isfinite(way_off)
+            off.narrow(dim - 1, start, count).add_(torch.where(known, way_off, 0.0))
+            all_ways.narrow(dim - 1, start, count).add_(torch.where(known, way, 0.0))
+    return off / all_ways
 
 
 def _slopes(planes: Tensor, edge_ratio: float) -> Tensor:

@@ -55,6 +55,11 @@ class CloudLayout:
 XYZRGB = CloudLayout((("x", np.float32), ("y", np.float32), ("z", np.float32), ("rgb", np.float32)))
 """Coloured points as PCL and rviz read them: rgb holds the bits of 0x00RRGGBB (`geometry.cloud.pack_cloud`)."""
 
+XYZRGBNORMAL = CloudLayout(
+    (*XYZRGB.columns, *((name, np.float32) for name in ("normal_x", "normal_y", "normal_z", "curvature")))
+)
+"""The same with the fields of PCL's PointXYZRGBNormal, found by their names as PCL and pcl_ros do."""
+
 XYZIRT = CloudLayout(
     (
         ("x", np.float32),

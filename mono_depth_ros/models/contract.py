@@ -27,6 +27,7 @@ class ModelSpec:
         max_depth_m: the largest depth a metric head can give, None where there is no such bound.
         needs_camera: True where the intrinsics change the result.
         hub: hub repository of the weights, "" where they are shipped or a local path.
+        confidence: True where its predictions have a confidence. normals: likewise.
     """
 
     name: str
@@ -36,6 +37,8 @@ class ModelSpec:
     max_depth_m: float | None = None
     needs_camera: bool = False
     hub: str = ""
+    confidence: bool = False
+    normals: bool = False
 
 
 class DepthModel(Protocol):

@@ -18,6 +18,7 @@ from mono_depth_ros.errors import CameraError, FrameError
 from mono_depth_ros.messages.compressed import decode_compressed
 from mono_depth_ros.messages.image import decode_image
 from mono_depth_ros.messages.stamps import stamp_ns
+from mono_depth_ros.models.contract import ModelSpec
 from mono_depth_ros.nodes.cameras import Calibration, CameraInfos
 from mono_depth_ros.nodes.depth_outputs import create_outputs, publish_frame
 from mono_depth_ros.nodes.health import Facts
@@ -26,7 +27,6 @@ from mono_depth_ros.nodes.publishing import Outputs
 from mono_depth_ros.nodes.qos import INPUT, overridable, own
 from mono_depth_ros.nodes.topics import image_name, input_topics
 from mono_depth_ros.pipeline import RgbdFrame, Shot
-from mono_depth_ros.prediction import DepthKind
 
 _LOG_PERIOD_S = 5.0  # between two log lines about the same reason
 
@@ -62,11 +62,11 @@ class CameraStream:
         self._camera_problem = self._input_conflict = self._output_conflict = ""
         self._image_topic, self._info_topic = input_topics(node, options().image_transport, name)
 
-    def open(self, kind: DepthKind, offer: Callable[[Job], None]) -> None:
-        """Create the publishers that a model of this kind can serve, then subscribe; `offer` gets the images."""
+    def open(self, spec: ModelSpec, offer: Callable[[Job], None]) -> None:
+        """Create the publishers that a model can serve, then subscribe; `offer` gets the images."""
         config = self._options()
         prefix = f"{self.name}/" if self.name else ""
-        self.outputs = create_outputs(self._node, kind, config.rectify, self._on_output_conflict, prefix)
+        self.outputs = create_outputs(self._node, spec, config.rectify, self._on_output_conflict, prefix)
         self._image_topic, self._info_topic = input_topics(self._node, config.image_transport, self.name)
         self.infos = CameraInfos(config.rectified, config.rectify)
 

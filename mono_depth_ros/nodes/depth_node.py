@@ -71,7 +71,7 @@ class DepthNode(LifecycleNode):
             self._failed,
         )
         for stream in self.streams:
-            stream.open(model.spec.kind, self._offer)
+            stream.open(model.spec, self._offer)
             self.get_logger().info(f"{model.spec.name} on {model.device}, {model.engine}: {stream.topics()}")
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -10,9 +10,10 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
 from mono_depth_ros.messages.camera_info import fill_camera_info
-from mono_depth_ros.messages.cloud import fill_cloud
+from mono_depth_ros.messages.cloud import XYZRGB, XYZRGBNORMAL, fill_cloud
 from mono_depth_ros.messages.depth import encode_depth
 from mono_depth_ros.messages.image import fill_image
+from mono_depth_ros.models.contract import ModelSpec
 from mono_depth_ros.nodes.cameras import Calibration
 from mono_depth_ros.nodes.monitor import Monitor
 from mono_depth_ros.nodes.publishing import Outputs
@@ -20,16 +21,22 @@ from mono_depth_ros.pipeline import RgbdFrame
 from mono_depth_ros.prediction import DepthKind
 
 _ALWAYS = (("depth/camera_info", CameraInfo), ("depth/color", Image))
-_METRIC = (("depth/image", Image), ("depth/points", PointCloud2))
+_NORMALS = (("depth/normals", Image),)
+_CONFIDENCE = (("depth/confidence", Image),)
+_METRIC = (("depth/image", Image), ("depth/points", PointCloud2), *_NORMALS)
 _RELATIVE = (("depth/inverse", Image),)
 _RECTIFIED = (("rgb/image_rect", Image), ("rgb/camera_info", CameraInfo))
 
 
 def create_outputs(
-    node: LifecycleNode, kind: DepthKind, rectify: bool, conflict: Callable[[str], None], prefix: str = ""
+    node: LifecycleNode, spec: ModelSpec, rectify: bool, conflict: Callable[[str], None], prefix: str = ""
 ) -> Outputs:
-    """The publishers that a model of this kind can serve: relative depth never appears as metres."""
-    topics = _ALWAYS + (_METRIC if kind is DepthKind.METRIC else _RELATIVE) + (_RECTIFIED if rectify else ())
+    """The publishers that a model can serve: relative depth never appears as metres."""
+    topics = _ALWAYS + (_METRIC if spec.kind is DepthKind.METRIC else _RELATIVE) + (_RECTIFIED if rectify else ())
+    if spec.normals and spec.kind is not DepthKind.METRIC:
+        topics += _NORMALS
+    if spec.confidence:
+        topics += _CONFIDENCE
     return Outputs(node, topics, conflict, prefix)
 
 
@@ -53,7 +60,17 @@ def _inverse(message: Image, frame: RgbdFrame, *_: Any) -> None:
 
 
 def _points(message: PointCloud2, frame: RgbdFrame, *_: Any) -> None:
-    fill_cloud(message, frame.cloud().cpu().numpy(), PointField)
+    layout = XYZRGBNORMAL if frame.config.cloud_normals else XYZRGB
+    fill_cloud(message, frame.cloud().cpu().numpy(), PointField, layout)
+
+
+def _normals(message: Image, frame: RgbdFrame, *_: Any) -> None:
+    fill_image(message, frame.normals.movedim(0, -1).contiguous().cpu().numpy(), "32FC3")
+
+
+def _confidence(message: Image, frame: RgbdFrame, *_: Any) -> None:
+    assert frame.prediction.confidence is not None, "the model's spec says that it gives confidence"
+    fill_image(message, frame.prediction.confidence.cpu().numpy(), "32FC1")
 
 
 def _color(message: Image, frame: RgbdFrame, *_: Any) -> None:
@@ -80,6 +97,8 @@ _FILL: dict[str, Callable[..., None]] = {
     "depth/inverse": _inverse,
     "depth/camera_info": _camera_info,
     "depth/points": _points,
+    "depth/normals": _normals,
+    "depth/confidence": _confidence,
     "depth/color": _color,
     "rgb/image_rect": _rgb,
     "rgb/camera_info": _camera_info,

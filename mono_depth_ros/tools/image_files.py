@@ -129,7 +129,9 @@ class Job:
         path = self.out / _output(name, kind)
         if kind == "ply":
             with torch.inference_mode():
-                write_ply(path, *unpack_cloud(frame.cloud().cpu().numpy()))
+                cloud = frame.cloud().cpu().numpy()
+                normals = cloud[..., 4:7] if frame.config.cloud_normals else None
+                write_ply(path, *unpack_cloud(cloud), normals)
             return path
         with atomic_path(path) as temporary:
             if kind == "npy":

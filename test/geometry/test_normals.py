@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.geometry.normals import normals_from_depth
+from mono_depth_ros.geometry.cloud import unproject
+from mono_depth_ros.geometry.normals import curvature, normals_from_depth
 from mono_depth_ros.geometry.rays import rays
 
 CAMERA = Camera(160, 120, 140.0, 143.0, 78.0, 61.0)
@@ -79,3 +80,33 @@ def test_a_lone_pixel_has_no_normal() -> None:
 def test_the_rays_must_be_of_the_same_size() -> None:
     with pytest.raises(ValueError, match="expected the same"):
         normals_from_depth(torch.ones(10, 10), rays(CAMERA))
+
+
+def test_planes_have_no_curvature_and_spheres_that_of_their_radius() -> None:
+    flat = plane(CAMERA, torch.tensor([0.3, -0.4, -0.866], dtype=torch.float64), 2.0)
+    points = unproject(flat, rays(CAMERA))
+    assert curvature(points, normals_from_depth(flat, rays(CAMERA))).nanmean() < 1e-6
+
+    def bend(radius: float) -> float:
+        x, y = rays(CAMERA).unbind(-1)
+        depth = 3 + radius - (radius**2 - (3 * x) ** 2 - (3 * y) ** 2).clamp(min=0).sqrt()
+        middle = slice(50, 70), slice(70, 90)
+        found = curvature(unproject(depth, rays(CAMERA)), normals_from_depth(depth, rays(CAMERA)))
+        return float(found[middle].mean())
+
+    # Seen from the tangent plane, a sphere falls off by step^2 / (2 radius): the part of the way is its square.
+    step = 3.0 / 141.5
+    assert bend(1.0) == pytest.approx((step / 2) ** 2, rel=0.1)
+    assert bend(0.5) == pytest.approx(4 * bend(1.0), rel=0.1)
+
+
+def test_curvature_is_unknown_where_the_point_or_all_its_neighbours_are() -> None:
+    points = torch.ones(4, 5, 3)
+    points[..., 0], points[..., 1] = torch.arange(5.0), torch.arange(4.0)[:, None]
+    points[1, 1] = torch.nan
+    points[2:, 3:] = torch.nan
+    points[3, 4] = 1.0
+    found = curvature(points, torch.tensor([0.0, 0.0, -1.0])[:, None, None].expand(3, 4, 5))
+    unknown = torch.isnan(points[..., 0])
+    unknown[3, 4] = True
+    assert torch.equal(torch.isnan(found), unknown) and (found[~unknown] == 0).all()

@@ -64,3 +64,12 @@ def test_packed_clouds_are_unpacked():
     xyz, found = unpack_cloud(pack_cloud(depth, rays, rgb).numpy())
     np.testing.assert_array_equal(xyz, [[[1.0, -0.5, 2.0], [4.0, 0.0, 4.0]]])
     np.testing.assert_array_equal(found, rgb.numpy())
+
+
+def test_normals_stand_between_places_and_colours_and_unknown_ones_are_zero(tmp_path):
+    xyz = np.arange(6, dtype=np.float32).reshape(2, 3)
+    normals = np.array([[0, 0, -1], [np.nan, 0, 1]], dtype=np.float32)
+    assert write_ply(tmp_path / "a.ply", xyz, np.zeros((2, 3), np.uint8), normals) == 2
+    points = read_ply(tmp_path / "a.ply")
+    assert points.dtype.names == ("x", "y", "z", "nx", "ny", "nz", "red", "green", "blue")
+    assert points[["nx", "ny", "nz"]].tolist() == [(0, 0, -1), (0, 0, 0)]
