@@ -119,10 +119,13 @@ def _candidates(network: Network | GraphFile, options: EngineOptions) -> list[Ca
                 f"precision is '{options.precision}', which no engine has on {options.device}: "
                 f"expected auto, {' or '.join(_PRECISIONS[kind])}"
             )
-    elif options.engine not in ("auto", "torch"):
-        # Without the package there is one error, not one for each precision.
-        cannot_run(network, options.engine, options.device, "fp32")
-    return pairs
+    if options.engine == "auto":
+        return pairs
+    reasons = [cannot_run(network, engine, options.device, precision) for engine, precision in pairs]
+    possible = [pair for pair, reason in zip(pairs, reasons, strict=True) if reason is None]
+    if not possible:
+        raise ModelError(str(reasons[-1]))  # before the reference takes its time; of fp32, the last, which all have
+    return possible
 
 
 def _leave_device(network: Network, device: torch.device) -> None:

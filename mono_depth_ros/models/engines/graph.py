@@ -121,7 +121,7 @@ def _sources(kinds: set[type[nn.Module]]) -> list[Path]:
     package = __name__.partition(".")[0]
     modules = {kind.__module__ for kind in kinds if not kind.__module__.startswith(("torch.", "transformers."))}
     for name in list(modules):
-        taken = (getattr(value, "__module__", None) for value in vars(sys.modules[name]).values())
+        taken = (getattr(value, "__module__", None) for value in vars(sys.modules.get(name, sys)).values())
         modules |= {str(other) for other in taken if str(other).startswith(f"{package}.")}
     files = (getattr(sys.modules.get(name), "__file__", None) for name in modules)
     return sorted(Path(file) for file in files if file)
