@@ -108,12 +108,20 @@ def node(which: str) -> dict[str, Any]:
     return result
 
 
-BENCHES: dict[str, Callable[[], dict[str, Any]]] = {
-    "cloud": cloud,
-    "tiny": tiny,
-    "world": world,
-    "overhead": lambda: node("overhead"),
-    "overload": lambda: node("overload"),
+def models(reference: Path | None) -> dict[str, Any]:
+    """Depth Anything V2 in every engine: see bench_models.py."""
+    from mono_depth_ros.tools.bench_models import models as measure
+
+    return measure(reference)
+
+
+BENCHES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "cloud": lambda _: cloud(),
+    "tiny": lambda _: tiny(),
+    "world": lambda _: world(),
+    "models": lambda arguments: models(arguments.reference),
+    "overhead": lambda _: node("overhead"),
+    "overload": lambda _: node("overload"),
 }
 
 
@@ -121,6 +129,12 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser = subparsers.add_parser("bench", help="measure the figures this package claims, on this machine")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHES)}; default: all")
     parser.add_argument("--out", type=Path, default=Path("benchmarks"), help="folder for one JSON file each")
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        metavar="DIR",
+        help="for models: a checkout of github.com/DepthAnything/Depth-Anything-V2 to compare with",
+    )
     parser.add_argument("--json", action="store_true", help="print the results as one JSON object on stdout")
     parser.set_defaults(run=run)
 
@@ -132,7 +146,7 @@ def run(arguments: argparse.Namespace) -> int:
     results = {}
     for name in arguments.names or BENCHES:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
-        results[name] = {**BENCHES[name](), "machine": _machine()}
+        results[name] = {**BENCHES[name](arguments), "machine": _machine()}
         text = json.dumps(results[name], indent=2) + "\n"
         with atomic_path(arguments.out / f"{name}.json") as path:
             path.write_text(text)

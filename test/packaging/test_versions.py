@@ -28,7 +28,7 @@ KEYS = {
     "yaml": "python3-yaml",
 }
 # Wanted only where they are: an error or another path where they are not.
-OPTIONAL = {"onnx", "onnxruntime", "matplotlib", "psutil"}
+OPTIONAL = {"certifi", "onnx", "onnxruntime", "matplotlib", "psutil"}
 
 
 @pytest.fixture(scope="module")
