@@ -76,7 +76,16 @@ class OnnxContract:
         """The `ModelSpec` of the model under this name."""
         farthest = self.outputs.range_m[1] if self.outputs.range_m else math.inf
         bound = farthest if math.isfinite(farthest) else None
-        return ModelSpec(name, self.family, self.depth_kind, self.licence, bound, self.needs_camera)
+        return ModelSpec(
+            name,
+            self.family,
+            self.depth_kind,
+            self.licence,
+            bound,
+            self.needs_camera,
+            confidence=bool(self.outputs.confidence),
+            normals=bool(self.outputs.normals),
+        )
 
     def check(self, where: str) -> None:
         """Raise ModelError where fields contradict each other."""
