@@ -58,11 +58,6 @@ def fastest(
     Raises:
         ModelError: none passes; gives each one's reason.
     """
-    baseline = seconds_of(torch_fp32, reference.examples[0]) if torch_fp32 is not None else None
-    if baseline is not None and device.type == "cpu" and baseline < FAST_ENOUGH_S and ("torch", "fp32") in candidates:
-        LOGGER.info("%s: engine torch fp32, %.0f ms an image, fast enough", network.name, baseline * 1e3)
-        assert torch_fp32 is not None
-        return torch_fp32
     key = verdict_key(network, reference.examples, device, candidates)
     known = recall(key)
     if known in candidates:
@@ -72,6 +67,11 @@ def fastest(
             LOGGER.info("%s: engine %s, the fastest at an earlier start", network.name, trial.label)
             return engine
         LOGGER.warning("%s: %s was the fastest but does not run now: %s", network.name, trial.label, trial.refused)
+    baseline = seconds_of(torch_fp32, reference.examples[0]) if torch_fp32 is not None else None
+    may_stay = device.type == "cpu" and ("torch", "fp32") in candidates
+    if may_stay and torch_fp32 is not None and baseline is not None and baseline < FAST_ENOUGH_S:
+        LOGGER.info("%s: engine torch fp32, %.0f ms an image, fast enough", network.name, baseline * 1e3)
+        return torch_fp32
     best, trials = _try_all(network, reference, torch_fp32, device, candidates, baseline)
     refusals = "; ".join(f"{trial.label}: {trial.refused}" for trial in trials if trial.refused)
     if best is None:

@@ -17,9 +17,9 @@ from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.engines.contract import Engine, Inputs
 
 TOLERANCES = {"fp32": 1e-3, "fp16": 1e-2, "bf16": 3e-2}
-"""The largest AbsRel that is let pass. Right engines are a third of it away or nearer: on the two frames, networks of
-noise give 1e-5 in fp32, and rounding to 8 bits at every layer gives under 1e-2 in bf16. A half pixel's shift gives more
-than 3e-2, and so does a wrong scale that matters."""
+"""The largest AbsRel that is let pass. Depth Anything V2 small with weights of noise gives 1e-6 in fp32 with OpenVINO
+and ONNX Runtime, and in bf16 8e-3 with OpenVINO and 9e-3 with torch; fp16 rounds 8 times finer than bf16, but its range
+is short. A graph that resampled its positions wrongly gave 0.2 to 0.7."""
 
 _FLOOR = 0.01
 

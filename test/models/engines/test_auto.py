@@ -179,7 +179,7 @@ def test_what_a_verdict_hangs_on(
     assert verdicts.recall(key) is None
 
 
-def test_really(network: Network, examples: Sequence[Inputs], own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_really(network: Network, examples: Sequence[Inputs], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auto, "FAST_ENOUGH_S", 0)
     monkeypatch.setattr(auto, "_RUNS", 2)
     first = chosen(network, examples)
