@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from mono_depth_ros.config import DepthConfig
-from mono_depth_ros.errors import FrameError, ModelError
+from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.cloud import depth_edges, limit_range, pack_cloud
 from mono_depth_ros.geometry.colorize import colorize
@@ -121,13 +121,14 @@ class Pipeline:
         return frame
 
     @torch.inference_mode()
-    def estimate_batch(self, shots: Sequence[Shot]) -> list[RgbdFrame | FrameError]:
+    def estimate_batch(self, shots: Sequence[Shot]) -> list[RgbdFrame | Exception]:
         """Depth of several images, those of one size in one batch of the network.
 
         Returns:
-            For each shot its frame, or why there is none; a bad image costs the others nothing but time.
+            For each shot its frame, or why there is none: a FrameError for a bad image, anything else for what went
+            wrong in the model, such as too little memory for the batch. It costs the others nothing but time.
         """
-        found: list[RgbdFrame | FrameError | None] = [None] * len(shots)
+        found: list[RgbdFrame | Exception | None] = [None] * len(shots)
         batches: dict[tuple[int, int], list[int]] = {}
         images: dict[int, tuple[torch.Tensor, Camera]] = {}
         for index, shot in enumerate(shots):
@@ -135,7 +136,7 @@ class Pipeline:
                 images[index] = self._prepare(shot)
                 camera = images[index][1]
                 batches.setdefault((camera.width, camera.height), []).append(index)
-            except FrameError as error:
+            except Exception as error:
                 found[index] = error
         for batch in batches.values():
             for index, frame in zip(batch, self._predict_each([images[index] for index in batch]), strict=True):
@@ -160,11 +161,11 @@ class Pipeline:
             for (image, camera), prediction in zip(images, predictions, strict=True)
         ]
 
-    def _predict_each(self, images: Sequence[tuple[torch.Tensor, Camera]]) -> Sequence[RgbdFrame | FrameError]:
-        """All at once; if the model refuses that, one by one, to find which of them it does not like."""
+    def _predict_each(self, images: Sequence[tuple[torch.Tensor, Camera]]) -> Sequence[RgbdFrame | Exception]:
+        """All at once; if the model fails at that, one by one, to lose none but those that it fails at alone."""
         try:
             return self._predict(images)
-        except FrameError as error:
+        except Exception as error:
             if len(images) == 1:
                 return [error]
             return [frame for image in images for frame in self._predict_each([image])]

@@ -143,3 +143,19 @@ def test_a_cloud_with_normals_has_eight_numbers_a_point():
 def test_a_relative_model_without_normals_has_none():
     with pytest.raises(ModelError, match="no metres"):
         _ = Pipeline(Red(DepthKind.INVERSE_AFFINE)).estimate(picture(), CAMERA).normals
+
+
+def test_a_batch_that_is_too_much_for_the_model_goes_one_by_one():
+    model = Red()
+    predict = model.predict
+
+    def small(rgb, cameras):
+        if len(rgb) > 1 or (rgb[:, 0, 0, 0] == 7).any():
+            raise RuntimeError("out of memory")
+        return predict(rgb, cameras)
+
+    model.predict = small
+    hard = picture()
+    hard[0, 0, 0] = 7
+    first, second = Pipeline(model).estimate_batch([Shot(picture(), CAMERA), Shot(hard, CAMERA)])
+    assert first.depth[40, 0] == 2.0 and isinstance(second, RuntimeError)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,6 +60,7 @@ class CameraStream:
         self._node, self._options = node, options
         self._inputs: list[Any] = []
         self._logged: dict[str, float] = {}
+        self._received_s = -math.inf
         self._camera_problem = self._input_conflict = self._output_conflict = ""
         self._image_topic, self._info_topic = input_topics(node, options().image_transport, name)
 
@@ -108,6 +110,10 @@ class CameraStream:
     def wanted(self) -> bool:
         """Whether this camera's images are to be worked on."""
         return self.outputs is not None and (not self._options().lazy or self.outputs.subscribers() > 0)
+
+    def expected(self) -> bool:
+        """Whether the others may wait a moment for this camera: not if it is dead or nobody wants its results."""
+        return time.monotonic() - self._received_s < self._options().input_timeout and self.wanted()
 
     def decode(self, job: Job) -> tuple[Shot, Calibration]:
         """The image with its calibration.
@@ -171,7 +177,7 @@ class CameraStream:
         )
 
     def _on_image(self, message: Any, offer: Callable[[Job], None]) -> None:
-        received_s = time.monotonic()
+        received_s = self._received_s = time.monotonic()
         self._input_conflict = ""
         back_ns = self.monitor.received(stamp_ns(message.header.stamp))
         if back_ns:

@@ -13,7 +13,7 @@ from typing import Any
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from mono_depth_ros.config import DepthConfig, DepthNodeConfig, ModelConfig
-from mono_depth_ros.errors import FrameError, MonoDepthError
+from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.messages import bridge
 from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.nodes.camera_stream import CameraStream, Job
@@ -108,7 +108,7 @@ class DepthNode(LifecycleNode):
 
     def _offer(self, job: Job) -> None:
         if self._active and self._worker is not None and job.stream.wanted():
-            partners = sum(stream.wanted() for stream in self.streams)
+            partners = sum(stream.expected() for stream in self.streams)
             self._worker.offer(job, job.stream.name, partners, self._config().batch_window)
 
     def _process(self, jobs: list[Job]) -> None:
@@ -123,16 +123,12 @@ class DepthNode(LifecycleNode):
         if not decoded:
             return
         start_s = time.perf_counter()
-        try:
-            frames = pipeline.estimate_batch([shot for _, shot, _ in decoded])
-        except Exception as error:
-            self._failed([job for job, _, _ in decoded], error)
-            return
+        frames = pipeline.estimate_batch([shot for _, shot, _ in decoded])
         took_s = time.perf_counter() - start_s
         for (job, _, calibration), frame in zip(decoded, frames, strict=True):
             job.stream.monitor.took("estimate", took_s)
             with _own_affair(job.stream):
-                if isinstance(frame, FrameError):
+                if isinstance(frame, Exception):
                     raise frame
                 job.stream.publish(job, frame, calibration)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -28,7 +29,8 @@ class NewestWorker(Generic[Item]):
         failed: Callable[[list[Item], Exception], None],
     ) -> None:
         self._work, self._superseded, self._failed = work, superseded, failed
-        self._partners, self._window_s = 1, 0.0
+        self._partners = 1
+        self._waits_until_s = 0.0  # of time.monotonic, for the longest waiting item
         self._condition = threading.Condition()
         self._items: dict[Hashable, Item] = {}
         self._running = True
@@ -40,11 +42,13 @@ class NewestWorker(Generic[Item]):
 
         Args:
             partners: how many sources may offer, this one included; with all of them there, nobody is waited for.
-            window_s: how long this item may wait for those of the other sources, when the worker is idle.
+            window_s: how long after its arrival the first item of a turn may wait for those of other sources.
         """
         with self._condition:
-            self._partners, self._window_s = partners, window_s
+            self._partners = partners
             replaced = self._items.pop(source, None)
+            if not self._items:
+                self._waits_until_s = time.monotonic() + window_s
             self._items[source] = item
             self._condition.notify()
         if replaced is not None:
@@ -69,7 +73,8 @@ class NewestWorker(Generic[Item]):
         """The newest item of each source, the longest waiting first; none after `stop`."""
         with self._condition:
             self._condition.wait_for(lambda: self._items or not self._running)
-            self._condition.wait_for(lambda: len(self._items) >= self._partners or not self._running, self._window_s)
+            left_s = max(self._waits_until_s - time.monotonic(), 0.0)
+            self._condition.wait_for(lambda: len(self._items) >= self._partners or not self._running, left_s)
             items = list(self._items.values())
             self._items.clear()
             return items

@@ -205,3 +205,26 @@ def test_compressed_images_and_a_second_configuration_with_other_cameras(ros, st
     assert [stream.name for stream in node.streams] == ["back", "roof/rear"]
     ros.wait(lambda: ros.outsider.count_publishers("/roof/rear/depth/points") == 1)
     assert ros.outsider.count_publishers("/front/depth/points") == 0
+
+
+def test_a_camera_that_has_died_is_not_waited_for_any_more(ros, pair) -> None:
+    node, front, left = pair  # left was last heard of more than 0.5 s ago
+    node.set_parameters([Parameter("batch_window", value=1.0), Parameter("input_timeout", value=0.5)])
+    start = time.monotonic()
+    front.send(10)
+    ros.wait(lambda: front.depths)
+    assert time.monotonic() - start < 0.8 and node.model.batches == [1] and not left.depths
+
+
+def test_time_that_jumps_back_is_the_affair_of_one_camera(ros, pair) -> None:
+    node, front, left = pair
+    front.send(10)
+    left.send(10)
+    ros.wait(lambda: front.depths and left.depths)
+    left.send(2)
+    front.send(11)
+    ros.wait(lambda: len(front.depths) == 2 and node.streams[1].monitor.snapshot().drops)
+    assert node.streams[1].monitor.snapshot().drops == {"time_backwards": 1}
+    assert node.streams[0].monitor.snapshot().drops == {}
+    left.send(3)
+    ros.wait(lambda: [message.header.stamp.sec for message in left.depths] == [10, 3])

@@ -89,3 +89,20 @@ def test_stop_ends_a_wait_and_what_was_waiting_is_forgotten(paired):
     start = time.monotonic()
     worker.stop()
     assert time.monotonic() - start < 1.0 and done == []
+
+
+def test_who_waited_while_the_worker_was_busy_does_not_wait_again():
+    done, busy = [], threading.Event()
+
+    def work(items):
+        busy.set()
+        time.sleep(0.3)
+        done.append((items, time.monotonic()))
+
+    worker = NewestWorker(work, superseded=lambda item: None, failed=lambda items, error: None)
+    worker.offer("a", "front", 1)
+    assert busy.wait(5)
+    worker.offer("b", "left", 2, 0.2)
+    wait_for(lambda: len(done) == 2)
+    worker.stop()
+    assert done[1][0] == ["b"] and done[1][1] - done[0][1] < 0.45
