@@ -36,11 +36,15 @@ def build(
         if isinstance(network, GraphFile):
             return file_engine(network, engine, device, precision)
         if engine == "onnxruntime" and precision == "fp16":
-            network = replace(network, module=copy.deepcopy(network.module).half())
-            examples = [tuple(value.half() for value in inputs) for inputs in examples]
-            graph = graph_of(network, examples)
+            graph = half_graph(network, examples)
             return OnnxRuntimeEngine(graph.path, graph.inputs, graph.outputs, device, precision)
         return file_engine(graph_of(network, examples), engine, device, precision)
+
+
+def half_graph(network: Network, examples: Sequence[Inputs]) -> GraphFile:
+    """The graph of a copy in float16, inputs and outputs too: what to keep in float32 needs no further package."""
+    half = replace(network, module=copy.deepcopy(network.module).half())
+    return graph_of(half, [tuple(value.half() for value in inputs) for inputs in examples])
 
 
 def cannot_run(network: Network | GraphFile, engine: str, device: torch.device, precision: str) -> str | None:
@@ -60,8 +64,6 @@ def cannot_run(network: Network | GraphFile, engine: str, device: torch.device, 
     if engine == "openvino" and device.type != "cpu":
         return openvino_engine.cannot_run(device, precision)
     packages.load_package(engine)
-    if isinstance(network, Network):
-        packages.load_package("export")
     if engine == "openvino":
         return openvino_engine.cannot_run(device, precision)
     if engine == "onnxruntime" and precision not in _onnxruntime_precisions(network, device):

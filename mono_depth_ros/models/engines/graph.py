@@ -61,10 +61,10 @@ def write_graph(network: Network, examples: Sequence[Inputs], path: Path) -> Non
         ModelError: onnxscript is missing, or torch cannot export the network.
     """
     load_package("export")
-    example = tuple(_batched(value, axes) for value, axes in zip(examples[0], network.shapes, strict=True))
+    example = tuple(_batched(value.cpu(), axes) for value, axes in zip(examples[0], network.shapes, strict=True))
     size = sum(value.nbytes for value in (*network.module.parameters(), *network.module.buffers()))
     try:
-        with _quiet():
+        with _quiet(), _on_cpu(network.module):
             program = torch.onnx.export(
                 network.module,
                 example,
@@ -153,7 +153,7 @@ def _fill(folder: Path, network: Network, examples: Sequence[Inputs]) -> None:
     temporary = Path(tempfile.mkdtemp(prefix=".export-", dir=folder.parent))
     try:
         write_graph(network, examples, temporary / _FILE)
-        seals = {path.name: _seal(path) for path in temporary.iterdir()}
+        seals = {path.name: file_hash(path) for path in temporary.iterdir()}
         (temporary / _SEALS).write_text(json.dumps(seals), encoding="utf-8")
         temporary.chmod(0o755)
         with contextlib.suppress(OSError):  # another process was first: what it wrote is checked below
@@ -170,7 +170,7 @@ def _intact(folder: Path) -> bool:
     """Whether every file is as it was written: a disk that filled up or a bit that turned is noticed here."""
     try:
         seals = json.loads((folder / _SEALS).read_text(encoding="utf-8"))
-        return _FILE in seals and all(_seal(folder / name) == seal for name, seal in seals.items())
+        return _FILE in seals and all(file_hash(folder / name) == seal for name, seal in seals.items())
     except (OSError, ValueError, TypeError):
         return False
 
@@ -181,12 +181,24 @@ def _discard(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _seal(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file of any size."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 22):
             digest.update(block)
     return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _on_cpu(module: nn.Module) -> Iterator[None]:
+    """What a graph holds is nobody's device's."""
+    device = next((value.device for value in module.parameters()), torch.device("cpu"))
+    module.cpu()
+    try:
+        yield
+    finally:
+        module.to(device)
 
 
 @contextlib.contextmanager

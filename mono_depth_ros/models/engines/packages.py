@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import importlib.util
 from typing import Any
 
 from mono_depth_ros.errors import ModelError
@@ -37,12 +36,6 @@ def load_package(engine: str) -> Any:
             f"{what} needs the package {module}, which cannot be imported ({error}): "
             f"pip install 'mono_depth_ros[{extra}]'"
         ) from error
-
-
-def installed(engine: str) -> bool:
-    """Whether the module that an engine needs is there; it is not imported."""
-    module = _MODULES[engine][0] if engine in _MODULES else "torch"
-    return importlib.util.find_spec(module) is not None
 
 
 def versions() -> dict[str, str]:

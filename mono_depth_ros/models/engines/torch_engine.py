@@ -72,7 +72,7 @@ class TorchEngine:
 
 
 class CompiledEngine(TorchEngine):
-    """`torch.compile` for each shape of the inputs, when it first comes: minutes, the first time; torch keeps it."""
+    """`torch.compile` for each shape of the inputs, when it first comes: half a minute or more; torch keeps it."""
 
     name = "torch_compile"
 

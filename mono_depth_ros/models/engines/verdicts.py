@@ -16,7 +16,7 @@ from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.engines.cache import cache_folder
 from mono_depth_ros.models.engines.contract import GraphFile, Inputs, Network
-from mono_depth_ros.models.engines.graph import content_hash
+from mono_depth_ros.models.engines.graph import content_hash, file_hash
 from mono_depth_ros.models.engines.packages import versions
 
 _RULES = 1
@@ -33,7 +33,8 @@ def verdict_key(
     if isinstance(network, Network):
         content = content_hash(network, examples)
     else:
-        content = hashlib.sha256(network.path.read_bytes()).hexdigest()
+        data = network.path.with_name(f"{network.path.name}.data")  # where weights beside a graph usually are
+        content = " ".join(file_hash(path) for path in (network.path, data) if path.exists())
     parts = (_RULES, content, str(device), processor(device), torch.get_num_threads(), list(candidates), versions())
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 

@@ -13,7 +13,7 @@ import torch
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.engines import openvino_engine
-from mono_depth_ros.models.engines.build import build
+from mono_depth_ros.models.engines.build import build, half_graph
 from mono_depth_ros.models.engines.contract import Engine, Inputs, Network
 from mono_depth_ros.models.engines.graph import graph_of
 from mono_depth_ros.models.engines.onnxruntime_engine import OnnxRuntimeEngine
@@ -162,6 +162,17 @@ def test_bound_memory_gives_the_same(add_one: Callable[[], Network]) -> None:
         (found,) = engine(image)
         torch.testing.assert_close(found, image + 1)
     assert len(engine._shapes) == 2
+
+
+def test_the_graph_in_half_precision_is_right(network: Network, examples: Sequence[Inputs]) -> None:
+    # It is for CUDA; on the CPU ONNX Runtime runs the same graph, slowly.
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    graph = half_graph(network, examples)
+    assert {value.dtype for value in network.module.parameters()} == {torch.float32}
+    engine = OnnxRuntimeEngine(graph.path, graph.inputs, graph.outputs, CPU, "fp16")
+    error = check(engine, Reference.of(TorchEngine(network, CPU, "fp32"), examples, network.depth))
+    assert 1e-6 < error < 5e-3
 
 
 @pytest.mark.parametrize("name", MISSING)
