@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The depth node on a camera topic: ros2 launch mono_depth_ros depth.launch.py image:=/camera/image_raw
 
+On several: cameras:='[front, left]', with image:=image_rect where their images are not called NAME/image_raw.
+
 Wiring only. Every parameter of the node is an argument here, with its own documentation; an argument that is not
 given is not passed on, so that the default is the node's. An argument beats `params_file`, which beats the default.
 """
@@ -11,6 +13,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from mono_depth_ros.config import DepthConfig, DepthNodeConfig, ModelConfig
+from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.nodes.launching import (
     PROFILE_DOC,
     existing_file,
@@ -23,9 +26,15 @@ from mono_depth_ros.resources import share_file
 
 CLASSES = (ModelConfig, DepthConfig, DepthNodeConfig)
 ARGUMENTS = [
-    DeclareLaunchArgument("image", default_value="", description="image topic"),
     DeclareLaunchArgument(
-        "camera_info", default_value="", description="camera_info topic; empty: the one beside the image topic"
+        "image",
+        default_value="",
+        description="image topic; with cameras: what it is called below each camera's name, if not image_raw",
+    ),
+    DeclareLaunchArgument(
+        "camera_info",
+        default_value="",
+        description="camera_info topic; empty: the one beside the image topic; with cameras: as for image",
     ),
     *option_arguments(*CLASSES),
     DeclareLaunchArgument("params_file", default_value="", description="YAML file with parameters of the node"),
@@ -56,12 +65,25 @@ def start(context):
         name=given("node_name"),
         namespace=given("namespace"),
         parameters=[*file, *option_parameters(given, *CLASSES), *time],
-        remappings=[(name, given(name)) for name in ("image", "camera_info") if given(name)],
+        remappings=remappings(given),
         ros_arguments=["--log-level", given("log_level")],
         additional_env=node_environment(given("fastdds_profile")),
         output="screen",
     )
     return [depth, rviz(given)] if given("rviz") == "true" else [depth]
+
+
+def remappings(given):
+    """The inputs; those of several cameras are below each one's name, so that one argument serves them all."""
+    inputs = {name: given(name) for name in ("image", "camera_info") if given(name)}
+    names = DepthNodeConfig(cameras=given("cameras")).camera_names
+    if names == ("",):
+        return list(inputs.items())
+    for name, topic in inputs.items():
+        if topic.startswith("/"):
+            raise ConfigError(f"{name} is '{topic}', expected with cameras a name below each of theirs, as image_raw")
+    own = {"image": "image_raw", "camera_info": "camera_info"}
+    return [(f"{camera}/{own[name]}", f"{camera}/{topic}") for camera in names for name, topic in inputs.items()]
 
 
 def rviz(given):

@@ -70,6 +70,22 @@ def test_topics_are_remapped_only_when_given(launched: Any) -> None:
     assert both == [("image", "/a"), ("camera_info", "/b")]
 
 
+def test_one_argument_names_the_topics_of_all_cameras(launched: Any) -> None:
+    cameras = "[front, roof/left]"
+    (node,) = launched.nodes(cameras=cameras)
+    assert node["remappings"] == [] and launched.parameters(cameras=cameras) == {"cameras": cameras}
+    assert launched.nodes(cameras=cameras, image="rgb/image_rect")[0]["remappings"] == [
+        ("front/image_raw", "front/rgb/image_rect"),
+        ("roof/left/image_raw", "roof/left/rgb/image_rect"),
+    ]
+    both = launched.nodes(cameras="front", image="image", camera_info="info")[0]["remappings"]
+    assert both == [("front/image_raw", "front/image"), ("front/camera_info", "front/info")]
+    with pytest.raises(ConfigError, match="image is '/cam/image', expected with cameras a name below"):
+        launched.nodes(cameras=cameras, image="/cam/image")
+    with pytest.raises(ConfigError, match="cameras holds 'a-b'"):
+        launched.nodes(cameras="a-b")
+
+
 def test_only_existing_alignments_are_offered(launched: Any) -> None:
     (alignment,) = (action for action in launched.description if action.arguments[:1] == ("alignment",))
     assert alignment.known["choices"] == ["none"]
