@@ -29,6 +29,7 @@ class CatalogueEntry:
         revision: commit of the hub repository that is fetched; "" is its newest.
         files: SHA-256 of files by their names, of those that are known; the hub's and the official one.
         official: file name of the authors' own checkpoint, which can be loaded by its path too; "" for none.
+        hub_file: the one file of the hub repository that is the checkpoint; "" for one in the format of transformers.
     """
 
     spec: ModelSpec
@@ -39,6 +40,7 @@ class CatalogueEntry:
     revision: str = ""
     files: dict[str, str] = field(default_factory=dict)
     official: str = ""
+    hub_file: str = ""
 
     @property
     def megabytes(self) -> float:
@@ -134,9 +136,11 @@ def find(name: str) -> CatalogueEntry | None:
     if name in CATALOGUE:
         return CATALOGUE[name]
     if is_hub_name(name) and (found := [entry for entry in CATALOGUE.values() if entry.spec.hub == name]):
+        if len(found) > 1:
+            names = ", ".join(entry.spec.name for entry in found)
+            raise ModelError(f"{name} holds several models, expected one of: {names}")
         return found[0]
-    path = Path(name).expanduser()
-    if name and (path.exists() or is_hub_name(name)):
+    if name and (_exists(name) or is_hub_name(name)):
         return None
     close = difflib.get_close_matches(name.lower().replace("-", "_"), CATALOGUE, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(close)}?" if close else "."
@@ -144,3 +148,10 @@ def find(name: str) -> CatalogueEntry | None:
         f"model '{name}' is not known{hint} Expected a checkpoint's path, a hub name organisation/repository, "
         f"or one of: {', '.join(CATALOGUE)}"
     )
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).expanduser().exists()
+    except (OSError, RuntimeError, ValueError):  # too long, forbidden, the home of nobody, a null character
+        return False

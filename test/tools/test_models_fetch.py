@@ -107,6 +107,25 @@ def test_to_a_directory_for_a_robot(hub, mono_depth, tmp_path) -> None:
     assert done.returncode == 1 and "model.safetensors: missing): fetch or copy it again" in done.stderr
 
 
+def test_a_model_that_is_one_file_of_its_repository(hub, mono_depth, tmp_path) -> None:
+    entries = [entry for entry in CATALOGUE.values() if entry.hub_file and entry.hub_file not in entry.files]
+    if not entries:
+        pytest.skip("the digests of all of them are known")
+    entry = entries[0]
+    hub.commit = entry.revision or hub.commit
+    hub.repositories[entry.spec.hub] = {entry.hub_file: b"zip" * 1000, "others.pth": b"zip" * 1000}
+    done = mono_depth("fetch", entry.spec.name)
+    assert done.returncode == 0 and done.stdout.endswith(f"/{hub.commit}/{entry.hub_file}\n"), done.stderr
+    assert json.loads(mono_depth("info", entry.spec.name, "--json").stdout)["path"] == done.stdout.strip()
+    assert mono_depth("verify").stdout.count("ok by the cache") == 1
+    done = mono_depth("fetch", entry.spec.name, "--to", "weights", HF_HUB_OFFLINE="1")
+    assert done.stdout == f"{tmp_path / 'weights' / entry.hub_file}\n"
+    assert done.stderr.endswith(f"on the robot: model:=/path/to/weights/{entry.hub_file}\n")
+    assert mono_depth("verify", "weights").returncode == 0
+    Path(tmp_path, "weights", entry.hub_file).write_bytes(b"zap" * 1000)
+    assert mono_depth("verify", "weights").returncode == 1
+
+
 def test_a_bar_on_a_terminal(hub, mono_depth, tmp_path) -> None:
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))

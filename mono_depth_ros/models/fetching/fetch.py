@@ -122,14 +122,12 @@ def advice(repository: str, revision: str = "", file: str = "") -> str:
     at = f" --revision {revision}" if revision else ""
     others = [str(path / file) for path in other_snapshots(repository, file)[:1]]
     other = f"; another revision of it is here: model:={others[0]}" if others else ""
-    name, one, path = repository, "", f"/path/to/{folder}"
-    if file:
-        name, one, path = "NAME", f" {file}", f"/path/to/{folder}/{file}"
+    one, path = (f" {file}", f"/path/to/{folder}/{file}") if file else ("", f"/path/to/{folder}")
+    command = f"mono_depth models fetch {_name(repository, file)} --to {folder}"
     return (
-        f"Where there is network run `mono_depth models fetch {name} --to {folder}` (or `hf download {repository}{one}"
-        f"{at} --local-dir {folder}`), then copy the folder {folder} to this machine and give its path as the model "
-        f"(model:={path}), or fetch it there without --to and copy its cache folder to "
-        f"{repository_folder(repository)}{other}"
+        f"Where there is network run `{command}` (or `hf download {repository}{one}{at} --local-dir {folder}`), then "
+        f"copy the folder {folder} to this machine and give its path as the model (model:={path}), or fetch it there "
+        f"without --to and copy its cache folder to {repository_folder(repository)}{other}"
     )
 
 
@@ -145,6 +143,14 @@ def log_progress(repository: str) -> Progress:
             LOGGER.info("fetching %s: %d of %d MB", repository, here // 10**6, total // 10**6)
 
     return told
+
+
+def _name(repository: str, file: str) -> str:
+    """What the catalogue calls a checkpoint."""
+    from mono_depth_ros.models.catalogue import CATALOGUE  # which itself needs to know what a hub name is
+
+    entries = CATALOGUE.items()
+    return next((name for name, e in entries if (e.spec.hub, e.hub_file) == (repository, file)), repository)
 
 
 def _download_all(

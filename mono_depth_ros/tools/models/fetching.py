@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     if entry is None and not is_hub_name(args.name):
         raise ModelError(f"'{args.name}' is a path, expected a catalogue name or a hub name organisation/repository")
     repository = args.name if entry is None else entry.spec.hub
-    revision, known = ("", {}) if entry is None else (entry.revision, entry.files)
+    revision, known, file = ("", {}, "") if entry is None else (entry.revision, entry.files, entry.hub_file)
     if args.revision not in (None, revision):
         revision, known = args.revision, {}  # what the catalogue knows is of its own revision
     licence = "not in the catalogue, see its page on the hub" if entry is None else entry.spec.licence
@@ -41,14 +41,14 @@ def run(args: argparse.Namespace) -> int:
 
         try:
             if args.to is None:
-                path = fetch(repository, revision, known, show)
+                path = fetch(repository, revision, known, show, file)
             else:
-                path = fetch_to(repository, args.to, revision, known, show)
+                path = fetch_to(repository, args.to, revision, known, show, file)
         except KeyboardInterrupt:
             bar.close()
             print("\nWhat has come so far is kept: the same command goes on from there.", file=sys.stderr)
             raise
-    _say(args, path, licence)
+    _say(args, path / file, licence)
     return 0
 
 
@@ -63,9 +63,11 @@ def _shipped(args: argparse.Namespace) -> int:
 
 def _say(args: argparse.Namespace, path: Path, licence: str) -> None:
     if args.json:
-        size = sum(file.stat().st_size for file in path.iterdir() if file.is_file())
+        files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
+        size = sum(file.stat().st_size for file in files)
         print(json.dumps({"name": args.name, "path": str(path), "bytes": size, "licence": licence}))
         return
     print(path)
-    hint = f"; on the robot: model:=/path/to/{path.name}" if args.to is not None else ""
+    there = f"{path.parent.name}/{path.name}" if path.is_file() else path.name
+    hint = f"; on the robot: model:=/path/to/{there}" if args.to is not None else ""
     print(f"licence of the weights: {licence}{hint}", file=sys.stderr)

@@ -46,7 +46,7 @@ def entry_of(name: str) -> CatalogueEntry:
 def describe(entry: CatalogueEntry) -> dict[str, Any]:
     """An entry as plain values, ready for JSON; `cached` is true where the weights need no network."""
     spec = entry.spec
-    path = find_snapshot(spec.hub, entry.revision) if spec.hub else None
+    path = find_snapshot(spec.hub, entry.revision, entry.hub_file) if spec.hub else None
     return {
         "name": spec.name,
         "family": spec.family,
@@ -63,7 +63,7 @@ def describe(entry: CatalogueEntry) -> dict[str, Any]:
         "sha256": entry.files,
         "official": entry.official,
         "cached": path is not None or not spec.hub,
-        "path": None if path is None else str(path),
+        "path": None if path is None else str(path / entry.hub_file),
     }
 
 

@@ -57,12 +57,15 @@ def check(name: str) -> list[FileCheck]:
         return [_recognised(check_file(path, _known(path)))]
     if entry is None and path.is_dir():
         return [_recognised(item) for item in check_directory(path)]
-    hub, revision, files = (name, "", {}) if entry is None else (entry.spec.hub, entry.revision, entry.files)
+    hub, revision, file = (name, "", "") if entry is None else (entry.spec.hub, entry.revision, entry.hub_file)
     directory = snapshot_folder(hub, revision)
-    if directory is None:
+    if directory is None or (file and not (directory / file).is_symlink() and not (directory / file).exists()):
         where = repository_folder(hub)
         raise ModelError(f"{name} is not in the cache ({where}): `mono_depth models fetch {name}` puts it there")
-    return check_directory(directory, {name: value for name, value in files.items() if name != _official(entry)})
+    known = {} if entry is None else entry.files
+    if file:  # the repository has other models' files too
+        return [check_file(directory / file, known.get(file, ""))]
+    return check_directory(directory, {name: value for name, value in known.items() if not name.endswith(".pth")})
 
 
 def _known(path: Path) -> str:
@@ -78,12 +81,9 @@ def _recognised(item: FileCheck) -> FileCheck:
     return item
 
 
-def _official(entry: CatalogueEntry | None) -> str:
-    return "" if entry is None else entry.official
-
-
 def _cached(entry: CatalogueEntry) -> bool:
-    return snapshot_folder(entry.spec.hub, entry.revision) is not None
+    directory = snapshot_folder(entry.spec.hub, entry.revision)
+    return directory is not None and (not entry.hub_file or (directory / entry.hub_file).is_symlink())
 
 
 def _row(name: str, item: FileCheck) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 from huggingface_hub import constants
 
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.models.fetching import client, fetch
 from mono_depth_ros.models.fetching.client import unreachable, wanted
 
@@ -33,6 +34,14 @@ def test_offline_with_nothing_cached_says_what_to_do_and_where_to_put_it(cache, 
         "give its path as the model (model:=/path/to/depth), or fetch it there without --to and copy its cache folder "
         f"to {cache / 'models--org--depth'}"
     )
+
+
+def test_a_model_of_the_catalogue_is_called_by_its_name(cache, monkeypatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    for entry in CATALOGUE.values():
+        if entry.spec.hub:
+            with pytest.raises(ModelError, match=f"run `mono_depth models fetch {entry.spec.name} --to "):
+                fetch.fetch(entry.spec.hub, entry.revision, file=entry.hub_file)
 
 
 def test_offline_with_another_revision_cached_says_where_it_is(hub, monkeypatch) -> None:
