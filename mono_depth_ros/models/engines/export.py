@@ -93,6 +93,7 @@ def _save_onnx(graph: GraphFile, path: Path) -> None:
         onnx.save_model(
             onnx.load(str(graph.path)), f"{folder}/{path.name}", save_as_external_data=True, location=location
         )
+        shutil.copymode(f"{folder}/{path.name}", f"{folder}/{location}")  # onnx makes it private
         for name in (location, path.name):  # the graph last: while it is missing nothing can be loaded
             (Path(folder) / name).replace(path.parent / name)
 

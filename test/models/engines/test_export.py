@@ -15,6 +15,7 @@ from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.depth_anything.model import DepthAnythingV2
 from mono_depth_ros.models.depth_anything.network import DepthAnythingNetwork, NetworkSize
+from mono_depth_ros.models.engines import graph
 from mono_depth_ros.models.engines.contract import EngineOptions
 from mono_depth_ros.models.engines.export import export_model
 from mono_depth_ros.models.onnx.model import load
@@ -90,3 +91,21 @@ def test_without_a_contract_there_is_the_graph_alone(
     path = export_model(other, "onnx", tmp_path / "zoe.onnx")
     assert [item.name for item in tmp_path.iterdir()] == [path.name]
     assert "zoe.onnx cannot be loaded by its path: " in caplog.text
+
+
+def test_weights_that_do_not_fit_into_one_file(
+    model: DepthAnythingV2, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(graph, "_LARGEST", 1000)
+    path = export_model(model, "onnx", tmp_path / "out" / "large.onnx")
+    assert sorted(item.name for item in path.parent.iterdir()) == ["large.onnx", "large.onnx.data", "large.yaml"]
+    assert path.stat().st_size < 1_000_000 < path.with_name("large.onnx.data").stat().st_size
+    loaded = load(path, EngineOptions(CPU, "onnxruntime", "fp32"), None)
+    (found,), (expected,) = loaded.predict(RGB, [CAMERA]), model.predict(RGB, [CAMERA])
+    torch.testing.assert_close(found.values, expected.values, rtol=1e-3, atol=1e-4)
+    # In the cache too, both files are looked after.
+    (data,) = own_cache.glob("graphs/*/graph.onnx.data")
+    data.write_bytes(data.read_bytes()[:-1])
+    assert not graph._intact(data.parent)
