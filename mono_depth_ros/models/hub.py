@@ -16,7 +16,7 @@ def is_hub_name(name: str) -> bool:
     return re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name) is not None
 
 
-def snapshot(repository: str, revision: str = "", known: Mapping[str, str] | None = None) -> Path:
+def snapshot(repository: str, revision: str = "", known: Mapping[str, str] | None = None, file: str = "") -> Path:
     """The local directory of a hub repository's checkpoint, fetched at first use.
 
     The cache is asked first, so a robot starts without network and with the weights it was tested with.
@@ -24,11 +24,22 @@ def snapshot(repository: str, revision: str = "", known: Mapping[str, str] | Non
     Args:
         revision: a commit, branch or tag; "" is `main`.
         known: SHA-256 that files must have when they are fetched, by their names.
+        file: the one file that is the checkpoint, where it is not in the format of transformers.
 
     Raises:
         ModelError: neither cached nor to be fetched; says why, how to fetch it elsewhere and where to put it.
     """
-    return find_snapshot(repository, revision) or fetch(repository, revision, known, log_progress(repository))
+    found = find_snapshot(repository, revision, file)
+    return found or fetch(repository, revision, known, log_progress(repository), file)
+
+
+def cached_file(repository: str, name: str, revision: str = "", known: Mapping[str, str] | None = None) -> Path:
+    """One file of a hub repository that is a checkpoint by itself, on this disk, fetched at first use.
+
+    Raises:
+        ModelError: see `snapshot`.
+    """
+    return snapshot(repository, revision, known, name) / name
 
 
 def missing_extra(name: str) -> str:

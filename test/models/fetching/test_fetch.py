@@ -19,7 +19,7 @@ from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.fetching import fetch
 from mono_depth_ros.models.fetching.cache import find_snapshot
 from mono_depth_ros.models.fetching.verify import check_directory
-from mono_depth_ros.models.hub import snapshot
+from mono_depth_ros.models.hub import cached_file, snapshot
 
 WANTED = ["config.json", "model.safetensors", "preprocessor_config.json"]
 
