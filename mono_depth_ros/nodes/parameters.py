@@ -81,6 +81,8 @@ def _declare(node: Node, item: Field[Any]) -> Any:
 def _converted(item: Field[Any], value: Any) -> Any:
     if isinstance(item.default, str) and isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
         return ", ".join(value)
+    if value is None and item.default == "":
+        return ""  # an empty list in a YAML or on the command line: ROS drops it, for it has no type
     integer_for_float = isinstance(item.default, float) and isinstance(value, int) and not isinstance(value, bool)
     return float(value) if integer_for_float else value
 

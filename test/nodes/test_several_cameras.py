@@ -183,6 +183,16 @@ def test_overload_drops_the_older_images_of_each_camera_and_starves_none(ros, st
     assert 2 in node.model.batches
 
 
+@pytest.mark.parametrize(
+    ("text", "names"), [("[]", [""]), ("''", [""]), ("[front]", ["front"]), ("[front, left]", ["front", "left"])]
+)
+def test_cameras_as_written_on_the_command_line(ros, text, names) -> None:
+    node = ros.add(DepthNode(cli_args=["--ros-args", "-p", f"cameras:={text}"]))
+    assert [stream.name for stream in node.streams] == names
+    images = [stream.topics().split()[0] for stream in node.streams]
+    assert images == [f"/{name}/image_raw" if name else "/image" for name in names]
+
+
 def test_one_camera_can_be_remapped_and_brings_its_camera_info_along(ros, start) -> None:
     node = start(remap=("front/image_raw:=/oak/rgb/image", "left/camera_info:=/calibration"))
     assert [stream.topics() for stream in node.streams] == [
