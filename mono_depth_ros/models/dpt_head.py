@@ -30,7 +30,7 @@ class ResidualConvUnit(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv2(functional.relu(self.conv1(functional.relu(x)))) + x
+        return self.conv2(self.conv1(functional.relu(x)).relu_()).add_(x)
 
 
 class FusionBlock(nn.Module):
@@ -65,7 +65,7 @@ class Scratch(nn.Module):
         self.refinenet4 = FusionBlock(width)
         self.output_conv1 = nn.Conv2d(width, width // 2, 3, padding=1)
         self.output_conv2 = nn.Sequential(
-            nn.Conv2d(width // 2, _DETAIL, 3, padding=1), nn.ReLU(), nn.Conv2d(_DETAIL, 1, 1), last
+            nn.Conv2d(width // 2, _DETAIL, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(_DETAIL, 1, 1), last
         )
 
     def forward(self, levels: Sequence[Tensor], size: Sequence[int]) -> Tensor:
