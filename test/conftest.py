@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every test session has a ROS domain and a log folder of its own, and the package's Fast DDS profile.
+"""Every test session has a ROS domain, a log folder and a cache of its own, and the package's Fast DDS profile.
 
 Set here, before rclpy or torch is imported, and inherited by the processes that tests start.
 """
@@ -20,9 +20,11 @@ ROOT = Path(__file__).resolve().parents[1]
 # A fresh seed: some tests seed `random` themselves, and two sessions at a time must not meet.
 DOMAIN_ID = random.SystemRandom().randint(1, 101)
 LOGS = tempfile.TemporaryDirectory(prefix="mono_depth_test_logs-")
+CACHE = tempfile.TemporaryDirectory(prefix="mono_depth_test_cache-")
 
 os.environ["ROS_DOMAIN_ID"] = str(DOMAIN_ID)
 os.environ["ROS_LOG_DIR"] = LOGS.name
+os.environ["MONO_DEPTH_CACHE"] = CACHE.name  # graphs and verdicts of `engine: auto`
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ.update(dict.fromkeys(transport.VARIABLES, str(transport.profile())))
 # Threads that spin while they wait would starve the other processes of a node test.
@@ -37,6 +39,7 @@ def pytest_report_header() -> str:
 
 def pytest_unconfigure() -> None:
     LOGS.cleanup()
+    CACHE.cleanup()
 
 
 @pytest.fixture(scope="session")

@@ -44,8 +44,8 @@ class CatalogueEntry:
 
     @property
     def megabytes(self) -> float:
-        """Approximate size of the float32 weights."""
-        return self.parameters_m * 4
+        """Approximate size of the weights, float32 except those of `tiny`, which are float16."""
+        return self.parameters_m * (4 if self.spec.hub else 2)
 
 
 _SIZES = {"small": (24.8, 115.0, "vits"), "base": (97.5, 381.0, "vitb"), "large": (335.3, 1304.0, "vitl")}
@@ -115,12 +115,40 @@ def _ported() -> list[CatalogueEntry]:
     ]
 
 
+def _metric3d() -> list[CatalogueEntry]:
+    """Metric3D v2, https://github.com/YvanYin/Metric3D."""
+
+    def entry(size: str, official: str, parameters_m: float, gflop: float) -> CatalogueEntry:
+        spec = ModelSpec(
+            name=f"metric3d_v2_{size}",
+            family="metric3d_v2",
+            kind=METRIC,
+            licence="BSD-2-Clause (the code's; none is stated for the weights)",
+            needs_camera=True,
+            hub="JUGGHM/Metric3D",
+            confidence=True,
+            normals=True,
+        )
+        files = known_files("", official)
+        reads = "padded to 1064x616"
+        return CatalogueEntry(
+            spec, parameters_m, gflop, reads, size, COMMITS[spec.hub], files, official, hub_file=official
+        )
+
+    return [
+        entry("small", "metric_depth_vit_small_800k.pth", 37.5, 636.0),
+        entry("large", "metric_depth_vit_large_800k.pth", 411.9, 5772.0),
+        entry("giant", "metric_depth_vit_giant2_800k.pth", 1377.7, 16206.0),
+    ]
+
+
 def _entries() -> list[CatalogueEntry]:
     tiny = ModelSpec("tiny", "tiny", METRIC, "Apache-2.0", needs_camera=True)
     return [
         CatalogueEntry(tiny, 1.39, 1.27, "about 256x192"),
         *(_depth_anything(scene, size) for scene in _SCENES for size in _SIZES),
         *_ported(),
+        *_metric3d(),
     ]
 
 
@@ -140,7 +168,11 @@ def find(name: str) -> CatalogueEntry | None:
             names = ", ".join(entry.spec.name for entry in found)
             raise ModelError(f"{name} holds several models, expected one of: {names}")
         return found[0]
-    if name and (_exists(name) or is_hub_name(name)):
+    if name and _exists(name):
+        return None
+    if name.startswith(("/", ".", "~")) or name.endswith((".onnx", ".pth")):
+        raise ModelError(f"model '{name}': there is no such file or directory")
+    if is_hub_name(name):
         return None
     close = difflib.get_close_matches(name.lower().replace("-", "_"), CATALOGUE, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(close)}?" if close else "."

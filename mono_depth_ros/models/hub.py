@@ -33,15 +33,6 @@ def snapshot(repository: str, revision: str = "", known: Mapping[str, str] | Non
     return found or fetch(repository, revision, known, log_progress(repository), file)
 
 
-def cached_file(repository: str, name: str, revision: str = "", known: Mapping[str, str] | None = None) -> Path:
-    """One file of a hub repository that is a checkpoint by itself, on this disk, fetched at first use.
-
-    Raises:
-        ModelError: see `snapshot`.
-    """
-    return snapshot(repository, revision, known, name) / name
-
-
 def missing_extra(name: str) -> str:
     """The sentence for a machine without transformers."""
     return f"{name} needs the package transformers: pip install 'mono_depth_ros[transformers]'"

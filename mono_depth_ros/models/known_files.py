@@ -26,6 +26,7 @@ COMMITS = {
     "Intel/zoedepth-kitti": "0347db85b019f309d5544c70ad2ac998ad570899",  # A
     "Intel/zoedepth-nyu-kitti": "f364d4c7936e91f465abba182208dd68142bf0ca",  # A, D
     "apple/DepthPro-hf": "de816c8ce7168afcb231f96d501d72b869d0beda",  # D
+    "JUGGHM/Metric3D": "80d2d1410afb4b23cd9d18c6be9144483d4b70b6",  # D
 }
 """The commit that is fetched, by hub repository. For those that are not here the newest is."""
 
@@ -67,7 +68,7 @@ _HUB = {
     },
 }
 
-_OFFICIAL = {  # B
+_OFFICIAL = {  # B where nothing else is said
     "depth_anything_v2_vits.pth": "715fade13be8f229f8a70cc02066f656f2423a59effd0579197bbf57860e1378",
     "depth_anything_v2_vitb.pth": "0d2b7002e62d39d655571c371333340bd88f67ab95050c03591555aa05645328",
     "depth_anything_v2_vitl.pth": "a7ea19fa0ed99244e67b624c72b8580b7e9553043245905be58796a608eb9345",
@@ -77,6 +78,8 @@ _OFFICIAL = {  # B
     "depth_anything_v2_metric_vkitti_vits.pth": "9203e538d35255c90dda4b7fedb47ff33fe725497bcca3b1e53b3a65ee63f0cb",
     "depth_anything_v2_metric_vkitti_vitb.pth": "4dad67a7cc10b462bca48e6b8569c762b8eb3c1adada170a3851a6d3ba37bb3e",
     "depth_anything_v2_metric_vkitti_vitl.pth": "239b1054a369e66da2576e9a118d6d7c12d90dc8ebe609579a9a09cd8e05fe38",
+    "metric_depth_vit_small_800k.pth": "b34b2a2be9148054991cef7e417930e1320602ba7bc503b0ee4e7888543728f6",  # D
+    "metric_depth_vit_large_800k.pth": "15328ffc42b528b95f188687418f6f03b3f123eb34ccdbd686c112abbea6d972",  # D
 }
 
 

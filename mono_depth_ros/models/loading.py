@@ -8,6 +8,7 @@ import json
 import logging
 from pathlib import Path
 from typing import Protocol, cast
+from zipfile import BadZipFile, ZipFile
 
 from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ModelError
@@ -26,12 +27,16 @@ _MODULES = {
     "dpt": "ported.dpt",
     "glpn": "ported.glpn",
     "depth_pro": "ported.depth_pro",
+    "metric3d_v2": "metric3d.model",
     "onnx": "onnx.model",
 }
 """The module of each family, imported when it is asked for; it has a function `load`, see `Loader`."""
 
 _MODEL_TYPES = {"depth_anything": "depth_anything_v2"}
 """Families whose `model_type` in config.json is called otherwise."""
+
+_WITHOUT_CONFIG = ("tiny", "onnx", "metric3d_v2")
+"""Families whose checkpoints have no config.json."""
 
 
 class Loader(Protocol):
@@ -61,7 +66,7 @@ def load_model(config: ModelConfig) -> DepthModel:
     set_threads(config.threads)
     options = EngineOptions(device, config.engine, config.precision)
     if entry is not None:
-        source, family = (snapshot(entry.spec.hub, entry.revision) if entry.spec.hub else Path()), entry.spec.family
+        source, family = _source(entry), entry.spec.family
     else:
         path = Path(config.model).expanduser()
         source = path if path.exists() else snapshot(config.model)
@@ -70,6 +75,13 @@ def load_model(config: ModelConfig) -> DepthModel:
     where = f"{config.model} on {describe(device)}, engine {model.engine}"
     LOGGER.info("model %s, licence of the weights: %s", where, model.spec.licence)
     return model
+
+
+def _source(entry: CatalogueEntry) -> Path:
+    """Where the weights of a model of the catalogue are on this machine, fetched if need be."""
+    if not entry.spec.hub:
+        return Path()
+    return snapshot(entry.spec.hub, entry.revision, entry.files, entry.hub_file) / entry.hub_file
 
 
 def loader(family: str) -> Loader:
@@ -84,11 +96,12 @@ def family_of(source: Path) -> str:
         ModelError: it is none of ours; found and expected.
     """
     if source.is_file():
-        families = {".onnx": "onnx", ".pth": "depth_anything_v2"}
-        if source.suffix not in families:
-            raise ModelError(f"{source} is a {source.suffix or 'nameless'} file, expected {' or '.join(families)}")
-        return families[source.suffix]
+        if source.suffix not in (".onnx", ".pth"):
+            raise ModelError(f"{source} is a {source.suffix or 'nameless'} file, expected .onnx or .pth")
+        return "onnx" if source.suffix == ".onnx" else _family_of_pth(source)
     path = source / "config.json"
+    if not path.is_file() and any(source.glob("metric_depth_vit_*.pth")):
+        return "metric3d_v2"
     if not path.is_file():
         there = ", ".join(sorted(item.name for item in source.iterdir())[:5]) or "nothing"
         raise ModelError(f"{source} holds {there}, expected config.json and *.safetensors")
@@ -98,7 +111,18 @@ def family_of(source: Path) -> str:
         raise ModelError(f"{path} cannot be read as JSON: {error}") from error
     found = values.get("model_type") if isinstance(values, dict) else None
     family = _MODEL_TYPES.get(found, found) if isinstance(found, str) else None
-    if family not in _MODULES or family in ("tiny", "onnx"):
-        known = sorted({*_MODULES, *_MODEL_TYPES} - {"tiny", "onnx", *_MODEL_TYPES.values()})
+    if family not in _MODULES or family in _WITHOUT_CONFIG:
+        known = sorted({*_MODULES, *_MODEL_TYPES} - {*_WITHOUT_CONFIG, *_MODEL_TYPES.values()})
         raise ModelError(f"{path} says model_type {found!r}, expected one of: {', '.join(known)}")
     return family
+
+
+def _family_of_pth(path: Path) -> str:
+    """By the names in its pickle, which is searched as bytes and not run."""
+    try:
+        with ZipFile(path) as archive:
+            names = b"".join(archive.read(name) for name in archive.namelist() if name.endswith("/data.pkl"))
+    except (BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError):
+        return "depth_anything_v2"  # whose reader says what is wrong with the file
+    ours = any(name in names for name in (b"depth_model.", b"decoder.token2feature."))
+    return "metric3d_v2" if ours else "depth_anything_v2"

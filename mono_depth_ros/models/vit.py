@@ -84,16 +84,30 @@ class Mlp(nn.Module):
         return self.fc2(functional.gelu(self.fc1(x)))
 
 
+class GatedMlp(nn.Module):
+    """SwiGLU (Shazeer 2020, arXiv 2002.05202), two thirds as wide inside since it has two inputs of that width."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        hidden = (width * 8 // 3 + 7) // 8 * 8
+        self.w12 = TokenLinear(width, 2 * hidden)
+        self.w3 = TokenLinear(hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, value = self.w12(x).chunk(2, dim=-1)
+        return self.w3(functional.silu(gate) * value)
+
+
 class Block(nn.Module):
     """Attention and MLP, each behind a layer norm and beside a residual path."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, gated: bool = False) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width, eps=1e-6)
         self.attn = Attention(width, heads)
         self.ls1: nn.Module = LayerScale(width)
         self.norm2 = nn.LayerNorm(width, eps=1e-6)
-        self.mlp = Mlp(width)
+        self.mlp: nn.Module = GatedMlp(width) if gated else Mlp(width)
         self.ls2: nn.Module = LayerScale(width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -175,8 +189,9 @@ def fold_layer_scales(blocks: Sequence[nn.Module]) -> None:
     """Multiply the gains into the layers before them: the same function, two passes over the tokens less a block."""
     for block in blocks:
         assert isinstance(block, Block)
-        for gain, layer in ((block.ls1, block.attn.proj), (block.ls2, block.mlp.fc2)):
-            assert isinstance(gain, LayerScale)
+        last = block.mlp.w3 if isinstance(block.mlp, GatedMlp) else block.mlp.fc2
+        for gain, layer in ((block.ls1, block.attn.proj), (block.ls2, last)):
+            assert isinstance(gain, LayerScale) and isinstance(layer, TokenLinear)
             layer.weight.mul_(gain.gamma[:, None])
             layer.bias.mul_(gain.gamma)
         block.ls1, block.ls2 = nn.Identity(), nn.Identity()

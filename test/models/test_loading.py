@@ -85,7 +85,7 @@ def test_tiny_needs_neither_network_nor_transformers(monkeypatch) -> None:
     assert load("tiny").spec is CATALOGUE["tiny"].spec
 
 
-@pytest.mark.parametrize("name", ["", "zzz", "/no/such/directory", "./gone", "a/b/c", "../tiny"])
+@pytest.mark.parametrize("name", ["", "zzz", "a/b/c"])
 def test_what_is_no_name_path_or_hub_name_is_refused(name: str) -> None:
     with pytest.raises(ModelError, match=r"is not known.*one of: tiny"):
         load(name)

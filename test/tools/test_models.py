@@ -40,7 +40,7 @@ def test_list_has_one_line_for_each_model(capsys) -> None:
     assert large == "depth_anything_v2_large relative inverse depth CC-BY-NC-4.0 1341 no"
     indoor = " ".join(lines[list(CATALOGUE).index("depth_anything_v2_metric_indoor_small")].split())
     assert indoor == "depth_anything_v2_metric_indoor_small metric up to 20 m Apache-2.0 99 no"
-    assert lines[0].endswith("6  ships with the package")
+    assert lines[0].endswith("3  ships with the package")
 
 
 def test_list_as_json(capsys) -> None:

@@ -176,7 +176,7 @@ def test_what_there_is_comes_at_once() -> None:
         (("fetch", "glpn_nyu"), "says 404: there is no such repository. Where there is network run `mono_depth models"),
         (("verify", "glpn_nyu"), "glpn_nyu is not in the cache"),
         (("verify", "somebody/depth"), "somebody/depth is not in the cache"),
-        (("verify", "/no/such/file"), "model '/no/such/file' is not known"),
+        (("verify", "/no/such/file"), "model '/no/such/file': there is no such file"),
         (("fetch", "dpt_large", "--to", "/proc/none/weights"), "cannot be written"),
     ],
 )

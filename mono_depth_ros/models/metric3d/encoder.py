@@ -7,30 +7,10 @@ The reference is github.com/YvanYin/Metric3D `mono/model/backbones/ViT_DINO_reg.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from mono_depth_ros.models.metric3d.sizes import REGISTERS
-from mono_depth_ros.models.vit import PATCH, Block, PatchEmbed, TokenLinear, VitSize, resample_positions
-
-
-class GatedMlp(nn.Module):
-    """SwiGLU (Shazeer 2020, arXiv 2002.05202): two thirds of the hidden width, since there are two of them."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        hidden = (width * 8 // 3 + 7) // 8 * 8
-        self.w12 = TokenLinear(width, 2 * hidden)
-        self.w3 = TokenLinear(hidden, width)
-
-    @property
-    def fc2(self) -> TokenLinear:
-        """The last layer, by its name in `Mlp`."""
-        return self.w3
-
-    def forward(self, x: Tensor) -> Tensor:
-        gate, value = self.w12(x).chunk(2, dim=-1)
-        return self.w3(functional.silu(gate) * value)
+from mono_depth_ros.models.vit import PATCH, Block, PatchEmbed, VitSize, resample_positions
 
 
 class RegisterTransformer(nn.Module):
@@ -43,9 +23,7 @@ class RegisterTransformer(nn.Module):
         self.cls_token = nn.Parameter(torch.zeros(1, 1, size.width))
         self.register_tokens = nn.Parameter(torch.zeros(1, REGISTERS, size.width))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + size.table**2, size.width))
-        blocks = [Block(size.width, size.heads) for _ in range(size.depth)]
-        for block in blocks if gated else ():
-            block.mlp = GatedMlp(size.width)  # type: ignore[assignment]
+        blocks = [Block(size.width, size.heads, gated) for _ in range(size.depth)]
         self.blocks = nn.ModuleList([nn.ModuleList(blocks)])  # the authors' single "chunk"
         self.norm = nn.Identity() if gated else nn.LayerNorm(size.width, eps=1e-6)
 

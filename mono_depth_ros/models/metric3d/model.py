@@ -7,6 +7,7 @@ The reference is github.com/YvanYin/Metric3D, `mono/utils/do_test.py` and `hubco
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.models.catalogue import CatalogueEntry
+from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
 from mono_depth_ros.models.contract import ModelSpec
 from mono_depth_ros.models.engine_model import EngineModel
 from mono_depth_ros.models.engines.contract import EngineOptions, Inputs, Network
@@ -23,6 +24,7 @@ from mono_depth_ros.models.metric3d.canonical import INPUT_SIZE, Placement, chec
 from mono_depth_ros.models.metric3d.checkpoint import build, find_file, read
 from mono_depth_ros.models.metric3d.network import Metric3DNetwork
 from mono_depth_ros.models.resize import Size, resize_linear
+from mono_depth_ros.models.weight_files import check_digest, sha256
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 MEAN = (123.675, 116.28, 103.53)
@@ -99,9 +101,15 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
     size, weights = read(path)
     if expected is not None and size != expected.size:
         raise ModelError(f"{expected.spec.name}: {path} is {size}, expected {expected.size}")
-    spec = expected.spec if expected is not None else _unlisted(path)
+    if expected is not None and expected.official in expected.files:
+        check_digest(path, expected.files[expected.official])
+    spec = expected.spec if expected is not None else _unlisted(path, size)
     return Metric3D(spec, build(path, size, weights), options)
 
 
-def _unlisted(path: Path) -> ModelSpec:
-    return ModelSpec(str(path), "metric3d_v2", DepthKind.METRIC, "not stated", needs_camera=True)
+def _unlisted(path: Path, size: str) -> ModelSpec:
+    """What is known of a file that was given by its path: the licence, where it is one of the authors'."""
+    entry = CATALOGUE[f"metric3d_v2_{size}"]
+    theirs = entry.official in entry.files and sha256(path) == entry.files[entry.official]
+    licence = entry.spec.licence if theirs else "not stated"
+    return replace(entry.spec, name=str(path), licence=licence, hub="")

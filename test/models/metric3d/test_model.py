@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -31,7 +32,7 @@ def test_by_path(small_pth: Path) -> None:
     """The kind of checkpoint is told from what is in it; nothing about it is guessed."""
     model = load_model(ModelConfig(model=str(small_pth), engine="torch", precision="fp32", device="cpu"))
     assert isinstance(model, Metric3D) and model.engine == "torch fp32"
-    assert model.spec == ModelSpec(str(small_pth), "metric3d_v2", DepthKind.METRIC, "not stated", needs_camera=True)
+    assert model.spec == replace(CATALOGUE["metric3d_v2_small"].spec, name=str(small_pth), licence="not stated", hub="")
 
 
 def test_the_catalogue(small_pth: Path, fp32) -> None:
@@ -39,7 +40,12 @@ def test_the_catalogue(small_pth: Path, fp32) -> None:
         entry = CATALOGUE[f"metric3d_v2_{size}"]
         assert entry.official == file and entry.size == size
         assert entry.spec.needs_camera and entry.spec.kind is DepthKind.METRIC
-    assert load(small_pth, fp32, CATALOGUE["metric3d_v2_small"]).spec.name == "metric3d_v2_small"
+    small = replace(CATALOGUE["metric3d_v2_small"], files={})
+    assert load(small_pth, fp32, small).spec.name == "metric3d_v2_small"
+    with pytest.raises(
+        ModelError, match=r"small_800k\.pth has the SHA-256 .*, expected b34b2a2be9148054.*: damaged or"
+    ):
+        load(small_pth, fp32, CATALOGUE["metric3d_v2_small"])
     with pytest.raises(ModelError, match=r"metric3d_v2_large: .*small_800k\.pth is small, expected large"):
         load(small_pth, fp32, CATALOGUE["metric3d_v2_large"])
 
