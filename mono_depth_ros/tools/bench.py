@@ -115,11 +115,19 @@ def models(reference: Path | None) -> dict[str, Any]:
     return measure(reference)
 
 
+def metric3d(reference: Path | None) -> dict[str, Any]:
+    """Metric3D v2 in every engine: see bench_metric3d.py."""
+    from mono_depth_ros.tools.bench_metric3d import metric3d as measure
+
+    return measure(reference)
+
+
 BENCHES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "cloud": lambda _: cloud(),
     "tiny": lambda _: tiny(),
     "world": lambda _: world(),
     "models": lambda arguments: models(arguments.reference),
+    "metric3d": lambda arguments: metric3d(arguments.reference),
     "overhead": lambda _: node("overhead"),
     "overload": lambda _: node("overload"),
 }
@@ -133,7 +141,8 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         "--reference",
         type=Path,
         metavar="DIR",
-        help="for models: a checkout of github.com/DepthAnything/Depth-Anything-V2 to compare with",
+        help="the authors' code to compare with: for models a checkout of github.com/DepthAnything/Depth-Anything-V2, "
+        "for metric3d one of github.com/YvanYin/Metric3D",
     )
     parser.add_argument("--json", action="store_true", help="print the results as one JSON object on stdout")
     parser.set_defaults(run=run)

@@ -47,7 +47,7 @@ CUDA_RUNS = (
     ("tensorrt", "fp16"),
     ("auto", "auto"),
 )
-_MATRIX = 2048
+MATRIX = 2048
 _ROUNDS = 7
 
 
@@ -97,16 +97,16 @@ def _cpu(reference: Path | None) -> dict[str, Any]:
         assert f"{inputs[0].shape[2]}x{inputs[0].shape[3]}" == label
         outputs = model.run(*inputs)
         runs = {name: (lambda run=run, x=inputs[0]: run(x)) for name, run in candidates.items()}
-        runs |= {f"matrix {p}": _matrix(d, device) for p, d in (("fp32", torch.float32), ("bf16", torch.bfloat16))}
+        runs |= {f"matrix {p}": matrix(d, device) for p, d in (("fp32", torch.float32), ("bf16", torch.bfloat16))}
         runs["preprocess"] = lambda m=model, r=rgb, c=camera: m.preprocess(r, c)
         runs["postprocess"] = lambda m=model, o=outputs, c=camera: m.postprocess(o, c)
-        result[label] = _figures(_interleaved(runs), work)
+        result[label] = _figures(interleaved(runs), work)
     return result
 
 
 def _figures(ms: dict[str, float], gflop: float) -> dict[str, Any]:
     """Times, and what they mean: ratio to the authors' code, part of the matrix-product rate."""
-    rates = {p: 2 * _MATRIX**3 / 1e6 / ms.pop(f"matrix {p}") for p in ("fp32", "bf16")}
+    rates = {p: 2 * MATRIX**3 / 1e6 / ms.pop(f"matrix {p}") for p in ("fp32", "bf16")}
     around = {name: ms.pop(name) for name in ("preprocess", "postprocess")}
     figures: dict[str, Any] = {
         "matrix_gflops": {name: round(rate) for name, rate in rates.items()},
@@ -131,8 +131,8 @@ def _cuda(device: torch.device) -> dict[str, Any]:
         "what": "Depth Anything V2 metric, 518x518, end to end: uint8 on the host to depth and cloud bytes on the host",
         "gpu": torch.cuda.get_device_name(device),
     }
-    run = _matrix(torch.bfloat16, device, 8192)
-    result["matrix_bf16_tflops"] = round(2 * 8192**3 / 1e9 / _interleaved({"m": lambda: (run(), _wait())})["m"])
+    run = matrix(torch.bfloat16, device, 8192)
+    result["matrix_bf16_tflops"] = round(2 * 8192**3 / 1e9 / interleaved({"m": lambda: (run(), _wait())})["m"])
     camera = Camera.pinhole(518, 518, 60)
     image = _image(518, 518)[0].numpy()
     for size in SIZES:
@@ -151,7 +151,7 @@ def _cuda(device: torch.device) -> dict[str, Any]:
                 frame = p.estimate(image, camera)
                 return frame.depth.cpu(), frame.cloud().cpu()
 
-            ms = _interleaved({"e": work}, rounds=50)["e"]
+            ms = interleaved({"e": work}, rounds=50)["e"]
             rate = gflop / ms / result["matrix_bf16_tflops"]
             result[f"{size} {engine} {precision}"] = {
                 "engine": model.engine,
@@ -210,13 +210,13 @@ def _image(height: int, width: int) -> Tensor:
     return torch.from_numpy(generator.integers(0, 256, (1, height, width, 3), dtype=np.uint8))
 
 
-def _matrix(dtype: torch.dtype, device: torch.device, side: int = _MATRIX) -> Callable[[], Any]:
+def matrix(dtype: torch.dtype, device: torch.device, side: int = MATRIX) -> Callable[[], Any]:
     a = torch.randn(side, side, device=device).to(dtype)
     return lambda: a @ a
 
 
 @torch.inference_mode()
-def _interleaved(runs: dict[str, Callable[[], Any]], rounds: int = _ROUNDS) -> dict[str, float]:
+def interleaved(runs: dict[str, Callable[[], Any]], rounds: int = _ROUNDS) -> dict[str, float]:
     """Median milliseconds of each, taken in turns so that a slow moment of the machine meets all of them."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(rounds + 1):
