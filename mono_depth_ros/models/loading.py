@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import logging
 from pathlib import Path
 from typing import Protocol, cast
@@ -17,6 +16,7 @@ from mono_depth_ros.models.contract import DepthModel
 from mono_depth_ros.models.device import describe, pick_device, set_threads
 from mono_depth_ros.models.engines.contract import EngineOptions
 from mono_depth_ros.models.hub import snapshot
+from mono_depth_ros.models.weight_files import read_json
 
 LOGGER = logging.getLogger(__name__)
 
@@ -102,14 +102,7 @@ def family_of(source: Path) -> str:
     path = source / "config.json"
     if not path.is_file() and any(source.glob("metric_depth_vit_*.pth")):
         return "metric3d_v2"
-    if not path.is_file():
-        there = ", ".join(sorted(item.name for item in source.iterdir())[:5]) or "nothing"
-        raise ModelError(f"{source} holds {there}, expected config.json and *.safetensors")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read as JSON: {error}") from error
-    found = values.get("model_type") if isinstance(values, dict) else None
+    found = read_json(path).get("model_type")
     family = _MODEL_TYPES.get(found, found) if isinstance(found, str) else None
     if family not in _MODULES or family in _WITHOUT_CONFIG:
         known = sorted({*_MODULES, *_MODEL_TYPES} - {*_WITHOUT_CONFIG, *_MODEL_TYPES.values()})

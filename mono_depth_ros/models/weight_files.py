@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import torch
@@ -50,6 +53,49 @@ def check_digest(path: Path, expected: str) -> None:
     found = sha256(path)
     if found != expected:
         raise ModelError(f"{path} has the SHA-256 {found}, expected {expected}: damaged or changed, fetch it again")
+
+
+def read_pth(path: Path, expected: str) -> Any:
+    """What a .pth holds, tensors mapped into memory; nothing in it is run.
+
+    Args:
+        expected: what the file should be, for the errors, such as "a .pth of the authors".
+
+    Raises:
+        ModelError: the file is cut off, damaged, of another format, or would run code.
+    """
+    head = check_is_binary(path, expected)
+    if head[:4] != b"PK\x03\x04":
+        raise ModelError(f"{path} is no file of torch.save in its zip format, expected {expected}")
+    check_zip(path)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except pickle.UnpicklingError as error:
+        named = re.search(r"(?:GLOBAL|global:?|class) ([\w.]+\.\w+)", str(error))
+        what = f" ({named[1]})" if named else ""
+        raise ModelError(f"{path} holds objects that can run code when loaded{what}, expected tensors alone") from error
+    except Exception as error:  # torch raises many kinds for damaged files
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{path} cannot be read, expected {expected}: {reason}") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of a checkpoint's directory.
+
+    Raises:
+        ModelError: it is missing, unreadable or something else.
+    """
+    if not path.is_file():
+        folder = path.parent
+        there = ", ".join(sorted(item.name for item in folder.iterdir())[:5]) if folder.is_dir() else "nothing"
+        raise ModelError(f"{folder} holds {there or 'nothing'}, expected {path.name} and *.safetensors")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise ModelError(f"{path} holds {type(values).__name__}, expected a JSON object")
+    return values
 
 
 def check_is_binary(path: Path, expected: str) -> bytes:

@@ -102,7 +102,7 @@ def test_every_family_has_a_loader() -> None:
         ('{"model_type": "bert"}', "model_type 'bert', expected one of: .*depth_anything"),
         ('{"model_type": "tiny"}', "model_type 'tiny', expected one of"),
         ('{"model_type": ["depth_anything"]}', r"model_type \['depth_anything'\], expected"),
-        ("[]", "model_type None"),
+        ("[]", "holds list, expected a JSON object"),
         ("{", "cannot be read as JSON"),
     ],
 )

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.depth_anything.network import NetworkSize
 from mono_depth_ros.models.depth_anything.sizes import size_of
 from mono_depth_ros.models.vit import PATCH
-from mono_depth_ros.models.weight_files import read_safetensors
+from mono_depth_ros.models.weight_files import read_json, read_safetensors
 from mono_depth_ros.prediction import DepthKind
 
 _KINDS = {"relative": DepthKind.INVERSE_AFFINE, "metric": DepthKind.METRIC}
@@ -92,14 +91,8 @@ def read_config(directory: Path) -> CheckpointConfig:
         ModelError: it is missing, unreadable, of another architecture, or its metric head has no maximum depth.
     """
     path = directory / "config.json"
-    if not path.is_file():
-        there = ", ".join(sorted(item.name for item in directory.iterdir())[:5]) if directory.is_dir() else "nothing"
-        raise ModelError(f"{directory} holds {there or 'nothing'}, expected config.json and *.safetensors")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read as JSON: {error}") from error
-    architecture = values.get("model_type") if isinstance(values, dict) else None
+    values = read_json(path)
+    architecture = values.get("model_type")
     if architecture != "depth_anything":
         raise ModelError(f"{path} says model_type {architecture!r}, expected 'depth_anything'")
     encoder = values.get("backbone_config")

@@ -3,17 +3,14 @@
 
 from __future__ import annotations
 
-import pickle
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.weight_files import check_is_binary, check_zip
+from mono_depth_ros.models.weight_files import read_pth
 
 _STRANGERS = (
     (
@@ -37,19 +34,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         ModelError: the file is cut off, damaged, of another format or of another model, or would run code.
     """
-    head = check_is_binary(path, "a .pth of the authors")
-    if head[:4] != b"PK\x03\x04":
-        raise ModelError(f"{path} is no file of torch.save in its zip format, expected a .pth of the authors")
-    check_zip(path)
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except pickle.UnpicklingError as error:
-        named = re.search(r"(?:GLOBAL|global:?|class) ([\w.]+\.\w+)", str(error))
-        what = f" ({named[1]})" if named else ""
-        raise ModelError(f"{path} holds objects that can run code when loaded{what}, expected tensors alone") from error
-    except Exception as error:  # torch raises many kinds for damaged files
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path} cannot be read, expected a .pth of the authors: {reason}") from error
+    found = read_pth(path, "a .pth of the authors")
     _check_tensors(found, path)
     return dict(found)
 

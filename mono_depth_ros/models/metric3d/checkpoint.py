@@ -6,11 +6,9 @@ The tensors' shapes say which size it is, never the name of the file.
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +17,7 @@ from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.metric3d.network import Metric3DNetwork
 from mono_depth_ros.models.metric3d.sizes import SIZES
 from mono_depth_ros.models.metric3d.weights import Weights, merged
-from mono_depth_ros.models.weight_files import check_finite, check_is_binary, check_zip
+from mono_depth_ros.models.weight_files import check_finite, read_pth
 
 FILES = {
     "small": "metric_depth_vit_small_800k.pth",
@@ -59,7 +57,7 @@ def read(path: Path) -> tuple[str, Weights]:
     Raises:
         ModelError: the file is damaged, of another format or of another model, or would run code.
     """
-    found = _load(path)
+    found = read_pth(path, _WHAT)
     if not isinstance(found, Mapping) or not found:
         raise ModelError(f"{path} holds {type(found).__name__}, expected tensors by their names under {_STATE}")
     state = found.get(_STATE, found)
@@ -99,22 +97,6 @@ def build(path: Path, size: str, weights: Weights) -> Metric3DNetwork:
             raise ModelError(f"{path}: {name} is {shapes} for the {size} Metric3D v2")
     network.load_state_dict(ours, assign=True)
     return network.eval().requires_grad_(False)
-
-
-def _load(path: Path) -> Any:
-    head = check_is_binary(path, _WHAT)
-    if head[:4] != b"PK\x03\x04":
-        raise ModelError(f"{path} is no file of torch.save in its zip format, expected {_WHAT}")
-    check_zip(path)
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except pickle.UnpicklingError as error:
-        named = re.search(r"(?:GLOBAL|global:?|class) ([\w.]+\.\w+)", str(error))
-        what = f" ({named[1]})" if named else ""
-        raise ModelError(f"{path} holds objects that can run code when loaded{what}, expected tensors alone") from error
-    except Exception as error:  # torch raises many kinds for damaged files
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path} cannot be read, expected {_WHAT}: {reason}") from error
 
 
 def _size_of(weights: Weights, path: Path) -> str:

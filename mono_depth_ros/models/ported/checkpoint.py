@@ -20,7 +20,7 @@ from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.catalogue import CatalogueEntry
 from mono_depth_ros.models.contract import ModelSpec
 from mono_depth_ros.models.hub import missing_extra
-from mono_depth_ros.models.weight_files import check_digest, check_finite, check_is_binary
+from mono_depth_ros.models.weight_files import check_digest, check_finite, check_is_binary, read_json
 from mono_depth_ros.prediction import DepthKind
 
 _UNUSED_ENDS = ("mask_token", "relative_position_index", "num_batches_tracked", ".k_idx", ".k_minus_1")
@@ -44,25 +44,6 @@ class DepthOnly(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.network(pixel_values=pixels).predicted_depth
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A file's JSON object.
-
-    Raises:
-        ModelError: it is missing, unreadable or something else.
-    """
-    if not path.is_file():
-        folder = path.parent
-        there = ", ".join(sorted(item.name for item in folder.iterdir())[:5]) if folder.is_dir() else "nothing"
-        raise ModelError(f"{folder} holds {there or 'nothing'}, expected {path.name} and *.safetensors")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise ModelError(f"{path} holds {type(values).__name__}, expected a JSON object")
-    return values
 
 
 def read_config(directory: Path, model_type: str, architecture: str) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.catalogue import CatalogueEntry
 from mono_depth_ros.models.contract import ModelSpec, check_batch
-from mono_depth_ros.models.engine_model import EngineModel
 from mono_depth_ros.models.engines.contract import EngineOptions, Inputs, Network
 from mono_depth_ros.models.ported.checkpoint import DepthOnly, check_digests, check_kind, load_network, read_config
+from mono_depth_ros.models.ported.model import PortedModel
 from mono_depth_ros.models.ported.processing import FILE, Processing, read_processing
 from mono_depth_ros.models.ported.resizing import resize_bilinear
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
@@ -30,17 +30,12 @@ INVERSE_RANGE = (1e-4, 1e4)
 """Inverse depth in 1/m is limited to this, so depth to 0.1 mm .. 10 km; 10 km is the sky."""
 
 
-class DepthPro(EngineModel):
+class DepthPro(PortedModel):
     """`DepthModel` of Depth Pro: images are squashed to 1536x1536, whatever their shape; `fx` scales the depth.
 
     The images of a batch go through one by one: each is 35 patches to the encoder already, and a graph of a fixed batch
     is the only one that torch exports of this network.
     """
-
-    def __init__(self, spec: ModelSpec, network: Network, processing: Processing, options: EngineOptions) -> None:
-        """Raises ModelError: see `make_engine`."""
-        self.processing = processing
-        super().__init__(spec, network, options)
 
     @torch.inference_mode()
     def predict(self, rgb: Tensor, cameras: Sequence[Camera]) -> list[DepthPrediction]:

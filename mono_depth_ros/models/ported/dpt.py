@@ -16,9 +16,9 @@ from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.catalogue import CatalogueEntry
 from mono_depth_ros.models.contract import ModelSpec
-from mono_depth_ros.models.engine_model import EngineModel
 from mono_depth_ros.models.engines.contract import EngineOptions, Inputs, Network
 from mono_depth_ros.models.ported.checkpoint import DepthOnly, check_digests, check_kind, load_network, read_config
+from mono_depth_ros.models.ported.model import PortedModel
 from mono_depth_ros.models.ported.pillow import resize_pillow
 from mono_depth_ros.models.ported.processing import FILE, Processing, read_processing
 from mono_depth_ros.models.ported.resizing import resize_bicubic
@@ -27,13 +27,8 @@ from mono_depth_ros.prediction import DepthKind, DepthPrediction
 PUBLISHED = Processing(size=(384, 384), kernel="bicubic")
 
 
-class Dpt(EngineModel):
+class Dpt(PortedModel):
     """`DepthModel` of DPT: images are squashed to a square, whatever their shape."""
-
-    def __init__(self, spec: ModelSpec, network: Network, processing: Processing, options: EngineOptions) -> None:
-        """Raises ModelError: see `make_engine`."""
-        self.processing = processing
-        super().__init__(spec, network, options)
 
     def preprocess(self, rgb: Tensor, cameras: Sequence[Camera]) -> Inputs:
         """(N, 3, h, w), normalised."""

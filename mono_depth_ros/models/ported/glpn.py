@@ -20,7 +20,6 @@ from mono_depth_ros.errors import ImageError, ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.catalogue import CatalogueEntry
 from mono_depth_ros.models.contract import ModelSpec
-from mono_depth_ros.models.engine_model import EngineModel
 from mono_depth_ros.models.engines.contract import EngineOptions, Inputs, Network
 from mono_depth_ros.models.ported.checkpoint import (
     DepthOnly,
@@ -30,6 +29,7 @@ from mono_depth_ros.models.ported.checkpoint import (
     positive_number,
     read_config,
 )
+from mono_depth_ros.models.ported.model import PortedModel
 from mono_depth_ros.models.ported.pillow import resize_pillow
 from mono_depth_ros.models.ported.processing import FILE, Processing, read_processing
 from mono_depth_ros.models.ported.resizing import resize_bicubic
@@ -43,13 +43,8 @@ PUBLISHED_KITTI_M, KITTI_M = 10.0, 80.0
 _STRIDE = 32
 
 
-class Glpn(EngineModel):
+class Glpn(PortedModel):
     """`DepthModel` of GLPN: images are read nearly as they are, each side rounded down to a multiple of 32."""
-
-    def __init__(self, spec: ModelSpec, network: Network, processing: Processing, options: EngineOptions) -> None:
-        """Raises ModelError: see `make_engine`."""
-        self.processing = processing
-        super().__init__(spec, network, options)
 
     def preprocess(self, rgb: Tensor, cameras: Sequence[Camera]) -> Inputs:
         """(N, 3, h, w) in [0, 1].

@@ -24,7 +24,6 @@ from mono_depth_ros.errors import ImageError, ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
 from mono_depth_ros.models.contract import ModelSpec
-from mono_depth_ros.models.engine_model import EngineModel
 from mono_depth_ros.models.engines.contract import EngineOptions, Inputs, Network
 from mono_depth_ros.models.ported.checkpoint import (
     DepthOnly,
@@ -34,6 +33,7 @@ from mono_depth_ros.models.ported.checkpoint import (
     positive_number,
     read_config,
 )
+from mono_depth_ros.models.ported.model import PortedModel
 from mono_depth_ros.models.ported.processing import Processing, read_processing
 from mono_depth_ros.models.ported.resizing import resize_bicubic
 from mono_depth_ros.models.ported.zoedepth_network import replace_parts
@@ -52,13 +52,8 @@ LONGEST_SIDE = 2048
 _STRIDE = 32
 
 
-class ZoeDepth(EngineModel):
+class ZoeDepth(PortedModel):
     """`DepthModel` of ZoeDepth."""
-
-    def __init__(self, spec: ModelSpec, network: Network, processing: Processing, options: EngineOptions) -> None:
-        """Raises ModelError: see `make_engine`."""
-        self.processing = processing
-        super().__init__(spec, network, options)
 
     def preprocess(self, rgb: Tensor, cameras: Sequence[Camera]) -> Inputs:
         """(N, 3, h, w), normalised: padded by reflection, then resized on float without antialiasing.

@@ -147,7 +147,7 @@ def test_missing_and_unreadable_configs_are_refused(broken, tmp_path: Path) -> N
     with pytest.raises(ModelError, match="cannot be read as JSON"):
         read(directory)
     (directory / "config.json").write_text("[]")
-    with pytest.raises(ModelError, match="model_type None"):
+    with pytest.raises(ModelError, match="holds list, expected a JSON object"):
         read(directory)
 
 
