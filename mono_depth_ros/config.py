@@ -85,6 +85,11 @@ class ModelConfig(Config):
     precision: str = option(
         "auto", "of the network; auto: the fastest the hardware has", choices=("auto", "fp32", "fp16", "bf16")
     )
+    input_size: str = option(
+        "",
+        "WIDTHxHEIGHT at which Metric3D v2 reads images, multiples of 28, such as 532x308: smaller is faster and "
+        "coarser; empty: 1064x616. Other models have their own rule",
+    )
     threads: int = option(0, "CPU threads of the network, 0: as many as there are cores", low=0, high=256)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import re
 from pathlib import Path
 from typing import Protocol, cast
 from zipfile import BadZipFile, ZipFile
@@ -64,17 +65,30 @@ def load_model(config: ModelConfig) -> DepthModel:
     entry = find(config.model)
     device = pick_device(config.device)
     set_threads(config.threads)
-    options = EngineOptions(device, config.engine, config.precision)
     if entry is not None:
         source, family = _source(entry), entry.spec.family
     else:
         path = Path(config.model).expanduser()
         source = path if path.exists() else snapshot(config.model)
         family = family_of(source)
+    options = EngineOptions(device, config.engine, config.precision, _input_size(config, family))
     model = loader(family)(source, options, entry)
     where = f"{config.model} on {describe(device)}, engine {model.engine}"
     LOGGER.info("model %s, licence of the weights: %s", where, model.spec.licence)
     return model
+
+
+def _input_size(config: ModelConfig, family: str) -> tuple[int, int] | None:
+    if not config.input_size:
+        return None
+    if family != "metric3d_v2":
+        raise ModelError(
+            f"input_size is '{config.input_size}', expected none: {config.model} has a size rule of its own"
+        )
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", config.input_size)
+    if found is None:
+        raise ModelError(f"input_size is '{config.input_size}', expected WIDTHxHEIGHT, such as 532x308")
+    return int(found[1]), int(found[2])
 
 
 def _source(entry: CatalogueEntry) -> Path:

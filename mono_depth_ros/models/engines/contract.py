@@ -64,11 +64,13 @@ class EngineOptions:
 
     Attributes:
         device: that the tensors live on. engine: one of ENGINES. precision: one of PRECISIONS.
+        input_size: (width, height) that images are read at, for a family that leaves the choice; None is its own.
     """
 
     device: torch.device
     engine: str = "auto"
     precision: str = "auto"
+    input_size: tuple[int, int] | None = None
 
 
 class Engine(Protocol):

@@ -104,7 +104,12 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
     if expected is not None and expected.official in expected.files:
         check_digest(path, expected.files[expected.official])
     spec = expected.spec if expected is not None else _unlisted(path, size)
-    return Metric3D(spec, build(path, size, weights), options)
+    input_size = options.input_size or INPUT_SIZE
+    try:
+        check_input_size(input_size)
+    except ValueError as error:
+        raise ModelError(str(error)) from error
+    return Metric3D(spec, build(path, size, weights), options, input_size)
 
 
 def _unlisted(path: Path, size: str) -> ModelSpec:

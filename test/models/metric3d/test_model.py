@@ -96,3 +96,23 @@ def test_real_weights_on_kitti(real, real_data: Path) -> None:
         assert (towards < 0).float().mean() > 0.95
         assert found.normals[1, 340:, 500:700].mean() < -0.8
     assert total.result().abs_rel == pytest.approx(0.061, abs=0.003)
+
+
+def test_images_can_be_read_at_a_smaller_size(small_pth: Path, pattern) -> None:
+    config = ModelConfig(model=str(small_pth), device="cpu", engine="torch", precision="fp32", input_size="140x84")
+    model = load_model(config)
+    (inputs,) = model.preprocess(torch.from_numpy(pattern(320, 240))[None], [])
+    assert inputs.shape == (1, 3, 84, 140)
+    (prediction,) = model.predict(torch.from_numpy(pattern(320, 240))[None], [Camera.pinhole(320, 240, 60)])
+    assert prediction.values.shape == (240, 320) and bool(torch.isfinite(prediction.values).any())
+
+
+@pytest.mark.parametrize("size", ["140", "140x85", "0x28", "140x84x3", "x"])
+def test_sizes_that_cannot_be_are_refused(small_pth: Path, size: str) -> None:
+    with pytest.raises(ModelError, match=r"input.size is .*expected"):
+        load_model(ModelConfig(model=str(small_pth), device="cpu", engine="torch", precision="fp32", input_size=size))
+
+
+def test_other_families_leave_no_choice_of_size() -> None:
+    with pytest.raises(ModelError, match="tiny has a size rule of its own"):
+        load_model(ModelConfig(model="tiny", device="cpu", input_size="140x84"))
