@@ -26,7 +26,7 @@ from mono_depth_ros.prediction import DepthKind
 
 
 class DepthNode(LifecycleNode):
-    """One model for one or several cameras. See the README for topics and parameters; `config.py` has the defaults."""
+    """One model for one or several cameras. See the README for topics and parameters; `config` has the defaults."""
 
     def __init__(self, **node_options: Any) -> None:
         super().__init__("depth", **node_options)

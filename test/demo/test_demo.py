@@ -23,6 +23,9 @@ pytest.importorskip("rclpy")
 
 COMMAND = [sys.executable, "-m", "mono_depth_ros.tools.cli", "demo"]
 SMALL = ["--width", "320", "--height", "240"]
+# CPython ends itself by the signal, after all the tidying up, when Ctrl-C fell into an `exec` of source text, as
+# dataclasses and namedtuples do on import (`_Py_UnhandledKeyboardInterrupt` in its sources). A shell sees 130 then too.
+BY_SIGINT = -signal.SIGINT
 
 
 @dataclass
@@ -176,7 +179,8 @@ def test_stopped_at_any_time(tmp_path, moment, number, code):
         time.sleep(0.6)  # amid the imports or the start of the nodes
     process.send_signal(number)
     errors = seen + process.stderr.read()
-    assert process.wait(30) == code, errors
+    ended = process.wait(30)
+    assert ended == code or (number == signal.SIGINT and ended == BY_SIGINT), errors
     assert "Traceback" not in errors
     if number == signal.SIGKILL:
         # Nobody could tidy up; the nodes must go by themselves all the same.
@@ -199,7 +203,7 @@ def test_interrupted_while_it_imports_or_starts(tmp_path, after_s):
     time.sleep(after_s)
     process.send_signal(signal.SIGINT)
     errors = process.stderr.read()
-    assert process.wait(30) == 130 and "Traceback" not in errors, errors
+    assert process.wait(30) in (130, BY_SIGINT) and "Traceback" not in errors, errors
     assert nothing_is_left(tmp_path / "out")
 
 

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one home of every default. Node parameters, YAML files, the command line and the README table derive from it."""
+
+from mono_depth_ros.config.alignment import (
+    REFERENCES,
+    AlignConfig,
+    AlignmentNodeConfig,
+    GroundConfig,
+    ReferenceConfig,
+    TrackerConfig,
+)
+from mono_depth_ros.config.demo import CameraNodeConfig, CameraTopicsConfig, DemoConfig, RecorderConfig, WorldNodeConfig
+from mono_depth_ros.config.depth import DepthConfig, DepthNodeConfig, ModelConfig
+from mono_depth_ros.config.option import Config, allowed, check, option
+
+__all__ = [
+    "REFERENCES",
+    "AlignConfig",
+    "AlignmentNodeConfig",
+    "CameraNodeConfig",
+    "CameraTopicsConfig",
+    "Config",
+    "DemoConfig",
+    "DepthConfig",
+    "DepthNodeConfig",
+    "GroundConfig",
+    "ModelConfig",
+    "RecorderConfig",
+    "ReferenceConfig",
+    "TrackerConfig",
+    "WorldNodeConfig",
+    "allowed",
+    "check",
+    "option",
+]

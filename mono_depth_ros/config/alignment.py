@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options of the alignment: the fit, its course in time, the local correction, and the alignment node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mono_depth_ros.config.option import Config, option
+from mono_depth_ros.errors import ConfigError
+
+REFERENCES = ("lidar", "scan", "range", "depth", "disparity", "stereo", "ground", "none")
+"""What can fix the scale; `none` goes by a calibration that was loaded."""
+
+
+@dataclass(frozen=True)
+class AlignConfig(Config):
+    """From a prediction and reference samples to metric depth. `align()` and `Aligner` use the same."""
+
+    method: str = option(
+        "robust",
+        "robust: consensus, then reweighted least squares; lstsq: plain least squares, which one outlier can ruin",
+        choices=("robust", "lstsq"),
+    )
+    curve: str = option(
+        "auto",
+        "how prediction and depth d go together. inverse: 1/d = shift + scale * x, x the prediction's inverse depth; "
+        "log: ln d = shift + scale * ln p; scale: d = scale * p; auto: inverse for relative predictions, scale for "
+        "metric ones",
+        choices=("auto", "inverse", "log", "scale"),
+    )
+    min_samples: int = option(20, "fewer fitted samples give no fit", low=2, high=100_000, dynamic=True)
+    held_out: float = option(
+        0.1, "part of the samples that is never fitted, to measure the error on", low=0.0, high=0.9, dynamic=True
+    )
+    seed: int = option(0, "of the choice of held-out samples and of the consensus", low=0, high=2**31 - 1)
+    local: bool = option(True, "correct what is left after the fit locally, as far as samples reach", dynamic=True)
+    max_abs_rel: float = option(
+        0.25,
+        "a result with a larger held-out AbsRel is marked as bad",
+        low=0.001,
+        high=10.0,
+        dynamic=True,
+    )
+
+
+@dataclass(frozen=True)
+class TrackerConfig(Config):
+    """How scale and shift go on in time."""
+
+    bandwidth: float = option(
+        1.0,
+        "memory of the filter of scale and shift: longer is calmer and slower; 0: every frame's own fit",
+        unit="s",
+        low=0.0,
+        high=3600.0,
+        dynamic=True,
+    )
+    hold: float = option(
+        5.0, "without new samples the state is unaligned after this long; 0: never", unit="s", low=0.0, dynamic=True
+    )
+
+
+@dataclass(frozen=True)
+class ReferenceConfig(Config):
+    """Which samples of a reference count."""
+
+    tolerance: float = option(
+        0.1,
+        "an image takes the reference nearest in time, this near",
+        unit="s",
+        low=0.0,
+        high=10.0,
+        dynamic=True,
+    )
+    reference_min: float = option(0.3, "nearer samples are not used", unit="m", low=0.0, dynamic=True)
+    reference_max: float = option(100.0, "farther samples are not used", unit="m", low=0.1, dynamic=True)
+    occlusion_window: int = option(
+        9, "samples seen through or past an edge are looked for among neighbours this near", unit="px", low=0, high=99
+    )
+    occlusion_ratio: float = option(
+        0.1, "a sample farther than the nearest neighbour by more than this part is dropped", low=0.0, high=10.0
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.reference_min >= self.reference_max:
+            raise ConfigError(
+                f"reference_min is {self.reference_min:g} m, expected less than reference_max, {self.reference_max:g} m"
+            )
+
+
+@dataclass(frozen=True)
+class GroundConfig(Config):
+    """The floor as the reference: no second sensor."""
+
+    camera_height: float = option(
+        0.0, "of the camera above the floor; 0: from tf2, base_frame to the camera", unit="m", low=0.0, high=100.0
+    )
+    base_frame: str = option("", "frame on the floor, z up, such as base_footprint, for height and pitch by tf2")
+    pitch_deg: str = option(
+        "", "of the camera, positive looks down, in degrees; empty: from tf2, the imu topic or the fit itself"
+    )
+    roll_deg: float = option(0.0, "of the camera, with pitch_deg", unit="deg", low=-180.0, high=180.0)
+
+
+@dataclass(frozen=True)
+class AlignmentNodeConfig(Config):
+    """What the alignment node does around the alignment; its parameters are these and those of the classes above."""
+
+    autostart: bool = option(True, "configure and activate without a lifecycle manager")
+    lazy: bool = option(True, "run, and ask the depth node for depth, only while somebody subscribes to an output")
+    reference: str = option("lidar", "what fixes the scale", choices=REFERENCES)
+    prediction: str = option(
+        "auto",
+        "which topic to align: metric (depth/image), inverse (depth/inverse) or auto: the one that comes",
+        choices=("auto", "metric", "inverse"),
+    )
+    cam_from_reference: str = option(
+        "",
+        "'x y z qx qy qz qw', metres and a unit quaternion that take points of the reference into the camera's optical "
+        "frame; empty: from tf2",
+    )
+    tf_timeout: float = option(0.1, "wait this long for a transform that is late", unit="s", low=0.0, high=10.0)
+    calibration: str = option("", "YAML file with scale and shift to begin with; services save writes it")
+    frozen: bool = option(False, "begin with scale and shift frozen; needs a calibration")
+    publish_unaligned: bool = option(
+        False, "publish metric predictions as they are while there is no alignment", dynamic=True
+    )
+    publish_bad: bool = option(
+        True, "publish results whose held-out AbsRel exceeds max_abs_rel (diagnostics say so)", dynamic=True
+    )
+    aligned_encoding: str = option(
+        "32FC1", "aligned/image in metres or in millimetres", choices=("32FC1", "16UC1"), dynamic=True
+    )
+    input_timeout: float = option(
+        2.0, "say that depth or reference is missing after this long", unit="s", low=0.1, high=3600.0, dynamic=True
+    )
+    diagnostics_period: float = option(1.0, "between two messages on /diagnostics", unit="s", low=0.1, high=60.0)

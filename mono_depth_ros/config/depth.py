@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options of the model, of the way from a prediction to depth and cloud, and of the depth node."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from mono_depth_ros.config.option import Config, option
+from mono_depth_ros.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class ModelConfig(Config):
+    """Which model runs where."""
+
+    model: str = option(
+        "depth_anything_v2_metric_indoor_small",
+        "catalogue name (`mono_depth models list`), or path: transformers directory, .pth, .onnx; or hub name",
+    )
+    device: str = option("auto", "auto (CUDA where there is one, and says which), cpu, cuda or cuda:N")
+    engine: str = option(
+        "auto",
+        "what runs the network; auto: the fastest installed one that agrees with torch",
+        choices=("auto", "torch", "torch_compile", "onnxruntime", "openvino", "tensorrt"),
+    )
+    precision: str = option(
+        "auto", "of the network; auto: the fastest the hardware has", choices=("auto", "fp32", "fp16", "bf16")
+    )
+    input_size: str = option(
+        "",
+        "WIDTHxHEIGHT at which Metric3D v2 reads images, multiples of 28, such as 532x308: smaller is faster and "
+        "coarser; empty: 1064x616. Other models have their own rule",
+    )
+    threads: int = option(0, "CPU threads of the network, 0: as many as there are cores", low=0, high=256)
+
+
+@dataclass(frozen=True)
+class DepthConfig(Config):
+    """From a prediction to the depth and the cloud that are given out."""
+
+    min_depth: float = option(0.0, "nearer depth is unknown (NaN)", unit="m", low=0.0, high=1000.0, dynamic=True)
+    max_depth: float = option(
+        math.inf, "farther depth is beyond range (+inf), no point in the cloud", unit="m", low=0.01, dynamic=True
+    )
+    edge_ratio: float = option(
+        0.05,
+        "flying pixels are left out of the cloud: depth jumps above this part of the distance; 0 keeps them",
+        low=0.0,
+        high=10.0,
+        dynamic=True,
+    )
+    stride: int = option(1, "every n-th pixel and row goes into the cloud", unit="px", low=1, high=64, dynamic=True)
+    cloud_normals: bool = option(
+        False, "the cloud's points have normal_x, normal_y, normal_z and curvature too", dynamic=True
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.min_depth >= self.max_depth:
+            raise ConfigError(f"min_depth is {self.min_depth:g} m, expected less than max_depth, {self.max_depth:g} m")
+
+
+@dataclass(frozen=True)
+class DepthNodeConfig(Config):
+    """What the depth node does around the pipeline; its parameters are these and ModelConfig's and DepthConfig's."""
+
+    autostart: bool = option(True, "configure and activate without a lifecycle manager")
+    lazy: bool = option(True, "run only while somebody subscribes to an output")
+    cameras: str = option(
+        "",
+        "names of several cameras that share the model, a list such as [front, left]: NAME/image_raw in, NAME/depth/* "
+        "out; empty: one camera, image in, depth/* out",
+    )
+    batch_window: float = option(
+        0.005,
+        "with several cameras the first image of a turn waits this long for the others', to share a run of the network",
+        unit="s",
+        low=0.0,
+        high=1.0,
+        dynamic=True,
+    )
+    image_transport: str = option("raw", "subscribe to Image or to CompressedImage", choices=("raw", "compressed"))
+    rectified: bool = option(False, "the image topic is rectified already: use P of its camera_info, no distortion")
+    rectify: bool = option(
+        False, "undistort the image first; publishes rgb/image_rect and rgb/camera_info beside the depth"
+    )
+    depth_encoding: str = option(
+        "32FC1", "depth/image in metres or in millimetres", choices=("32FC1", "16UC1"), dynamic=True
+    )
+    input_timeout: float = option(
+        2.0, "say that the image is missing after this long", unit="s", low=0.1, high=3600.0, dynamic=True
+    )
+    diagnostics_period: float = option(1.0, "between two messages on /diagnostics", unit="s", low=0.1, high=60.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        names = self.camera_names if self.cameras.strip() else ()
+        for name in names:
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*", name):
+                raise ConfigError(f"cameras holds '{name}', expected names of letters, digits and _, such as front")
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ConfigError(f"cameras holds '{twice[0]}' twice, expected each camera once")
+
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        """`cameras` as names; one empty name, which adds nothing to a topic, for the only camera."""
+        text = self.cameras.strip().removeprefix("[").removesuffix("]")
+        return tuple(name.strip().strip("'\"") for name in text.split(",")) if text.strip() else ("",)
