@@ -114,9 +114,10 @@ def test_images_of_different_sizes_go_in_runs_of_their_own_in_the_same_turn(ros,
             camera.send(5)
         time.sleep(0.7)
 
-    ros.wait(lambda: all(camera.depths for camera in cameras), poll=send)
+    # On a busy machine a turn may miss an image; within a few rounds one has all three.
+    ros.wait(lambda: sorted(node.model.batches[-2:]) == [1, 2], poll=send)
+    ros.wait(lambda: all(camera.depths for camera in cameras))
     assert {message.width for message in cameras[1].depths} == {32}
-    assert sorted(node.model.batches[-2:]) == [1, 2]
 
 
 def test_a_bad_image_or_calibration_costs_its_own_camera_only(ros, pair) -> None:
