@@ -37,3 +37,11 @@ class CameraError(FrameError):
 
     def __init__(self, message: str, reason: str = "camera_invalid") -> None:
         super().__init__(message, reason)
+
+
+class FitError(DataError):
+    """Samples and a prediction that no curve fits, or no floor to fit. `reason` is a short slug, counted by it."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
