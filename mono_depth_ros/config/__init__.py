@@ -9,7 +9,14 @@ from mono_depth_ros.config.alignment import (
     ReferenceConfig,
     TrackerConfig,
 )
-from mono_depth_ros.config.demo import CameraNodeConfig, CameraTopicsConfig, DemoConfig, RecorderConfig, WorldNodeConfig
+from mono_depth_ros.config.demo import (
+    CameraNodeConfig,
+    CameraTopicsConfig,
+    DemoConfig,
+    PlayConfig,
+    RecorderConfig,
+    WorldNodeConfig,
+)
 from mono_depth_ros.config.depth import DepthConfig, DepthNodeConfig, ModelConfig
 from mono_depth_ros.config.option import Config, allowed, check, option
 
@@ -25,6 +32,7 @@ __all__ = [
     "DepthNodeConfig",
     "GroundConfig",
     "ModelConfig",
+    "PlayConfig",
     "RecorderConfig",
     "ReferenceConfig",
     "TrackerConfig",

@@ -106,3 +106,20 @@ class WorldNodeConfig(Config):
             raise ConfigError(f"lidar_steps is {self.lidar_steps}, expected a multiple of 4")
         if self.render_ahead and self.duration == 0.0:
             raise ConfigError("render_ahead needs a duration: a drive without end cannot be rendered before it begins")
+
+
+@dataclass(frozen=True)
+class PlayConfig(Config):
+    """What the play node publishes of a recording, and when."""
+
+    bag: str = option("", "folder of a ROS 2 bag, a single .mcap or .db3, or a ROS 1 .bag")
+    rate: float = option(1.0, "times as fast as recorded", low=0.001, high=1000.0)
+    clock: float = option(
+        40.0, "messages on /clock a second of the machine's time; 0: none", unit="Hz", high=1000.0, low=0.0
+    )
+    loop: bool = option(False, "begin again at the end; the time jumps back then")
+    topics: str = option("", "topics to publish, separated by commas; empty: all")
+    start: float = option(0.0, "begin this long after the first message", unit="s", low=0.0)
+    duration: float = option(0.0, "end after this long of the recording; 0: at its end", unit="s", low=0.0)
+    wait_for: str = option("", "begin when each of these topics has a subscriber; separated by commas")
+    paused: bool = option(False, "begin when the service ~/pause is called with false")

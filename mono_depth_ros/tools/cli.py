@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from mono_depth_ros.errors import MonoDepthError
-from mono_depth_ros.tools import bench, image, train
+from mono_depth_ros.tools import bench, image, play, train
 from mono_depth_ros.tools.demo import command as demo
 from mono_depth_ros.tools.models import command as models
 from mono_depth_ros.tools.startup import INTERRUPTED
 
-_TOOLS = (demo, image, models, bench, train)
+_TOOLS = (demo, image, play, models, bench, train)
 
 
 def build_parser() -> argparse.ArgumentParser:
