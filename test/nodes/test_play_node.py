@@ -33,7 +33,7 @@ def string(text: str) -> bytes:
 
 @pytest.fixture
 def bag(tmp_path):
-    """Ten words on /words 50 ms apart, one on /latched/tf_static before, and one of a type that is nowhere installed."""
+    """Ten words on /words 50 ms apart, one on /latched/tf_static before, one of a type that nobody has installed."""
     path = tmp_path / "bag"
     with Writer(path, version=Writer.VERSION_LATEST) as writer:
         words = writer.add_connection("/words", TEXT, typestore=STORE)
