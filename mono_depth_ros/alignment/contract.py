@@ -41,6 +41,7 @@ class Fit:
         covariance: (2, 2) of (scale, shift), from the residuals of the inliers; zeros where it is not known.
         inliers: part of the samples, 0 to 1, that agree with the curve. count: samples that were fitted.
         residual: standard deviation of the inliers' residuals, in the units of the curve's left side.
+        note: why the curve is not the one that was asked for, or "".
     """
 
     curve: Curve
@@ -50,6 +51,7 @@ class Fit:
     inliers: float
     count: int
     residual: float
+    note: str = ""
 
     def apply(self, prediction: DepthPrediction) -> torch.Tensor:
         """(H, W) float32 metres. NaN stays unknown; what is at or behind infinity, and a metric +inf, is +inf.

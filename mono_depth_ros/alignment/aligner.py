@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From image to image: predictions in, metric depth out, whether or not samples came with this one."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mono_depth_ros.alignment.align import Histogram, at, error_histogram, finish, per_frame, usable
+from mono_depth_ros.alignment.calibration import Calibration
+from mono_depth_ros.alignment.contract import Alignment, Curve
+from mono_depth_ros.alignment.fit import choose_curve, fit_curve
+from mono_depth_ros.alignment.samples import Samples
+from mono_depth_ros.alignment.tracker import Tracker
+from mono_depth_ros.config import AlignConfig, TrackerConfig
+from mono_depth_ros.errors import ConfigError, FitError
+from mono_depth_ros.prediction import DepthKind, DepthPrediction
+
+_RECENT_S = 0.5  # later than this after the last fit the state is held, not aligned
+
+
+@dataclass(frozen=True, eq=False)
+class Aligned:
+    """What became of one prediction.
+
+    Attributes:
+        prediction: METRIC, or None: unaligned.
+        alignment: its fit is the filtered one; its errors are those of this image's held-out samples, if it has any.
+        state: "aligned", "held" (the last fit is older than half a second), "frozen" or "unaligned".
+        age_s: since the last fit that was taken in; NaN before the first.
+        reason: why this image's samples did not count, or why there is no alignment; "" where all is well.
+        fitted, held_out: how many samples of this image were used for what.
+        histogram: of the relative errors of the held-out samples, or None.
+    """
+
+    prediction: DepthPrediction | None
+    alignment: Alignment | None
+    state: str
+    age_s: float
+    reason: str = ""
+    fitted: int = 0
+    held_out: int = 0
+    histogram: Histogram | None = None
+
+
+class Aligner:
+    """Keeps scale and shift from image to image; for a worker and for services in other threads.
+
+    Args:
+        config, tracker: as for `align` and `Tracker`; both may be replaced at any time through `configure`.
+    """
+
+    def __init__(self, config: AlignConfig | None = None, tracker: TrackerConfig | None = None) -> None:
+        self._lock = threading.Lock()
+        self._config = config or AlignConfig()
+        self._tracker = Tracker(tracker or TrackerConfig())
+        self._frozen = False
+        self._fresh_load = False
+        self._held_out_abs_rel: float | None = None
+
+    def configure(self, config: AlignConfig, tracker: TrackerConfig) -> None:
+        """Go on with other options."""
+        with self._lock:
+            self._config, self._tracker.config = config, tracker
+
+    @torch.inference_mode()
+    def update(
+        self,
+        prediction: DepthPrediction,
+        samples: Samples | None,
+        stamp_ns: int,
+        fresh: bool = True,
+        guide: torch.Tensor | None = None,
+    ) -> Aligned:
+        """Align the prediction of one image.
+
+        Args:
+            samples: of this image, or None. stamp_ns: of the image.
+            fresh: False for samples that were counted with an earlier image: with a reference slower than the camera
+                they correct this one too, but a filter that took them twice would be surer than it may be.
+            guide: (H, W, 3) uint8 RGB for the local correction.
+
+        Raises:
+            DataError: samples of another size. What is wrong with the samples otherwise is told in `reason`.
+            ConfigError: a loaded calibration, or an asked-for curve, that is not for predictions of this kind.
+        """
+        with self._lock:
+            config = per_frame(self._config, stamp_ns)
+            reason = ""
+            fitted = held_out = _no_samples(prediction)
+            if self._fresh_load:
+                self._tracker.restamp(stamp_ns)
+                self._fresh_load = False
+            if samples is not None:
+                fitted, held_out = usable(prediction, samples).split(config.held_out, config.seed)
+                if not self._frozen and fresh:
+                    reason = self._learn(prediction, fitted, config, stamp_ns)
+            fit, age_s = self._tracker.fit, self._tracker.age_s(stamp_ns)
+            if fit is None:
+                return Aligned(
+                    None,
+                    None,
+                    "unaligned",
+                    float("nan"),
+                    reason or "no reference was fitted yet",
+                    len(fitted),
+                    len(held_out),
+                )
+            if self._too_old(age_s):
+                why = reason or f"the last fit is {age_s:.1f} s old, hold is {self._tracker.config.hold:g} s"
+                return Aligned(None, None, "unaligned", age_s, why, len(fitted), len(held_out))
+            Calibration(fit).check(prediction.kind)
+            alignment = finish(prediction, fit, fitted, held_out, config, guide)
+            if alignment.after is not None:
+                self._held_out_abs_rel = alignment.after.abs_rel
+            found = alignment.apply(prediction)
+            state = "frozen" if self._frozen else "aligned" if age_s <= _RECENT_S else "held"
+            histogram = error_histogram(found.values, held_out) if len(held_out) else None
+            return Aligned(found, alignment, state, age_s, reason, len(fitted), len(held_out), histogram)
+
+    def freeze(self, frozen: bool) -> None:
+        """Keep scale and shift as they are, whatever comes; they do not age meanwhile.
+
+        Raises:
+            ConfigError: there is nothing yet to keep.
+        """
+        with self._lock:
+            if frozen and self._tracker.fit is None:
+                raise ConfigError("there is no scale to freeze yet: no reference was fitted and no calibration loaded")
+            # What was frozen may be old by now: it counts from the next image.
+            self._fresh_load = self._fresh_load or (self._frozen and not frozen)
+            self._frozen = frozen
+
+    @property
+    def frozen(self) -> bool:
+        """Whether scale and shift are kept as they are."""
+        return self._frozen
+
+    def reset(self) -> None:
+        """Forget scale and shift, and go on learning."""
+        with self._lock:
+            self._tracker.reset()
+            self._frozen = self._fresh_load = False
+            self._held_out_abs_rel = None
+
+    def calibration(self, model: str = "") -> Calibration:
+        """Scale and shift to keep.
+
+        Raises:
+            ConfigError: there are none yet.
+        """
+        with self._lock:
+            if self._tracker.fit is None:
+                raise ConfigError("there is no scale to save yet: no reference was fitted and no calibration loaded")
+            return Calibration(self._tracker.fit, self._held_out_abs_rel, model)
+
+    def load(self, calibration: Calibration) -> None:
+        """Begin with a calibration; without freezing, it ages from the next image on."""
+        with self._lock:
+            self._tracker.load(calibration.fit, 0)
+            self._fresh_load = True
+
+    def _learn(self, prediction: DepthPrediction, fitted: Samples, config: AlignConfig, stamp_ns: int) -> str:
+        """Fit and filter; why not, or ""."""
+        choose_curve(prediction.kind, config.curve)
+        values = at(prediction.values, fitted)
+        try:
+            fit = fit_curve(values, fitted.depth, prediction.kind, config)
+        except FitError as error:
+            return str(error)
+        x: NDArray[np.float64] = values.astype(np.float64)
+        if fit.curve is Curve.INVERSE and prediction.kind is DepthKind.METRIC:
+            x = 1 / x
+        if self._tracker.update(fit, x, stamp_ns):
+            return fit.note
+        return "the fit of this image is far from the scale so far: waiting for the next one to agree"
+
+    def _too_old(self, age_s: float) -> bool:
+        hold_s = self._tracker.config.hold
+        return not self._frozen and 0 < hold_s < age_s
+
+
+def _no_samples(prediction: DepthPrediction) -> Samples:
+    height, width = prediction.values.shape
+    nothing = np.zeros(0, dtype=np.int64)
+    return Samples(nothing, nothing, np.zeros(0, dtype=np.float32), (height, width))

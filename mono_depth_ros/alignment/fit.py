@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The curve that takes a prediction to metres, fitted to samples of which many may be wrong.
+
+Consensus sampling finds the samples that agree (least median of squares, Rousseeuw 1984: nothing to tune, holds up to
+half of them wrong), the median deviation of the best hypothesis says how closely, and Huber's reweighted least squares
+over those (Holland and Welsch 1977) uses them all.
+
+Errors of a monocular depth grow with the distance, so it is the relative error that is alike everywhere: ln d has
+errors of one size, 1/d such that grow with 1/d. Far samples would then decide alone what 1/d is at zero, where their
+own errors (a lidar's, or half a pixel's) are not small any more: below a tenth of the median 1/d they count as alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mono_depth_ros.alignment.contract import Curve, Fit
+from mono_depth_ros.config import AlignConfig
+from mono_depth_ros.errors import ConfigError, FitError
+from mono_depth_ros.prediction import DepthKind
+
+Floats = NDArray[np.float64]
+
+_HYPOTHESES = 160  # with 30 % outliers 160 pairs hold a good one but for once in 1e46 times, with 50 % in 1e20
+_SCORED = 256  # samples that a hypothesis is scored on
+_CUT = 3.0  # inliers are within so many standard deviations of the hypothesis
+_HUBER = 1.345  # 95 % efficiency for normal errors (Huber 1981)
+_STEPS = 4
+_LEAST_SPREAD = 1e-3  # relative error below which nothing real agrees: lidars have 1e-3
+_MAX_SHIFT = 10.0  # 1/m: farther than that from zero, infinity would lie within 10 cm
+_TELLING = 0.8  # the best hypothesis leaves less than this part of the deviation of a constant
+_LEAST_RANGE = 1e-3  # spread of the prediction relative to its size, below which scale and shift are one number
+
+
+def fit_curve(
+    prediction: NDArray[np.floating], depth: NDArray[np.floating], kind: DepthKind, config: AlignConfig
+) -> Fit:
+    """The curve of `config.curve` through samples.
+
+    Args:
+        prediction: (N,) at the samples: metres, positive, for a METRIC kind; inverse depth of any unit else. Finite.
+        depth: (N,) metres, finite and positive.
+        config: method, curve, min_samples and seed count here.
+
+    Raises:
+        FitError: `too_few_samples`, `degenerate` (one distance only, or one predicted value), `negative_scale` or
+            `shift_out_of_bounds`. A metric prediction whose slope is not positive or not known is fitted with a scale
+            only, and `note` says so.
+        ConfigError: a curve of metric predictions asked for with a relative one.
+    """
+    curve = choose_curve(kind, config.curve)
+    if len(depth) < config.min_samples:
+        raise FitError(f"{len(depth)} samples to fit, expected {config.min_samples} or more", "too_few_samples")
+    p, d = prediction.astype(np.float64), depth.astype(np.float64)
+    if curve is Curve.SCALE:
+        return _fit_scale(p, d, config)
+    if curve is Curve.LOG:
+        x, y = np.log(p), np.log(d)
+    else:
+        x, y = p if kind is DepthKind.INVERSE_AFFINE else 1 / p, 1 / d
+    try:
+        return _fit_line(curve, x, y, config)
+    except FitError as error:
+        if kind is DepthKind.INVERSE_AFFINE:
+            raise
+        return replace(_fit_scale(p, d, config), note=f"{error}; a scale alone is fitted")
+
+
+def choose_curve(kind: DepthKind, name: str) -> Curve:
+    """The curve of `AlignConfig.curve` for predictions of a kind. Raises ConfigError for one that needs metres."""
+    if name == "auto":
+        return Curve.INVERSE if kind is DepthKind.INVERSE_AFFINE else Curve.SCALE
+    curve = Curve(name)
+    if kind is DepthKind.INVERSE_AFFINE and curve is not Curve.INVERSE:
+        raise ConfigError(f"curve is {name}, expected inverse or auto: a relative prediction has no metres")
+    return curve
+
+
+def _fit_line(curve: Curve, x: Floats, y: Floats, config: AlignConfig) -> Fit:
+    """y = shift + scale * x."""
+    least = 0.1 * float(np.median(y))
+
+    def noise_of(values: Floats) -> Floats:
+        return np.ones(len(values)) if curve is Curve.LOG else np.maximum(values, least)
+
+    if float(np.std(x)) <= _LEAST_RANGE * float(np.abs(x).mean()):
+        raise FitError(
+            "the samples lie where the prediction has one value only: scale and shift cannot be told apart",
+            "degenerate",
+        )
+    if config.method == "lstsq":
+        weight = inlier = np.ones(len(x))
+    else:
+        spread, inlier = _consensus(x, y, noise_of(y), config.seed)
+        weight = inlier / (spread * noise_of(y)) ** 2
+    scale, shift, information = _weighted_line(x, y, weight)
+    for _ in range(_STEPS if config.method == "robust" else 0):
+        # By the fitted 1/d, not the measured: samples that err on the far side would weigh more than those on the near.
+        noise = spread * noise_of(shift + scale * x)
+        deviation = np.abs(shift + scale * x - y) / noise
+        weight = inlier * np.minimum(1.0, _HUBER / np.maximum(deviation, 1e-12)) / noise**2
+        scale, shift, information = _weighted_line(x, y, weight)
+    error = shift + scale * x - y
+    used = inlier > 0
+    count = int(used.sum())
+    variance = float((weight * error**2).sum() / (count - 2)) if count > 2 else np.nan
+    covariance: Floats = variance * np.asarray(np.linalg.inv(information), dtype=np.float64)
+    if scale <= 0:
+        raise FitError(f"nearer samples lie where the prediction says farther: scale {scale:.3g}", "negative_scale")
+    if covariance[0, 0] > (0.5 * scale) ** 2:
+        raise FitError("the samples' depths are too alike for what they scatter: no scale can be told", "degenerate")
+    if curve is Curve.INVERSE and abs(shift) > _MAX_SHIFT:
+        raise FitError(f"shift {shift:.3g} 1/m, expected at most {_MAX_SHIFT:g}", "shift_out_of_bounds")
+    residual = float(np.sqrt(np.mean(error[used] ** 2)))
+    return Fit(curve, scale, shift, covariance, count / len(x), len(x), residual)
+
+
+def _consensus(x: Floats, y: Floats, noise: Floats, seed: int) -> tuple[float, Floats]:
+    """(standard deviation in units of `noise`, (N,) 1 for samples that agree, else 0), by least median of squares."""
+    rng = np.random.default_rng(seed)
+    first, second = rng.integers(len(x), size=(2, _HYPOTHESES))
+    run = x[second] - x[first]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = (y[second] - y[first]) / run
+    usable = np.isfinite(scale) & (scale > 0)
+    if not usable.any():
+        raise FitError("nearer samples lie where the prediction says farther: no positive scale", "negative_scale")
+    scale = scale[usable]
+    shift = y[first][usable] - scale * x[first][usable]
+    scored = slice(None) if len(x) <= _SCORED else rng.integers(len(x), size=_SCORED)
+    deviation = np.abs(shift[:, None] + scale[:, None] * x[scored] - y[scored]) / noise[scored]
+    middle = deviation.shape[1] // 2
+    medians = np.partition(deviation, middle, axis=1)[:, middle]
+    best = int(medians.argmin())
+    alike = float(np.median(np.abs(y[scored] - np.median(y[scored])) / noise[scored]))
+    if medians[best] > _TELLING * alike:
+        raise FitError("the prediction tells the samples' depths no better than one depth for all would", "degenerate")
+    # 1.4826 makes a median deviation a standard one; the other factor is Rousseeuw and Leroy's for few samples (1987).
+    spread = 1.4826 * (1 + 5 / max(deviation.shape[1] - 2, 1)) * float(medians[best])
+    spread = max(spread, _LEAST_SPREAD)
+    inlier = np.abs(shift[best] + scale[best] * x - y) <= _CUT * spread * noise
+    return spread, inlier.astype(np.float64)
+
+
+def _weighted_line(x: Floats, y: Floats, weight: Floats) -> tuple[float, float, Floats]:
+    """(scale, shift, information matrix of both) of the weighted least squares, about the mean for its condition."""
+    total = float(weight.sum())
+    mean_x, mean_y = float(weight @ x) / total, float(weight @ y) / total
+    around = x - mean_x
+    spread = float(weight @ (around * around))
+    if not spread > 1e-12 * total * mean_x * mean_x:
+        raise FitError("the samples that agree lie where the prediction has one value only", "degenerate")
+    scale = float((weight * around) @ (y - mean_y)) / spread
+    information = np.array([[spread + total * mean_x**2, total * mean_x], [total * mean_x, total]])
+    return scale, mean_y - scale * mean_x, information
+
+
+def _fit_scale(p: Floats, d: Floats, config: AlignConfig) -> Fit:
+    """d = scale * p: where ln d - ln p lies; robustly from the median, else its least squares in metres."""
+    if config.method == "lstsq":
+        scale = float(p @ d / (p @ p))
+        error = scale * p - d
+        variance = float(error @ error) / max(len(d) - 1, 1) / float(p @ p)
+        return Fit(Curve.SCALE, scale, 0.0, np.diag([variance, 0.0]), 1.0, len(d), float(np.sqrt(np.mean(error**2))))
+    ratio = np.log(d) - np.log(p)
+    middle = float(np.median(ratio))
+    spread = max(1.4826 * float(np.median(np.abs(ratio - middle))), _LEAST_SPREAD)
+    inlier = np.abs(ratio - middle) <= _CUT * spread
+    kept = ratio[inlier]
+    for _ in range(_STEPS):
+        weight = np.minimum(1.0, _HUBER * spread / np.maximum(np.abs(kept - middle), 1e-12))
+        middle = float(weight @ kept / weight.sum())
+    scale = float(np.exp(middle))
+    variance = float(weight @ (kept - middle) ** 2 / weight.sum() / len(kept)) * scale**2
+    residual = float(np.sqrt(np.mean((scale * p[inlier] - d[inlier]) ** 2)))
+    return Fit(Curve.SCALE, scale, 0.0, np.diag([variance, 0.0]), len(kept) / len(d), len(d), residual)

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scale and shift in time: recursive least squares with forgetting, in information form.
+
+Every fit adds its information (the inverse of its covariance), and all information fades with `bandwidth`: the estimate
+is the mean of the fits of about that long, weighted by how much each one knew. A fit that lies far from the estimate is
+not taken in; if the next one agrees with it the scene has changed, and the estimate begins anew from these two. How far
+is told in depth, over the samples, since scale and shift alone trade against each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mono_depth_ros.alignment.contract import Curve, Fit
+from mono_depth_ros.config import TrackerConfig
+
+Floats = NDArray[np.float64]
+
+_GATE = 0.08  # of the depth: nearer than this a fit is always taken in
+_GATE_SIGMAS = 4.0  # or within so many times the usual distance of fits from the estimate
+_AGREE = 0.5  # two fits agree on a new scene when they differ by less than this part of their distance from the old
+_INDEPENDENT = 100  # samples count as this many at most: the errors of neighbouring pixels are alike
+_BACK_S = 1.0  # time that jumps back farther than this begins anew: a recording that loops
+_FADE = 0.9  # of the running mean of squared distances
+
+
+class Tracker:
+    """The filtered curve. Not thread-safe: its owner locks.
+
+    Args:
+        config: read at every call, so that it may change.
+    """
+
+    def __init__(self, config: TrackerConfig) -> None:
+        self.config = config
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._fit: Fit | None = None
+        self._information = np.zeros((2, 2))
+        self._weighted = np.zeros(2)
+        self._stamp_ns = 0
+        self._usual = 0.0  # mean square of ln(d of the fit / d of the estimate)
+        self._strange: Fit | None = None
+
+    @property
+    def fit(self) -> Fit | None:
+        """The estimate, or None before the first fit."""
+        return self._fit
+
+    @property
+    def stamp_ns(self) -> int:
+        """Of the last fit that was taken in."""
+        return self._stamp_ns
+
+    def age_s(self, stamp_ns: int) -> float:
+        """How long before `stamp_ns` the last fit was taken in."""
+        return (stamp_ns - self._stamp_ns) / 1e9
+
+    def load(self, fit: Fit, stamp_ns: int) -> None:
+        """Begin with a curve known before."""
+        self.reset()
+        self._begin(fit, stamp_ns)
+
+    def restamp(self, stamp_ns: int) -> None:
+        """Take the estimate as made at this moment: the clock of a loaded curve begins with the first image."""
+        self._stamp_ns = stamp_ns
+
+    def update(self, fit: Fit, values: Floats, stamp_ns: int) -> bool:
+        """Take in the fit of one frame.
+
+        Args:
+            values: (N,) of the prediction at the samples, the x of the curve, to tell distances of curves in depth.
+            stamp_ns: of the reference, which may lie a little before the last one.
+
+        Returns:
+            Whether it was taken in; False for one that lies too far away, and is waited for the next one.
+        """
+        age_s = self.age_s(stamp_ns)
+        if self._fit is None or self._fit.curve is not fit.curve or age_s < -_BACK_S or self.config.bandwidth == 0:
+            self._begin(fit, stamp_ns)
+            return True
+        distance = curve_distance(fit, self._fit, values)
+        gate = max(_GATE, _GATE_SIGMAS * float(np.sqrt(self._usual)))
+        if abs(distance) > gate:
+            strange = self._strange
+            self._strange = fit
+            if strange is not None and abs(curve_distance(fit, strange, values)) < _AGREE * abs(distance):
+                self._begin(fit, stamp_ns)
+                self._add(strange)
+                return True
+            return False
+        self._strange = None
+        self._usual = _FADE * self._usual + (1 - _FADE) * distance**2
+        self._fade(max(age_s, 0.0))
+        self._add(fit)
+        self._stamp_ns = max(stamp_ns, self._stamp_ns)
+        return True
+
+    def _begin(self, fit: Fit, stamp_ns: int) -> None:
+        self._fit, self._strange, self._stamp_ns = fit, None, stamp_ns
+        self._information, self._weighted = np.zeros((2, 2)), np.zeros(2)
+        self._add(fit)
+
+    def _fade(self, elapsed_s: float) -> None:
+        kept = float(np.exp(-elapsed_s / self.config.bandwidth))
+        self._information *= kept
+        self._weighted *= kept
+
+    def _add(self, fit: Fit) -> None:
+        information = _information(fit)
+        self._information += information
+        self._weighted += information @ _parameters(fit)
+        scale, shift = np.linalg.solve(self._information, self._weighted)
+        covariance: Floats = np.asarray(np.linalg.inv(self._information), dtype=np.float64)
+        if fit.curve is Curve.SCALE:
+            scale, shift, covariance = np.exp(scale), 0.0, np.diag([covariance[0, 0] * np.exp(2 * scale), 0.0])
+        self._fit = replace(fit, scale=float(scale), shift=float(shift), covariance=covariance)
+
+
+def curve_distance(one: Fit, other: Fit, values: Floats) -> float:
+    """Median of ln(d of `one` / d of `other`) at x (N,) of the curve; 0 where neither is finite.
+
+    x is 1/p for INVERSE of a metric prediction p, p itself for LOG, and does not matter for SCALE.
+    """
+    if one.curve is Curve.SCALE:
+        return float(np.log(one.scale / other.scale))
+    if one.curve is Curve.LOG:
+        x = np.log(values)
+        return float(np.median((one.shift + one.scale * x) - (other.shift + other.scale * x)))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = np.log((other.shift + other.scale * values) / (one.shift + one.scale * values))
+    known = ratio[np.isfinite(ratio)]
+    return float(np.median(known)) if known.size else 0.0
+
+
+def _parameters(fit: Fit) -> Floats:
+    """What is averaged: a scale alone as its logarithm, in which errors are alike."""
+    return np.array([np.log(fit.scale), 0.0] if fit.curve is Curve.SCALE else [fit.scale, fit.shift])
+
+
+def _information(fit: Fit) -> Floats:
+    """(2, 2) inverse covariance, of so many samples as are independent, and no more certain than 1e-4."""
+    fewer = max(fit.count * fit.inliers, 1.0) / min(max(fit.count * fit.inliers, 1.0), _INDEPENDENT)
+    if fit.curve is Curve.SCALE:
+        variance = max(float(fit.covariance[0, 0]) / fit.scale**2, 1e-8) * fewer
+        return np.diag([1 / variance, 1.0])
+    covariance = fit.covariance * fewer
+    least = 1e-4 * np.maximum(np.abs([fit.scale, fit.shift]), 1e-9)
+    found: Floats = np.asarray(np.linalg.inv(covariance + np.diag(least**2)), dtype=np.float64)
+    return found

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Image after image: with samples, without, frozen, loaded, too old."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mono_depth_ros.alignment.aligner import Aligner
+from mono_depth_ros.alignment.samples import Samples, samples_from_depth
+from mono_depth_ros.config import AlignConfig, TrackerConfig
+from mono_depth_ros.errors import ConfigError
+from mono_depth_ros.prediction import DepthKind, DepthPrediction
+
+S = 1_000_000_000
+TRUTH = np.broadcast_to(40 / (np.arange(48, dtype=np.float32)[:, None] + 5), (48, 64)).copy()
+
+
+def prediction(factor: float = 0.5, kind: DepthKind = DepthKind.METRIC) -> DepthPrediction:
+    values = TRUTH * factor if kind is DepthKind.METRIC else (1 / TRUTH - 0.02) / 0.5
+    return DepthPrediction(torch.from_numpy(values), kind)
+
+
+def samples(factor: float = 1.0, every: int = 7) -> Samples:
+    found = samples_from_depth(TRUTH * np.float32(factor))
+    return found.select(np.arange(len(found)) % every == 0)
+
+
+@pytest.fixture
+def aligner() -> Aligner:
+    return Aligner(AlignConfig(local=False), TrackerConfig(hold=5.0))
+
+
+def test_every_image_is_aligned_once_there_was_a_reference(aligner):
+    first = aligner.update(prediction(), None, 0)
+    assert (first.state, first.prediction, first.reason) == ("unaligned", None, "no reference was fitted yet")
+    second = aligner.update(prediction(), samples(), S)
+    assert second.state == "aligned" and second.age_s == 0 and second.reason == ""
+    assert second.fitted + second.held_out == len(samples()) and sum(second.histogram.counts) == second.held_out
+    np.testing.assert_allclose(second.prediction.values, TRUTH, rtol=1e-4)
+    third = aligner.update(prediction(), None, S + S // 10)
+    assert third.state == "aligned" and third.alignment.after is None and third.histogram is None
+    np.testing.assert_allclose(third.prediction.values, TRUTH, rtol=1e-4)
+
+
+def test_the_state_ages_from_aligned_over_held_to_unaligned(aligner):
+    aligner.update(prediction(), samples(), 0)
+    states = [aligner.update(prediction(), None, age).state for age in (S // 2, S, 5 * S, 5 * S + 1)]
+    assert states == ["aligned", "held", "held", "unaligned"]
+    assert "hold is 5 s" in aligner.update(prediction(), None, 6 * S).reason
+    assert aligner.update(prediction(), samples(), 7 * S).state == "aligned"
+
+
+def test_other_samples_are_held_out_in_every_image(aligner):
+    one, two = (aligner.update(prediction(), samples(), stamp) for stamp in (S, 2 * S))
+    assert one.held_out != two.held_out or one.alignment.after != two.alignment.after
+
+
+def test_too_few_samples_keep_the_last_good_state_and_say_so(aligner):
+    aligner.update(prediction(), samples(), 0)
+    found = aligner.update(prediction(), samples(every=400), S // 10)
+    assert found.state == "aligned" and "expected 20 or more" in found.reason
+    assert found.alignment.fit.scale == pytest.approx(2.0, rel=1e-4)
+
+
+def test_a_strange_image_is_waited_for(aligner):
+    aligner.update(prediction(), samples(), 0)
+    assert "waiting for the next one" in aligner.update(prediction(), samples(1.5), S // 10).reason
+    found = aligner.update(prediction(), samples(1.5), 2 * S // 10)
+    assert found.reason == "" and found.alignment.fit.scale == pytest.approx(3.0, rel=1e-3)
+
+
+def test_samples_that_were_counted_before_are_measured_and_not_learnt(aligner):
+    aligner.update(prediction(), samples(), 0)
+    found = aligner.update(prediction(), samples(1.05), S // 30, fresh=False)
+    assert found.alignment.fit.scale == pytest.approx(2.0, rel=1e-6) and found.alignment.after.n == found.held_out
+
+
+def test_frozen_and_thawed(aligner):
+    with pytest.raises(ConfigError, match="no scale to freeze"):
+        aligner.freeze(True)
+    aligner.update(prediction(), samples(), 0)
+    aligner.freeze(True)
+    found = aligner.update(prediction(), samples(1.5), 100 * S)
+    assert found.state == "frozen" and found.alignment.fit.scale == pytest.approx(2.0, rel=1e-4)
+    assert found.alignment.after.abs_rel == pytest.approx(1 / 3, abs=0.01)
+    aligner.freeze(False)
+    assert aligner.update(prediction(), None, 200 * S).state == "aligned"
+    assert aligner.update(prediction(), None, 206 * S).state == "unaligned"
+
+
+def test_saved_loaded_and_reset(aligner):
+    with pytest.raises(ConfigError, match="no scale to save"):
+        aligner.calibration()
+    aligner.update(prediction(), samples(), 0)
+    kept = aligner.calibration("plane")
+    assert kept.model == "plane" and kept.held_out_abs_rel < 1e-3
+    other = Aligner(AlignConfig(local=False), TrackerConfig(hold=5.0))
+    other.load(kept)
+    found = other.update(prediction(), None, 1000 * S)
+    assert found.state == "aligned" and found.alignment.fit.scale == pytest.approx(2.0, rel=1e-4)
+    assert other.update(prediction(), None, 1006 * S).state == "unaligned"
+    other.load(kept)
+    other.freeze(True)
+    assert other.update(prediction(), None, 5000 * S).state == "frozen"
+    other.reset()
+    assert other.update(prediction(), None, 5001 * S).state == "unaligned" and not other.frozen
+
+
+def test_a_relative_prediction_and_a_calibration_of_metric_ones(aligner):
+    found = aligner.update(prediction(kind=DepthKind.INVERSE_AFFINE), samples(), 0)
+    assert found.alignment.fit.shift == pytest.approx(0.02, rel=1e-3)
+    np.testing.assert_allclose(found.prediction.values, TRUTH, rtol=1e-3)
+    metric = Aligner(AlignConfig(local=False))
+    metric.update(prediction(), samples(), 0)
+    aligner.load(metric.calibration())
+    with pytest.raises(ConfigError, match="expected inverse"):
+        aligner.update(prediction(kind=DepthKind.INVERSE_AFFINE), None, S)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Planted scale and shift, with outliers, too few samples and such that fix nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mono_depth_ros.alignment.contract import Curve
+from mono_depth_ros.alignment.fit import fit_curve
+from mono_depth_ros.config import AlignConfig
+from mono_depth_ros.errors import ConfigError, FitError
+from mono_depth_ros.prediction import DepthKind
+
+RELATIVE, METRIC = DepthKind.INVERSE_AFFINE, DepthKind.METRIC
+SCALE, SHIFT = 0.013, 0.04
+
+
+def planted(count: int, seed: int, outliers: float = 0.3, noise: float = 0.0):
+    """(x, d) with 1/d = SHIFT + SCALE * x, exactly the given part of d replaced by anything."""
+    rng = np.random.default_rng(seed)
+    z = np.exp(rng.uniform(np.log(0.5), np.log(20), count))
+    x = (1 / z - SHIFT) / SCALE
+    d = z * np.exp(noise * rng.normal(size=count))
+    wrong = rng.permutation(count)[: int(outliers * count)]
+    d[wrong] = rng.uniform(0.3, 40, len(wrong))
+    return x.astype(np.float32), d.astype(np.float32)
+
+
+@pytest.mark.parametrize(("count", "within"), [(200, 0.005), (40, 0.02)])
+def test_planted_scale_and_shift_with_a_third_of_outliers(count, within):
+    for seed in range(50):
+        fit = fit_curve(*planted(count, seed), RELATIVE, AlignConfig(seed=seed))
+        assert fit.curve is Curve.INVERSE and fit.count == count
+        assert fit.scale == pytest.approx(SCALE, rel=within) and fit.shift == pytest.approx(SHIFT, rel=within)
+        assert 0.6 <= fit.inliers <= 0.8
+
+
+def test_plain_least_squares_fails_at_that():
+    wrong = [
+        fit_curve(*planted(200, seed), RELATIVE, AlignConfig(method="lstsq")).scale / SCALE - 1 for seed in range(20)
+    ]
+    assert np.median(np.abs(wrong)) > 0.1
+
+
+def test_without_outliers_both_methods_are_exact():
+    for method in ("robust", "lstsq"):
+        fit = fit_curve(*planted(500, 1, outliers=0), RELATIVE, AlignConfig(method=method))
+        assert fit.scale == pytest.approx(SCALE, rel=1e-5) and fit.shift == pytest.approx(SHIFT, rel=1e-5)
+
+
+def test_the_covariance_says_how_far_off_the_scale_is():
+    fits = [fit_curve(*planted(300, seed, noise=0.05), RELATIVE, AlignConfig(seed=seed)) for seed in range(200)]
+    off = np.array([(fit.scale - SCALE) / np.sqrt(fit.covariance[0, 0]) for fit in fits])
+    assert abs(off.mean()) < 0.3 and 0.7 < off.std() < 1.4
+
+
+@pytest.mark.parametrize("outliers", [0.0, 0.4])
+def test_metric_predictions_have_a_scale_alone(outliers):
+    _, d = planted(200, 3, outliers=0)
+    p = d / 1.25
+    wrong = np.random.default_rng(0).permutation(200)[: int(200 * outliers)]
+    d[wrong] *= 3
+    fit = fit_curve(p, d, METRIC, AlignConfig())
+    assert (fit.curve, fit.shift) == (Curve.SCALE, 0.0) and fit.scale == pytest.approx(1.25, rel=1e-3)
+    assert fit.inliers == pytest.approx(1 - outliers, abs=0.01)
+
+
+def test_metric_predictions_in_log_and_in_inverse_depth():
+    _, d = planted(300, 4, outliers=0)
+    fit = fit_curve(np.exp((np.log(d) - 0.2) / 0.9), d, METRIC, AlignConfig(curve="log"))
+    assert fit.scale == pytest.approx(0.9, rel=1e-4) and fit.shift == pytest.approx(0.2, rel=1e-3)
+    fit = fit_curve(1 / ((1 / d - 0.01) / 1.1), d, METRIC, AlignConfig(curve="inverse"))
+    assert fit.scale == pytest.approx(1.1, rel=1e-4) and fit.shift == pytest.approx(0.01, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda x, d: (x[:19], d[:19]), "too_few_samples"),
+        (lambda x, d: (np.full_like(x, 7.0), d), "degenerate"),
+        (lambda x, d: (-x, d), "negative_scale"),
+        (lambda x, d: (np.random.default_rng(0).normal(size=len(x)), d), "degenerate|negative_scale"),
+        (lambda x, d: (1e3 * (1 + x / np.abs(x).max()), 0.01 * d), "shift_out_of_bounds"),
+    ],
+)
+def test_what_fixes_nothing_is_refused(change, reason):
+    x, d = change(*planted(200, 5, outliers=0))
+    with pytest.raises(FitError) as caught:
+        fit_curve(x, d, RELATIVE, AlignConfig())
+    assert caught.value.reason in reason.split("|")
+
+
+def test_a_metric_prediction_without_slope_gets_a_scale_and_says_so():
+    d = np.linspace(1, 5, 100)
+    fit = fit_curve(np.full(100, 2.0), d, METRIC, AlignConfig(curve="log"))
+    assert fit.curve is Curve.SCALE and "a scale alone is fitted" in fit.note
+
+
+def test_a_relative_prediction_has_no_metric_curve():
+    with pytest.raises(ConfigError, match="curve is log"):
+        fit_curve(*planted(50, 0), RELATIVE, AlignConfig(curve="log"))
