@@ -39,6 +39,10 @@ class CameraError(FrameError):
         super().__init__(message, reason)
 
 
+class SamplesError(FrameError):
+    """A reference that cannot be used, or that gives no sample of the image at hand."""
+
+
 class FitError(DataError):
     """Samples and a prediction that no curve fits, or no floor to fit. `reason` is a short slug, counted by it."""
 

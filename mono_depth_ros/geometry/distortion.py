@@ -7,11 +7,14 @@ Source: OpenCV's camera model (calib3d documentation) for plumb_bob and rational
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 
 from mono_depth_ros.geometry.camera import Camera
 
 _NEWTON_STEPS = 20
+_ANGLES = 4501  # every 0.02 degrees from the axis to the side
 _CONVERGED = 1e-7  # of a focal length: a ten-thousandth of a pixel for any ROS camera
 
 
@@ -26,6 +29,33 @@ def distort(xy: torch.Tensor, camera: Camera) -> torch.Tensor:
     """
     if camera.model == "none":
         return xy
+    beyond = torch.linalg.vector_norm(xy, dim=-1, keepdim=True) > fold_radius(camera.model, camera.distortion)
+    return torch.where(beyond, torch.nan, _distort(xy, camera))
+
+
+@lru_cache(maxsize=32)
+def fold_radius(model: str, coefficients: tuple[float, ...]) -> float:
+    """The radius r = hypot(x/z, y/z) at which the lens model folds back first; +inf where it never does.
+
+    From there on the image of a point moves back towards the centre as the point moves out, so that points far outside
+    the field of view would appear inside the image. The slope of the radial part alone decides (tangential terms are
+    small). The sign of the slope at the point itself does not tell: where a polynomial has folded twice it is positive
+    again.
+    """
+    if model == "none":
+        return torch.inf
+    theta = torch.linspace(0, torch.pi / 2, _ANGLES, dtype=torch.float64)[:-1]
+    r = torch.tan(theta)
+    if model == "equidistant":
+        slope = _equidistant(theta, coefficients)[1]
+    else:
+        radial = (*coefficients[:2], 0.0, 0.0, *coefficients[4:8])
+        slope = _polynomial(torch.stack((r, torch.zeros_like(r)), dim=-1), radial)[1][:, 0]
+    folds = torch.nonzero(~(slope > 0))
+    return float(r[folds[0, 0]]) if len(folds) else torch.inf
+
+
+def _distort(xy: torch.Tensor, camera: Camera) -> torch.Tensor:
     if camera.model == "equidistant":
         r = torch.linalg.vector_norm(xy, dim=-1, keepdim=True)
         theta = torch.atan(r)

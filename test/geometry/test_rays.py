@@ -81,3 +81,12 @@ def test_points_behind_or_unknown_have_no_pixel():
 
 def test_rays_are_cached():
     assert rays(lens("plumb_bob")) is rays(lens("plumb_bob"))
+
+
+def test_points_past_the_second_fold_of_a_lens_have_no_pixel():
+    """x (1 - 0.3 r2 + 0.02 r4) grows, shrinks and grows again: at r = 3.5 it is back at r, with a positive slope."""
+    camera = Camera(640, 480, 300.0, 300.0, 320.0, 240.0, "plumb_bob", (-0.3, 0.02, 0.0, 0.0))
+    points = torch.tensor([[1.0, 0, 1], [1.2, 0, 1], [3.5, 0, 1], [0, 9.0, 1]], dtype=torch.float64)
+    found = project(points, camera)
+    assert found[0].tolist() == pytest.approx([320 + 300 * 0.72, 240])
+    assert torch.isnan(found[1:]).all()
