@@ -18,12 +18,14 @@ from mono_depth_ros.config.demo import (
     WorldNodeConfig,
 )
 from mono_depth_ros.config.depth import DepthConfig, DepthNodeConfig, ModelConfig
+from mono_depth_ros.config.offline import BagConfig
 from mono_depth_ros.config.option import Config, allowed, check, option
 
 __all__ = [
     "REFERENCES",
     "AlignConfig",
     "AlignmentNodeConfig",
+    "BagConfig",
     "CameraNodeConfig",
     "CameraTopicsConfig",
     "Config",

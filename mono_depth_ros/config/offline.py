@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options of the tools that work on recordings and data sets."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from mono_depth_ros.config.option import Config, option
+from mono_depth_ros.errors import ConfigError
+
+BAG_OUTPUTS = ("depth", "points", "color", "normals", "confidence", "aligned")
+"""What `mono_depth bag` can write."""
+
+
+@dataclass(frozen=True)
+class BagConfig(Config):
+    """What `mono_depth bag` reads from a bag and writes into another."""
+
+    image_topic: str = option("", "Image or CompressedImage; empty: the only one with colour, found by type")
+    camera_info_topic: str = option("", "CameraInfo; empty: the image's sibling, or the only one there is")
+    camera: str = option("", "calibration of a bag without camera_info: fx,fy,cx,cy, FILE.yaml, or a 3x3 FILE.txt")
+    rectified: bool = option(False, "the images are rectified already: use P of camera_info, no distortion")
+    outputs: str = option(
+        "depth", f"any of {', '.join(BAG_OUTPUTS)}, with commas; depth is depth/inverse for a relative model"
+    )
+    align_topic: str = option(
+        "", "reference of the alignment; empty: with 'aligned' among the outputs the only PointCloud2 there is"
+    )
+    extrinsic: str = option(
+        "",
+        "'x y z qx qy qz qw', metres and a unit quaternion that take points of the reference into the camera's optical "
+        "frame; empty: from the bag's /tf_static",
+    )
+    pose_topic: str = option("", "poses for --export tum; empty: the only PoseStamped or Odometry there is")
+    namespace: str = option("", "put before the topics written, such as front for /front/depth/image")
+    depth_encoding: str = option("32FC1", "depth in metres or in millimetres", choices=("32FC1", "16UC1"))
+    merge: bool = option(False, "write the messages of the input too, byte by byte as they are")
+    storage: str = option(
+        "mcap", "of a bag folder; OUT.mcap and OUT.db3 say it themselves", choices=("mcap", "sqlite3")
+    )
+    compression: str = option(
+        "none", "zstd: an MCAP of about half the size, and slower to write", choices=("none", "zstd")
+    )
+    batch: int = option(0, "images in one run of the network; 0: 1 on a CPU, 8 on a GPU", low=0, high=256)
+    read_ahead: int = option(2, "batches that are read and decoded ahead", low=1, high=64)
+    segment_frames: int = option(
+        300, "what is finished is kept, readable, at least this often", unit="frames", low=1, high=1_000_000
+    )
+    segment_seconds: float = option(60.0, "and at least this often", unit="s", low=0.1, high=86_400.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        unknown = [name for name in self.wanted if name not in BAG_OUTPUTS]
+        if unknown or not self.wanted:
+            raise ConfigError(f"outputs holds '{(unknown or [''])[0]}', expected any of: {', '.join(BAG_OUTPUTS)}")
+        if self.namespace and not re.fullmatch(r"/?[A-Za-z]\w*(/[A-Za-z]\w*)*", self.namespace):
+            raise ConfigError(f"namespace is '{self.namespace}', expected letters, digits, _ and /, such as front")
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """`outputs` as names, in the order of BAG_OUTPUTS; an alignment that is asked for is among them."""
+        asked = [name.strip() for name in self.outputs.split(",") if name.strip()]
+        if self.align_topic or self.extrinsic:
+            asked.append("aligned")
+        known = [name for name in BAG_OUTPUTS if name in asked]
+        return (*known, *(name for name in asked if name not in known))

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mono_depth bag`: depth of every frame of a recording, in order, none dropped."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from mono_depth_ros.config import AlignConfig, BagConfig, DepthConfig, ModelConfig, ReferenceConfig, TrackerConfig
+from mono_depth_ros.tools.options import add_options, config_from
+from mono_depth_ros.tools.startup import importing
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand `bag`; its defaults are those of BagConfig and of the classes of the pipeline."""
+    parser = subparsers.add_parser(
+        "bag",
+        help="depth of every frame of a ROS bag, into another bag",
+        description="Convert every image of a recording, in order, with its original stamps and frames: no ROS, no "
+        "dropped frames. Topics are found by type and named. A run that was interrupted, even by kill -9, leaves a "
+        "readable bag of what is finished, and --resume goes on with it.",
+    )
+    parser.add_argument("input", type=Path, metavar="IN", help="ROS 2 bag folder, .mcap or .db3 file, or ROS 1 .bag")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="OUT",
+        help="NAME.mcap or NAME.db3: one file; any other name: a bag folder (default: IN_depth.mcap in this folder)",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on where an earlier run ended")
+    parser.add_argument("--force", action="store_true", help="replace what is at OUT")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON on stdout")
+    add_options(parser, BagConfig)
+    add_options(parser.add_argument_group("model"), ModelConfig)
+    add_options(parser.add_argument_group("depth and cloud"), DepthConfig)
+    alignment = parser.add_argument_group("alignment")
+    for cls in (AlignConfig, TrackerConfig, ReferenceConfig):
+        add_options(alignment, cls)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert; 0, or 1 for a damaged bag, of which what could be read is written.
+
+    Raises:
+        MonoDepthError: nothing could be converted, or not to the end.
+    """
+    with importing():
+        from mono_depth_ros.models.loading import load_model
+        from mono_depth_ros.tools.bag.convert import Job, check, convert
+        from mono_depth_ros.tools.bag.progress import Bar
+
+    job = Job(
+        source=args.input,
+        out=args.out or Path(f"{args.input.stem}_depth.mcap"),
+        bag=config_from(args, BagConfig),
+        depth=config_from(args, DepthConfig),
+        align=config_from(args, AlignConfig),
+        tracker=config_from(args, TrackerConfig),
+        reference=config_from(args, ReferenceConfig),
+        resume=args.resume,
+        force=args.force,
+    )
+    check(job)
+    model = load_model(config_from(args, ModelConfig))
+    with Bar(args.input.name) as bar:
+        try:
+            summary = convert(job, model, bar.tell, bar.step)
+        except KeyboardInterrupt:
+            bar.tell(f"interrupted: what is finished is kept; `mono_depth bag {args.input} ... --resume` goes on")
+            raise
+    if args.json:
+        print(json.dumps(summary))
+    print(_in_words(summary), file=sys.stderr)
+    return 1 if summary["damage"] or not summary["written"] else 0
+
+
+def _in_words(summary: dict[str, Any]) -> str:
+    lines = [
+        f"{summary['out']}: {summary['written']} of {summary['frames']} images, {summary['frames_per_s']:g} a second, "
+        f"{summary['model']} ({summary['engine']})"
+    ]
+    if summary["dropped"]:
+        lines.append("dropped: " + ", ".join(f"{count} {reason}" for reason, count in summary["dropped"].items()))
+    if summary["damage"]:
+        lines.append(f"{summary['damage']}; what was before it is converted")
+    return "\n".join(lines)

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One bag in, one bag out: `convert` is all of it, for the command line and for workers of a cluster alike."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mono_depth_ros.config import AlignConfig, BagConfig, DepthConfig, ReferenceConfig, TrackerConfig
+from mono_depth_ros.errors import ConfigError, FrameError
+from mono_depth_ros.models.contract import DepthModel
+from mono_depth_ros.pipeline import Pipeline
+from mono_depth_ros.tools.bag.decode import Decoder
+from mono_depth_ros.tools.bag.frames import Batch, batches
+from mono_depth_ros.tools.bag.outputs import Encoder, Topics
+from mono_depth_ros.tools.bag.reader import BagReader
+from mono_depth_ros.tools.bag.resume import Progress, fingerprint
+from mono_depth_ros.tools.bag.sink import Sink, cannot_write
+from mono_depth_ros.tools.bag.stages import Ahead, Behind
+from mono_depth_ros.tools.bag.target import Target
+from mono_depth_ros.tools.bag.topics import Chosen, choose
+from mono_depth_ros.tools.bag.writer import Channel, SegmentWriter, copied_channel
+
+_GPU_BATCH = 8
+
+
+@dataclass(frozen=True)
+class Job:
+    """One conversion, as plain values.
+
+    Attributes:
+        source: the bag to read. out: the bag to write: NAME.mcap or NAME.db3 for one file, anything else for a folder.
+        resume: go on where an earlier run ended. force: replace what is there.
+    """
+
+    source: Path
+    out: Path
+    bag: BagConfig = field(default_factory=BagConfig)
+    depth: DepthConfig = field(default_factory=DepthConfig)
+    align: AlignConfig = field(default_factory=AlignConfig)
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    reference: ReferenceConfig = field(default_factory=ReferenceConfig)
+    resume: bool = False
+    force: bool = False
+
+    def options(self, model: DepthModel) -> dict[str, Any]:
+        """Everything that decides the bytes of the result."""
+        found = {"model": model.spec.name, "engine": model.engine}
+        for config in (self.bag, self.depth, self.align, self.tracker, self.reference):
+            found |= {name: value if value != float("inf") else "inf" for name, value in asdict(config).items()}
+        for name in ("read_ahead", "segment_frames", "segment_seconds"):
+            del found[name]
+        return found | {"batch": batch_size(self.bag, model)}
+
+
+def batch_size(config: BagConfig, model: DepthModel) -> int:
+    """Images in one run of the network."""
+    return config.batch or (_GPU_BATCH if model.device.type == "cuda" else 1)
+
+
+def check(job: Job) -> None:
+    """What can be wrong before a model is loaded. Raises as `convert`."""
+    with BagReader(job.source) as reader:
+        choose(reader, job.bag)
+    Target.of(job.out, job.bag.storage).check(job.resume, job.force)
+
+
+def convert(
+    job: Job,
+    model: DepthModel,
+    tell: Callable[[str], None] = lambda _: None,
+    step: Callable[[int, int | None], None] = lambda *_: None,
+) -> dict[str, Any]:
+    """Convert a bag.
+
+    Args:
+        tell: gets sentences for people. step: gets images done and images in all, None where that is not known.
+
+    Returns:
+        The summary, as JSON values; `damage` is "" for a bag that was read to its end.
+
+    Raises:
+        DataError: the input, or what is at `out`. ConfigError: options that do not go together. MonoDepthError: the
+            disk is full, the model fails. What was finished before stays, and `resume` goes on from there.
+    """
+    start_s = time.monotonic()
+    topics = Topics.of(job.bag, model.spec)
+    place = Target.of(job.out, job.bag.storage)
+    with BagReader(job.source) as reader:
+        chosen = choose(reader, job.bag)
+        for words in chosen.words:
+            tell(words)
+        if reader.damage:
+            tell(f"warning: {reader.damage}")
+        source, options = fingerprint(reader.files), job.options(model)
+        progress = place.begin(job.resume, job.force)
+        if progress is not None:
+            progress.check(options, source, job.out)
+            tell(f"going on after {progress.frames} images")
+        progress = progress or Progress(options, source)
+        begun = progress.frames
+        copied, channels = _channels(reader, topics, job, tell)
+        if not progress.done:
+            segments = SegmentWriter(
+                place.folder, place.stem, channels, place.storage, job.bag.compression, place.metadata
+            )
+            sink = Sink(segments, Encoder(topics, job.bag), progress, job.bag, tell, lambda: reader.damage)
+            size, first = batch_size(job.bag, model), progress.batches
+            stream = batches(reader, chosen, size, int(job.reference.tolerance * 1e9), copied, {})
+            decoder = Decoder(reader, job.bag)
+            todo = (decoder.decode(batch) for batch in stream if batch.index >= first)
+            total = reader.topics[chosen.image].count
+            _run(todo, Pipeline(model, job.depth), sink, job.bag.read_ahead, lambda: step(progress.frames, total))
+        try:
+            place.finish(channels, job.bag.compression, progress.record())
+        except (OSError, sqlite3.Error) as error:
+            raise cannot_write(error, place.out, len(place.metadata or ())) from error
+    return _summary(job, model, chosen, topics, progress, begun, time.monotonic() - start_s)
+
+
+def _summary(
+    job: Job, model: DepthModel, chosen: Chosen, topics: Topics, progress: Progress, begun: int, seconds: float
+) -> dict[str, Any]:
+    return {
+        "source": str(job.source),
+        "out": str(job.out),
+        "model": model.spec.name,
+        "engine": model.engine,
+        "image_topic": chosen.image,
+        "camera_info_topic": chosen.camera_info,
+        "topics": sorted(topics.kinds),
+        "frames": progress.frames,
+        "written": progress.written,
+        "dropped": progress.dropped,
+        "resumed_after": begun,
+        "seconds": round(seconds, 3),
+        "frames_per_s": round((progress.frames - begun) / seconds, 2),
+        "damage": progress.damage,
+    }
+
+
+def _run(todo: Iterator[Batch], pipeline: Pipeline, sink: Sink, read_ahead: int, step: Callable[[], None]) -> None:
+    """The three stages: read and decode, network, encode and write. What is done is kept, whatever ends it."""
+    with Ahead(todo, read_ahead) as ahead, Behind(sink.take, sink.end, 2) as behind:
+        for batch in ahead:
+            _estimate(batch, pipeline)
+            behind.put(batch)
+            step()
+
+
+def _estimate(batch: Batch, pipeline: Pipeline) -> None:
+    """Give the frames of a batch their result; a bad image costs itself only, anything else ends the conversion."""
+    ready = [(frame, frame.shot) for frame in batch.frames if frame.shot is not None]
+    results = pipeline.estimate_batch([shot for _, shot in ready]) if ready else []
+    for (frame, _), result in zip(ready, results, strict=True):
+        if isinstance(result, FrameError):
+            frame.problem = result
+        elif isinstance(result, Exception):
+            raise result
+        else:
+            frame.result = result
+
+
+def _channels(
+    reader: BagReader, topics: Topics, job: Job, tell: Callable[[str], None]
+) -> tuple[tuple[str, ...], list[Channel]]:
+    """Topics to copy, and everything that is written."""
+    ours = [Channel(topic, kind) for topic, kind in topics.kinds.items()]
+    if not job.bag.merge:
+        return (), ours
+    if reader.ros1:
+        raise ConfigError(
+            "--merge copies messages as they are, and a ROS 1 bag has other bytes: rosbags-convert it first"
+        )
+    both = sorted({item.topic for item in ours} & reader.topics.keys())
+    if both:
+        raise ConfigError(f"{job.source} holds {both[0]} already: give --namespace NAME to write beside it")
+    theirs = []
+    for item in reader.topics.values():
+        channel = copied_channel(item)
+        if channel is None:
+            tell(f"warning: {item.name} is not copied: the bag does not define its type {item.kind}")
+        else:
+            theirs.append(channel)
+    return tuple(item.topic for item in theirs), theirs + ours

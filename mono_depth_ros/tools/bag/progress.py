@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far a conversion is, on stderr: images, rate and time left."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+
+from tqdm import tqdm
+
+
+class Bar:
+    """A progress bar; a context manager."""
+
+    def __init__(self, name: str) -> None:
+        self._bar = tqdm(unit="image", file=sys.stderr, dynamic_ncols=True, desc=name, disable=None, smoothing=0.05)
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+    def step(self, done: int, total: int | None) -> None:
+        """`done` images of `total`, None where that is not known."""
+        if self._bar.disable:
+            return
+        if self._bar.total != total or self._bar.n == 0:
+            # Those of an earlier run must not count for the rate.
+            self._bar.total, self._bar.initial = total, done if self._bar.n == 0 else self._bar.initial
+            self._bar.n = max(self._bar.n, self._bar.initial)
+        self._bar.update(done - self._bar.n)
+
+    def tell(self, words: str) -> None:
+        """A line that does not tear the bar."""
+        tqdm.write(words, file=sys.stderr)

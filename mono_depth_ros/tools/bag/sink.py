@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The last stage: frames become messages, messages go into segments, and what is finished is remembered."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from mono_depth_ros.config import BagConfig
+from mono_depth_ros.errors import MonoDepthError
+from mono_depth_ros.tools.bag.frames import Batch, Frame
+from mono_depth_ros.tools.bag.outputs import Encoder
+from mono_depth_ros.tools.bag.resume import Progress
+from mono_depth_ros.tools.bag.writer import SegmentWriter
+
+_TOLD = 5  # dropped frames that are told one by one
+
+
+class Sink:
+    """Takes batches in order.
+
+    Args:
+        writer: of the segments. encoder: makes the messages. progress: what is finished, of earlier runs too; it is
+            kept up to date. config: how large segments become. tell: gets sentences for people.
+        damage: asked in the end what is wrong with the input.
+    """
+
+    def __init__(
+        self,
+        writer: SegmentWriter,
+        encoder: Encoder,
+        progress: Progress,
+        config: BagConfig,
+        tell: Callable[[str], None],
+        damage: Callable[[], str],
+    ) -> None:
+        self._writer, self._encoder, self._progress = writer, encoder, progress
+        self._config, self._tell, self._damage = config, tell, damage
+        self._segment_frames, self._segment_begun_s = 0, time.monotonic()
+        self._unfinished = False
+
+    @torch.inference_mode()
+    def take(self, batch: Batch) -> None:
+        """Write a batch, and finish the segment when it is large or old enough.
+
+        Raises:
+            MonoDepthError: it cannot be written. The segment is given up; those before it stay.
+        """
+        try:
+            self._write(batch)
+            age_s = time.monotonic() - self._segment_begun_s
+            if self._segment_frames >= self._config.segment_frames or age_s >= self._config.segment_seconds:
+                self._finish_segment()
+        except (OSError, sqlite3.Error) as error:
+            self._give_up()
+            raise cannot_write(error, self._writer.folder, self._writer.count) from error
+        except BaseException:
+            self._give_up()
+            raise
+
+    def end(self, complete: bool) -> None:
+        """After the last batch, or after an interruption. Raises as `take`."""
+        try:
+            if complete:
+                self._progress.damage, self._progress.done = self._damage(), True
+            if complete or self._unfinished:
+                self._finish_segment()
+        except (OSError, sqlite3.Error) as error:
+            self._give_up()
+            raise cannot_write(error, self._writer.folder, self._writer.count) from error
+
+    def _write(self, batch: Batch) -> None:
+        for item in batch.items:
+            if isinstance(item, Frame):
+                self._frame(item)
+            else:
+                self._writer.write(item.topic, item.log_ns, item.data)
+        self._progress.batches += 1
+        self._unfinished = True
+
+    def _frame(self, frame: Frame) -> None:
+        self._progress.frames += 1
+        self._segment_frames += 1
+        if frame.problem is not None:
+            self._progress.drop(frame.problem.reason)
+            if sum(self._progress.dropped.values()) <= _TOLD:
+                self._tell(f"image {frame.index} is dropped: {frame.problem}")
+            return
+        for topic, data in self._encoder.encode(frame):
+            self._writer.write(topic, frame.message.log_ns, data)
+        self._progress.written += 1
+
+    def _finish_segment(self) -> None:
+        self._writer.finish_segment(self._progress.record())
+        self._segment_frames, self._segment_begun_s = 0, time.monotonic()
+        self._unfinished = False
+
+    def _give_up(self) -> None:
+        self._unfinished = False
+        self._writer.abort()
+
+
+def cannot_write(error: Exception, where: Path, segments: int) -> MonoDepthError:
+    """What to say when the disk does not take it."""
+    full = getattr(error, "errno", None) == errno.ENOSPC or "is full" in str(error)
+    why = "the disk is full" if full else str(error)
+    return MonoDepthError(
+        f"cannot write {where}: {why}; {segments} finished segments are kept, --resume goes on with them"
+    )

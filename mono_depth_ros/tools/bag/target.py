@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the result goes: a bag folder grows in place; a single file is joined at last from the segments beside it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rosbags.rosbag2 import Reader
+
+from mono_depth_ros.errors import DataError
+from mono_depth_ros.tools.bag.mcap_records import Damage, mcap_metadata
+from mono_depth_ros.tools.bag.resume import Progress
+from mono_depth_ros.tools.bag.writer import BagFile, Channel, read_metadata
+
+_SUFFIXES = {".mcap": "mcap", ".db3": "sqlite3"}
+PART = ".part"
+"""Added to the name of a single file for the folder that it grows in; that folder is a bag of what is finished."""
+
+
+@dataclass
+class Target:
+    """Where a conversion writes.
+
+    Attributes:
+        out: what was asked for. folder: of the segments: `out` itself, or OUT.mcap.part. stem: of the segments' names.
+        storage: "mcap" or "sqlite3". metadata: of the segments that are there.
+    """
+
+    out: Path
+    folder: Path
+    stem: str
+    storage: str
+    metadata: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, out: Path, storage: str) -> Target:
+        """`storage` decides for folders; a file says it by its suffix."""
+        single = out.suffix in _SUFFIXES
+        folder = out.with_name(out.name + PART) if single else out
+        return cls(out, folder, out.stem if single else out.name, _SUFFIXES.get(out.suffix, storage))
+
+    @property
+    def single(self) -> bool:
+        """Whether one file is wanted."""
+        return self.folder != self.out
+
+    def check(self, resume: bool, force: bool) -> None:
+        """Raise DataError where something is there already, and neither `resume` nor `force` was asked for."""
+        for path in dict.fromkeys((self.out, self.folder)):
+            if path.exists() and not (force or resume):
+                hint = "--resume goes on with it, --force begins anew" if path == self.folder else "--force replaces it"
+                raise DataError(f"{path} exists: {hint}")
+
+    def begin(self, resume: bool, force: bool) -> Progress | None:
+        """What an earlier run has finished; None begins anew.
+
+        Raises:
+            DataError: as `check`, or what is there was not written by this tool.
+        """
+        if resume:
+            if self.single and self.out.exists() and not self.folder.exists():
+                return finished(self.out)
+            progress = Progress.of(self.folder)
+            self.metadata = read_metadata(self.folder)
+            return progress
+        self.check(resume, force)
+        _remove(self.folder)
+        return None
+
+    def finish(self, channels: list[Channel], compression: str, record: str) -> None:
+        """Make the single file, in one step that happens or does not."""
+        if not self.single or not self.folder.exists():
+            return
+        temporary = self.folder / ".joined"
+        shutil.rmtree(temporary, ignore_errors=True)
+        file = BagFile(temporary, channels, self.storage, compression)
+        try:
+            file.set_record(record)
+            if self.folder.joinpath("metadata.yaml").exists():
+                with Reader(self.folder) as reader:
+                    for connection, log_ns, data in reader.messages():
+                        file.write(connection.topic, log_ns, data)
+            path = file.close()
+        except BaseException:
+            file.abort()
+            raise
+        _remove(self.out)
+        os.replace(path, self.out)
+        shutil.rmtree(self.folder)
+
+
+def finished(out: Path) -> Progress:
+    """Of a single file that is complete.
+
+    Raises:
+        DataError: it is a bag of somebody else.
+    """
+    try:
+        text = mcap_metadata(out) if out.suffix == ".mcap" else _sqlite_metadata(out)
+        record = yaml.safe_load(text)["custom_data"]["mono_depth"]
+    except (Damage, sqlite3.Error, OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise DataError(f"{out} is not a finished bag that mono_depth bag has written") from error
+    return Progress.parse(record, out)
+
+
+def _sqlite_metadata(path: Path) -> str:
+    database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        return str(database.execute("SELECT metadata FROM metadata ORDER BY id DESC").fetchone()[0])
+    finally:
+        database.close()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    elif path.exists():
+        path.unlink()
