@@ -13,6 +13,10 @@ from mono_depth_ros.messages.bridge import point_cloud2
 from mono_depth_ros.messages.buffers import bytes_of
 from mono_depth_ros.messages.cloud import DATATYPES
 
+# Of the drivers of Ouster (t), Velodyne (time), RoboSense and Hesai (timestamp), Livox (offset_time), Blickfeld
+# (point_time_offset), and others.
+_TIMES = ("t", "time", "timestamp", "offset_time", "time_offset", "point_time_offset", "time_stamp", "t_us", "stamp")
+
 
 def read_points(
     msg: Any,
@@ -49,6 +53,14 @@ def read_points(
     else:
         points = _columns(msg, data, [found[name] for name in fields])
     return _without_nans(points) if skip_nans else points
+
+
+def has_point_times(msg: Any) -> str | None:
+    """The field that holds a time for each point, such as `t` or `offset_time`; None where there is none.
+
+    `read_points` takes all points as of the stamp of the message: a sensor that moves while it turns is not unrolled.
+    """
+    return next((str(field.name) for field in msg.fields if str(field.name).lower() in _TIMES), None)
 
 
 def _columns(msg: Any, data: np.ndarray, fields: Sequence[Any]) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 from mono_depth_ros.errors import ConfigError, DataError
 from mono_depth_ros.messages import bridge, points
 from mono_depth_ros.messages.cloud import DATATYPES
-from mono_depth_ros.messages.points import read_points
+from mono_depth_ros.messages.points import has_point_times, read_points
 
 HEIGHT, WIDTH, STEP = 3, 4, 40
 NAMES = {np.dtype(kind): number for number, kind in DATATYPES.items()}
@@ -128,3 +128,22 @@ def test_sensor_msgs_py_gives_the_same(rclpy_messages, organised: bool, skip_nan
 def test_sensor_msgs_py_is_left_alone_with_what_it_reads_wrongly(rclpy_messages, rosbags_messages) -> None:
     for message, _ in (make(rclpy_messages, padding=7), make(rclpy_messages, big=True), make(rosbags_messages)):
         assert not points._suits_sensor_msgs_py(message)
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        ("x y z intensity t ring", "t"),
+        ("x y z time", "time"),
+        ("x y z timestamp", "timestamp"),
+        ("offset_time x y z", "offset_time"),
+        ("x y z intensity ring rgb", None),
+        ("", None),
+    ],
+)
+def test_times_of_points_are_found_by_the_names_of_the_drivers(ros, names, found):
+    message = ros.cloud()
+    message.fields = [
+        ros.PointField(name=name, offset=4 * k, datatype=7, count=1) for k, name in enumerate(names.split())
+    ]
+    assert has_point_times(message) == found
