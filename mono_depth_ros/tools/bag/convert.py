@@ -14,10 +14,12 @@ from mono_depth_ros.config import AlignConfig, BagConfig, DepthConfig, Reference
 from mono_depth_ros.errors import ConfigError, FrameError
 from mono_depth_ros.models.contract import DepthModel
 from mono_depth_ros.pipeline import Pipeline
+from mono_depth_ros.tools.bag.align import Alignment
 from mono_depth_ros.tools.bag.decode import Decoder
 from mono_depth_ros.tools.bag.frames import Batch, batches
 from mono_depth_ros.tools.bag.outputs import Encoder, Topics
 from mono_depth_ros.tools.bag.reader import BagReader
+from mono_depth_ros.tools.bag.references import References
 from mono_depth_ros.tools.bag.resume import Progress, fingerprint
 from mono_depth_ros.tools.bag.sink import Sink, cannot_write
 from mono_depth_ros.tools.bag.stages import Ahead, Behind
@@ -65,7 +67,9 @@ def batch_size(config: BagConfig, model: DepthModel) -> int:
 def check(job: Job) -> None:
     """What can be wrong before a model is loaded. Raises as `convert`."""
     with BagReader(job.source) as reader:
-        choose(reader, job.bag)
+        chosen = choose(reader, job.bag)
+        if chosen.reference:
+            References(reader, chosen, job.reference, job.bag.extrinsic)
     Target.of(job.out, job.bag.storage).check(job.resume, job.force)
 
 
@@ -96,22 +100,28 @@ def convert(
             tell(words)
         if reader.damage:
             tell(f"warning: {reader.damage}")
+        references = References(reader, chosen, job.reference, job.bag.extrinsic) if chosen.reference else None
+        if references is not None:
+            tell(references.words)
         source, options = fingerprint(reader.files), job.options(model)
+        copied, channels = _channels(reader, topics, job, tell)
+        decoder = Decoder(reader, job.bag)
         progress = place.begin(job.resume, job.force)
         if progress is not None:
             progress.check(options, source, job.out)
             tell(f"going on after {progress.frames} images")
         progress = progress or Progress(options, source)
         begun = progress.frames
-        copied, channels = _channels(reader, topics, job, tell)
+        alignment = None
+        if references is not None:
+            alignment = Alignment(job.align, job.tracker, references.samples, progress.alignment)
         if not progress.done:
             segments = SegmentWriter(
                 place.folder, place.stem, channels, place.storage, job.bag.compression, place.metadata
             )
-            sink = Sink(segments, Encoder(topics, job.bag), progress, job.bag, tell, lambda: reader.damage)
+            sink = Sink(segments, Encoder(topics, job.bag), progress, job.bag, tell, lambda: reader.damage, alignment)
             size, first = batch_size(job.bag, model), progress.batches
             stream = batches(reader, chosen, size, int(job.reference.tolerance * 1e9), copied, {})
-            decoder = Decoder(reader, job.bag)
             todo = (decoder.decode(batch) for batch in stream if batch.index >= first)
             total = reader.topics[chosen.image].count
             _run(todo, Pipeline(model, job.depth), sink, job.bag.read_ahead, lambda: step(progress.frames, total))
@@ -119,7 +129,8 @@ def convert(
             place.finish(channels, job.bag.compression, progress.record())
         except (OSError, sqlite3.Error) as error:
             raise cannot_write(error, place.out, len(place.metadata or ())) from error
-    return _summary(job, model, chosen, topics, progress, begun, time.monotonic() - start_s)
+    summary = _summary(job, model, chosen, topics, progress, begun, time.monotonic() - start_s)
+    return summary | ({"alignment": alignment.summary()} if alignment is not None else {})
 
 
 def _summary(
@@ -150,6 +161,7 @@ def _run(todo: Iterator[Batch], pipeline: Pipeline, sink: Sink, read_ahead: int,
             _estimate(batch, pipeline)
             behind.put(batch)
             step()
+    step()
 
 
 def _estimate(batch: Batch, pipeline: Pipeline) -> None:

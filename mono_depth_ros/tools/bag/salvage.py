@@ -129,7 +129,9 @@ class SqlitePart(_Part):
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._database = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+        self._database = sqlite3.connect(
+            f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
+        )
         definitions = {}
         try:
             rows = self._database.execute(

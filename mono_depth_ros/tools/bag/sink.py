@@ -13,6 +13,7 @@ import torch
 
 from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import MonoDepthError
+from mono_depth_ros.tools.bag.align import Alignment
 from mono_depth_ros.tools.bag.frames import Batch, Frame
 from mono_depth_ros.tools.bag.outputs import Encoder
 from mono_depth_ros.tools.bag.resume import Progress
@@ -27,7 +28,7 @@ class Sink:
     Args:
         writer: of the segments. encoder: makes the messages. progress: what is finished, of earlier runs too; it is
             kept up to date. config: how large segments become. tell: gets sentences for people.
-        damage: asked in the end what is wrong with the input.
+        damage: asked in the end what is wrong with the input. alignment: of the frames, if it is wanted.
     """
 
     def __init__(
@@ -38,9 +39,11 @@ class Sink:
         config: BagConfig,
         tell: Callable[[str], None],
         damage: Callable[[], str],
+        alignment: Alignment | None = None,
     ) -> None:
         self._writer, self._encoder, self._progress = writer, encoder, progress
         self._config, self._tell, self._damage = config, tell, damage
+        self._alignment = alignment
         self._segment_frames, self._segment_begun_s = 0, time.monotonic()
         self._unfinished = False
 
@@ -91,11 +94,15 @@ class Sink:
             if sum(self._progress.dropped.values()) <= _TOLD:
                 self._tell(f"image {frame.index} is dropped: {frame.problem}")
             return
+        if self._alignment is not None:
+            self._alignment.align(frame)
         for topic, data in self._encoder.encode(frame):
             self._writer.write(topic, frame.message.log_ns, data)
         self._progress.written += 1
 
     def _finish_segment(self) -> None:
+        if self._alignment is not None:
+            self._progress.alignment = self._alignment.state()
         self._writer.finish_segment(self._progress.record())
         self._segment_frames, self._segment_begun_s = 0, time.monotonic()
         self._unfinished = False

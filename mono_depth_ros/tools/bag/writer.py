@@ -28,7 +28,7 @@ _BUSY = ".writing"
 
 @dataclass(frozen=True)
 class Channel:
-    """One topic of the bag that is written; without `definition` and `digest` its type is one that this package knows."""
+    """One topic of the bag that is written; without `definition` its type is one that we know."""
 
     topic: str
     kind: str

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Depth in the metres of a reference that was recorded beside the images, and how right it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from mono_depth_ros.alignment.aligner import Aligner
+from mono_depth_ros.alignment.contract import Curve, Fit
+from mono_depth_ros.alignment.samples import Samples
+from mono_depth_ros.config import AlignConfig, TrackerConfig
+from mono_depth_ros.errors import MonoDepthError
+from mono_depth_ros.pipeline import RgbdFrame
+from mono_depth_ros.tools.bag.frames import Frame
+
+
+class Alignment:
+    """Aligns frames in their order.
+
+    Args:
+        config, tracker: as for the alignment node. samples: of a frame's reference.
+        state: what `state` gave in an earlier run.
+    """
+
+    def __init__(
+        self,
+        config: AlignConfig,
+        tracker: TrackerConfig,
+        samples: Callable[[Frame], Samples],
+        state: dict[str, Any] | None = None,
+    ) -> None:
+        self._aligner = _Aligner(config, tracker)
+        self._samples = samples
+        self._states: Counter[str] = Counter()
+        self._problems: Counter[str] = Counter()
+        self._sums = {"n": 0, "before": 0.0, "after": 0.0, "untrusted": 0}
+        self._last_ns = -1
+        if state:
+            self._aligner.restore(state["tracker"])
+            self._states, self._problems = Counter(state["states"]), Counter(state["problems"])
+            self._sums, self._last_ns = state["sums"], state["last_ns"]
+
+    def align(self, frame: Frame) -> None:
+        """Give a frame with depth its `aligned`, where there is an alignment."""
+        assert frame.result is not None
+        prediction = frame.result.prediction
+        samples = self._samples_of(frame)
+        fresh = samples is not None and frame.reference_ns != self._last_ns
+        found = self._aligner.update(prediction, samples, frame.stamp_ns, fresh, frame.result.rgb)
+        if fresh:
+            self._last_ns = frame.reference_ns
+        self._states[found.state] += 1
+        if found.prediction is not None:
+            frame.aligned = RgbdFrame(frame.result.rgb, frame.result.camera, found.prediction, frame.result.config)
+        alignment = found.alignment
+        if alignment is not None and alignment.after is not None:
+            self._sums["n"] += alignment.after.n
+            self._sums["after"] += alignment.after.abs_rel * alignment.after.n
+            self._sums["before"] += alignment.before.abs_rel * alignment.before.n if alignment.before else 0.0
+            self._sums["untrusted"] += alignment.trusted is False
+
+    def summary(self) -> dict[str, Any]:
+        """AbsRel over all held-out samples, before (None for relative models) and after, and what became of frames."""
+        n = self._sums["n"]
+        return {
+            "states": dict(self._states),
+            "without_samples": dict(self._problems),
+            "held_out_samples": n,
+            "abs_rel_before": round(self._sums["before"] / n, 6) if n and self._sums["before"] else None,
+            "abs_rel_after": round(self._sums["after"] / n, 6) if n else None,
+            "untrusted_frames": self._sums["untrusted"],
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next frame depends on, as JSON values, exact."""
+        return {
+            "tracker": self._aligner.state(),
+            "states": dict(self._states),
+            "problems": dict(self._problems),
+            "sums": dict(self._sums),
+            "last_ns": self._last_ns,
+        }
+
+    def _samples_of(self, frame: Frame) -> Samples | None:
+        if frame.reference is None:
+            self._problems["no_reference"] += 1
+            return None
+        try:
+            return self._samples(frame)
+        except MonoDepthError as error:
+            self._problems[getattr(error, "reason", "reference")] += 1
+            return None
+
+
+class _Aligner(Aligner):
+    """An aligner that can be put down and taken up again, by another process, without any difference."""
+
+    def state(self) -> dict[str, Any]:
+        with self._lock:
+            values = {name: value for name, value in vars(self._tracker).items() if name != "config"}
+            return {name: _to_json(value) for name, value in values.items()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        with self._lock:
+            for name, value in state.items():
+                setattr(self._tracker, name, _from_json(value))
+
+
+def _to_json(value: Any) -> Any:
+    """Python writes floats so that they are read back exactly."""
+    if isinstance(value, Fit):
+        return {"fit": {item.name: _to_json(getattr(value, item.name)) for item in fields(value)}}
+    if isinstance(value, Curve):
+        return {"curve": value.value}
+    if isinstance(value, np.ndarray):
+        return {"array": value.tolist()}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"a {type(value).__name__} in the state of the tracker: the record has no form for it")
+
+
+def _from_json(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    ((kind, inner),) = value.items()
+    if kind == "fit":
+        return Fit(**{name: _from_json(item) for name, item in inner.items()})
+    return Curve(inner) if kind == "curve" else np.array(inner, dtype=np.float64)
