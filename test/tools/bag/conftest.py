@@ -14,6 +14,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.messages.cloud import fill_cloud
 from mono_depth_ros.messages.image import fill_image
 from mono_depth_ros.models.contract import ModelSpec
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
@@ -27,6 +28,16 @@ CAMERA = Camera(WIDTH, HEIGHT, 20.0, 20.0, 7.5, 5.5)
 STEP_NS = 100_000_000
 BEGIN_NS = 1_700_000_000_000_000_000
 DELAY_NS = 7_000_000  # of recording after the stamp
+TF = "tf2_msgs/msg/TFMessage"
+
+# The lidar looks along x, z up; the camera along z, y down: x = -y, y = -z, z = x, 0.1 m above and 0.2 m behind.
+LIDAR_TURN = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
+LIDAR_AT = np.array([0.0, -0.1, -0.2])
+CHAIN = (
+    ("base", "mast", (0, 0, 1), (0, 0, 0, 1)),
+    ("mast", "lidar", (0, 0, 0.1), (0, 0, 0, 1)),
+    ("mast", "camera", (0.2, 0, 0), (-0.5, 0.5, -0.5, 0.5)),
+)
 
 
 class RedModel:
@@ -93,12 +104,40 @@ class BagMaker:
     def add(self, topic, kind, log_ns, message):
         self.messages.append((topic, kind, log_ns, bytes(TYPES.serialize_cdr(message, kind))))
 
-    def frames(self, count, info="/camera/camera_info", image="/camera/image_raw", first=0):
+    def frames(self, count, info="/camera/camera_info", image="/camera/image_raw", first=0, red=None):
         for index in range(first, first + count):
             stamp = BEGIN_NS + index * STEP_NS
-            self.add(image, IMAGE, stamp + DELAY_NS, red_image(index, stamp))
+            self.add(image, IMAGE, stamp + DELAY_NS, red_image(index, stamp, red))
             if info:  # recorded after its image, as drivers do it
                 self.add(info, CAMERA_INFO, stamp + DELAY_NS + 1000, info_from(CAMERA, header(stamp)))
+        return self
+
+    def lidar(self, count, factor=1.5, every=2, frame="lidar", red=20):
+        """Every other image has a sweep: the depth of the stand-in network times `factor`."""
+        for index in range(0, count, every):
+            stamp = BEGIN_NS + index * STEP_NS + 3_000_000
+            rows, columns = (grid.ravel() for grid in np.mgrid[1:HEIGHT:2, 1:WIDTH])
+            z = factor * red / 10 * np.ones(rows.size)
+            camera = np.stack([(columns - CAMERA.cx) / CAMERA.fx * z, (rows - CAMERA.cy) / CAMERA.fy * z, z], axis=1)
+            xyz = (camera - LIDAR_AT) @ LIDAR_TURN  # camera = turn @ lidar + at
+            cloud = empty(CLOUD, header(stamp, frame))
+            points = np.zeros((len(xyz), 4), np.float32)
+            points[:, :3] = xyz
+            fill_cloud(cloud, points, TYPES.types["sensor_msgs/msg/PointField"])
+            self.add("/lidar/points", CLOUD, stamp + DELAY_NS, cloud)
+        return self
+
+    def static(self, *chain):
+        """/tf_static with (parent, child, (x, y, z), (qx, qy, qz, qw)) each."""
+        make = TYPES.types
+        found = []
+        for parent, child, xyz, q in chain:
+            moved = make["geometry_msgs/msg/Transform"](
+                make["geometry_msgs/msg/Vector3"](*map(float, xyz)),
+                make["geometry_msgs/msg/Quaternion"](*map(float, q)),
+            )
+            found.append(make["geometry_msgs/msg/TransformStamped"](header(0, parent), child, moved))
+        self.add("/tf_static", TF, BEGIN_NS - 10**9, make[TF](found))
         return self
 
     def write(self, path: Path, storage=StoragePlugin.MCAP):
@@ -142,16 +181,7 @@ def bag(*words):
     return main(["bag", *map(str, words)])
 
 
-__all__ = [
-    "BEGIN_NS",
-    "CAMERA",
-    "CLOUD",
-    "DELAY_NS",
-    "STEP_NS",
-    "BagMaker",
-    "RedModel",
-    "bag",
-    "decoded",
-    "header",
-    "read",
-]
+@pytest.fixture
+def kit():
+    """What tests of bags need of this file, by name."""
+    return SimpleNamespace(**globals())

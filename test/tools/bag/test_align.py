@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Alignment with a recorded lidar: the truth is the network's depth times a known factor."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from mono_depth_ros.errors import DataError
+from mono_depth_ros.messages.depth import decode_depth
+from mono_depth_ros.prediction import DepthKind
+from mono_depth_ros.tools.bag.reader import BagReader
+from mono_depth_ros.tools.bag.transforms import StaticTransforms
+
+SAME = ("--no-local", "--min-samples", "20", "--occlusion-window", "0", "--bandwidth", "0")
+
+
+@pytest.fixture
+def recording(tmp_path, maker, kit):
+    def recording(*chain, **lidar):
+        maker.frames(8, red=20).lidar(8, **lidar)
+        if chain:
+            maker.static(*chain)
+        maker.write(tmp_path / "in.mcap")
+        return tmp_path / "in.mcap"
+
+    return recording
+
+
+def test_scale_of_the_lidar_by_the_static_transforms_of_the_bag(tmp_path, recording, use, capsys, kit):
+    use()
+    out = tmp_path / "out.mcap"
+    assert kit.bag(recording(*kit.CHAIN), "--out", out, "--outputs", "depth,aligned", "--json", *SAME) == 0
+    printed = capsys.readouterr()
+    summary = json.loads(printed.out)
+    assert "'lidar' to 'camera' by /tf_static" in printed.err
+    assert summary["alignment"]["abs_rel_before"] == pytest.approx(1 / 3, abs=1e-3)  # 1 is 1.5 less a third
+    assert summary["alignment"]["abs_rel_after"] < 1e-3
+    assert summary["alignment"]["states"]["aligned"] == 8
+    frames = kit.decoded(out, "/aligned/image")
+    assert [log for log, _ in frames] == [kit.BEGIN_NS + kit.DELAY_NS + k * kit.STEP_NS for k in range(8)]
+    for _, message in frames:
+        depth = decode_depth(message)
+        assert np.isnan(depth[0, 0])
+        assert depth[1:] == pytest.approx(3.0, rel=1e-3)
+        assert message.header.frame_id == "camera"
+    assert len(kit.decoded(out, "/aligned/camera_info")) == len(kit.decoded(out, "/depth/image")) == 8
+
+
+def test_an_extrinsic_that_is_given_is_taken_instead(tmp_path, recording, use, capsys, kit):
+    use()
+    wrong = ("camera", "lidar", (9, 9, 9), (0, 0, 0, 1))
+    words = ("--align-topic", "/lidar/points", "--extrinsic", "0 -0.1 -0.2 0.5 -0.5 0.5 0.5")
+    assert kit.bag(recording(wrong), "--out", tmp_path / "out.mcap", "--json", *words, *SAME) == 0
+    assert json.loads(capsys.readouterr().out)["alignment"]["abs_rel_after"] < 1e-3
+
+
+def test_a_relative_model_writes_its_inverse_depth_and_metres_only_by_the_reference(tmp_path, recording, use, kit):
+    use(kind=DepthKind.INVERSE_AFFINE)
+    out = tmp_path / "out.mcap"
+    assert kit.bag(recording(*kit.CHAIN), "--out", out, "--outputs", "depth,aligned", *SAME) == 0
+    topics = {topic for topic, _, _ in kit.read(out)}
+    assert "/depth/inverse" in topics and "/depth/image" not in topics
+    # One depth in all of the image fixes no scale and shift: nothing is made up.
+    assert "/aligned/image" not in topics
+
+
+def test_a_missing_chain_is_named_and_no_model_is_loaded(tmp_path, recording, monkeypatch, capsys, kit):
+    monkeypatch.setattr("mono_depth_ros.models.loading.load_model", lambda *_: pytest.fail("loaded"))
+    path = recording(("base", "camera", (0, 0, 0), (0, 0, 0, 1)), ("mast", "lidar", (0, 0, 0), (0, 0, 0, 1)))
+    assert kit.bag(path, "--out", tmp_path / "out.mcap", "--outputs", "aligned") == 1
+    said = capsys.readouterr().err
+    assert "do not join 'lidar' and 'camera'; there is base to camera, mast to lidar" in said and "--extrinsic" in said
+    assert not (tmp_path / "out.mcap").exists() and not (tmp_path / "out.mcap.part").exists()
+
+
+def test_without_any_transform_there_is_no_identity(tmp_path, recording, use, capsys, kit):
+    use()
+    assert kit.bag(recording(), "--out", tmp_path / "out.mcap", "--outputs", "aligned") == 1
+    assert "there is none at all" in capsys.readouterr().err
+
+
+def test_images_too_far_from_a_sweep_have_no_samples(tmp_path, maker, use, capsys, kit):
+    use()
+    maker.frames(8, red=20).lidar(1).static(*kit.CHAIN).write(tmp_path / "in.mcap")
+    words = ("--outputs", "aligned", "--tolerance", "0.05", "--hold", "0.35", "--json")
+    assert kit.bag(tmp_path / "in.mcap", "--out", tmp_path / "out.mcap", *words, *SAME) == 0
+    found = json.loads(capsys.readouterr().out)["alignment"]
+    assert found["without_samples"] == {"no_reference": 7}
+    # The first image has the fit, three more are younger than 0.35 s, the others have no scale.
+    assert found["states"] == {"aligned": 4, "unaligned": 4}
+    assert len(kit.decoded(tmp_path / "out.mcap", "/aligned/image")) == 4
+
+
+def test_points_are_made_of_each_depth_there_is(tmp_path, recording, use, kit):
+    use()
+    out = tmp_path / "out.mcap"
+    assert kit.bag(recording(*kit.CHAIN), "--out", out, "--outputs", "points,aligned", *SAME) == 0
+    for topic, expected in (("/depth/points", 2.0), ("/aligned/points", 3.0)):
+        _, cloud = kit.decoded(out, topic)[0]
+        assert (cloud.width, cloud.height) == (16, 12)
+        z = np.frombuffer(cloud.data, "<f4").reshape(12, 16, 4)[..., 2]
+        assert z[5, 5] == pytest.approx(expected, rel=1e-3)
+
+
+def test_static_transforms_go_up_and_down_the_tree(tmp_path, maker, kit):
+    maker.frames(1).static(*kit.CHAIN).write(tmp_path / "in.mcap")
+    with BagReader(tmp_path / "in.mcap") as reader:
+        transforms = StaticTransforms.of(reader)
+    found = transforms.lookup("/camera", "lidar")
+    expected = np.eye(4)
+    expected[:3, :3], expected[:3, 3] = kit.LIDAR_TURN, kit.LIDAR_AT
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    np.testing.assert_allclose(transforms.lookup("base", "lidar")[:3, 3], (0, 0, 1.1))
+    with pytest.raises(DataError, match="do not join 'lidar' and 'odom'"):
+        transforms.lookup("odom", "lidar")
+
+
+def test_a_circle_of_frames_is_an_error():
+    turn = StaticTransforms({"a": ("b", np.eye(4)), "b": ("a", np.eye(4))})
+    with pytest.raises(DataError, match="circle"):
+        turn.lookup("c", "a")
