@@ -7,6 +7,7 @@ from mono_depth_ros.config.alignment import (
     AlignmentNodeConfig,
     GroundConfig,
     ReferenceConfig,
+    StereoConfig,
     TrackerConfig,
 )
 from mono_depth_ros.config.demo import (
@@ -37,6 +38,7 @@ __all__ = [
     "PlayConfig",
     "RecorderConfig",
     "ReferenceConfig",
+    "StereoConfig",
     "TrackerConfig",
     "WorldNodeConfig",
     "allowed",

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A rectified stereo pair to depth: semi-global matching (Hirschmueller 2008) by OpenCV, checked left against right."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mono_depth_ros.config import StereoConfig
+from mono_depth_ros.errors import SamplesError
+from mono_depth_ros.geometry.camera import Camera
+
+_DEFAULT = StereoConfig()
+_BLOCK = 5  # pixels; P1 and P2 follow from it as in OpenCV's documentation of StereoSGBM
+_UNIQUE = 10  # percent that the best match must be better than the second
+_SPECKLE = (100, 2)  # patches of fewer pixels, within this disparity, are noise
+_FIXED_POINT = 16.0  # StereoSGBM counts sixteenths of a pixel
+_AGREE_PX = 1.0  # between left and right
+_LEAST_PX = 2.0  # the error is a tenth to a quarter of a pixel: a tenth of the depth, and more below
+
+
+@dataclass(frozen=True, eq=False)
+class StereoDepth:
+    """Depth of the left image, perhaps at a smaller size.
+
+    Attributes:
+        depth: (H, W) float32 metres; NaN where the matcher found nothing or left and right disagree.
+        camera: of `depth`: the left camera, resized.
+    """
+
+    depth: NDArray[np.float32]
+    camera: Camera
+
+
+def baseline_of(P: Sequence[float]) -> float:
+    """Metres between the cameras, from the 12 numbers P of the right camera's info: P[3] = -fx * baseline.
+
+    Raises:
+        SamplesError: reason `stereo_baseline` where P is not calibrated or says that the right camera is not to the
+            right of the left one (zero: it is the left one's info, or the pair is not rectified).
+    """
+    if len(P) != 12 or not (math.isfinite(P[0]) and P[0] > 0 and math.isfinite(P[3])):
+        raise SamplesError("P of the right camera is not calibrated, expected 12 numbers, fx first", "stereo_baseline")
+    baseline = -float(P[3]) / float(P[0])
+    if not baseline > 0:
+        found = f"P[3] of the right camera is {P[3]:g}: a baseline of {baseline + 0.0:g} m"
+        hint = "are left and right swapped, or is this the left camera's info?"
+        raise SamplesError(f"{found}, expected P[3] = -fx * baseline, less than 0: {hint}", "stereo_baseline")
+    return baseline
+
+
+def stereo_depth(
+    left: NDArray[np.uint8],
+    right: NDArray[np.uint8],
+    camera: Camera,
+    baseline_m: float,
+    config: StereoConfig = _DEFAULT,
+    shift_px: float = 0.0,
+) -> StereoDepth:
+    """Depth Z = fx * baseline / disparity of the left image.
+
+    Each image is matched to the other one; a disparity counts where both agree within a pixel, so that what only one
+    camera sees is unknown. Time grows with pixels and disparities and nothing else: `stereo_downscale` halves both.
+
+    Args:
+        left, right: (H, W, 3) RGB or (H, W) grey uint8, rectified: rows correspond.
+        camera: of the left image, rectified. baseline_m: see `baseline_of`.
+        shift_px: cx of the left minus cx of the right camera, where they differ.
+
+    Raises:
+        SamplesError: reason `stereo_size` for images of different sizes or another size than the camera,
+            `stereo_baseline` for one that is not positive, `stereo_rectified` for a camera with distortion.
+    """
+    if left.shape[:2] != right.shape[:2] or left.shape[:2] != (camera.height, camera.width):
+        sizes = [f"{image.shape[1]}x{image.shape[0]}" for image in (left, right)]
+        found = f"the left image is {sizes[0]}, the right one {sizes[1]}, the camera {camera.width}x{camera.height}"
+        raise SamplesError(f"{found}, expected the same size", "stereo_size")
+    if not (math.isfinite(baseline_m) and baseline_m > 0):
+        raise SamplesError(f"the baseline is {baseline_m:g}, expected metres, more than 0", "stereo_baseline")
+    if not camera.rectified:
+        found = f"the left camera has {camera.model} distortion"
+        raise SamplesError(f"{found}, expected rectified images (image_rect)", "stereo_rectified")
+    size = (max(camera.width // config.stereo_downscale, 1), max(camera.height // config.stereo_downscale, 1))
+    small = camera.resized(*size)
+    count = -(-config.stereo_disparities // (16 * config.stereo_downscale)) * 16  # the matcher takes multiples of 16
+    disparity = _disparity(_grey(left, size), _grey(right, size), count)
+    disparity -= np.float32(shift_px * size[0] / camera.width)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        known = disparity >= _LEAST_PX
+        depth = np.where(known, np.float32(small.fx * baseline_m) / disparity, np.float32(np.nan))
+    return StereoDepth(depth.astype(np.float32, copy=False), small)
+
+
+def _disparity(left: NDArray[np.uint8], right: NDArray[np.uint8], count: int) -> NDArray[np.float32]:
+    """(H, W) float32 pixels of the left image, u_left - u_right; NaN where unknown."""
+    matcher = cv2.StereoSGBM.create(
+        minDisparity=0,
+        numDisparities=count,
+        blockSize=_BLOCK,
+        P1=8 * _BLOCK**2,
+        P2=32 * _BLOCK**2,
+        preFilterCap=63,
+        uniquenessRatio=_UNIQUE,
+        speckleWindowSize=_SPECKLE[0],
+        speckleRange=_SPECKLE[1],
+        mode=cv2.STEREO_SGBM_MODE_SGBM_3WAY,
+    )
+    of_left = _match(matcher, left, right, count)
+    # Mirrored, the right image is a left one.
+    of_right = _match(matcher, right[:, ::-1], left[:, ::-1], count)[:, ::-1]
+    columns = np.arange(left.shape[1], dtype=np.float32)
+    with np.errstate(invalid="ignore"):
+        at = np.nan_to_num(np.rint(columns - of_left), nan=-1.0).astype(np.int64)
+        seen = at >= 0
+        back = np.take_along_axis(of_right, np.maximum(at, 0), axis=1)
+        agree = seen & (np.abs(of_left - back) <= _AGREE_PX)
+    return np.where(agree, of_left, np.float32(np.nan))
+
+
+def _match(matcher: cv2.StereoSGBM, a: NDArray[np.uint8], b: NDArray[np.uint8], count: int) -> NDArray[np.float32]:
+    # The matcher gives up on the first `count` columns of `a`, where only the largest disparities have no match.
+    a, b = (cv2.copyMakeBorder(image, 0, 0, count, 0, cv2.BORDER_REPLICATE) for image in (a, b))
+    found = matcher.compute(a, b)[:, count:]
+    return np.where(found > 0, found / np.float32(_FIXED_POINT), np.float32(np.nan)).astype(np.float32, copy=False)
+
+
+def _grey(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
+    return grey if grey.shape == size[::-1] else cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
