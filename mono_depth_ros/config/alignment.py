@@ -75,10 +75,15 @@ class ReferenceConfig(Config):
     reference_min: float = option(0.3, "nearer samples are not used", unit="m", low=0.0, dynamic=True)
     reference_max: float = option(100.0, "farther samples are not used", unit="m", low=0.1, dynamic=True)
     occlusion_window: int = option(
-        9, "samples seen through or past an edge are looked for among neighbours this near", unit="px", low=0, high=99
+        9,
+        "samples seen past an edge, which nearer ones surround, are looked for in a square of this size; it should "
+        "span two lines of the lidar in the image; 0: not at all",
+        unit="px",
+        low=0,
+        high=99,
     )
     occlusion_ratio: float = option(
-        0.1, "a sample farther than the nearest neighbour by more than this part is dropped", low=0.0, high=10.0
+        0.1, "a neighbour is nearer when the sample is farther by more than this part", low=0.0, high=10.0
     )
 
     def __post_init__(self) -> None:
@@ -95,7 +100,8 @@ class StereoConfig(Config):
 
     stereo_disparities: int = option(
         128,
-        "search this far for a match; nearer than fx * baseline / this nothing is seen; time grows with it",
+        "search this far for a match: what is nearer than fx * baseline / this is not seen, or wrongly; time grows "
+        "with it",
         unit="px",
         low=16,
         high=512,

@@ -102,6 +102,23 @@ def test_in_a_world_the_depth_is_right_within_three_percent(kind, seed, config):
     assert (error > 0.25).mean() < 0.03  # and few gross errors
 
 
+def test_what_a_world_hides_from_the_right_camera_stays_mostly_unknown():
+    """Without the check of left against right, twice as many of these pixels have a depth (15 %)."""
+    world, camera, baseline = World.generate("room", 0), Camera.pinhole(640, 480, 70.0), 0.3
+    left_from_right = np.eye(4)
+    left_from_right[0, 3] = baseline
+    pose = world.random_pose(np.random.default_rng(1))
+    left = world.render(camera, pose, normals=False)
+    right = world.render(camera, pose @ left_from_right, normals=False)
+    disparity, of_right = (camera.fx * baseline / frame.depth for frame in (left, right))
+    at = np.rint(np.arange(640) - disparity).astype(int)
+    hidden = (at >= 0) & (np.take_along_axis(of_right, np.maximum(at, 0), axis=1) > disparity + 3)
+    assert hidden.sum() > 10_000
+    found = stereo_depth(left.rgb, right.rgb, camera, baseline, StereoConfig(stereo_downscale=1)).depth
+    assert np.isfinite(found[hidden]).mean() < 0.1
+    assert np.isfinite(found[~hidden]).mean() > 0.8
+
+
 def test_the_baseline_is_in_p_of_the_right_camera():
     assert baseline_of((500.0, 0, 320, -60.0, 0, 500, 240, 0, 0, 0, 1, 0)) == pytest.approx(0.12)
 
