@@ -74,6 +74,9 @@ class ReferenceConfig(Config):
     )
     reference_min: float = option(0.3, "nearer samples are not used", unit="m", low=0.0, dynamic=True)
     reference_max: float = option(100.0, "farther samples are not used", unit="m", low=0.1, dynamic=True)
+    reference_samples: int = option(
+        20_000, "of a dense reference this many samples are used at most, spread evenly", low=100, dynamic=True
+    )
     occlusion_window: int = option(
         9,
         "samples seen past an edge, which nearer ones surround, are looked for in a square of this size; it should "
@@ -142,8 +145,15 @@ class AlignmentNodeConfig(Config):
         "'x y z qx qy qz qw', metres and a unit quaternion that take points of the reference into the camera's optical "
         "frame; empty: from tf2",
     )
+    reference_rectified: bool = option(
+        False,
+        "the reference depth image is rectified: use P of its camera_info, no distortion (stereo pairs always are)",
+    )
     tf_timeout: float = option(0.1, "wait this long for a transform that is late", unit="s", low=0.0, high=10.0)
-    calibration: str = option("", "YAML file with scale and shift to begin with; services save writes it")
+    calibration: str = option(
+        "", "YAML file with scale and shift to begin with, if it is there; ~/save writes it", dynamic=True
+    )
+    scene: str = option("default", "which scale and shift of the calibration, if it has several", dynamic=True)
     frozen: bool = option(False, "begin with scale and shift frozen; needs a calibration")
     publish_unaligned: bool = option(
         False, "publish metric predictions as they are while there is no alignment", dynamic=True

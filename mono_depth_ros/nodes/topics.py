@@ -21,9 +21,15 @@ def input_topics(node: Node, transport: str, camera: str = "") -> tuple[str, str
     `image:=/front/image_raw` also means `/front/camera_info`. With the transport "compressed" the image topic gets
     image_transport's suffix.
     """
-    info_name = f"{camera}/camera_info" if camera else "camera_info"
     image = node.resolve_topic_name(image_name(camera)).removesuffix(_COMPRESSED)
-    info = node.resolve_topic_name(info_name)
-    if info == node.resolve_topic_name(info_name, only_expand=True):
-        info = f"{image.rpartition('/')[0]}/camera_info"
+    info = sibling_info(node, image_name(camera), f"{camera}/camera_info" if camera else "camera_info")
     return (image + _COMPRESSED if transport == "compressed" else image), info
+
+
+def sibling_info(node: Node, image: str, info: str) -> str:
+    """The resolved camera_info of an image, both given by name: beside the image, where that alone is remapped."""
+    resolved_info, resolved = node.resolve_topic_name(info), node.resolve_topic_name(image)
+    moved = resolved != node.resolve_topic_name(image, only_expand=True)
+    if not moved or resolved_info != node.resolve_topic_name(info, only_expand=True):
+        return resolved_info
+    return f"{resolved.removesuffix(_COMPRESSED).rpartition('/')[0]}/camera_info"

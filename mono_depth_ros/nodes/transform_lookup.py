@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Transforms from tf2 at a stamp, where tf2_ros is installed; the ROS wheels of the package index do not have it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.time import Time
+
+from mono_depth_ros.errors import ConfigError, SamplesError
+from mono_depth_ros.geometry.rigid import rigid_from_pose
+
+
+def tf2_module() -> Any:
+    """The module tf2_ros, or None where it is not installed."""
+    try:
+        import tf2_ros
+    except ImportError:
+        return None
+    return tf2_ros
+
+
+def bare(frame: str) -> str:
+    """A frame's name as tf2 has it; older drivers put a slash before it."""
+    return frame.removeprefix("/")
+
+
+class TransformLookup:
+    """Listens to /tf and /tf_static, and says how two frames lie to each other at a stamp.
+
+    Args:
+        timeout_s: how long to wait for a transform that is late. Wait in another thread than the executor's: the
+            transform comes through it.
+    """
+
+    def __init__(self, node: Node, timeout_s: float) -> None:
+        self._tf2 = tf2_module()
+        assert self._tf2 is not None
+        self._node, self._timeout = node, Duration(seconds=timeout_s)
+        # With the node it follows the node's clock: when simulated time jumps back, what it holds is forgotten.
+        self._buffer = self._tf2.Buffer(node=node)
+        self._listener = self._tf2.TransformListener(self._buffer, node)
+        self._missed: tuple[str, str] | None = None  # frames that nothing joined when last asked for
+        self._late: tuple[str, str, int] | None = None
+
+    def lookup(self, target: str, source: str, stamp: Any) -> np.ndarray:
+        """(4, 4) target_from_source at a builtin_interfaces/Time.
+
+        Each stamp is waited for once, and frames that nothing joins are not waited for again.
+
+        Raises:
+            SamplesError: reason `transform_missing`, `transform_late` or `transform_invalid`; both frames are named.
+        """
+        frames = (bare(target), bare(source))
+        time = Time.from_msg(stamp)
+        asked = (*frames, time.nanoseconds)
+        waited = self._missed == frames or self._late == asked
+        try:
+            found = self._buffer.lookup_transform(*frames, time, Duration() if waited else self._timeout)
+        except self._tf2.ExtrapolationException as error:
+            self._late, self._missed = asked, None
+            raise SamplesError(
+                f"tf2 has no transform from '{frames[1]}' to '{frames[0]}' at the stamp asked for, "
+                f"{time.nanoseconds / 1e9:.3f}: {error}; is it published late (tf_timeout), or with another clock?",
+                "transform_late",
+            ) from error
+        except self._tf2.TransformException as error:
+            self._missed = frames
+            raise SamplesError(
+                f"tf2 has no transform from '{frames[1]}' to '{frames[0]}': {error}; is a robot_state_publisher or a "
+                "static_transform_publisher running?",
+                "transform_missing",
+            ) from error
+        self._missed = self._late = None
+        t, q = found.transform.translation, found.transform.rotation
+        try:
+            return rigid_from_pose((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
+        except ConfigError as error:
+            raise SamplesError(f"tf2, from '{frames[1]}' to '{frames[0]}': {error}", "transform_invalid") from error
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._listener.unregister()
+        for part in ("srv", "jump_handle"):  # of Buffer, which cannot be closed itself
+            item = getattr(self._buffer, part, None)
+            if part == "srv" and item is not None:
+                self._node.destroy_service(item)
+            elif item is not None:
+                item.unregister()
