@@ -17,13 +17,17 @@ import torch
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.cloud import pack_cloud
 from mono_depth_ros.geometry.rays import rays
+from mono_depth_ros.tools.demo.course import Course
 from mono_depth_ros.tools.demo.frames import DemoFrame, Timing
 
 CAMERA = Camera.pinhole(64, 48, 70)
 
 
-def make_frame(index=0, factor=1.1, truth=True, cloud=True):
-    """A wall that recedes from 2 m on the left to 4 m on the right; the node says `factor` times that."""
+def make_frame(index=0, factor=1.1, truth=True, cloud=True, aligned=None):
+    """A wall that recedes from 2 m on the left to 4 m on the right; the node says `factor` times that.
+
+    aligned: the factor after the alignment, None without one.
+    """
     plane = np.tile(np.linspace(2.0, 4.0, CAMERA.width, dtype=np.float32), (CAMERA.height, 1))
     plane[0] = np.inf  # sky
     rgb = np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
@@ -39,6 +43,7 @@ def make_frame(index=0, factor=1.1, truth=True, cloud=True):
         depth=depth,
         truth=plane if truth else None,
         cloud=np.ascontiguousarray(packed) if cloud else None,
+        aligned=None if aligned is None else (depth * np.float32(aligned / factor)).astype(np.float32),
     )
 
 
@@ -46,6 +51,17 @@ def make_timing(images=10, results=9, latency_ns=25_000_000):
     stamps = 1_700_000_000_000_000_000 + np.arange(images, dtype=np.int64) * 100_000_000
     arrived = np.stack([stamps[:results], stamps[:results] + latency_ns], axis=1)
     return Timing(stamps, arrived)
+
+
+def make_course(scales=(0.92, 0.91, 0.9), held_out=(0.02, 0.03, 0.05)):
+    """An alignment told of every 200 ms."""
+    stamps = 1_700_000_000_000_000_000 + np.arange(len(scales), dtype=np.int64) * 200_000_000
+    return Course(stamps, np.array([[s, 0.0, 0.75, h] for s, h in zip(scales, held_out, strict=True)]))
+
+
+@pytest.fixture
+def course():
+    return make_course
 
 
 @pytest.fixture

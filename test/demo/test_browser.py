@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -15,14 +16,15 @@ from mono_depth_ros.tools.demo.words import TINY_WORDS, Words, notes
 
 
 @pytest.fixture
-def page(frame, timing):
-    frames = [frame(k, factor=1.15) for k in range(2)]
-    errors = Errors()
+def page(frame, timing, course):
+    frames = [frame(k, factor=1.15, aligned=1.05) for k in range(2)]
+    errors, aligned = Errors(), Errors()
     for one in frames:
         errors.add(one)
+        aligned.add(replace(one, depth=one.aligned))
     words = Words("Metric depth from one camera", "A test.", TINY_WORDS, notes("A test", "exact", 10.0, 1.0))
-    found = summary("tiny", timing(), errors)
-    return Report(found, timing(), errors, frames, frames[0], words, {"Python": "3"}).html()
+    found = summary("tiny", timing(), errors, aligned, course())
+    return Report(found, timing(), errors, frames, frames[0], words, {"Python": "3"}, aligned, course()).html()
 
 
 def test_cloud_is_drawn_and_the_controls_work(tmp_path, browser, page):

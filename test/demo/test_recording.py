@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
@@ -110,6 +112,37 @@ def test_frames_with_all_their_parts(bag):
         np.testing.assert_array_equal(frame.depth, 2 * metres(k))
         np.testing.assert_array_equal(frame.truth, metres(k))
         assert frame.cloud.shape == (3, 4, 4) and (frame.cloud == k).all() and frame.lidar is None
+
+
+def status(name, **values):
+    pairs = [KINDS["diagnostic_msgs/msg/KeyValue"](key, value) for key, value in values.items()]
+    one = KINDS["diagnostic_msgs/msg/DiagnosticStatus"](0, name, "", "", pairs)
+    return KINDS["diagnostic_msgs/msg/DiagnosticArray"](header(), [one])
+
+
+def test_aligned_depth_and_the_course_of_the_alignment(bag):
+    topics = replace(TOPICS, aligned="/aligned/image", diagnostics="/diagnostics")
+    for k in range(3):
+        stamp = START_NS + k * 100_000_000
+        bag.add(topics.camera_info, info(), stamp, 1)
+        bag.add(topics.image, image(colour(k), "rgb8"), stamp, 2)
+        bag.add(topics.depth, image(2 * metres(k), "32FC1"), stamp, 30)
+        if k != 1:
+            bag.add(topics.aligned, image(3 * metres(k), "32FC1"), stamp, 45)
+        told = {"scale": f"{1.5 + k}", "shift": "0", "inliers (%)": "80.0", "held-out AbsRel after": "0.04"}
+        bag.add(topics.diagnostics, status("depth", **{"rate in (Hz)": "10"}), stamp + 1, 50)
+        bag.add(topics.diagnostics, status("alignment", **(told if k else {"state": "unaligned"})), stamp + 2, 50)
+    recording = Recording(bag.close(), topics)
+    frames = list(recording.frames())
+    assert [frame.aligned is not None for frame in frames] == [True, False, True]
+    np.testing.assert_array_equal(frames[2].aligned, 3 * metres(2))
+    assert recording.timing.aligned_ns.tolist() == [
+        [START_NS + k * 10**8, START_NS + k * 10**8 + 45 * 10**6] for k in (0, 2)
+    ]
+    assert recording.timing.frames_out == 3
+    assert recording.course.stamp_ns.tolist() == [START_NS + k * 10**8 + 2 for k in (1, 2)]
+    assert recording.course.scale.tolist() == [2.5, 3.5]
+    assert recording.course.summary() == {"scale": 3.0, "shift": 0.0, "inliers": 0.8, "held_out_abs_rel": 0.04}
 
 
 def test_results_may_overtake_and_truth_may_be_missing(bag):

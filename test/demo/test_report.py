@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -19,16 +20,19 @@ from mono_depth_ros.tools.demo.words import TINY_WORDS, Words, notes
 
 
 @pytest.fixture
-def page(frame, timing):
-    def page(truth=True, cloud=True, **words):
-        frames = [frame(k, factor=1.0 + 0.1 * k, truth=truth, cloud=cloud) for k in range(3)]
-        errors = Errors()
+def page(frame, timing, course):
+    def page(truth=True, cloud=True, aligned=None, **words):
+        frames = [frame(k, factor=1.0 + 0.1 * k, truth=truth, cloud=cloud, aligned=aligned) for k in range(3)]
+        errors, after = Errors(), Errors()
         for one in frames:
             errors.add(one)
+            if aligned is not None:
+                after.add(replace(one, depth=one.aligned))
+        told = course() if aligned is not None else course((), ())
         texts = {"headline": "Metric depth", "lead": "A test.", "honesty": TINY_WORDS, **words}
         said = Words(**texts, notes=notes("A test", "exact" if truth else "", 10.0, 1.0))
-        found = summary("tiny", timing(), errors)
-        return Report(found, timing(), errors, frames, frames[1], said, {"Python": "3"}).html()
+        found = summary("tiny", timing(), errors, after, told)
+        return Report(found, timing(), errors, frames, frames[1], said, {"Python": "3"}, after, told).html()
 
     return page
 
@@ -72,8 +76,27 @@ def test_page_is_wellformed_and_complete(page, truth, cloud):
     images = [attributes for tag, attributes in tags if tag == "img"]
     assert len(images) == 3 * (4 if truth else 2)
     assert len([1 for tag, a in tags if tag == "svg"]) == (3 if truth else 1)
-    assert ("AbsRel" in text) == truth
+    assert ("AbsRel" in text) == truth and "alignment" not in text
     assert TINY_WORDS.replace("'", "&#x27;") in text
+
+
+def test_an_aligned_run_shows_before_and_after(page):
+    text = page(aligned=1.02)
+    tags = parsed(text)
+    assert len([1 for tag, _ in tags if tag == "img"]) == 3 * 6
+    assert len([1 for tag, a in tags if tag == "svg"]) == 4
+    assert "the mean error went from 10.0 % to 2.0 % of the true distance" in text
+    assert "multiplies all depth by 0.910" in text and "3.0 % off, in the median, at lidar points" in text
+    assert '<tr><td>AbsRel</td><td>0.100</td><td class="after">0.020</td></tr>' in text
+    assert "<b>0.020</b><em>mean error ÷ true distance; 0.100 before alignment</em>" in text
+    assert "aligned AbsRel 0.020" in text
+    assert 'data-cloud="aligned"' in text
+
+
+def test_an_aligned_run_without_truth_shows_the_pictures_only(page):
+    text = page(truth=False, aligned=1.02)
+    assert len([1 for tag, _ in parsed(text) if tag == "img"]) == 3 * 3
+    assert "Before and after" not in text
 
 
 def test_page_asks_nothing_of_the_network(page):
@@ -118,6 +141,15 @@ def test_clouds_of_the_viewer(frame):
     assert (decoded(node, "image") == (200, 120, 40)).all()
     assert set(node["colors"]) == {"image", "distance", "error"} and set(truth["colors"]) == {"image", "distance"}
     assert data["distance"] == pytest.approx(1.25 * 3.0, rel=0.02)
+
+
+def test_the_aligned_cloud_beside_the_node_s(frame):
+    one = frame(factor=1.25, aligned=1.0)
+    data = cloud_data(one, DepthScale.of([one]))
+    aligned, truth = data["clouds"]["aligned"], data["clouds"]["truth"]
+    assert aligned["n"] == data["clouds"]["node"]["n"] and data["pair"] == ["aligned", "truth"]
+    np.testing.assert_allclose(decoded(aligned), decoded(truth), atol=2e-4)
+    assert set(aligned["colors"]) == {"image", "distance", "error"}
 
 
 def test_large_clouds_are_thinned(frame, monkeypatch):

@@ -20,7 +20,9 @@ MOST_POINTS = 80_000
 
 
 def cloud_data(frame: DemoFrame, scale: DepthScale) -> dict[str, Any]:
-    """What `viewer.js` reads: the cloud that the node published, and that of the ground truth where there is one.
+    """What `viewer.js` reads: the cloud that the node published, those of aligned depth and of truth where there are.
+
+    The aligned one is of the same pixels: what the node left out as flying pixels at edges is left out there too.
 
     Larger clouds are thinned to every n-th row and column until at most `MOST_POINTS` are left.
     """
@@ -30,17 +32,26 @@ def cloud_data(frame: DemoFrame, scale: DepthScale) -> dict[str, Any]:
     xyz, rgb = unpack_cloud(frame.cloud[::step, ::step])
     pixel_step = step * round(frame.rgb.shape[1] / frame.cloud.shape[1])
     colors = {"image": rgb, "distance": _rgb(scale.picture(xyz[..., 2]))}
-    clouds = {}
+    clouds: dict[str, Any] = {}
+    small = frame.camera.strided(pixel_step)
+    if frame.aligned is not None:
+        aligned = np.where(np.isfinite(xyz[..., 2]), frame.aligned[::pixel_step, ::pixel_step], np.nan)
+        if np.isfinite(aligned).any():
+            tints = {"image": rgb, "distance": _rgb(scale.picture(aligned))}
+            if frame.truth is not None:
+                tints["error"] = _rgb(error_picture(aligned, frame.truth[::pixel_step, ::pixel_step]))
+            clouds["aligned"] = _encode(_unproject(aligned.astype(np.float32), small), tints)
     if frame.truth is not None:
         truth = frame.truth[::pixel_step, ::pixel_step]
         colors["error"] = _rgb(error_picture(xyz[..., 2], truth))
-        true_xyz = _unproject(truth, frame.camera.strided(pixel_step))
+        true_xyz = _unproject(truth, small)
         clouds["truth"] = _encode(true_xyz, {"image": rgb, "distance": _rgb(scale.picture(truth))})
     clouds["node"] = _encode(xyz, colors)
     z = xyz[..., 2][np.isfinite(xyz[..., 2])]
     distance = float(np.median(z))
     return {
         "clouds": clouds,
+        "pair": ["aligned" if "aligned" in clouds else "node", "truth"],
         "frustum": _frustum(frame.camera, 0.12 * distance),
         "point": 1.6 * pixel_step / frame.camera.fx,
         "distance": distance,

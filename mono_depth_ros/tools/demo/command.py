@@ -21,10 +21,10 @@ def add_parser(subparsers: Any) -> None:
     """Add the subcommand `demo`; its defaults are those of DemoConfig and RecorderConfig."""
     parser = subparsers.add_parser(
         "demo",
-        help="camera, lidar and depth node over real ROS 2, and a report of what came out",
-        description="Start a camera, the depth node and a recorder as separate processes that talk ROS 2, and write "
-        "OUT/report.html, frame_*.png, cloud.ply, demo.mcap and summary.json. Ctrl-C at any time ends all processes "
-        "and leaves an earlier OUT as it was.",
+        help="camera, lidar, depth and alignment node over real ROS 2, and a report of what came out",
+        description="Start a camera, the depth node, with the synthetic world's lidar the alignment node, and a "
+        "recorder as separate processes that talk ROS 2, and write OUT/report.html, frame_*.png, cloud.ply, demo.mcap "
+        "and summary.json. Ctrl-C at any time ends all processes and leaves an earlier OUT as it was.",
     )
     parser.add_argument("--out", type=Path, default=Path("demo_output"), metavar="DIR", help="default: %(default)s")
     parser.add_argument(
@@ -69,4 +69,7 @@ def _in_words(summary: dict[str, Any]) -> str:
     p50, p99 = summary["latency_ms"]["p50"], summary["latency_ms"]["p99"]
     depth = summary.get("depth")
     error = f", AbsRel {depth['abs_rel']:.3f}, delta1 {depth['delta1']:.3f}" if depth else ", no ground truth"
+    aligned = summary["aligned"]
+    if depth and aligned:
+        error += f"; aligned with the lidar: AbsRel {aligned['abs_rel']:.3f}, delta1 {aligned['delta1']:.3f}"
     return f"{summary['model']}: {frames}, latency {p50:.0f} ms (p99 {p99:.0f} ms){error}"

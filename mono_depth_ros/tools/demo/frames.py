@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,6 +19,7 @@ class DemoFrame:
         camera: of the image. rgb: (H, W, 3) uint8.
         depth: (H, W) float32 metres, the node's; NaN unknown, +inf sky.
         truth: the same of the ground truth, None where there is none.
+        aligned: the same as the alignment node has put it right, None where it published none.
         cloud: (h, w, 4) float32 as published: x, y, z and the bits of the colour; None where there is none.
         lidar: (N, 3) float32 metres in the lidar's frame, None where there is none.
     """
@@ -31,6 +32,7 @@ class DemoFrame:
     truth: np.ndarray | None = None
     cloud: np.ndarray | None = None
     lidar: np.ndarray | None = None
+    aligned: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +42,12 @@ class Timing:
     Attributes:
         image_ns: (frames_in,) stamps of the images that the source published while it was measured.
         result_ns: (frames_out, 2) stamp and arrival of each depth image at the recorder.
+        aligned_ns: (N, 2) likewise of each aligned depth image.
     """
 
     image_ns: np.ndarray
     result_ns: np.ndarray
+    aligned_ns: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.int64))
 
     @property
     def frames_in(self) -> int:

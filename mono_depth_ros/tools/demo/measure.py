@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mono_depth_ros.alignment.metrics import DepthMetrics, MetricsSum, depth_metrics, valid_pairs
+from mono_depth_ros.tools.demo.course import Course
 from mono_depth_ros.tools.demo.frames import DemoFrame, Timing
 
 ERROR_EDGES = np.linspace(-1.0, 1.0, 81)
@@ -27,13 +28,15 @@ class Errors:
     Attributes:
         signed: (80,) pixels a bin of `ERROR_EDGES`.
         by_distance: (40, 200) pixels a bin of true distance and of absolute relative error.
-        per_frame: AbsRel of each frame, by its index.
+        per_frame: errors of each frame, by its index.
+        scales: the factor each frame lacks, by its index: the median of truth / depth.
     """
 
     total: MetricsSum = field(default_factory=MetricsSum)
     signed: np.ndarray = field(default_factory=lambda: np.zeros(len(ERROR_EDGES) - 1))
     by_distance: np.ndarray = field(default_factory=lambda: np.zeros((len(DISTANCE_EDGES_M) - 1, len(_FINE_EDGES) - 1)))
     per_frame: dict[int, DepthMetrics] = field(default_factory=dict)
+    scales: dict[int, float] = field(default_factory=dict)
 
     def add(self, frame: DemoFrame) -> None:
         """Count one frame; without ground truth, or where no pixel has both depths, it does not count."""
@@ -44,6 +47,7 @@ class Errors:
             return
         self.total.add(depth, truth)
         self.per_frame[frame.index] = depth_metrics(depth, truth)
+        self.scales[frame.index] = float(np.median(truth / depth))
         relative = (depth - truth) / truth
         self.signed += np.histogram(np.clip(relative, -1.0, 1.0), ERROR_EDGES)[0]
         pair = (np.clip(truth, DISTANCE_EDGES_M[0], DISTANCE_EDGES_M[-1]), np.minimum(np.abs(relative), 1.0))
@@ -69,8 +73,13 @@ class Errors:
         return rows
 
 
-def summary(model: str, timing: Timing, errors: Errors) -> dict[str, Any]:
-    """The content of summary.json; without ground truth there is no `depth`, without results no latency."""
+def summary(
+    model: str, timing: Timing, errors: Errors, aligned: Errors | None = None, course: Course | None = None
+) -> dict[str, Any]:
+    """The content of summary.json; without ground truth there is no `depth`, without results no latency.
+
+    `aligned`, the errors after the alignment, and `alignment`, the medians of `course`, are None where there is none.
+    """
     latency = timing.latency_ms
     p50, p99 = np.percentile(latency, (50, 99)).tolist() if latency.size else (None, None)
     found: dict[str, Any] = {
@@ -82,10 +91,18 @@ def summary(model: str, timing: Timing, errors: Errors) -> dict[str, Any]:
         "latency_ms": {"p50": _rounded(p50, 3), "p99": _rounded(p99, 3)},
     }
     if errors.known:
-        total = errors.total.result()
-        found["depth"] = {name: _rounded(getattr(total, name), 6) for name in ("abs_rel", "rmse_m", "delta1", "mae_m")}
-        found["depth"]["n"] = total.n
+        found["depth"] = _figures(errors)
+    found["aligned"] = _figures(aligned) if aligned is not None and aligned.known else None
+    found["alignment"] = course.summary() if course is not None else None
     return found
+
+
+def _figures(errors: Errors) -> dict[str, Any]:
+    total = errors.total.result()
+    return {
+        **{name: _rounded(getattr(total, name), 6) for name in ("abs_rel", "rmse_m", "delta1", "mae_m")},
+        "n": total.n,
+    }
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -14,19 +14,32 @@ _GAP, _TITLE, _BAR, _FOOT = 16, 38, 14, 44  # pixels
 
 
 def panel(frame: DemoFrame, scale: DepthScale, width: int = 640) -> np.ndarray:
-    """(h, w, 3) uint8 BGR. Two pictures a row, each `width` pixels wide; without ground truth there is one row."""
+    """(h, w, 3) uint8 BGR: image and depth in a row, ground truth and error below; a third column once aligned.
+
+    Each picture is `width` pixels wide; without ground truth there is one row.
+    """
     bar = scale.scale()
-    cells = [
-        _cell("image", cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR), None, width),
-        _cell("depth, from the node", scale.picture(frame.depth), bar, width),
-    ]
-    if frame.truth is not None:
-        cells += [
-            _cell("ground truth", scale.picture(frame.truth), bar, width),
-            _cell("error, |depth - truth| / truth", error_picture(frame.depth, frame.truth), error_scale(), width),
+    rows = [
+        [
+            _cell("image", cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR), None, width),
+            _cell("depth, from the node", scale.picture(frame.depth), bar, width),
         ]
-    rows = [np.hstack(cells[k : k + 2]) for k in range(0, len(cells), 2)]
-    return cv2.copyMakeBorder(np.vstack(rows), _GAP, 0, _GAP, 0, cv2.BORDER_CONSTANT, value=_PAPER)
+    ]
+    if frame.aligned is not None:
+        rows[0].append(_cell("depth, aligned", scale.picture(frame.aligned), bar, width))
+    if frame.truth is not None:
+        error = error_picture(frame.depth, frame.truth)
+        rows.append(
+            [
+                _cell("ground truth", scale.picture(frame.truth), bar, width),
+                _cell("error, |depth - truth| / truth", error, error_scale(), width),
+            ]
+        )
+        if frame.aligned is not None:
+            rows[1].append(_cell("error, aligned", error_picture(frame.aligned, frame.truth), error_scale(), width))
+    return cv2.copyMakeBorder(
+        np.vstack([np.hstack(cells) for cells in rows]), _GAP, 0, _GAP, 0, cv2.BORDER_CONSTANT, value=_PAPER
+    )
 
 
 def _cell(title: str, picture: np.ndarray, scale: Scale | None, width: int) -> np.ndarray:

@@ -48,8 +48,10 @@ class DepthScale:
 
     @classmethod
     def of(cls, frames: Iterable[DemoFrame]) -> DepthScale:
-        """The scale that suits all depth of these frames, the node's and the true one."""
-        maps = [part[::4, ::4] for frame in frames for part in (frame.depth, frame.truth) if part is not None]
+        """The scale that suits all depth of these frames, the nodes' and the true one."""
+        maps = [
+            part[::4, ::4] for frame in frames for part in (frame.depth, frame.aligned, frame.truth) if part is not None
+        ]
         inverse = np.concatenate([1.0 / part[np.isfinite(part) & (part > 0)] for part in maps]) if maps else np.empty(0)
         if not inverse.size:
             return cls(0.0, 1.0)

@@ -19,6 +19,7 @@ from mono_depth_ros.messages.cdr import header_stamp_ns
 from mono_depth_ros.messages.depth import decode_depth
 from mono_depth_ros.messages.image import decode_image
 from mono_depth_ros.messages.points import read_points
+from mono_depth_ros.tools.demo.course import Course
 from mono_depth_ros.tools.demo.frames import DemoFrame, Timing
 
 
@@ -33,6 +34,8 @@ class Topics:
     truth: str = ""
     lidar: str = ""
     pose: str = ""
+    aligned: str = ""
+    diagnostics: str = ""
 
     def present(self) -> list[str]:
         """All of them that there are."""
@@ -47,6 +50,7 @@ class Recording:
 
     Attributes:
         timing: stamps of the images and arrivals of the results.
+        course: of the alignment, as its diagnostics tell it; empty where there is none.
 
     Raises:
         DataError: there is no image in it.
@@ -56,15 +60,21 @@ class Recording:
         self._path, self._topics = path, topics
         self._types = get_typestore(Stores.ROS2_JAZZY)
         self._arrivals: dict[str, dict[int, int]] = defaultdict(dict)
-        for topic, _, arrival_ns, data in self._messages():
-            self._arrivals[topic][header_stamp_ns(data)] = arrival_ns
+        told = []
+        for topic, kind, arrival_ns, data in self._messages():
+            if topic == topics.diagnostics:
+                told.append(self._types.deserialize_cdr(data, kind))
+            else:
+                self._arrivals[topic][header_stamp_ns(data)] = arrival_ns
+        self.course = Course.of(told)
         # An image that the recorder itself missed was published all the same: its results tell.
         images = sorted({stamp for name in (topics.image, topics.depth) for stamp in self._arrivals[name]})
         if not images:
             raise DataError("the recording holds no image")
         self.timing = Timing(
             np.array(images, dtype=np.int64),
-            np.array(list(self._arrivals[topics.depth].items()), dtype=np.int64).reshape(-1, 2),
+            self._arrivals_of(topics.depth),
+            self._arrivals_of(topics.aligned),
         )
 
     def complete(self) -> int:
@@ -76,7 +86,7 @@ class Recording:
 
         One pass over the file: no more than the messages of a few frames are in memory.
         """
-        names = {name: key for key, name in vars(self._topics).items() if name and key != "pose"}
+        names = {name: key for key, name in vars(self._topics).items() if name and key not in ("pose", "diagnostics")}
         expected = {stamp: {topic for topic in names if stamp in self._arrivals[topic]} for stamp in self._complete()}
         index = {int(stamp): k for k, stamp in enumerate(self.timing.image_ns)}
         waiting: dict[int, dict[str, Any]] = defaultdict(dict)
@@ -94,6 +104,10 @@ class Recording:
 
     def _complete(self) -> set[int]:
         return self._arrivals[self._topics.image].keys() & self._arrivals[self._topics.depth].keys()
+
+    def _arrivals_of(self, topic: str) -> np.ndarray:
+        """(N, 2) int64 stamp and arrival."""
+        return np.array(list(self._arrivals[topic].items()), dtype=np.int64).reshape(-1, 2)
 
     def _messages(self) -> Iterator[tuple[str, str, int, bytes]]:
         with Reader(self._path) as reader:
@@ -115,6 +129,7 @@ def _frame(index: int, stamp: int, parts: dict[str, Any], info: Any) -> DemoFram
         truth=decode_depth(parts["truth"]) if "truth" in parts else None,
         cloud=_organised(cloud) if cloud is not None else None,
         lidar=read_points(parts["lidar"]) if "lidar" in parts else None,
+        aligned=decode_depth(parts["aligned"]) if "aligned" in parts else None,
     )
 
 

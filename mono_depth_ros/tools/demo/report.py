@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from importlib import resources
 from typing import Any
@@ -14,7 +14,9 @@ import cv2
 import numpy as np
 
 from mono_depth_ros.tools.demo import charts
+from mono_depth_ros.tools.demo.before_after import before_after
 from mono_depth_ros.tools.demo.cloud_data import cloud_data
+from mono_depth_ros.tools.demo.course import Course
 from mono_depth_ros.tools.demo.frames import DemoFrame, Timing
 from mono_depth_ros.tools.demo.measure import ERROR_EDGES, Errors
 from mono_depth_ros.tools.demo.pictures import DepthScale, Scale, error_picture, error_scale, jpeg_uri
@@ -30,6 +32,7 @@ class Report:
     Attributes:
         summary: the content of summary.json. frames: those to show. cloud_frame: the one whose cloud is shown.
         words: what is said about the run. facts: where it ran, name to value.
+        aligned: errors after the alignment. course: of the alignment; both are empty for a run without one.
     """
 
     summary: dict[str, Any]
@@ -39,6 +42,8 @@ class Report:
     cloud_frame: DemoFrame
     words: Words
     facts: dict[str, str]
+    aligned: Errors = field(default_factory=Errors)
+    course: Course = field(default_factory=lambda: Course.of(()))
 
     def html(self) -> str:
         """The page. It asks nothing of the network: pictures, clouds, style and script are inside."""
@@ -53,6 +58,7 @@ class Report:
             "cloud_words": escape(self.words.cloud(self.cloud_frame, data)),
             "controls": _controls(data["clouds"]),
             "scales": _scale("distance", scale.scale()) + (_scale("error", error_scale()) if self._truth else ""),
+            "alignment": before_after(self.summary, self.timing, self.errors, self.course),
             "frames": "\n".join(self._frame(frame, scale) for frame in self.frames),
             "charts": "\n".join(self._charts()),
             "notes": "".join(f"<li>{escape(note)}</li>" for note in self.words.notes),
@@ -70,20 +76,28 @@ class Report:
 
     def _frame(self, frame: DemoFrame, scale: DepthScale) -> str:
         start_s = (frame.stamp_ns - int(self.timing.image_ns.min())) / 1e9
+        aligned = frame.aligned
         cells = [("image", cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR)), ("depth", scale.picture(frame.depth))]
+        if aligned is not None:
+            cells.append(("depth, aligned", scale.picture(aligned)))
         if frame.truth is not None:
             cells += [
                 ("ground truth", scale.picture(frame.truth)),
                 ("error", error_picture(frame.depth, frame.truth)),
             ]
+            if aligned is not None:
+                cells.append(("error, aligned", error_picture(aligned, frame.truth)))
         figures = "".join(
             f'<figure><img src="{jpeg_uri(picture)}" alt="{name} of frame {frame.index}" loading="lazy">'
             f"<figcaption>{name}</figcaption></figure>"
             for name, picture in cells
         )
-        found = self.errors.per_frame.get(frame.index)
-        figure = f"<span>AbsRel {found.abs_rel:.3f} · δ1 {100 * found.delta1:.1f} %</span>" if found else ""
-        kind = "frame" if frame.truth is not None else "frame plain"
+        found, after = self.errors.per_frame.get(frame.index), self.aligned.per_frame.get(frame.index)
+        figure = f"<span>AbsRel {found.abs_rel:.3f} · δ1 {100 * found.delta1:.1f} %" if found else ""
+        if found and after:
+            figure += f", aligned AbsRel {after.abs_rel:.3f} · δ1 {100 * after.delta1:.1f} %"
+        figure += "</span>" if found else ""
+        kind = "frame aligned" if aligned is not None else "frame" if frame.truth is not None else "frame plain"
         return (
             f'<article class="{kind}"><h3>Frame {frame.index}, {start_s:.1f} s{figure}</h3>'
             f'<div class="row">{figures}</div></article>'
@@ -103,14 +117,23 @@ class Report:
             found.append(_chart("Latency", "from the stamp of an image to the arrival of its depth", chart))
         if self._truth:
             ticks = [(-1.0, "-100%"), (-0.5, "-50%"), (0.0, "0"), (0.5, "+50%"), (1.0, "≥100%")]
+            outline = self.aligned.signed if self.aligned.known else None
             chart = charts.histogram(
-                self.errors.signed, ERROR_EDGES, "(depth - truth) / truth", ticks, "share of pixels"
+                self.errors.signed, ERROR_EDGES, "(depth - truth) / truth", ticks, "share of pixels", outline=outline
             )
-            found.append(_chart("Error", "to the right: too far, to the left: too near", chart))
-            rows = [(a, b, 100 * q1, 100 * q2, 100 * q3) for a, b, q1, q2, q3 in self.errors.quartiles_by_distance()]
-            chart = charts.bands(rows, "true distance, metres", "|depth - truth| / truth")
-            found.append(_chart("Error by distance", "median, and the half of all pixels around it", chart))
+            line = "; line: aligned" if self.aligned.known else ""
+            found.append(_chart("Error", f"to the right: too far, to the left: too near{line}", chart))
+            rows, after = _percent(self.errors), _percent(self.aligned)
+            chart = charts.bands(rows, "true distance, metres", "|depth - truth| / truth", after)
+            words = f"median, and the half of all pixels around it{'; second line: aligned' if after else ''}"
+            found.append(_chart("Error by distance", words, chart))
         return found
+
+
+def _percent(errors: Errors) -> list[tuple[float, float, float, float, float]]:
+    if not errors.known:
+        return []
+    return [(a, b, 100 * q1, 100 * q2, 100 * q3) for a, b, q1, q2, q3 in errors.quartiles_by_distance()]
 
 
 def _text(name: str) -> str:
@@ -137,8 +160,9 @@ def _chart(title: str, explanation: str, svg: str) -> str:
 
 
 def _controls(clouds: dict[str, Any]) -> str:
-    both = [("both", "both")] if "truth" in clouds else []
-    kinds = [("node", "depth node"), *([("truth", "ground truth")] if both else []), *both]
+    kinds = [("node", "depth node")]
+    kinds += [("aligned", "aligned")] if "aligned" in clouds else []
+    kinds += [("truth", "ground truth"), ("both", "both")] if "truth" in clouds else []
     colours = [(name, name) for name in clouds.get("node", {}).get("colors", {})]
     return _choice("Cloud", "cloud", kinds) + _choice("Colour", "color", colours)
 

@@ -38,7 +38,7 @@ def write_results(folder: Path, recording: Recording, source: Source, config: De
         MonoDepthError: no image has a result.
     """
     folder.mkdir()
-    errors, shown = _look(recording, source, config.pictures)
+    errors, aligned, shown = _look(recording, source, config.pictures)
     cloud_frame = _typical(shown, errors)
     scale = DepthScale.of(shown)
     for frame in shown:
@@ -46,30 +46,33 @@ def write_results(folder: Path, recording: Recording, source: Source, config: De
         cv2.imwrite(str(folder / f"frame_{frame.index:04d}.png"), panel(frame, scale))
     xyz, rgb = unpack_cloud(cloud_frame.cloud if cloud_frame.cloud is not None else np.empty((0, 4), np.float32))
     write_ply(folder / "cloud.ply", xyz, rgb)
-    found = summary(config.model, recording.timing, errors)
-    words = _words(recording.timing, errors, source, config, cloud_frame)
+    found = summary(config.model, recording.timing, errors, aligned, recording.course)
+    words = _words(recording.timing, errors, source, config, cloud_frame, aligned.known)
     where = {"Device asked for": config.device, **facts()}
-    page = Report(found, recording.timing, errors, shown, cloud_frame, words, where).html()
+    course = recording.course
+    page = Report(found, recording.timing, errors, shown, cloud_frame, words, where, aligned, course).html()
     (folder / "report.html").write_text(page, encoding="utf-8")
     (folder / "summary.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return found
 
 
-def _look(recording: Recording, source: Source, pictures: int) -> tuple[Errors, list[DemoFrame]]:
-    """The errors of all frames, and the frames to show: evenly spread over the recording."""
+def _look(recording: Recording, source: Source, pictures: int) -> tuple[Errors, Errors, list[DemoFrame]]:
+    """The errors of all frames before and after alignment, and the frames to show: evenly spread over the recording."""
     count = recording.complete()
     if count == 0:
         raise MonoDepthError("not one image of the recording has a depth image")
     chosen = set(np.linspace(0, count - 1, min(pictures, count)).round().astype(int).tolist())
-    errors, shown = Errors(), []
+    errors, aligned, shown = Errors(), Errors(), []
     frames = tqdm(recording.frames(), total=count, unit="frame", desc="measuring", file=sys.stderr, dynamic_ncols=True)
     for k, frame in enumerate(frames):
         if source.lookup is not None:
             frame = replace(frame, truth=source.lookup(frame.rgb))
         errors.add(frame)
+        if frame.aligned is not None:
+            aligned.add(replace(frame, depth=frame.aligned))
         if k in chosen:
             shown.append(frame)
-    return errors, shown
+    return errors, aligned, shown
 
 
 def _typical(frames: list[DemoFrame], errors: Errors) -> DemoFrame:
@@ -82,7 +85,9 @@ def _typical(frames: list[DemoFrame], errors: Errors) -> DemoFrame:
     return able[(len(able) - 1) // 2]
 
 
-def _words(timing: Timing, errors: Errors, source: Source, config: DemoConfig, frame: DemoFrame) -> Words:
+def _words(
+    timing: Timing, errors: Errors, source: Source, config: DemoConfig, frame: DemoFrame, aligned: bool
+) -> Words:
     span_s = (timing.image_ns[-1] - timing.image_ns[0]) / 1e9
     rate_hz = (timing.frames_in - 1) / span_s if span_s > 0 else 0.0
     width, height = frame.camera.width, frame.camera.height
@@ -92,5 +97,5 @@ def _words(timing: Timing, errors: Errors, source: Source, config: DemoConfig, f
         lead=f"{source.title[:1].upper()}{source.title[1:]}: {timing.frames_in} images in {span_s:.1f} s; "
         f"model {config.model}; {day}.",
         honesty=TINY_WORDS if config.model == "tiny" else OTHER_WORDS,
-        notes=notes(source.publisher, source.truth if errors.known else "", rate_hz, span_s),
+        notes=notes(source.publisher, source.truth if errors.known else "", rate_hz, span_s, aligned),
     )

@@ -79,7 +79,7 @@ class Session:
         if config.source == "world":
             if self.camera:
                 raise ConfigError("--camera is for other sources: the synthetic camera knows its own calibration")
-            return world_source(self.world, config.rate)
+            return world_source(self.world, config.rate, aligned=config.alignment != "none")
         return file_source(config.source, self.camera, config.rate, work)
 
     def _record(self, source: Source, work: Path) -> None:
@@ -90,6 +90,9 @@ class Session:
             start("camera", source.module, source.parameters, source.remaps)
             depth = {"model": self.config.model, "device": self.config.device, "stride": self.config.stride}
             start("depth node", "mono_depth_ros.nodes.depth_node", depth, (f"image:={topics.image}",))
+            if topics.aligned:
+                remaps = (f"points:={topics.lidar}", f"image:={topics.image}")
+                start("alignment node", "mono_depth_ros.nodes.alignment_node", _alignment_parameters(), remaps)
             recorder = start(
                 "recorder",
                 "mono_depth_ros.nodes.recorder_node",
@@ -97,7 +100,7 @@ class Session:
                     "output": str(work / "bag"),
                     "topics": ",".join(topics.present()),
                     "image": topics.image,
-                    "result": topics.depth,
+                    "result": topics.aligned or topics.depth,
                     "duration": self.recorder.duration,
                     "frames": self.recorder.frames,
                 },
@@ -105,6 +108,14 @@ class Session:
             # Imports torch, which takes seconds: the nodes do the same at this time.
             importlib.import_module("mono_depth_ros.tools.demo.results")
             follow(children, recorder, self.recorder, self.config.start_timeout)
+
+
+def _alignment_parameters() -> dict[str, Any]:
+    # Imported here: the renderer comes along, and the other nodes can start meanwhile.
+    from mono_depth_ros.world.lidar import roof_mount
+
+    mount = " ".join(f"{value:.9g}" for value in roof_mount()[:3].ravel())
+    return {"reference": "lidar", "cam_from_reference": mount, "diagnostics_period": 0.2}
 
 
 class _Starter:

@@ -49,12 +49,13 @@ class Source:
     truth: str = ""
 
 
-def world_source(world: WorldNodeConfig, rate_hz: float) -> Source:
-    """The synthetic world; a rate of 0 is the node's own."""
+def world_source(world: WorldNodeConfig, rate_hz: float, aligned: bool = True) -> Source:
+    """The synthetic world; a rate of 0 is the node's own. aligned: whether its lidar fixes the scale of the depth."""
+    chain = {"aligned": "/aligned/image", "diagnostics": "/diagnostics"} if aligned else {}
     return Source(
         module="mono_depth_ros.nodes.world_node",
         parameters=asdict(world) | ({"rate": rate_hz} if rate_hz else {}),
-        topics=Topics(truth="/camera/depth_truth", lidar="/lidar/points", pose="/camera/pose"),
+        topics=Topics(truth="/camera/depth_truth", lidar="/lidar/points", pose="/camera/pose", **chain),
         remaps=(*_NAMESPACE, "lidar/points:=/lidar/points"),
         title=f"synthetic {world.scene}, seed {world.seed}",
         publisher="A synthetic camera and lidar (the world node)",

@@ -112,8 +112,8 @@
     gl.uniform1f(uniform.size, data.point * FOCAL * height / 2);
     gl.uniform1f(uniform.least, ratio);
     const both = shown === "both";
-    for (const name of both ? ["node", "truth"] : [shown]) {
-      points(clouds[name], both ? (name === "node" ? [1, 0.62, 0.25, 0.75] : [0.3, 0.85, 0.8, 0.75]) : [0, 0, 0, 0]);
+    for (const name of both ? data.pair : [shown]) {
+      points(clouds[name], both ? (name !== "truth" ? [1, 0.62, 0.25, 0.75] : [0.3, 0.85, 0.8, 0.75]) : [0, 0, 0, 0]);
     }
     gl.uniform3fv(uniform.low, [0, 0, 0]);
     gl.uniform3fv(uniform.span, [1, 1, 1]);

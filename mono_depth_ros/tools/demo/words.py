@@ -28,13 +28,16 @@ class Words:
 
     def tiles(self, summary: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         """Label, figure, unit and explanation of each headline figure."""
-        depth, latency = summary.get("depth"), summary["latency_ms"]
+        depth, aligned, latency = summary.get("depth"), summary["aligned"], summary["latency_ms"]
         tiles = []
         if depth:
+            now = aligned or depth
+            was = {name: f"; {value} before alignment" for name, value in _shown(depth).items()} if aligned else {}
+            shown = _shown(now)
             tiles += [
-                ("AbsRel", f"{depth['abs_rel']:.3f}", "", "mean error ÷ true distance"),
-                ("δ1", f"{100 * depth['delta1']:.1f}", "%", "pixels within a factor of 1.25"),
-                ("RMSE", f"{depth['rmse_m']:.2f}", "m", f"mean absolute error {depth['mae_m']:.2f} m"),
+                ("AbsRel", shown["abs_rel"], "", f"mean error ÷ true distance{was.get('abs_rel', '')}"),
+                ("δ1", shown["delta1"], "%", f"pixels within a factor of 1.25{was.get('delta1', '')}"),
+                ("RMSE", shown["rmse_m"], "m", f"mean absolute error {now['mae_m']:.2f} m{was.get('rmse_m', '')}"),
             ]
         if latency["p50"] is not None:
             tiles.append(
@@ -53,20 +56,32 @@ class Words:
         if not data["clouds"]:
             return "The depth node published no cloud."
         points = f"{data['clouds']['node']['n']:,}".replace(",", "\u202f")
-        truth = " Beside it the ground truth: show both to see where they part." if "truth" in data["clouds"] else ""
+        others = [name for name in ("aligned", "truth") if name in data["clouds"]]
+        beside = " and ".join({"aligned": "the aligned depth", "truth": "the ground truth"}[name] for name in others)
+        part = ": show both to see where they part" if others == ["truth"] else ""
+        truth = f" Beside it {beside}{part}." if others else ""
         return f"Frame {frame.index} as the depth node published it on depth/points, {points} of its points.{truth}"
 
 
-def notes(source: str, truth: str, rate_hz: float, window_s: float) -> list[str]:
+def _shown(figures: dict[str, Any]) -> dict[str, str]:
+    return {
+        "abs_rel": f"{figures['abs_rel']:.3f}",
+        "delta1": f"{100 * figures['delta1']:.1f}",
+        "rmse_m": f"{figures['rmse_m']:.2f}",
+    }
+
+
+def notes(source: str, truth: str, rate_hz: float, window_s: float, aligned: bool = False) -> list[str]:
     """How the figures came about.
 
     Args:
         source: what published the images. truth: where the ground truth comes from, "" where there is none.
-        rate_hz: of the source, as it arrived. window_s: how long it was measured.
+        rate_hz: of the source, as it arrived. window_s: how long it was measured. aligned: by the lidar, as well.
     """
+    chain = f"{source}, the depth node{', the alignment node' if aligned else ''} and a recorder"
     found = [
-        f"{source}, the depth node and a recorder ran as separate processes that talked ROS 2 with each other; the "
-        f"recorder kept {window_s:.1f} s, in which images came at {rate_hz:.1f} Hz.",
+        f"{chain} ran as separate processes that talked ROS 2 with each other; the recorder kept {window_s:.1f} s, in "
+        f"which images came at {rate_hz:.1f} Hz.",
         "It began to count once all topics were connected and the first results had arrived: start-up does not count.",
         "Latency runs from the stamp of an image to the arrival of its depth image at the recorder, on the system "
         "clock that all processes of a machine share. It holds both transports, decoding, network and encoding.",
@@ -78,5 +93,10 @@ def notes(source: str, truth: str, rate_hz: float, window_s: float) -> list[str]
             3,
             f"Ground truth is {truth}. Figures are pooled over all pixels where both depths are known and finite; "
             "nothing was aligned or scaled to it.",
+        )
+    if aligned:
+        found.append(
+            "The alignment node is given the lidar's mounting and its points, with their noise, and nothing of the "
+            "ground truth. It puts a tenth of the points aside, chosen by a hash, and measures its error on those."
         )
     return found
