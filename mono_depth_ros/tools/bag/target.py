@@ -16,7 +16,7 @@ from rosbags.rosbag2 import Reader
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.tools.bag.mcap_records import Damage, mcap_metadata
 from mono_depth_ros.tools.bag.resume import Progress
-from mono_depth_ros.tools.bag.writer import BagFile, Channel, read_metadata
+from mono_depth_ros.tools.bag.writer import BUSY, BagFile, Channel, read_metadata
 
 _SUFFIXES = {".mcap": "mcap", ".db3": "sqlite3"}
 PART = ".part"
@@ -64,9 +64,14 @@ class Target:
             DataError: as `check`, or what is there was not written by this tool.
         """
         if resume:
-            if self.single and self.out.exists() and not self.folder.exists():
-                return finished(self.out)
+            shutil.rmtree(self.folder / BUSY, ignore_errors=True)
             progress = Progress.of(self.folder)
+            if self.single and self.out.exists() and (progress is None or progress.done):
+                # Ended after the file was made, while the segments were being removed.
+                complete = finished(self.out)
+                if progress is None or progress == complete:
+                    self._clear()
+                    return complete
             self.metadata = read_metadata(self.folder)
             return progress
         self.check(resume, force)
@@ -77,8 +82,8 @@ class Target:
         """Make the single file, in one step that happens or does not."""
         if not self.single or not self.folder.exists():
             return
-        temporary = self.folder / ".joined"
-        shutil.rmtree(temporary, ignore_errors=True)
+        temporary = self.folder / BUSY / "joined"
+        shutil.rmtree(self.folder / BUSY, ignore_errors=True)
         file = BagFile(temporary, channels, self.storage, compression)
         try:
             file.set_record(record)
@@ -92,7 +97,14 @@ class Target:
             raise
         _remove(self.out)
         os.replace(path, self.out)
-        shutil.rmtree(self.folder)
+        self._clear()
+
+    def _clear(self) -> None:
+        """Remove the segments; metadata.yaml, which says that all is done, goes last."""
+        for item in self.folder.glob("*") if self.folder.exists() else ():
+            if item.name != "metadata.yaml" and item.is_file():
+                item.unlink()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def finished(out: Path) -> Progress:

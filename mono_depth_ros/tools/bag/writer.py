@@ -18,12 +18,12 @@ from rosbags.interfaces import ConnectionExtRosbag2, MessageDefinitionFormat
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 
-from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.tools.bag.reader import TYPES, TopicInfo
 
 _VERSION = 8  # of metadata.yaml; 9 is read by Jazzy and later only
 _PLUGINS = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
-_BUSY = ".writing"
+BUSY = ".writing"
+"""Subfolder of a bag for what is not finished."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class SegmentWriter:
         self._storage, self._compression = storage, compression
         self.metadata = metadata
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(folder / _BUSY, ignore_errors=True)
+        shutil.rmtree(folder / BUSY, ignore_errors=True)
         known = set(metadata["relative_file_paths"]) if metadata else set()
         for file in folder.glob(f"{name}_*"):
             if file.name not in known and file.suffix in (".mcap", ".db3"):
@@ -136,27 +136,30 @@ class SegmentWriter:
         self.metadata["custom_data"] = {"mono_depth": record}
         self._file = None
         write_metadata(self.folder, self.metadata)
-        shutil.rmtree(self.folder / _BUSY, ignore_errors=True)
+        shutil.rmtree(self.folder / BUSY, ignore_errors=True)
 
     def abort(self) -> None:
         """Leave the current segment; those before it stay."""
         if self._file is not None:
             self._file.abort()
             self._file = None
-        shutil.rmtree(self.folder / _BUSY, ignore_errors=True)
+        shutil.rmtree(self.folder / BUSY, ignore_errors=True)
 
     def _open(self) -> BagFile:
         if self._file is None:
-            folder = self.folder / _BUSY / f"{self._name}_{self.count}"
+            folder = self.folder / BUSY / f"{self._name}_{self.count}"
             self._file = BagFile(folder, self._channels, self._storage, self._compression)
         return self._file
 
 
 def write_metadata(folder: Path, metadata: dict[str, Any]) -> None:
-    """metadata.yaml of a bag folder, whole or not at all."""
-    with atomic_path(folder / "metadata.yaml") as temporary, temporary.open("w", encoding="utf-8") as stream:
+    """metadata.yaml of a bag folder, whole or not at all; no kill leaves anything beside it that stays."""
+    temporary = folder / BUSY / "metadata.yaml"
+    temporary.parent.mkdir(exist_ok=True)
+    with temporary.open("w", encoding="utf-8") as stream:
         dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
         yaml.dump({"rosbag2_bagfile_information": metadata}, stream, dumper, sort_keys=False, allow_unicode=True)
+    os.replace(temporary, folder / "metadata.yaml")
 
 
 def read_metadata(folder: Path) -> dict[str, Any] | None:

@@ -112,12 +112,12 @@ class BagMaker:
                 self.add(info, CAMERA_INFO, stamp + DELAY_NS + 1000, info_from(CAMERA, header(stamp)))
         return self
 
-    def lidar(self, count, factor=1.5, every=2, frame="lidar", red=20):
+    def lidar(self, count, factor=1.5, every=2, frame="lidar", red=20, drift=0.0):
         """Every other image has a sweep: the depth of the stand-in network times `factor`."""
         for index in range(0, count, every):
             stamp = BEGIN_NS + index * STEP_NS + 3_000_000
             rows, columns = (grid.ravel() for grid in np.mgrid[1:HEIGHT:2, 1:WIDTH])
-            z = factor * red / 10 * np.ones(rows.size)
+            z = (factor + drift * (index % 3)) * red / 10 * np.ones(rows.size)
             camera = np.stack([(columns - CAMERA.cx) / CAMERA.fx * z, (rows - CAMERA.cy) / CAMERA.fy * z, z], axis=1)
             xyz = (camera - LIDAR_AT) @ LIDAR_TURN  # camera = turn @ lidar + at
             cloud = empty(CLOUD, header(stamp, frame))
