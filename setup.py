@@ -93,6 +93,7 @@ setup(
             f"depth_node = {NAME}.nodes.depth_node:main",
             f"camera_node = {NAME}.nodes.camera_node:main",
             f"world_node = {NAME}.nodes.world_node:main",
+            f"alignment_node = {NAME}.nodes.alignment_node:main",
             f"play_node = {NAME}.nodes.play_node:main",
         ],
     },

@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -18,6 +19,7 @@ from mono_depth_ros.messages import bridge
 from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.nodes.camera_stream import CameraStream, Job
 from mono_depth_ros.nodes.diagnostics import Diagnostics, Report
+from mono_depth_ros.nodes.health import judge
 from mono_depth_ros.nodes.parameters import Parameters
 from mono_depth_ros.nodes.runtime import run
 from mono_depth_ros.nodes.worker import NewestWorker
@@ -153,7 +155,10 @@ class DepthNode(LifecycleNode):
 
     def _reports(self) -> list[Report]:
         relative = self._pipeline is not None and self._pipeline.model.spec.kind is not DepthKind.METRIC
-        return [Report(stream.name, stream.monitor, stream.facts(self._active, relative)) for stream in self.streams]
+        return [
+            Report(stream.name, stream.monitor, partial(judge, stream.facts(self._active, relative)))
+            for stream in self.streams
+        ]
 
     def _labels(self) -> dict[str, str]:
         if self._pipeline is None:

@@ -85,8 +85,12 @@ def _camera_info(message: CameraInfo, frame: RgbdFrame, calibration: Calibration
     """The camera of the depth image: the image's own, distortion and all, or the rectified pinhole."""
     if calibration.into is not None:
         fill_camera_info(message, frame.camera)
-        return
-    source = calibration.message
+    else:
+        copy_camera_info(calibration.message, message)
+
+
+def copy_camera_info(source: CameraInfo, message: CameraInfo) -> None:
+    """Everything but the header."""
     for name in source.get_fields_and_field_types():
         if name != "header":
             setattr(message, name, getattr(source, name))

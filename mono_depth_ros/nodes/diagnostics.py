@@ -3,24 +3,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
-from mono_depth_ros.nodes.health import Facts, judge
 from mono_depth_ros.nodes.monitor import Monitor, Snapshot
 from mono_depth_ros.nodes.qos import OUTPUT
 
 
 @dataclass(frozen=True)
 class Report:
-    """What is to be told of one camera at this moment; `name` is "" for the only one."""
+    """What is to be told of one camera at this moment.
+
+    Attributes:
+        name: "" for the only one. monitor: its counts.
+        judge: (snapshot now, snapshot at the last report) -> (level, sentence).
+        figures: more key-value pairs, told before the monitor's.
+    """
 
     name: str
     monitor: Monitor
-    facts: Facts
+    judge: Callable[[Snapshot, Snapshot], tuple[int, str]]
+    figures: Mapping[str, str] = field(default_factory=dict)
 
 
 class Diagnostics:
@@ -55,10 +61,10 @@ class Diagnostics:
         self._publisher.publish(message)
 
     def _status(self, report: Report, now: Snapshot, before: Snapshot) -> DiagnosticStatus:
-        level, sentence = judge(report.facts, now, before)
+        level, sentence = report.judge(now, before)
         self._log_once(report.name, level, sentence)
         name = self._node.get_fully_qualified_name().lstrip("/") + (f": {report.name}" if report.name else "")
-        pairs = {**self._labels(), **_figures(now)}
+        pairs = {**self._labels(), **report.figures, **_figures(now)}
         return DiagnosticStatus(
             level=bytes([level]),
             name=name,

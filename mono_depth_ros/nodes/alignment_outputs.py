@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The messages of the alignment node: made only when somebody subscribes, stamp and frame those of the depth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
+
+from mono_depth_ros.messages.cloud import XYZRGB, XYZRGBNORMAL, fill_cloud
+from mono_depth_ros.messages.depth import encode_depth
+from mono_depth_ros.messages.image import fill_image
+from mono_depth_ros.nodes.depth_outputs import copy_camera_info
+from mono_depth_ros.nodes.monitor import Monitor
+from mono_depth_ros.nodes.publishing import Outputs
+from mono_depth_ros.pipeline import RgbdFrame
+
+POINTS = "aligned/points"
+_TOPICS = (("aligned/image", Image), ("aligned/camera_info", CameraInfo), (POINTS, PointCloud2))
+
+
+def create_outputs(node: LifecycleNode, conflict: Callable[[str], None]) -> Outputs:
+    """The publishers of the alignment node."""
+    return Outputs(node, _TOPICS, conflict)
+
+
+def publish_aligned(
+    outputs: Outputs, monitor: Monitor, header: Any, frame: RgbdFrame, camera_info: CameraInfo, encoding: str
+) -> None:
+    """Publish what is subscribed to; `monitor` gets the time of each topic."""
+
+    def image() -> None:
+        fill_image(
+            outputs.message("aligned/image", header), encode_depth(frame.depth.cpu().numpy(), encoding), encoding
+        )
+
+    def info() -> None:
+        copy_camera_info(camera_info, outputs.message("aligned/camera_info", header))
+
+    def points() -> None:
+        layout = XYZRGBNORMAL if frame.config.cloud_normals else XYZRGB
+        fill_cloud(outputs.message(POINTS, header), frame.cloud().cpu().numpy(), PointField, layout)
+
+    for topic, fill in (("aligned/image", image), ("aligned/camera_info", info), (POINTS, points)):
+        if outputs.wanted(topic):
+            with monitor.stage(topic):
+                fill()
+                outputs.publish(topic)
