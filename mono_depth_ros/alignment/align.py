@@ -64,14 +64,16 @@ def finish(
         return Alignment(fit, correction)
     metric = prediction.kind is DepthKind.METRIC
     before = errors(prediction.values, held_out) if metric else None
-    after = errors(depth if correction is None else depth * torch.exp(correction), held_out)
+    after = errors(depth, held_out, correction)
     trusted = None if after is None else after.abs_rel <= config.max_abs_rel
     return Alignment(fit, correction, before, after, trusted)
 
 
-def errors(depth: torch.Tensor, samples: Samples) -> DepthMetrics | None:
-    """Of a depth (H, W) in metres at samples; None where none of them has a finite depth."""
+def errors(depth: torch.Tensor, samples: Samples, correction: torch.Tensor | None = None) -> DepthMetrics | None:
+    """Of a depth (H, W) in metres, times exp(correction), at samples; None where none of them has a finite depth."""
     found = at(depth, samples)
+    if correction is not None:
+        found = found * np.exp(at(correction, samples))
     return depth_metrics(found, samples.depth) if np.any(np.isfinite(found) & (found > 0)) else None
 
 

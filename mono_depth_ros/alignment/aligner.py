@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from mono_depth_ros.config import AlignConfig, TrackerConfig
 from mono_depth_ros.errors import ConfigError, FitError
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
+_BACK_S = 1.0  # an image that lies farther back than this before the last fit is of a recording that loops
 _RECENT_S = 0.5  # later than this after the last fit the state is held, not aligned
 
 
@@ -60,6 +61,7 @@ class Aligner:
         self._tracker = Tracker(tracker or TrackerConfig())
         self._frozen = False
         self._fresh_load = False
+        self._kind: DepthKind | None = None  # of the predictions that scale and shift are of; None: nobody said
         self._held_out_abs_rel: float | None = None
 
     def configure(self, config: AlignConfig, tracker: TrackerConfig) -> None:
@@ -75,6 +77,7 @@ class Aligner:
         stamp_ns: int,
         fresh: bool = True,
         guide: torch.Tensor | None = None,
+        local: bool = True,
     ) -> Aligned:
         """Align the prediction of one image.
 
@@ -82,14 +85,15 @@ class Aligner:
             samples: of this image, or None. stamp_ns: of the image.
             fresh: False for samples that were counted with an earlier image: with a reference slower than the camera
                 they correct this one too, but a filter that took them twice would be surer than it may be.
-            guide: (H, W, 3) uint8 RGB for the local correction.
+            guide: (H, W, 3) uint8 RGB for the local correction. local: False for samples that can only fix the scale.
 
         Raises:
             DataError: samples of another size. What is wrong with the samples otherwise is told in `reason`.
-            ConfigError: a loaded calibration, or an asked-for curve, that is not for predictions of this kind.
+            ConfigError: a loaded or frozen scale, or an asked-for curve, that is not for predictions of this kind.
         """
         with self._lock:
             config = per_frame(self._config, stamp_ns)
+            config = config if local else replace(config, local=False)
             reason = ""
             fitted = held_out = _no_samples(prediction)
             if self._fresh_load:
@@ -99,21 +103,15 @@ class Aligner:
                 fitted, held_out = usable(prediction, samples).split(config.held_out, config.seed)
                 if not self._frozen and fresh:
                     reason = self._learn(prediction, fitted, config, stamp_ns)
-            fit, age_s = self._tracker.fit, self._tracker.age_s(stamp_ns)
-            if fit is None:
-                return Aligned(
-                    None,
-                    None,
-                    "unaligned",
-                    float("nan"),
-                    reason or "no reference was fitted yet",
-                    len(fitted),
-                    len(held_out),
-                )
-            if self._too_old(age_s):
-                why = reason or f"the last fit is {age_s:.1f} s old, hold is {self._tracker.config.hold:g} s"
+            if self._tracker.age_s(stamp_ns) < -_BACK_S:  # a fit of what is still to come: it ages from here
+                self._tracker.restamp(stamp_ns)
+            fit, age_s = self._tracker.fit, max(self._tracker.age_s(stamp_ns), 0.0)
+            if fit is None or self._too_old(age_s):
+                why = f"the last fit is {age_s:.1f} s old, hold is {self._tracker.config.hold:g} s"
+                why = reason or ("no reference was fitted yet" if fit is None else why)
+                age_s = float("nan") if fit is None else age_s
                 return Aligned(None, None, "unaligned", age_s, why, len(fitted), len(held_out))
-            Calibration(fit).check(prediction.kind)
+            Calibration(fit, kind=self._kind).check(prediction.kind)
             alignment = finish(prediction, fit, fitted, held_out, config, guide)
             if alignment.after is not None:
                 self._held_out_abs_rel = alignment.after.abs_rel
@@ -145,7 +143,7 @@ class Aligner:
         with self._lock:
             self._tracker.reset()
             self._frozen = self._fresh_load = False
-            self._held_out_abs_rel = None
+            self._kind = self._held_out_abs_rel = None
 
     def calibration(self, model: str = "") -> Calibration:
         """Scale and shift to keep.
@@ -156,13 +154,19 @@ class Aligner:
         with self._lock:
             if self._tracker.fit is None:
                 raise ConfigError("there is no scale to save yet: no reference was fitted and no calibration loaded")
-            return Calibration(self._tracker.fit, self._held_out_abs_rel, model)
+            return Calibration(
+                self._tracker.fit, self._held_out_abs_rel, model, self._kind, self._tracker.stamp_ns or None
+            )
 
     def load(self, calibration: Calibration) -> None:
-        """Begin with a calibration; without freezing, it ages from the next image on."""
+        """Begin with a calibration; without freezing, it ages from the next image on.
+
+        Whether it is for predictions of this kind shows with the first of them: `update` refuses it then.
+        """
         with self._lock:
             self._tracker.load(calibration.fit, 0)
             self._fresh_load = True
+            self._kind, self._held_out_abs_rel = calibration.kind, calibration.held_out_abs_rel
 
     def _learn(self, prediction: DepthPrediction, fitted: Samples, config: AlignConfig, stamp_ns: int) -> str:
         """Fit and filter; why not, or ""."""
@@ -175,9 +179,12 @@ class Aligner:
         x: NDArray[np.float64] = values.astype(np.float64)
         if fit.curve is Curve.INVERSE and prediction.kind is DepthKind.METRIC:
             x = 1 / x
+        if self._kind not in (prediction.kind, None):  # 1/p is no relative prediction, though the curve is the same
+            self._tracker.reset()
         if self._tracker.update(fit, x, stamp_ns):
+            self._kind = prediction.kind
             return fit.note
-        return "the fit of this image is far from the scale so far: waiting for the next one to agree"
+        return fit.note or "the fit of this image is far from the scale so far: waiting for the next one to agree"
 
     def _too_old(self, age_s: float) -> bool:
         hold_s = self._tracker.config.hold

@@ -6,9 +6,13 @@ scenes:
     curve: inverse    # 1/depth = shift + scale * prediction; log, scale: see AlignConfig.curve
     scale: 0.0123
     shift: 0.0041
-    covariance: [[1.0e-08, 0.0], [0.0, 1.0e-06]]   # optional, of scale and shift
-    held_out_abs_rel: 0.062                        # optional, when it was saved
-    model: depth_anything_v2_small                 # optional: predictions of another are refused
+    # The rest is optional.
+    kind: inverse_affine                           # of the predictions, or metric: those of the other are refused
+    covariance: [[1.0e-08, 0.0], [0.0, 1.0e-06]]   # of scale and shift
+    count: 412                                     # samples of the last image that was fitted
+    held_out_abs_rel: 0.062                        # when it was saved
+    model: depth_anything_v2_small                 # that predicted; another's scale is another
+    stamp_ns: 1700000000000000000                  # of the last image that was fitted
 """
 
 from __future__ import annotations
@@ -27,22 +31,34 @@ from mono_depth_ros.prediction import DepthKind
 
 DEFAULT_SCENE = "default"
 _NEEDED = ("curve", "scale", "shift")
-_OPTIONAL = ("covariance", "held_out_abs_rel", "model")
+_OPTIONAL = ("kind", "covariance", "count", "held_out_abs_rel", "model", "stamp_ns")
+_COUNT = 100  # samples behind a scale of which nobody wrote it down
 _UNSURE = 0.05  # relative standard deviation of a scale whose covariance nobody wrote down
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A fit that was kept, with what is known about it. model: "" where nobody said."""
+    """A fit that was kept, with what is known about it.
+
+    Attributes:
+        held_out_abs_rel: of the last image with samples held out. model: that predicted; "" where nobody said.
+        kind: of the predictions; None where nobody said. stamp_ns: of the last image that was fitted.
+    """
 
     fit: Fit
     held_out_abs_rel: float | None = None
     model: str = ""
+    kind: DepthKind | None = None
+    stamp_ns: int | None = None
 
-    def check(self, kind: DepthKind) -> None:
-        """Raise ConfigError for predictions of a kind that the curve is not for."""
+    def check(self, kind: DepthKind, model: str = "") -> None:
+        """Raise ConfigError for predictions of another kind or model, "" where it is not known, than these are of."""
         if kind is DepthKind.INVERSE_AFFINE and self.fit.curve is not Curve.INVERSE:
             raise ConfigError(f"the calibration's curve is {self.fit.curve.value}, expected inverse: depth is relative")
+        if self.kind not in (kind, None):
+            raise ConfigError(f"the calibration is of {_name(self.kind)} depth, expected {_name(kind)}, which comes")
+        if model and self.model and model != self.model:
+            raise ConfigError(f"the calibration is of the model {self.model}, expected {model}, which predicts")
 
 
 def write_calibration(path: Path, calibration: Calibration, scene: str = DEFAULT_SCENE) -> None:
@@ -54,11 +70,15 @@ def write_calibration(path: Path, calibration: Calibration, scene: str = DEFAULT
     scenes = _read(path) if path.exists() else {}
     fit = calibration.fit
     entry: dict[str, Any] = {"curve": fit.curve.value, "scale": fit.scale, "shift": fit.shift}
-    entry["covariance"] = fit.covariance.tolist()
+    if calibration.kind is not None:
+        entry["kind"] = _name(calibration.kind)
+    entry.update(covariance=fit.covariance.tolist(), count=fit.count)
     if calibration.held_out_abs_rel is not None:
         entry["held_out_abs_rel"] = calibration.held_out_abs_rel
     if calibration.model:
         entry["model"] = calibration.model
+    if calibration.stamp_ns is not None:
+        entry["stamp_ns"] = calibration.stamp_ns
     scenes[scene] = entry
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
@@ -91,9 +111,11 @@ def read_calibration(path: Path, scene: str = DEFAULT_SCENE) -> Calibration:
         raise ConfigError(f"scale in {where} is {scale:g}, expected more than 0")
     covariance = _covariance(entry.get("covariance", [[(_UNSURE * scale) ** 2, 0.0], [0.0, 1e-4]]), where)
     held_out = entry.get("held_out_abs_rel")
-    fit = Fit(Curve(entry["curve"]), scale, shift, covariance, 1.0, 100, float("nan"))
+    count = _whole(entry.get("count", _COUNT), f"count in {where}")
+    fit = Fit(Curve(entry["curve"]), scale, shift, covariance, 1.0, count, float("nan"))
     error = None if held_out is None else _number(held_out, f"held_out_abs_rel in {where}")
-    return Calibration(fit, error, str(entry.get("model", "")))
+    stamp_ns = None if entry.get("stamp_ns") is None else _whole(entry["stamp_ns"], f"stamp_ns in {where}")
+    return Calibration(fit, error, str(entry.get("model") or ""), _kind(entry.get("kind"), where), stamp_ns)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -113,6 +135,25 @@ def _number(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value):
         raise ConfigError(f"{name} is {value!r}, expected a finite number")
     return float(value)
+
+
+def _whole(value: Any, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ConfigError(f"{name} is {value!r}, expected a whole number, not negative")
+    return value
+
+
+def _name(kind: DepthKind | None) -> str:
+    return "unknown" if kind is None else kind.value
+
+
+def _kind(value: Any, where: str) -> DepthKind | None:
+    names = {_name(kind): kind for kind in DepthKind}
+    if value is None:
+        return None
+    if value not in names:
+        raise ConfigError(f"kind in {where} is {value!r}, expected one of: {', '.join(names)}")
+    return names[value]
 
 
 def _covariance(value: Any, where: str) -> np.ndarray:

@@ -2,9 +2,13 @@
 """Scale and shift in time: recursive least squares with forgetting, in information form.
 
 Every fit adds its information (the inverse of its covariance), and all information fades with `bandwidth`: the estimate
-is the mean of the fits of about that long, weighted by how much each one knew. A fit that lies far from the estimate is
-not taken in; if the next one agrees with it the scene has changed, and the estimate begins anew from these two. How far
-is told in depth, over the samples, since scale and shift alone trade against each other.
+is the mean of the fits of about that long, weighted by how much each one knew.
+
+A fit that lies far from the estimate is not taken in: farther than both covariances explain (a chi-square test), and
+than fits of this scene usually lie, for what a network errs from image to image is alike all over the image and no
+covariance of residuals knows of it. If the next one agrees with it, or three in a row lie to the same side, the scene
+has changed, and the estimate begins anew from the latest two. Distances are told in depth, over the samples, since
+scale and shift alone trade against each other.
 """
 
 from __future__ import annotations
@@ -20,8 +24,12 @@ from mono_depth_ros.config import TrackerConfig
 Floats = NDArray[np.float64]
 
 _GATE = 0.08  # of the depth: nearer than this a fit is always taken in
-_GATE_SIGMAS = 4.0  # or within so many times the usual distance of fits from the estimate
+_SIGMAS = 3.3  # or nearer than so many standard deviations; square of it: chi-square of 1 degree of freedom at 0.999
+_USUAL = 4.0  # or within so many times the usual distance of fits from the estimate
 _AGREE = 0.5  # two fits agree on a new scene when they differ by less than this part of their distance from the old
+_ASIDE, _IN_A_ROW = 2.0, 3  # so many fits in a row that far aside, in usual distances: by chance once in an hour
+_CLIPPED = 1.09  # makes up for squares clipped at 2 standard deviations, of normal errors
+_LEAST_ASIDE = 0.02  # of the depth: nearer than this no fit lies aside
 _INDEPENDENT = 100  # samples count as this many at most: the errors of neighbouring pixels are alike
 _BACK_S = 1.0  # time that jumps back farther than this begins anew: a recording that loops
 _FADE = 0.9  # of the running mean of squared distances
@@ -45,7 +53,8 @@ class Tracker:
         self._weighted = np.zeros(2)
         self._stamp_ns = 0
         self._usual = 0.0  # mean square of ln(d of the fit / d of the estimate)
-        self._strange: Fit | None = None
+        self._strange: Fit | None = None  # the fit before, if it lay aside
+        self._aside = 0  # how many in a row lay aside; negative: nearer than the estimate
 
     @property
     def fit(self) -> Fit | None:
@@ -78,38 +87,48 @@ class Tracker:
             stamp_ns: of the reference, which may lie a little before the last one.
 
         Returns:
-            Whether it was taken in; False for one that lies too far away, and is waited for the next one.
+            Whether it was taken in; False for one that lies too far away, and is waited for the next one, and for a
+            makeshift (a fit with a `note`) while there is a curve of the kind that was asked for.
         """
         age_s = self.age_s(stamp_ns)
-        if self._fit is None or self._fit.curve is not fit.curve or age_s < -_BACK_S or self.config.bandwidth == 0:
+        if self._fit is None or age_s < -_BACK_S or 0 < self.config.hold < age_s or self.config.bandwidth == 0:
             self._begin(fit, stamp_ns)
             return True
+        if self._fit.curve is not fit.curve:
+            if fit.note:
+                return False
+            self._begin(fit, stamp_ns)
+            return True
+        kept = float(np.exp(-max(age_s, 0.0) / self.config.bandwidth))
         distance = curve_distance(fit, self._fit, values)
-        gate = max(_GATE, _GATE_SIGMAS * float(np.sqrt(self._usual)))
-        if abs(distance) > gate:
-            strange = self._strange
-            self._strange = fit
-            if strange is not None and abs(curve_distance(fit, strange, values)) < _AGREE * abs(distance):
+        usual = float(np.sqrt(self._usual))
+        unsure = curve_deviation(fit, values)
+        side = max(_LEAST_ASIDE, _ASIDE * usual)
+        aside = abs(distance) > max(side, _ASIDE * unsure)
+        self._aside = (self._aside if self._aside * distance > 0 else 0) + int(np.sign(distance)) if aside else 0
+        known = unsure**2 + curve_deviation(self._fit, values) ** 2 / max(kept, 1e-6)
+        near = abs(distance) <= max(_GATE, _USUAL * usual, _SIGMAS * float(np.sqrt(known)))
+        before, self._strange = self._strange, fit if aside else None
+        if before is not None:
+            agree = abs(curve_distance(fit, before, values)) < _AGREE * abs(distance)
+            if abs(self._aside) >= _IN_A_ROW or (agree and not near):
                 self._begin(fit, stamp_ns)
-                self._add(strange)
+                self._add(before)
                 return True
+        if not near:
             return False
-        self._strange = None
-        self._usual = _FADE * self._usual + (1 - _FADE) * distance**2
-        self._fade(max(age_s, 0.0))
+        # No farther than aside, else two fits of a new scene would make it usual before the third has come.
+        self._usual = _FADE * self._usual + (1 - _FADE) * _CLIPPED * min(abs(distance), side) ** 2
+        self._information *= kept
+        self._weighted *= kept
         self._add(fit)
         self._stamp_ns = max(stamp_ns, self._stamp_ns)
         return True
 
     def _begin(self, fit: Fit, stamp_ns: int) -> None:
-        self._fit, self._strange, self._stamp_ns = fit, None, stamp_ns
+        self._fit, self._strange, self._aside, self._stamp_ns = fit, None, 0, stamp_ns
         self._information, self._weighted = np.zeros((2, 2)), np.zeros(2)
         self._add(fit)
-
-    def _fade(self, elapsed_s: float) -> None:
-        kept = float(np.exp(-elapsed_s / self.config.bandwidth))
-        self._information *= kept
-        self._weighted *= kept
 
     def _add(self, fit: Fit) -> None:
         information = _information(fit)
@@ -123,19 +142,34 @@ class Tracker:
 
 
 def curve_distance(one: Fit, other: Fit, values: Floats) -> float:
-    """Median of ln(d of `one` / d of `other`) at x (N,) of the curve; 0 where neither is finite.
+    """How far apart two curves are at x (N,): the median of |ln(d of `one` / d of `other`)|, with the sign of ln's.
 
-    x is 1/p for INVERSE of a metric prediction p, p itself for LOG, and does not matter for SCALE.
+    x is 1/p for INVERSE of a metric prediction p, p itself for LOG, and does not matter for SCALE. 0 where neither
+    curve has a finite depth.
     """
     if one.curve is Curve.SCALE:
         return float(np.log(one.scale / other.scale))
     if one.curve is Curve.LOG:
-        x = np.log(values)
-        return float(np.median((one.shift + one.scale * x) - (other.shift + other.scale * x)))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = np.log((other.shift + other.scale * values) / (one.shift + one.scale * values))
+        ratio = (one.shift - other.shift) + (one.scale - other.scale) * np.log(values)
+    else:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = np.log((other.shift + other.scale * values) / (one.shift + one.scale * values))
     known = ratio[np.isfinite(ratio)]
-    return float(np.median(known)) if known.size else 0.0
+    return float(np.copysign(np.median(np.abs(known)), np.median(known))) if known.size else 0.0
+
+
+def curve_deviation(fit: Fit, values: Floats) -> float:
+    """Standard deviation of ln d that the covariance of a curve means at x (N,), the median of them."""
+    variance_of_scale, both, variance_of_shift = fit.covariance[0, 0], fit.covariance[0, 1], fit.covariance[1, 1]
+    if fit.curve is Curve.SCALE:
+        return float(np.sqrt(variance_of_scale)) / fit.scale
+    x = np.log(values) if fit.curve is Curve.LOG else values
+    deviation = np.sqrt(np.maximum(variance_of_scale * x**2 + 2 * both * x + variance_of_shift, 0.0))
+    if fit.curve is Curve.LOG:
+        return float(np.median(deviation))
+    inverse = fit.shift + fit.scale * x
+    known = inverse > 0
+    return float(np.median(deviation[known] / inverse[known])) if known.any() else 0.0
 
 
 def _parameters(fit: Fit) -> Floats:

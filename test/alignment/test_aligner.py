@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -117,3 +119,57 @@ def test_a_relative_prediction_and_a_calibration_of_metric_ones(aligner):
     aligner.load(metric.calibration())
     with pytest.raises(ConfigError, match="expected inverse"):
         aligner.update(prediction(kind=DepthKind.INVERSE_AFFINE), None, S)
+
+
+def test_an_image_of_the_past_keeps_the_scale_and_its_age_counts_from_there(aligner):
+    aligner.update(prediction(), samples(), 100 * S)
+    found = [aligner.update(prediction(), None, stamp) for stamp in (10 * S, 12 * S, 16 * S)]
+    assert [(one.state, one.age_s) for one in found] == [("aligned", 0.0), ("held", 2.0), ("unaligned", 6.0)]
+    jitter = aligner.update(prediction(), samples(), 20 * S), aligner.update(prediction(), None, 20 * S - S // 2)
+    assert [one.age_s for one in jitter] == [0.0, 0.0]
+
+
+def test_a_recording_that_loops_begins_anew_with_its_first_fit(aligner):
+    aligner.update(prediction(), samples(), 100 * S)
+    found = aligner.update(prediction(), samples(1.5), 0)
+    assert found.reason == "" and found.alignment.fit.scale == pytest.approx(3.0, rel=1e-3)
+
+
+def test_predictions_of_another_kind_are_learnt_anew_and_never_aligned_by_the_old_scale():
+    aligner = Aligner(AlignConfig(local=False, curve="inverse"))
+    aligner.update(prediction(), samples(), 0)
+    with pytest.raises(ConfigError, match="of metric depth, expected inverse_affine"):
+        aligner.update(prediction(kind=DepthKind.INVERSE_AFFINE), None, S // 10)
+    found = aligner.update(prediction(kind=DepthKind.INVERSE_AFFINE), samples(), S // 5)
+    np.testing.assert_allclose(found.prediction.values, TRUTH, rtol=1e-3)
+    assert aligner.calibration().kind is DepthKind.INVERSE_AFFINE
+
+
+def test_a_makeshift_says_so(aligner):
+    flat = DepthPrediction(torch.full((48, 64), 2.0), DepthKind.METRIC)
+    aligner = Aligner(AlignConfig(local=False, curve="log"))
+    assert "a scale alone is fitted" in aligner.update(flat, samples(), 0).reason
+
+
+def test_samples_that_fix_nothing_never_raise(aligner):
+    infinite = DepthPrediction(torch.full((48, 64), torch.inf), DepthKind.METRIC)
+    found = aligner.update(infinite, samples(), 0)
+    assert found.state == "unaligned" and "0 samples" in found.reason
+    mirrored = DepthPrediction(torch.from_numpy(TRUTH), DepthKind.INVERSE_AFFINE)
+    found = aligner.update(mirrored, samples(), S)
+    assert found.state == "unaligned" and "farther" in found.reason
+
+
+def test_services_in_another_thread_do_not_disturb(aligner):
+    aligner.update(prediction(), samples(), 0)
+
+    def disturb():
+        for k in range(200):
+            aligner.freeze(k % 2 == 0)
+            aligner.load(aligner.calibration())
+
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    found = [aligner.update(prediction(), samples(), k * S // 30).alignment.fit.scale for k in range(60)]
+    thread.join()
+    np.testing.assert_allclose(found, 2.0, rtol=1e-3)

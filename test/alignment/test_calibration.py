@@ -16,11 +16,12 @@ FIT = Fit(Curve.INVERSE, 0.0123, -0.004, np.array([[1e-8, -2e-9], [-2e-9, 1e-6]]
 
 def test_what_is_written_is_read(tmp_path):
     path = tmp_path / "new" / "calibration.yaml"
-    write_calibration(path, Calibration(FIT, 0.06, "depth_anything_v2_small"))
+    write_calibration(path, Calibration(FIT, 0.06, "depth_anything_v2_small", DepthKind.INVERSE_AFFINE, 7))
     found = read_calibration(path)
     assert (found.fit.curve, found.fit.scale, found.fit.shift) == (Curve.INVERSE, 0.0123, -0.004)
     np.testing.assert_array_equal(found.fit.covariance, FIT.covariance)
     assert (found.held_out_abs_rel, found.model) == (0.06, "depth_anything_v2_small")
+    assert (found.kind, found.stamp_ns, found.fit.count) == (DepthKind.INVERSE_AFFINE, 7, 100)
 
 
 def test_scenes_stand_beside_each_other(tmp_path):
@@ -43,6 +44,10 @@ def test_scenes_stand_beside_each_other(tmp_path):
         ("scenes: {default: {curve: scale, scale: many, shift: 0}}", "is 'many', expected a finite number"),
         ("scenes: {default: {curve: cubic, scale: 2, shift: 0}}", "expected one of: inverse, log, scale"),
         ("scenes: {default: {curve: scale, scale: 2, shift: 0, covariance: [1, 2]}}", "covariance in"),
+        ("scenes: {default: {curve: scale, scale: 2, shift: 0, kind: log}}", "one of: metric, inverse_affine"),
+        ("scenes: {default: {curve: scale, scale: 2, shift: 0, count: 1.5}}", "is 1.5, expected a whole number"),
+        ("scenes: {default: {curve: scale, scale: 2, shift: 0, stamp_ns: now}}", "stamp_ns in .* is 'now'"),
+        ("scenes: {default: 2}", "is 2, expected the keys"),
         ("scenes: [", "is no YAML"),
     ],
 )
@@ -66,3 +71,23 @@ def test_a_curve_of_metric_depth_is_not_for_relative_predictions():
     metric.check(DepthKind.METRIC)
     with pytest.raises(ConfigError, match="expected inverse"):
         metric.check(DepthKind.INVERSE_AFFINE)
+
+
+def test_a_scale_of_another_kind_or_model_is_refused():
+    relative = Calibration(FIT, model="one", kind=DepthKind.INVERSE_AFFINE)
+    relative.check(DepthKind.INVERSE_AFFINE, "one")
+    relative.check(DepthKind.INVERSE_AFFINE)
+    with pytest.raises(ConfigError, match="of inverse_affine depth, expected metric"):
+        relative.check(DepthKind.METRIC)
+    with pytest.raises(ConfigError, match="of the model one, expected two"):
+        relative.check(DepthKind.INVERSE_AFFINE, "two")
+
+
+def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):
+    path = tmp_path / "calibration.yaml"
+    write_calibration(path, Calibration(FIT))
+    before = path.read_bytes()
+    monkeypatch.setattr("yaml.safe_dump", lambda *_, **__: "\ud800")  # no UTF-8: fails in the midst of writing
+    with pytest.raises(UnicodeEncodeError):
+        write_calibration(path, Calibration(FIT), "hall")
+    assert path.read_bytes() == before and [one.name for one in tmp_path.iterdir()] == ["calibration.yaml"]

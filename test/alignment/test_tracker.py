@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mono_depth_ros.alignment.contract import Curve, Fit
-from mono_depth_ros.alignment.tracker import Tracker, curve_distance
+from mono_depth_ros.alignment.tracker import Tracker, curve_deviation, curve_distance
 from mono_depth_ros.config import TrackerConfig
 
 X = np.linspace(0.05, 2.0, 50)
@@ -90,3 +92,51 @@ def test_distances_are_told_in_depth():
     one, other = fit(0.5, 0.0, Curve.INVERSE), fit(0.55, 0.0, Curve.INVERSE)
     assert curve_distance(one, other, X) == pytest.approx(np.log(1.1))
     assert curve_distance(fit(1.0, 0.3, Curve.LOG), fit(1.0, 0.1, Curve.LOG), X) == pytest.approx(0.2)
+
+
+def test_curves_that_cross_are_not_near():
+    one, other = fit(0.5, 0.0, Curve.INVERSE), fit(0.25, 0.25, Curve.INVERSE)
+    x = np.array([0.4, 0.8, 1.25, 2.5])  # they meet at 1
+    ratio = np.abs(np.log((0.25 + 0.25 * x) / (0.5 * x)))
+    assert abs(curve_distance(one, other, x)) == pytest.approx(np.median(ratio)) and np.median(ratio) > 0.1
+
+
+def test_what_a_covariance_means_in_depth():
+    assert curve_deviation(fit(2.0, std=0.03), X) == pytest.approx(0.03)
+    found = fit(0.5, 0.1, Curve.INVERSE, std=0.02)  # of 1/d at x = 1: hypot(0.01, 0.02), 1/d = 0.6
+    assert curve_deviation(found, np.array([1.0])) == pytest.approx(np.hypot(0.01, 0.02) / 0.6)
+    found = fit(0.5, 0.1, Curve.LOG, std=0.02)
+    assert curve_deviation(found, np.array([np.e])) == pytest.approx(np.hypot(0.01, 0.02))
+
+
+def test_a_fit_that_knows_little_is_taken_in_and_moves_little():
+    tracker = Tracker(TrackerConfig())
+    run(tracker, [2.0] * 20)
+    assert tracker.update(fit(2.3, std=0.1), X, 2_000_000_000)  # 15 % off, which 10 % of deviation explain
+    assert tracker.fit.scale == pytest.approx(2.0, rel=0.003)
+    assert not tracker.update(fit(2.3, std=0.01), X, 2_100_000_000)
+
+
+def test_three_fits_in_a_row_to_one_side_begin_anew():
+    tracker = Tracker(TrackerConfig())
+    run(tracker, [2.0] * 20)
+    found = run(tracker, [2.1] * 3, start_s=2.0)  # 5 %: within the gate
+    assert found[0] < 2.03 and found[1] < 2.05 and found[2] == pytest.approx(2.1, rel=1e-6)
+
+
+def test_after_hold_the_first_fit_counts_alone():
+    tracker = Tracker(TrackerConfig(hold=5.0))
+    run(tracker, [2.0] * 20)
+    assert tracker.update(fit(3.0), X, 10_000_000_000) and tracker.fit.scale == pytest.approx(3.0)
+    forever = Tracker(TrackerConfig(hold=0.0, bandwidth=60.0))
+    run(forever, [2.0] * 20)
+    assert not forever.update(fit(3.0), X, 10_000_000_000)
+
+
+def test_a_makeshift_does_not_replace_the_curve_that_was_asked_for():
+    tracker = Tracker(TrackerConfig())
+    tracker.update(fit(0.9, 0.1, Curve.LOG), X, 0)
+    makeshift = replace(fit(1.1), note="a scale alone is fitted")
+    assert not tracker.update(makeshift, X, 100_000_000) and tracker.fit.curve is Curve.LOG
+    assert tracker.update(makeshift, X, 100_000_000_000) and tracker.fit.curve is Curve.SCALE
+    assert tracker.update(fit(0.9, 0.1, Curve.LOG), X, 100_100_000_000) and tracker.fit.curve is Curve.LOG
