@@ -70,7 +70,7 @@ def check(job: Job) -> None:
         chosen = choose(reader, job.bag)
         if chosen.reference:
             References(reader, chosen, job.reference, job.bag.extrinsic)
-    Target.of(job.out, job.bag.storage).check(job.resume, job.force)
+    Target.of(job.out, job.bag.storage).check(job.source, job.resume, job.force)
 
 
 def convert(
@@ -106,7 +106,7 @@ def convert(
         source, options = fingerprint(reader.files), job.options(model)
         copied, channels = _channels(reader, topics, job, tell)
         decoder = Decoder(reader, job.bag)
-        progress = place.begin(job.resume, job.force)
+        progress = place.begin(job.source, job.resume, job.force)
         if progress is not None:
             progress.check(options, source, job.out)
             tell(f"going on after {progress.frames} images")

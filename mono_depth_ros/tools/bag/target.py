@@ -50,19 +50,30 @@ class Target:
         """Whether one file is wanted."""
         return self.folder != self.out
 
-    def check(self, resume: bool, force: bool) -> None:
-        """Raise DataError where something is there already, and neither `resume` nor `force` was asked for."""
+    def check(self, source: Path, resume: bool, force: bool) -> None:
+        """Whether this may be written.
+
+        Raises:
+            DataError: something is there already, and neither `resume` nor `force` was asked for; or it is, holds or
+                lies in the input; or it is a folder that is no bag, which nothing replaces.
+        """
         for path in dict.fromkeys((self.out, self.folder)):
+            there, read = path.resolve(), source.resolve()
+            if there == read or there in read.parents or read in there.parents:
+                raise DataError(f"{path} is, holds or lies in the input {source}: choose another --out")
             if path.exists() and not (force or resume):
                 hint = "--resume goes on with it, --force begins anew" if path == self.folder else "--force replaces it"
                 raise DataError(f"{path} exists: {hint}")
+            if path.is_dir():
+                _check_bag(path)
 
-    def begin(self, resume: bool, force: bool) -> Progress | None:
+    def begin(self, source: Path, resume: bool, force: bool) -> Progress | None:
         """What an earlier run has finished; None begins anew.
 
         Raises:
             DataError: as `check`, or what is there was not written by this tool.
         """
+        self.check(source, resume, force)
         if resume:
             shutil.rmtree(self.folder / BUSY, ignore_errors=True)
             progress = Progress.of(self.folder)
@@ -74,7 +85,6 @@ class Target:
                     return complete
             self.metadata = read_metadata(self.folder)
             return progress
-        self.check(resume, force)
         _remove(self.folder)
         return None
 
@@ -127,6 +137,13 @@ def _sqlite_metadata(path: Path) -> str:
         return str(database.execute("SELECT metadata FROM metadata ORDER BY id DESC").fetchone()[0])
     finally:
         database.close()
+
+
+def _check_bag(folder: Path) -> None:
+    """Raise DataError where a folder holds anything that no bag holds."""
+    for item in folder.iterdir():
+        if item.name not in ("metadata.yaml", BUSY) and not {".mcap", ".db3"} & set(item.suffixes):
+            raise DataError(f"{folder} is a folder with {item.name} in it, expected a bag: choose another --out")
 
 
 def _remove(path: Path) -> None:
