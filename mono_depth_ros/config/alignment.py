@@ -153,7 +153,9 @@ class AlignmentNodeConfig(Config):
     calibration: str = option(
         "", "YAML file with scale and shift to begin with, if it is there; ~/save writes it", dynamic=True
     )
-    scene: str = option("default", "which scale and shift of the calibration, if it has several", dynamic=True)
+    calibration_scene: str = option(
+        "default", "which scale and shift of the calibration, if it has several", dynamic=True
+    )
     frozen: bool = option(False, "begin with scale and shift frozen; needs a calibration")
     publish_unaligned: bool = option(
         False, "publish metric predictions as they are while there is no alignment", dynamic=True

@@ -92,7 +92,7 @@ class AlignmentNode(LifecycleNode):
         self._aligner.reset()
         self._last, self._kind = None, None
         if config.calibration and (config.frozen or Path(config.calibration).expanduser().exists()):
-            self._aligner.load(read_calibration(Path(config.calibration).expanduser(), config.scene))
+            self._aligner.load(read_calibration(Path(config.calibration).expanduser(), config.calibration_scene))
         if config.frozen:
             if not config.calibration:
                 raise ConfigError("frozen is true, expected a calibration to go by: give the parameter calibration")
@@ -309,7 +309,7 @@ class AlignmentNode(LifecycleNode):
         return [Report("", self.monitor, partial(judge_alignment, found), figures)]
 
     def _place(self) -> tuple[str, str]:
-        return self._config().calibration, self._config().scene
+        return self._config().calibration, self._config().calibration_scene
 
     def _config(self) -> AlignmentNodeConfig:
         return self._options.get(AlignmentNodeConfig)

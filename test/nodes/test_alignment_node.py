@@ -251,7 +251,14 @@ def test_freeze_reset_save_and_load(robot, tmp_path):
 def test_a_robot_without_lidar_goes_by_a_calibration(robot, tmp_path):
     path = tmp_path / "calibration.yaml"
     path.write_text("scenes: {hall: {curve: scale, scale: 2.0, shift: 0.0}}\n")
-    r = robot(listen=False, calibration=str(path), scene="hall", frozen=True, reference="none", cam_from_reference="")
+    r = robot(
+        listen=False,
+        calibration=str(path),
+        calibration_scene="hall",
+        frozen=True,
+        reference="none",
+        cam_from_reference="",
+    )
     r.images = r.ros.listen(Image, "/aligned/image")
     r.ros.wait(lambda: r.depths.get_subscription_count() and r.infos.get_subscription_count())
     r.drive(lambda: r.images, lidar=False)
