@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A synthetic camera and lidar, and the depth node on them: ros2 launch mono_depth_ros demo.launch.py rviz:=true
 
-Takes the arguments of depth.launch.py as well. Topics: camera/image_raw, camera/camera_info, camera/depth_truth,
+Takes the arguments of depth.launch.py as well, such as alignment:=lidar. Topics: camera/image_raw, camera/camera_info, camera/depth_truth,
 lidar/points, pose, and those of the depth node.
 """
 
@@ -18,6 +18,7 @@ from mono_depth_ros.nodes.launching import PROFILE_DOC, node_environment, option
 
 CLASSES = (WorldNodeConfig, CameraTopicsConfig)
 IMAGE = "camera/image_raw"
+POINTS = "lidar/points"
 TOPICS = [
     ("image_raw", IMAGE),
     ("image_raw/compressed", f"{IMAGE}/compressed"),
@@ -49,7 +50,7 @@ def start(context):
         output="screen",
     )
     depth = PythonLaunchDescriptionSource(str(Path(__file__).with_name("depth.launch.py")))
-    return [world, IncludeLaunchDescription(depth, launch_arguments=[("image", IMAGE)])]
+    return [world, IncludeLaunchDescription(depth, launch_arguments=[("image", IMAGE), ("points", POINTS)])]
 
 
 def generate_launch_description():

@@ -5,18 +5,35 @@ On several: cameras:='[front, left]', with image:=image_rect where their images 
 
 Wiring only. Every parameter of the node is an argument here, with its own documentation; an argument that is not
 given is not passed on, so that the default is the node's. An argument beats `params_file`, which beats the default.
+
+With alignment:=lidar points:=/lidar/points and the like, the alignment node runs beside it, in the same namespace: what
+both nodes have (lazy, stride ...) goes to both, but the limits min_depth and max_depth go to the alignment node alone,
+since metres before the alignment are none.
 """
+
+from dataclasses import fields
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from mono_depth_ros.config import DepthConfig, DepthNodeConfig, ModelConfig
+from mono_depth_ros.config import (
+    AlignConfig,
+    AlignmentNodeConfig,
+    DepthConfig,
+    DepthNodeConfig,
+    GroundConfig,
+    ModelConfig,
+    ReferenceConfig,
+    StereoConfig,
+    TrackerConfig,
+)
 from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.nodes.launching import (
     PROFILE_DOC,
     existing_file,
+    file_for,
     node_environment,
     option_arguments,
     option_parameters,
@@ -25,6 +42,27 @@ from mono_depth_ros.nodes.launching import (
 from mono_depth_ros.resources import share_file
 
 CLASSES = (ModelConfig, DepthConfig, DepthNodeConfig)
+ALIGNMENT = (AlignmentNodeConfig, AlignConfig, TrackerConfig, ReferenceConfig, StereoConfig, GroundConfig)
+OWN = (
+    "reference",
+    "seed",
+)  # `alignment` gives the reference; the seed is in files only: demo.launch.py has one as well
+METRES = ("min_depth", "max_depth")
+ALIGNMENTS = ("none", "lidar", "scan", "range", "stereo", "depth", "disparity", "ground", "calibration")
+REFERENCES = {
+    "points": ("points", "lidar: PointCloud2"),
+    "scan": ("scan", "scan: LaserScan"),
+    "range": ("range", "range: Range"),
+    "left": ("left", "stereo: left image, rectified"),
+    "right": ("right", "stereo: right image, rectified"),
+    "left_info": ("left/camera_info", "stereo: of the left camera; empty: the one beside left"),
+    "right_info": ("right/camera_info", "stereo: of the right camera; empty: the one beside right"),
+    "reference_depth": ("reference/depth", "depth: Image, 32FC1 metres or 16UC1 millimetres"),
+    "disparity": ("reference/disparity", "disparity: DisparityImage"),
+    "reference_info": ("reference/camera_info", "depth, disparity: of the reference; empty: the one beside the depth"),
+    "imu": ("imu", "ground: Imu that tells which way is up, if nothing else does"),
+}
+"""Arguments that name topics of references, what the node calls them, and what they are."""
 ARGUMENTS = [
     DeclareLaunchArgument(
         "image",
@@ -37,13 +75,27 @@ ARGUMENTS = [
         description="camera_info topic; empty: the one beside the image topic; with cameras: as for image",
     ),
     *option_arguments(*CLASSES),
-    DeclareLaunchArgument("params_file", default_value="", description="YAML file with parameters of the node"),
-    DeclareLaunchArgument("namespace", default_value="", description="namespace of the node and its topics"),
-    DeclareLaunchArgument("node_name", default_value="depth", description="name of the node"),
+    DeclareLaunchArgument("params_file", default_value="", description="YAML file with parameters of the depth node"),
+    DeclareLaunchArgument("namespace", default_value="", description="namespace of the nodes and their topics"),
+    DeclareLaunchArgument("node_name", default_value="depth", description="name of the depth node"),
     DeclareLaunchArgument("use_sim_time", default_value="false", description="true: take the time from /clock"),
     DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal"),
     DeclareLaunchArgument(
-        "alignment", default_value="none", choices=["none"], description="reference that corrects the scale"
+        "alignment",
+        default_value="none",
+        choices=list(ALIGNMENTS),
+        description="what fixes the scale: a reference, which starts the alignment node; calibration: the file of that "
+        "name, frozen, without a reference",
+    ),
+    *(
+        DeclareLaunchArgument(name, default_value="", description=f"topic for alignment:={text}")
+        for name, (_, text) in REFERENCES.items()
+    ),
+    *option_arguments(*ALIGNMENT, without={*OWN, *(item.name for cls in CLASSES for item in fields(cls))}),
+    DeclareLaunchArgument(
+        "alignment_params_file",
+        default_value="",
+        description="YAML file with parameters of the alignment node; empty: params_file, if it has a section for it",
     ),
     DeclareLaunchArgument("fastdds_profile", default_value="auto", description=PROFILE_DOC),
     DeclareLaunchArgument("rviz", default_value="false", choices=["true", "false"], description="open rviz2 as well"),
@@ -57,20 +109,54 @@ def start(context):
     def given(name):
         return LaunchConfiguration(name).perform(context)
 
+    on = given("alignment") != "none"
     file = [existing_file("params_file", given("params_file"))] if given("params_file") else []
+    parameters = [*file, *option_parameters(given, *CLASSES, without=METRES if on else ())]
+    nodes = [node(given, "depth_node", given("node_name"), parameters, remappings(given))]
+    if on:
+        nodes.append(alignment(given))
+    return [*nodes, rviz(given)] if given("rviz") == "true" else nodes
+
+
+def node(given, executable, name, parameters, remapped):
+    """One of ours, with what all have in common."""
     time = [{"use_sim_time": True}] if given("use_sim_time").lower() == "true" else []
-    depth = Node(
+    return Node(
         package="mono_depth_ros",
-        executable="depth_node",
-        name=given("node_name"),
+        executable=executable,
+        name=name,
         namespace=given("namespace"),
-        parameters=[*file, *option_parameters(given, *CLASSES), *time],
-        remappings=remappings(given),
+        parameters=[*parameters, *time],
+        remappings=remapped,
         ros_arguments=["--log-level", given("log_level")],
         additional_env=node_environment(given("fastdds_profile")),
         output="screen",
     )
-    return [depth, rviz(given)] if given("rviz") == "true" else [depth]
+
+
+def alignment(given):
+    """The alignment node, which finds the depth node's outputs in the namespace they share."""
+    kind = given("alignment")
+    if DepthNodeConfig(cameras=given("cameras")).camera_names != ("",):
+        raise ConfigError(
+            f"alignment is '{kind}' with several cameras, expected one: launch each camera in a namespace of its own"
+        )
+    if given("alignment_params_file"):
+        file = [existing_file("alignment_params_file", given("alignment_params_file"))]
+    else:
+        file = file_for("alignment", given("params_file")) if given("params_file") else []
+    own = {"reference": "none", "frozen": True} if kind == "calibration" else {"reference": kind}
+    parameters = option_parameters(given, *ALIGNMENT, DepthConfig, without=OWN)
+    remapped = [(topic, given(name)) for name, (topic, _) in REFERENCES.items() if given(name)]
+    # The colours of the cloud come from the image that the depth is of.
+    image = "rgb/image_rect" if given("rectify").lower() == "true" else given("image")
+    return node(
+        given,
+        "alignment_node",
+        "alignment",
+        [*file, *parameters, own],
+        [*([("image", image)] if image else []), *remapped],
+    )
 
 
 def remappings(given):
@@ -87,10 +173,12 @@ def remappings(given):
 
 
 def rviz(given):
-    """rviz2 with the package's view, whose absolute topic names are made to follow the namespace and the image."""
+    """rviz2 with the package's view, whose absolute topic names are made to follow namespace, image and alignment."""
     space = f"/{given('namespace').strip('/')}".rstrip("/")
     image = given("image") or "image"
-    outputs = ("depth/image", "depth/color", "depth/points") if space else ()
+    shown = {topic: topic for topic in ("depth/image", "depth/color", "depth/points")}
+    if given("alignment") != "none":
+        shown |= {"depth/image": "aligned/image", "depth/points": "aligned/points"}
     frame = ["-f", given("rviz_frame")] if given("rviz_frame") else []
     return Node(
         package="rviz2",
@@ -99,7 +187,7 @@ def rviz(given):
         arguments=["-d", str(share_file("rviz/depth.rviz")), *frame],
         remappings=[
             ("/image", image if image.startswith("/") else f"{space}/{image}"),
-            *((f"/{topic}", f"{space}/{topic}") for topic in outputs),
+            *((f"/{topic}", f"{space}/{name}") for topic, name in shown.items() if f"/{topic}" != f"{space}/{name}"),
         ],
         additional_env=profile_environment(given("fastdds_profile")),
         output="log",

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
+import yaml
 from launch.actions import DeclareLaunchArgument
 from launch_ros.parameter_descriptions import ParameterValue
 
@@ -22,20 +23,26 @@ Given = Callable[[str], str]
 PROFILE_DOC = "auto: the package's Fast DDS profile unless the environment names one; none; or an XML file"
 
 
-def option_arguments(*classes: type[Config]) -> list[DeclareLaunchArgument]:
-    """A launch argument for each option, empty unless given, with its documentation, range and default as text."""
-    described = {
-        item.name: f"{item.metadata['doc']}: {allowed(item)} (default: {item.default})"
-        for cls in classes
-        for item in fields(cls)
-    }
+def option_arguments(*classes: type[Config], without: Collection[str] = ()) -> list[DeclareLaunchArgument]:
+    """A launch argument for each option, empty unless given, with its documentation, range and default as text.
+
+    Classes of several nodes may share options, such as `lazy`: one argument then serves them all, and is described as
+    the first class has it. `without` names options that are no arguments.
+    """
+    described: dict[str, str] = {}
+    for item in _options(classes, without):
+        described.setdefault(item.name, f"{item.metadata['doc']}: {allowed(item)} (default: {item.default})")
     return [DeclareLaunchArgument(name, default_value="", description=text) for name, text in described.items()]
 
 
-def option_parameters(given: Given, *classes: type[Config]) -> list[dict[str, Any]]:
+def option_parameters(given: Given, *classes: type[Config], without: Collection[str] = ()) -> list[dict[str, Any]]:
     """The node parameters of those options that were given: launch_ros passes nothing else on."""
-    options = [item for cls in classes for item in fields(cls) if given(item.name)]
+    options = [item for item in _options(classes, without) if given(item.name)]
     return [{item.name: _exact(typed(item, given(item.name)))} for item in options]
+
+
+def _options(classes: tuple[type[Config], ...], without: Collection[str]) -> Iterator[Field[Any]]:
+    return (item for cls in classes for item in fields(cls) if item.name not in without)
 
 
 def typed(item: Field[Any], text: str) -> Any:
@@ -79,3 +86,20 @@ def existing_file(argument: str, path: str, others: str = "") -> str:
     if not Path(path).is_file():
         raise ConfigError(f"{argument} is '{path}', expected {others}an existing file")
     return path
+
+
+def file_for(node: str, path: str) -> list[str]:
+    """[`path`] where a parameter file has a section for the node of this name, such as `node:` or `/**/node:`.
+
+    A section for all nodes (`/**:`) alone does not count: nodes refuse parameters that they do not know.
+
+    Raises:
+        ConfigError: the file is no YAML mapping.
+    """
+    try:
+        sections = yaml.safe_load(Path(path).read_text()) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(sections, dict):
+        raise ConfigError(f"{path} holds a {type(sections).__name__}, expected sections by the names of nodes")
+    return [path] if any(str(name).rpartition("/")[2] == node for name in sections) else []

@@ -44,6 +44,6 @@ def test_arguments_reach_the_world(launched: Any) -> None:
 def test_the_depth_node_listens_to_the_camera_of_the_world(launched: Any) -> None:
     world, depth = launched.actions()
     remapped = dict(world.known["remappings"])
-    assert depth.known["launch_arguments"] == [("image", remapped["image_raw"])]
+    assert dict(depth.known["launch_arguments"]) == {"image": remapped["image_raw"], "points": "lidar/points"}
     # camera_info is looked for beside the image.
     assert remapped["image_raw"].rpartition("/")[0] == remapped["camera_info"].rpartition("/")[0]

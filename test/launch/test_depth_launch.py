@@ -11,11 +11,25 @@ from typing import Any
 import pytest
 
 from mono_depth_ros import transport
-from mono_depth_ros.config import DepthConfig, DepthNodeConfig, ModelConfig
+from mono_depth_ros.config import (
+    AlignConfig,
+    AlignmentNodeConfig,
+    DepthConfig,
+    DepthNodeConfig,
+    GroundConfig,
+    ModelConfig,
+    ReferenceConfig,
+    StereoConfig,
+    TrackerConfig,
+)
 from mono_depth_ros.errors import ConfigError
 
+ALIGNMENT_CLASSES = (AlignmentNodeConfig, AlignConfig, TrackerConfig, ReferenceConfig, StereoConfig, GroundConfig)
 OPTIONS = {item.name for cls in (ModelConfig, DepthConfig, DepthNodeConfig) for item in fields(cls)}
-WIRING = {"params_file", "namespace", "node_name", "use_sim_time", "log_level", "alignment", "fastdds_profile"}
+ALIGNMENT = {item.name for cls in ALIGNMENT_CLASSES for item in fields(cls)} - {"reference", "seed"}
+WIRING = {"params_file", "namespace", "node_name", "use_sim_time", "log_level", "alignment", "fastdds_profile"} | {
+    "alignment_params_file"
+}
 
 
 @pytest.fixture
@@ -24,7 +38,8 @@ def launched(recorded: Callable[[str], Any]) -> Any:
 
 
 def test_every_parameter_of_the_node_and_the_wiring_is_an_argument(launched: Any) -> None:
-    assert set(launched.defaults) == OPTIONS | WIRING | {"image", "camera_info", "rviz", "rviz_frame"}
+    own = OPTIONS | WIRING | {"image", "camera_info", "rviz", "rviz_frame"}
+    assert set(launched.defaults) == own | set(launched.module.REFERENCES) | ALIGNMENT
     assert all(launched.described.values())
 
 
@@ -84,11 +99,6 @@ def test_one_argument_names_the_topics_of_all_cameras(launched: Any) -> None:
         launched.nodes(cameras=cameras, image="/cam/image")
     with pytest.raises(ConfigError, match="cameras holds 'a-b'"):
         launched.nodes(cameras="a-b")
-
-
-def test_only_existing_alignments_are_offered(launched: Any) -> None:
-    (alignment,) = (action for action in launched.description if action.arguments[:1] == ("alignment",))
-    assert alignment.known["choices"] == ["none"]
 
 
 def test_the_node_watches_the_launch_process(launched: Any) -> None:

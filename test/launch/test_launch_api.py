@@ -86,6 +86,19 @@ def test_a_wrong_argument_is_refused_with_the_allowed_values() -> None:
     assert "stride is 0, expected 1 to 64 px" in output and codes == {"depth_node": 1}
 
 
+def test_the_alignment_node_comes_up_beside_the_depth_node() -> None:
+    codes, output = launched(
+        "depth.launch.py",
+        "aligning /depth/image",
+        model="tiny",
+        device="cpu",
+        alignment="lidar",
+        points="/lidar/points",
+        cam_from_reference="0 0 0 0.5 -0.5 0.5 -0.5",
+    )
+    assert "by /lidar/points" in output and set(codes) == {"depth_node", "alignment_node"}
+
+
 def test_the_demo_comes_up() -> None:
     codes, output = launched("demo.launch.py", "tiny on cpu: ", rviz="false")
     assert "tiny on cpu: " in output and set(codes) == {"depth_node", "world_node"}
