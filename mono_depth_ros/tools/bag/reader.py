@@ -114,6 +114,7 @@ class BagReader:
             if getattr(part, "damage", ""):
                 self.damage = part.damage
                 return
+        self.damage = self.damage or self._unmerged()
 
     def decode(self, message: Message) -> Any:
         """The message as an object with the fields of its type.
@@ -141,6 +142,15 @@ class BagReader:
             raise DataError(f"a message on {message.topic} has {len(message.data)} bytes, expected at least 12")
         _, seconds, nanoseconds = struct.unpack_from("<III", message.data)
         return int(seconds) * 1_000_000_000 + int(nanoseconds)
+
+    def _unmerged(self) -> str:
+        """SQLite keeps what was written last in a second file, until somebody merges it in."""
+        for file in self.files:
+            log = file.with_name(f"{file.name}-wal")
+            if file.suffix == ".db3" and log.is_file() and log.stat().st_size:
+                hint = f"`sqlite3 {file} 'PRAGMA wal_checkpoint(TRUNCATE)'` on a copy brings them in"
+                return f"{log} holds messages that are not read: {hint}"
+        return ""
 
     def _open(self) -> list[Any]:
         """Readers of rosbags; where it refuses, our own, which take what there is."""

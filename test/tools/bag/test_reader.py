@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Damaged bags: what is before the damage is converted, the sentence says where it is, and the exit code is 1."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
+
+from mono_depth_ros.errors import DataError
+from mono_depth_ros.tools.bag.reader import TYPES, BagReader
+
+COUNT = 40
+
+
+def convert(kit, capsys, path, out, *words):
+    """Exit code, summary, what was said, log times of the depth images."""
+    code = kit.bag(path, "--out", out, "--json", *words)
+    printed = capsys.readouterr()
+    summary = json.loads(printed.out) if printed.out else None
+    return code, summary, printed.err, [log for log, _ in kit.decoded(out, "/depth/image")] if summary else []
+
+
+def is_a_beginning(kit, logs):
+    expected = [kit.BEGIN_NS + kit.DELAY_NS + k * kit.STEP_NS for k in range(COUNT)]
+    return 0 < len(logs) < COUNT and logs == expected[: len(logs)]
+
+
+@pytest.mark.parametrize("share", [0.999, 0.7, 0.3])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_an_mcap_file_that_was_cut_off(tmp_path, maker, use, kit, capsys, share, compressed):
+    use()
+    maker.frames(COUNT)
+    path = write_mcap(tmp_path / "whole", maker, compressed)
+    data = path.read_bytes()
+    cut = tmp_path / "cut.mcap"
+    summary_begins = int.from_bytes(data[-28:-20], "little")
+    cut.write_bytes(data[: int((len(data) if share > 0.9 else summary_begins) * share)])
+    code, summary, said, logs = convert(kit, capsys, cut, tmp_path / "out.mcap")
+    assert code == 1 and "cut.mcap" in said and "damaged" in summary["damage"]
+    assert ("byte" if share < 0.99 else "its index is broken") in summary["damage"]
+    assert is_a_beginning(kit, logs) or (share == 0.999 and len(logs) == COUNT)
+    assert summary["written"] == len(logs) >= (COUNT - 1) * share * 0.5
+
+
+def write_mcap(folder, maker, compressed):
+    """With a chunk for every few messages, as recorders write."""
+    writer = Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP)
+    if compressed:
+        writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+    with writer:
+        known = {}
+        for number, (topic, kind, log_ns, data) in enumerate(sorted(maker.messages, key=lambda item: item[2])):
+            if topic not in known:
+                known[topic] = writer.add_connection(topic, kind, typestore=TYPES)
+            writer.write(known[topic], log_ns, data)
+            if number % 5 == 4:
+                writer.storage.close_chunk()
+    return next(folder.glob("*.mcap"))
+
+
+def test_a_chunk_that_is_broken_in_the_middle(tmp_path, maker, use, kit, capsys):
+    use()
+    path = write_mcap(tmp_path / "whole", maker.frames(COUNT), compressed=True)
+    data = bytearray(path.read_bytes())
+    at = -1
+    for _ in range(9):  # the ninth chunk: it begins as all that zstd packs
+        at = data.index(b"\x28\xb5\x2f\xfd", at + 1)
+    data[at + 6 : at + 40] = bytes(34)
+    broken = tmp_path / "broken.mcap"
+    broken.write_bytes(data)
+    code, summary, said, logs = convert(kit, capsys, broken, tmp_path / "out.mcap")
+    assert code == 1 and is_a_beginning(kit, logs)
+    assert "is damaged, after" in summary["damage"] and "the last recorded at 1700000" in said
+    # It is as damaged when it is resumed, and nothing is converted twice.
+    again, summary, _, same = convert(kit, capsys, broken, tmp_path / "out.mcap", "--resume")
+    assert again == 1 and same == logs and summary["resumed_after"] == len(logs)
+
+
+@pytest.mark.parametrize("share", [0.8, 0.5])
+def test_a_database_that_was_cut_off(tmp_path, maker, use, kit, capsys, share):
+    use()
+    maker.frames(COUNT).write(tmp_path / "in.db3")
+    data = (tmp_path / "in.db3").read_bytes()
+    (tmp_path / "cut.db3").write_bytes(data[: int(len(data) * share) // 4096 * 4096])
+    code, summary, said, logs = convert(kit, capsys, tmp_path / "cut.db3", tmp_path / "out.mcap")
+    assert code == 1 and is_a_beginning(kit, logs)
+    assert "is damaged after message" in summary["damage"] and "cut.db3" in said
+
+
+def test_a_split_bag_is_read_up_to_its_broken_file_and_without_its_metadata(tmp_path, maker, use, kit, capsys):
+    use()
+    maker.frames(COUNT).write(tmp_path / "in.mcap")
+    words = ("--merge", "--segment-frames", "3", "--namespace", "first")
+    assert kit.bag(tmp_path / "in.mcap", "--out", tmp_path / "split", *words) == 0
+    assert len(list((tmp_path / "split").glob("*.mcap"))) >= 13
+    part = tmp_path / "split" / "split_11.mcap"
+    part.write_bytes(part.read_bytes()[:-100])
+    for metadata in (True, False):
+        if not metadata:
+            (tmp_path / "split" / "metadata.yaml").unlink()
+        out = tmp_path / f"out{metadata}.mcap"
+        code, summary, _, logs = convert(
+            kit, capsys, tmp_path / "split", out, "--namespace", "b", "--image-topic", "/camera/image_raw"
+        )
+        logs = [log for log, _ in kit.decoded(out, "/b/depth/image")]
+        assert code == 1 and "split_11.mcap is damaged" in summary["damage"]
+        assert len(logs) == 36 and is_a_beginning(kit, logs)
+
+
+def test_a_bag_without_metadata_is_whole_all_the_same(tmp_path, maker, kit):
+    recorded = maker.frames(3).write(tmp_path / "in")
+    (tmp_path / "in" / "metadata.yaml").unlink()
+    with BagReader(tmp_path / "in") as reader:
+        found = [(message.topic, message.log_ns, message.data) for message in reader.messages(reader.topics)]
+        assert found == [(topic, log, data) for topic, _, log, data in recorded.messages]
+
+
+def test_messages_left_in_the_write_ahead_log_are_told(tmp_path, maker, kit):
+    maker.frames(3).write(tmp_path / "in.db3")
+    (tmp_path / "in.db3-wal").write_bytes(b"x" * 100)
+    with BagReader(tmp_path / "in.db3") as reader:
+        assert len(list(reader.messages(reader.topics))) == 6
+        assert "in.db3-wal" in reader.damage and "wal_checkpoint" in reader.damage
+
+
+@pytest.mark.parametrize("name", ["empty.mcap", "noise.mcap", "noise.db3", "noise.bag"])
+def test_files_in_which_nothing_can_be_read(tmp_path, kit, capsys, name):
+    (tmp_path / name).write_bytes(b"" if "empty" in name else bytes(range(256)) * 40)
+    assert kit.bag(tmp_path / name, "--out", tmp_path / "out.mcap") == 1
+    said = capsys.readouterr().err
+    assert name in said and "Traceback" not in said and not (tmp_path / "out.mcap").exists()
+
+
+def test_what_is_no_bag(tmp_path, kit):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "notes.txt").write_text("x")
+    for path, words in (("none.mcap", "there is no bag"), ("folder", "holds no .mcap"), ("notes.txt", "is no bag")):
+        with pytest.raises(DataError, match=words):
+            BagReader(tmp_path / path)
+
+
+def test_an_unindexed_file_is_read_too(tmp_path, maker, kit):
+    """No summary, as a writer without an index leaves it: readers scan it."""
+    path = write_mcap(tmp_path / "whole", maker.frames(6), compressed=False)
+    with Reader(path) as reader:
+        assert reader.message_count == 12
+    with BagReader(path) as reader:
+        assert reader.topics["/camera/image_raw"].count == 6 and not reader.damage
