@@ -36,7 +36,7 @@ class DemoConfig(Config):
     )
     stride: int = option(2, "every n-th pixel and row goes into the cloud", unit="px", low=1, high=64)
     alignment: str = option(
-        "none", "what fixes the scale of the world's depth; other sources have no reference", choices=("lidar", "none")
+        "lidar", "what fixes the scale of the world's depth; other sources have no reference", choices=("lidar", "none")
     )
     pictures: int = option(6, "frames to show in the report", low=1, high=100)
     start_timeout: float = option(300.0, "for all nodes to be connected and the first results", unit="s", low=1.0)

@@ -86,12 +86,20 @@ def test_exit_files_and_nothing_else(world_run):
 def test_summary(world_run):
     found = world_run.summary
     assert json.loads(world_run.stdout) == found
-    assert list(found) == ["model", "frames_in", "frames_out", "dropped", "rate_hz", "latency_ms", "depth"]
+    keys = ["model", "frames_in", "frames_out", "dropped", "rate_hz", "latency_ms", "depth", "aligned", "alignment"]
+    assert list(found) == keys
     assert found["model"] == "tiny"
     assert found["frames_in"] == found["frames_out"] + found["dropped"] and found["frames_out"] >= 3
     assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["p99"] < 10_000
     assert found["depth"]["n"] >= 0.2 * 320 * 240 * found["frames_out"]
     assert 0 < found["depth"]["abs_rel"] < 5 and 0 <= found["depth"]["delta1"] <= 1
+    assert found["aligned"].keys() == found["depth"].keys()
+    assert found["aligned"]["n"] >= 0.2 * 320 * 240 * 3
+    assert 0 < found["aligned"]["abs_rel"] < found["depth"]["abs_rel"], "the lidar makes it better"
+    alignment = found["alignment"]
+    assert list(alignment) == ["scale", "shift", "inliers", "held_out_abs_rel"]
+    assert 0.5 < alignment["scale"] < 2 and alignment["shift"] == 0 and 0.3 < alignment["inliers"] <= 1
+    assert 0 < alignment["held_out_abs_rel"] < 0.2
 
 
 def test_bag_can_be_read(world_run):
@@ -109,6 +117,8 @@ def test_bag_can_be_read(world_run):
         "/lidar/points": "sensor_msgs/msg/PointCloud2",
         "/depth/image": "sensor_msgs/msg/Image",
         "/depth/points": "sensor_msgs/msg/PointCloud2",
+        "/aligned/image": "sensor_msgs/msg/Image",
+        "/diagnostics": "diagnostic_msgs/msg/DiagnosticArray",
     }
     assert counts["/camera/image_raw"] == world_run.summary["frames_in"]
     assert counts["/depth/image"] == world_run.summary["frames_out"]
@@ -144,6 +154,7 @@ def test_folder_with_ground_truth(tmp_path):
     assert found.code == 0, found.stderr
     assert found.summary["frames_in"] == 3
     assert found.summary["depth"]["n"] > 0.2 * 160 * 120 * found.summary["frames_out"]
+    assert found.summary["aligned"] is None and found.summary["alignment"] is None, "no lidar"
 
 
 def test_real_frames(tmp_path, real_data):
