@@ -19,7 +19,7 @@ from mono_depth_ros.config.demo import (
     WorldNodeConfig,
 )
 from mono_depth_ros.config.depth import DepthConfig, DepthNodeConfig, ModelConfig
-from mono_depth_ros.config.offline import BagConfig
+from mono_depth_ros.config.offline import BagConfig, EvalConfig
 from mono_depth_ros.config.option import Config, allowed, check, option
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "DemoConfig",
     "DepthConfig",
     "DepthNodeConfig",
+    "EvalConfig",
     "GroundConfig",
     "ModelConfig",
     "PlayConfig",

@@ -65,3 +65,27 @@ class BagConfig(Config):
             asked.append("aligned")
         known = [name for name in BAG_OUTPUTS if name in asked]
         return (*known, *(name for name in asked if name not in known))
+
+
+@dataclass(frozen=True)
+class EvalConfig(Config):
+    """How `mono_depth eval` compares depth with ground truth."""
+
+    align: str = option(
+        "none",
+        "fit each prediction to its ground truth first: median or scale, one factor; affine_inverse, scale and shift "
+        "in inverse depth, which relative models need",
+        choices=("none", "median", "scale", "affine_inverse"),
+    )
+    crop: str = option(
+        "auto", "which part of the image counts; auto: the data set's own", choices=("auto", "none", "eigen", "garg")
+    )
+    min_depth: float = option(0.0, "nearer ground truth does not count; 0: the data set's own", unit="m", low=0.0)
+    max_depth: float = option(0.0, "farther ground truth does not count; 0: the data set's own", unit="m", low=0.0)
+    clamp: bool = option(True, "predictions outside that range count as its ends, as in the code of the papers")
+    depth_scale: float = option(0.0, "numbers of the ground truth a metre; 0: the data set's own", low=0.0, high=1e6)
+    limit: int = option(0, "only the first so many images; 0: all", low=0)
+    shown: int = option(3, "best and worst images in the report, so many of each", low=0, high=50)
+    batch: int = option(0, "images in one run of the network; 0: 1 on a CPU, 8 on a GPU", low=0, high=256)
+    read_ahead: int = option(8, "images that are read and decoded ahead", low=1, high=256)
+    seed: int = option(0, "of the bootstrap of paired differences", low=0, high=2**31 - 1)
