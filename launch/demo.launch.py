@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A synthetic camera and lidar, and the depth node on them: ros2 launch mono_depth_ros demo.launch.py rviz:=true
 
-Takes the arguments of depth.launch.py as well; alignment:=lidar lets the lidar fix the scale, by the transform that the
-world publishes. Topics: camera/image_raw, camera/camera_info, camera/depth_truth, lidar/points, pose, and those of the
-depth and alignment nodes.
+Takes the arguments of depth.launch.py as well, such as alignment:=lidar. Topics: camera/image_raw, camera/camera_info,
+camera/depth_truth, lidar/points, pose, and those of the other nodes.
 """
 
 from pathlib import Path
