@@ -21,6 +21,7 @@ from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.models.engines.contract import EngineOptions
 from mono_depth_ros.models.tiny_model import TinyModel
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
+from mono_depth_ros.tools.bench_alignment.row import row
 from mono_depth_ros.training.real_frames import kitti_depth
 from mono_depth_ros.world.pose import camera_pose
 from mono_depth_ros.world.world import KINDS, World
@@ -203,8 +204,3 @@ def _scale(prediction: DepthPrediction, camera: Camera, height: float, up: np.nd
         return float(align(prediction, ground_samples(prediction, camera, height, up), GLOBAL).fit.scale)
     except FitError:
         return float("nan")
-
-
-def row(name: str, measured: float, asked: str | None, unit: str, holds: bool | None) -> dict[str, Any]:
-    """A line of the table."""
-    return {"name": name, "measured": round(measured, 3), "asked": asked, "unit": unit, "holds": holds}
