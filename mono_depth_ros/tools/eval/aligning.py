@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A scale, or a scale and a shift, from the ground truth of each image, where a protocol allows that.
+
+It makes models comparable that cannot know the scale, and flatters those that should: never compare results of
+different alignments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mono_depth_ros.alignment.metrics import median_scale, valid_pairs
+from mono_depth_ros.errors import ConfigError, DataError
+from mono_depth_ros.prediction import DepthKind
+
+ALIGNMENTS = {
+    "none": "no alignment",
+    "median": "median of true over median of predicted depth, each image (Zhou et al. 2017)",
+    "scale": "one factor, least squares in ln depth, each image",
+    "affine_inverse": "scale and shift, least squares in inverse depth, each image (Ranftl et al. 2020, MiDaS)",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Aligned:
+    """Depth (H, W) float64 metres, NaN unknown, +inf beyond range, and what made it: `scale` and `shift` (1/m)."""
+
+    depth: NDArray[np.float64]
+    scale: float = 1.0
+    shift: float = 0.0
+
+
+def check(how: str, kind: DepthKind, model: str) -> None:
+    """Raise ConfigError for a relative model with another alignment than affine_inverse: it has no metres."""
+    if kind is DepthKind.INVERSE_AFFINE and how != "affine_inverse":
+        raise ConfigError(
+            f"{model} gives relative inverse depth, which has no metres: found --align {how}, expected affine_inverse"
+        )
+
+
+def align(
+    values: NDArray[np.float64], kind: DepthKind, truth: NDArray[np.float64], mask: NDArray[np.bool_], how: str
+) -> Aligned:
+    """Fit a prediction to the true depth over the pixels of `mask`, then apply that everywhere.
+
+    Args:
+        values: (H, W) metres (NaN unknown, +inf beyond range) or unitless inverse depth, according to `kind`.
+        truth: (H, W) metres. mask: (H, W), pixels whose truth is known and counts.
+        how: a key of `ALIGNMENTS`. scale: exp(mean(ln t - ln p)), so that a pixel weighs by its relative error.
+            affine_inverse: min sum (s x + b - 1/t)^2, x the inverse depth, the depth is 1 / (s x + b), and beyond range
+            (+inf) where that is not positive.
+
+    Raises:
+        DataError: there are too few pixels to fit.
+    """
+    if how == "none":
+        return Aligned(values)
+    if how == "median":
+        scale = median_scale(values, truth, mask)
+        return Aligned(values * scale, scale)
+    if how == "scale":
+        p, t = valid_pairs(values, truth, mask)
+        if not p.size:
+            raise DataError("no pixel to scale by: found 0 where prediction and truth are both finite and positive")
+        scale = float(np.exp(np.mean(np.log(t) - np.log(p))))
+        return Aligned(values * scale, scale)
+    x = disparity(values, kind)
+    scale, shift = fit_affine(x[mask], 1.0 / truth[mask])
+    inverse = scale * x + shift
+    with np.errstate(divide="ignore", invalid="ignore"):
+        depth = np.where(inverse > 0, 1.0 / inverse, np.inf)
+    return Aligned(np.where(np.isnan(x), np.nan, depth), scale, shift)
+
+
+def disparity(values: NDArray[np.float64], kind: DepthKind) -> NDArray[np.float64]:
+    """Inverse depth: a relative prediction as it is; 1/d of a metric one in 1/m, 0 for +inf; NaN unknown."""
+    if kind is DepthKind.INVERSE_AFFINE:
+        return np.where(np.isfinite(values), values, np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(values > 0, 1.0 / values, np.nan)
+
+
+def fit_affine(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
+    """(scale, shift) of the least squares min sum (scale x + shift - y)^2, over where x (N,) is finite.
+
+    Raises:
+        DataError: there are not two different x.
+    """
+    known = np.isfinite(x)
+    x, y = x[known], y[known]
+    middle = x.mean() if x.size else 0.0
+    spread = float(((x - middle) ** 2).sum())
+    if x.size < 2 or spread <= 1e-18 * x.size * max(middle * middle, 1e-12):
+        raise DataError(f"scale and shift need two distinct predictions: found {x.size} comparable pixels, equal")
+    scale = float(((x - middle) * (y - y.mean())).sum() / spread)
+    return scale, float(y.mean() - scale * middle)

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loop: images and ground truth are read ahead, models work in batches, and one at a time is in memory."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mono_depth_ros.config import EvalConfig, ModelConfig
+from mono_depth_ros.errors import ConfigError, DataError, ModelError, MonoDepthError
+from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.messages.files import read_image
+from mono_depth_ros.models.contract import DepthModel
+from mono_depth_ros.models.loading import load_model
+from mono_depth_ros.pipeline import Pipeline, RgbdFrame, Shot
+from mono_depth_ros.prediction import DepthKind
+from mono_depth_ros.tools.eval.aligning import align, check, disparity
+from mono_depth_ros.tools.eval.dataset import DataSet, Item
+from mono_depth_ros.tools.eval.flicker import FlickerSum
+from mono_depth_ros.tools.eval.protocols import Protocol
+from mono_depth_ros.tools.eval.score import ModelScore
+
+GPU_BATCH = 8
+_ANY_FOV_DEG = 60.0  # never seen: the model ignores the camera
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """One item in memory: rgb (H, W, 3) uint8, truth (H, W) metres, mask (H, W) the pixels that count."""
+
+    item: Item
+    rgb: NDArray[np.uint8]
+    camera: Camera
+    truth: NDArray[np.float64]
+    mask: NDArray[np.bool_]
+
+
+def chosen_protocol(dataset: DataSet, config: EvalConfig) -> Protocol:
+    """The protocol of the data set with what was asked for otherwise.
+
+    Raises:
+        ConfigError: a crop that the data set does not have, or an empty range.
+    """
+    own = dataset.protocol
+    return replace(
+        own,
+        crop=own.crop if config.crop == "auto" else config.crop,
+        min_depth=config.min_depth or own.min_depth,
+        max_depth=config.max_depth or own.max_depth,
+        clamp=config.clamp,
+    )
+
+
+def load(dataset: DataSet, protocol: Protocol, item: Item, needs_camera: bool) -> Loaded:
+    """Read one image with its ground truth.
+
+    Raises:
+        MonoDepthError: a file cannot be read, the sizes differ, nothing in it counts, or there is no camera.
+    """
+    rgb = read_image(item.rgb)
+    height, width = rgb.shape[:2]
+    truth = dataset.truth(item)
+    if truth.shape != (height, width):
+        raise DataError(
+            f"ground truth {item.truth} is {truth.shape[1]}x{truth.shape[0]}, expected {width}x{height}, the size of "
+            f"{item.rgb.name}"
+        )
+    camera = item.camera_of(width, height)
+    if camera is None and needs_camera:
+        raise ConfigError("the model needs the camera and the data set gives none: expected --camera fx,fy,cx,cy")
+    mask = protocol.mask(truth)
+    if not mask.any():
+        raise DataError(f"ground truth {item.truth} has no pixel that counts: found none, {protocol.words()}")
+    return Loaded(item, rgb, camera or Camera.pinhole(width, height, _ANY_FOV_DEG), truth, mask)
+
+
+def evaluate(
+    dataset: DataSet,
+    protocol: Protocol,
+    config: EvalConfig,
+    models: list[ModelConfig],
+    progress: Callable[[str, Iterator[object]], Iterator[object]] = lambda _, items: items,
+) -> list[ModelScore]:
+    """Every model on every image. The best and worst images of the first are kept of all.
+
+    Raises:
+        MonoDepthError: a model cannot be loaded or has no metres, or needs a camera that there is not.
+    """
+    found: list[ModelScore] = []
+    for model_config in models:
+        model = load_model(model_config)
+        check(config.align, model.spec.kind, model_config.model)
+        if model.spec.needs_camera and any(item.camera is None for item in dataset.items):
+            raise ConfigError(
+                f"the model {model_config.model} needs the camera and {dataset.name} in the layout {dataset.layout} "
+                "gives none: expected --camera fx,fy,cx,cy, or a calibration beside the images"
+            )
+        score = ModelScore(
+            model_config.model, model.spec.kind.value, model.engine, model.spec.licence, most=config.shown
+        )
+        if found:
+            score.keep = frozenset(image.name for image in found[0].shown)
+        _one_model(dataset, protocol, config, model, score, progress)
+        found.append(score)
+        del model
+    return found
+
+
+def _one_model(
+    dataset: DataSet,
+    protocol: Protocol,
+    config: EvalConfig,
+    model: DepthModel,
+    score: ModelScore,
+    progress: Callable[[str, Iterator[object]], Iterator[object]],
+) -> None:
+    pipeline = Pipeline(model)
+    size = config.batch or (GPU_BATCH if model.device.type == "cuda" else 1)
+    batch: list[Loaded] = []
+    for item, result in progress(score.model, _ahead(dataset, protocol, config, model.spec.needs_camera)):
+        if isinstance(result, MonoDepthError):
+            score.failed[item.name] = str(result)
+            continue
+        batch.append(result)
+        if len(batch) == size:
+            _batch(pipeline, batch, protocol, config, score)
+            batch = []
+    if batch:
+        _batch(pipeline, batch, protocol, config, score)
+
+
+def _ahead(
+    dataset: DataSet, protocol: Protocol, config: EvalConfig, needs_camera: bool
+) -> Iterator[tuple[Item, Loaded | MonoDepthError]]:
+    """The items in order, read by threads while the model works."""
+    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="read") as pool:
+        waiting: deque[tuple[Item, Future[Loaded]]] = deque()
+        try:
+            for item in dataset.items:
+                waiting.append((item, pool.submit(load, dataset, protocol, item, needs_camera)))
+                if len(waiting) > config.read_ahead:
+                    yield _done(*waiting.popleft())
+            while waiting:
+                yield _done(*waiting.popleft())
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+def _done(item: Item, future: Future[Loaded]) -> tuple[Item, Loaded | MonoDepthError]:
+    try:
+        return item, future.result()
+    except MonoDepthError as error:
+        return item, error
+
+
+def _batch(pipeline: Pipeline, batch: list[Loaded], protocol: Protocol, config: EvalConfig, score: ModelScore) -> None:
+    start_s = time.perf_counter()
+    frames = pipeline.estimate_batch([Shot(loaded.rgb, loaded.camera) for loaded in batch])
+    values = [_values(frame) if isinstance(frame, RgbdFrame) else frame for frame in frames]
+    score.seconds += time.perf_counter() - start_s
+    for loaded, found in zip(batch, values, strict=True):
+        name = loaded.item.name
+        try:
+            if isinstance(found, MonoDepthError):
+                raise found
+            if isinstance(found, Exception):
+                raise ModelError(f"{score.model} fails at {loaded.item.rgb}: {found}") from found
+            _image(loaded, found, pipeline.model.spec.kind, protocol, config, score)
+        except ModelError:
+            raise  # too little memory, say: it would fail every image
+        except MonoDepthError as error:
+            score.failed[name] = str(error)
+
+
+def _values(frame: RgbdFrame) -> NDArray[np.float64]:
+    metric = frame.prediction.kind is DepthKind.METRIC
+    values = frame.depth if metric else frame.prediction.values
+    return values.cpu().numpy().astype(np.float64)
+
+
+def _image(
+    loaded: Loaded,
+    values: NDArray[np.float64],
+    kind: DepthKind,
+    protocol: Protocol,
+    config: EvalConfig,
+    score: ModelScore,
+) -> None:
+    """One image: align, clamp, compare."""
+    item = loaded.item
+    if item.sequence:
+        flicker = score.flickers.setdefault(item.sequence, FlickerSum(item.sequence))
+        flicker.add(item.index, disparity(values, kind), loaded.truth, loaded.mask)
+    aligned = align(values, kind, loaded.truth, loaded.mask, config.align)
+    depth = protocol.limited(aligned.depth)
+    score.add(item.name, loaded.rgb, depth, loaded.truth, loaded.mask, aligned.scale, aligned.shift)
