@@ -41,10 +41,9 @@ def before_after(summary: dict[str, Any], timing: Timing, errors: Errors, course
 
 
 def _sentence(before: dict[str, Any], after: dict[str, Any], alignment: dict[str, Any] | None, timing: Timing) -> str:
-    found = (
-        f"By the points of the lidar the mean error went from {100 * before['abs_rel']:.1f} % to "
-        f"{100 * after['abs_rel']:.1f} % of the true distance."
-    )
+    was, now = (f"{100 * figures['abs_rel']:.1f} %" for figures in (before, after))
+    change = f"went from {was} to {now}" if was != now else f"stayed at {now}"
+    found = f"By the points of the lidar the mean error {change} of the true distance."
     if alignment is not None:
         found += f" The alignment node multiplies all depth by {alignment['scale']:.3f}, corrects what is left locally"
         if alignment["held_out_abs_rel"] is not None:
