@@ -32,6 +32,8 @@ class BagConfig(Config):
         "'x y z qx qy qz qw', metres and a unit quaternion that take points of the reference into the camera's optical "
         "frame; empty: from the bag's /tf_static",
     )
+    export_tum: str = option("", "folder for the layout of TUM RGB-D too: rgb/, depth/, associations.txt")
+    export_ply: str = option("", "folder for a coloured point cloud of every frame too")
     pose_topic: str = option("", "poses for --export tum; empty: the only PoseStamped or Odometry there is")
     namespace: str = option("", "put before the topics written, such as front for /front/depth/image")
     depth_encoding: str = option("32FC1", "depth in metres or in millimetres", choices=("32FC1", "16UC1"))

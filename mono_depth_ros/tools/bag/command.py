@@ -6,10 +6,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from mono_depth_ros.config import AlignConfig, BagConfig, DepthConfig, ModelConfig, ReferenceConfig, TrackerConfig
+from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.tools.options import add_options, config_from
 from mono_depth_ros.tools.startup import importing
 
@@ -32,8 +34,16 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--resume", action="store_true", help="go on where an earlier run ended")
     parser.add_argument("--force", action="store_true", help="replace what is at OUT")
+    parser.add_argument(
+        "--export",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("FORM", "DIR"),
+        help="write frames into a folder too: tum DIR for the layout of TUM RGB-D, ply DIR for a cloud of each frame",
+    )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON on stdout")
-    add_options(parser, BagConfig)
+    add_options(parser, BagConfig, [item.name for item in fields(BagConfig) if not item.name.startswith("export_")])
     add_options(parser.add_argument_group("model"), ModelConfig)
     add_options(parser.add_argument_group("depth and cloud"), DepthConfig)
     alignment = parser.add_argument_group("alignment")
@@ -48,6 +58,10 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         MonoDepthError: nothing could be converted, or not to the end.
     """
+    exports = {"tum": "", "ply": "", **dict(args.export)}
+    if len(exports) > 2 or len(dict(args.export)) < len(args.export):
+        raise ConfigError(f"--export is {args.export}, expected tum DIR and ply DIR, each once at most")
+    args.export_tum, args.export_ply = exports["tum"], exports["ply"]
     with importing():
         from mono_depth_ros.models.loading import load_model
         from mono_depth_ros.tools.bag.convert import Job, check, convert

@@ -6,6 +6,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,15 @@ from mono_depth_ros.config import AlignConfig, BagConfig, DepthConfig, Reference
 from mono_depth_ros.errors import ConfigError, FrameError
 from mono_depth_ros.models.contract import DepthModel
 from mono_depth_ros.pipeline import Pipeline
+from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.tools.bag.align import Alignment
 from mono_depth_ros.tools.bag.decode import Decoder
+from mono_depth_ros.tools.bag.exports import check_folders, clear_folders, open_exports, open_poses
 from mono_depth_ros.tools.bag.frames import Batch, batches
 from mono_depth_ros.tools.bag.outputs import Encoder, Topics
-from mono_depth_ros.tools.bag.reader import BagReader
-from mono_depth_ros.tools.bag.references import References
+from mono_depth_ros.tools.bag.poses import Poses
+from mono_depth_ros.tools.bag.reader import BagReader, Message
+from mono_depth_ros.tools.bag.references import References, first_frame
 from mono_depth_ros.tools.bag.resume import Progress, fingerprint
 from mono_depth_ros.tools.bag.sink import Sink, cannot_write
 from mono_depth_ros.tools.bag.stages import Ahead, Behind
@@ -70,7 +74,10 @@ def check(job: Job) -> None:
         chosen = choose(reader, job.bag)
         if chosen.reference:
             References(reader, chosen, job.reference, job.bag.extrinsic)
+        if chosen.poses:
+            Poses(reader, chosen.poses, first_frame(reader, chosen.image), lambda *_: None)
     Target.of(job.out, job.bag.storage).check(job.source, job.resume, job.force)
+    check_folders(job.bag, job.resume, job.force)
 
 
 def convert(
@@ -105,11 +112,13 @@ def convert(
             tell(references.words)
         source, options = fingerprint(reader.files), job.options(model)
         copied, channels = _channels(reader, topics, job, tell)
-        decoder = Decoder(reader, job.bag)
+        decoder, exports = Decoder(reader, job.bag), open_exports(job.bag, model.spec.kind is DepthKind.METRIC)
         progress = place.begin(job.source, job.resume, job.force)
         if progress is not None:
             progress.check(options, source, job.out)
             tell(f"going on after {progress.frames} images")
+        elif job.force:
+            clear_folders(job.bag)
         progress = progress or Progress(options, source)
         begun = progress.frames
         alignment = None
@@ -119,18 +128,31 @@ def convert(
             segments = SegmentWriter(
                 place.folder, place.stem, channels, place.storage, job.bag.compression, place.metadata
             )
-            sink = Sink(segments, Encoder(topics, job.bag), progress, job.bag, tell, lambda: reader.damage, alignment)
+            sink = Sink(
+                segments, Encoder(topics, job.bag), progress, job.bag, tell, lambda: reader.damage, alignment, exports
+            )
             size, first = batch_size(job.bag, model), progress.batches
-            stream = batches(reader, chosen, size, int(job.reference.tolerance * 1e9), copied, {})
-            todo = (decoder.decode(batch) for batch in stream if batch.index >= first)
-            total = reader.topics[chosen.image].count
-            _run(todo, Pipeline(model, job.depth), sink, job.bag.read_ahead, lambda: step(progress.frames, total))
+            with _poses(reader, chosen, job.bag) as also:
+                stream = batches(reader, chosen, size, int(job.reference.tolerance * 1e9), copied, also)
+                todo = (decoder.decode(batch) for batch in stream if batch.index >= first)
+                total = reader.topics[chosen.image].count
+                _run(todo, Pipeline(model, job.depth), sink, job.bag.read_ahead, lambda: step(progress.frames, total))
         try:
             place.finish(channels, job.bag.compression, progress.record())
         except (OSError, sqlite3.Error) as error:
             raise cannot_write(error, place.out, len(place.metadata or ())) from error
     summary = _summary(job, model, chosen, topics, progress, begun, time.monotonic() - start_s)
     return summary | ({"alignment": alignment.summary()} if alignment is not None else {})
+
+
+@contextmanager
+def _poses(reader: BagReader, chosen: Chosen, config: BagConfig) -> Iterator[dict[str, Callable[[Message], None]]]:
+    """Who gets the messages with poses, by topic."""
+    if not chosen.poses:
+        yield {}
+        return
+    with open_poses(config) as write:
+        yield {chosen.poses: Poses(reader, chosen.poses, first_frame(reader, chosen.image), write).add}
 
 
 def _summary(

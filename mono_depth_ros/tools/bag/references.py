@@ -52,7 +52,7 @@ class References:
         if self._given is not None:
             self.words = "reference to camera: as given by --extrinsic"
             return
-        camera, reference = (_first_frame(reader, topic) for topic in (chosen.image, chosen.reference))
+        camera, reference = (first_frame(reader, topic) for topic in (chosen.image, chosen.reference))
         if self._depth:
             _check_registered(camera, reference)
             self.words = f"reference: depth in the frame of the images, '{camera}'"
@@ -89,7 +89,8 @@ class References:
         return self._found[key]
 
 
-def _first_frame(reader: BagReader, topic: str) -> str:
+def first_frame(reader: BagReader, topic: str) -> str:
+    """frame_id of the first message of a topic. Raises DataError where there is none."""
     message = next(iter(reader.messages((topic,))), None)
     if message is None:
         raise DataError(f"{reader.path} holds no message on {topic}")

@@ -132,7 +132,7 @@ class SqlitePart(_Part):
         self._database = sqlite3.connect(
             f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
         )
-        # SQLite refuses a file that is shorter than it says, unless it may assume a damaged schema (btree.c, lockBtree).
+        # SQLite refuses a file shorter than it says, unless it may assume a damaged schema (btree.c, lockBtree).
         self._database.execute("PRAGMA writable_schema=ON")
         definitions = {}
         try:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ import torch
 from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.tools.bag.align import Alignment
+from mono_depth_ros.tools.bag.exports import Export
 from mono_depth_ros.tools.bag.frames import Batch, Frame
 from mono_depth_ros.tools.bag.outputs import Encoder
 from mono_depth_ros.tools.bag.resume import Progress
@@ -29,6 +30,7 @@ class Sink:
         writer: of the segments. encoder: makes the messages. progress: what is finished, of earlier runs too; it is
             kept up to date. config: how large segments become. tell: gets sentences for people.
         damage: asked in the end what is wrong with the input. alignment: of the frames, if it is wanted.
+        exports: get every frame that has metres.
     """
 
     def __init__(
@@ -40,10 +42,11 @@ class Sink:
         tell: Callable[[str], None],
         damage: Callable[[], str],
         alignment: Alignment | None = None,
+        exports: Sequence[Export] = (),
     ) -> None:
         self._writer, self._encoder, self._progress = writer, encoder, progress
         self._config, self._tell, self._damage = config, tell, damage
-        self._alignment = alignment
+        self._alignment, self._exports = alignment, exports
         self._segment_frames, self._segment_begun_s = 0, time.monotonic()
         self._unfinished = False
 
@@ -70,6 +73,8 @@ class Sink:
         """After the last batch, or after an interruption. Raises as `take`."""
         try:
             if complete:
+                for export in self._exports:
+                    export.finish()
                 self._progress.damage, self._progress.done = self._damage(), True
             if complete or self._unfinished:
                 self._finish_segment()
@@ -98,6 +103,9 @@ class Sink:
             self._alignment.align(frame)
         for topic, data in self._encoder.encode(frame):
             self._writer.write(topic, frame.message.log_ns, data)
+        metres = frame.result if self._alignment is None else frame.aligned
+        for export in self._exports if metres is not None else ():
+            export.write(frame, metres)
         self._progress.written += 1
 
     def _finish_segment(self) -> None:

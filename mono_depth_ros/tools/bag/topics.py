@@ -34,11 +34,11 @@ class Chosen:
     words: list[str] = field(default_factory=list)
 
 
-def choose(reader: BagReader, config: BagConfig, poses: bool = False) -> Chosen:
+def choose(reader: BagReader, config: BagConfig) -> Chosen:
     """Choose the topics that a conversion needs.
 
     Args:
-        reader: an open bag. config: names given, outputs wanted. poses: whether they are wanted where there are any.
+        reader: an open bag. config: names given, outputs wanted; poses are looked for with --export tum.
 
     Raises:
         DataError: a topic that is not there or of another type, none to be found, or several: the sentence lists them
@@ -50,7 +50,7 @@ def choose(reader: BagReader, config: BagConfig, poses: bool = False) -> Chosen:
         image=image,
         camera_info="" if config.camera else _camera_info(reader, config, image, words),
         reference=_reference(reader, config, words) if "aligned" in config.wanted else "",
-        poses=_poses(reader, config, words) if poses else "",
+        poses=_poses(reader, config, words) if config.export_tum else "",
         words=words,
     )
 

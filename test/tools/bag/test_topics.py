@@ -16,9 +16,8 @@ from mono_depth_ros.tools.bag.topics import CAMERA_INFO, COMPRESSED, IMAGE, choo
 
 
 def choice(path, **options):
-    poses = options.pop("poses", False)
     with BagReader(path) as reader:
-        return choose(reader, BagConfig(**options), poses)
+        return choose(reader, BagConfig(**options))
 
 
 def add_depth(maker, kit, topic):
