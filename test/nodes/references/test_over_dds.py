@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A reference for real: messages over DDS, and publishers whose QoS does not match."""
+
+from __future__ import annotations
+
+import pytest
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import PointCloud2
+
+
+@pytest.fixture
+def lidar(ros, rig_type):
+    made = []
+
+    def make(**parameters):
+        rig = rig_type((), reference="lidar", cam_from_reference="0.1 0 0 0.5 -0.5 0.5 0.5", **parameters)
+        made.append(rig)
+        ros.add(rig.node)
+        return rig
+
+    yield make
+    for rig in made:
+        ros.executor.remove_node(rig.node)
+        rig.close()
+
+
+def test_a_cloud_arrives(ros, lidar, messages):
+    rig = lidar()
+    publisher = ros.outsider.create_publisher(PointCloud2, "/points", qos_profile_sensor_data)
+    ros.wait(lambda: rig.source.facts().publishers == 1 and publisher.get_subscription_count())
+    ros.wait(lambda: rig.source.facts().received, poll=lambda: publisher.publish(messages.cloud([(2.0, 0.1, 0.0)])))
+    assert rig.samples().samples.depth == pytest.approx(2.0)
+
+
+def test_a_qos_that_does_not_match_is_told(ros, lidar):
+    rig = lidar(**{"qos_overrides./points.subscription.reliability": "reliable"})
+    ros.outsider.create_publisher(PointCloud2, "/points", qos_profile_sensor_data)
+    ros.wait(lambda: "QoS mismatch: a publisher of /points offers less" in rig.source.facts().problem)
