@@ -26,12 +26,12 @@ Floats = NDArray[np.float64]
 
 _HYPOTHESES = 160  # with 30 % outliers 160 pairs hold a good one but for once in 1e46 times, with 50 % in 1e20
 _SCORED = 256  # samples that a hypothesis is scored on
-_CUT = 3.0  # inliers are within so many standard deviations of the hypothesis
+_CUT = 3.0  # inliers are within so many standard deviations of the consensus
 _HUBER = 1.345  # 95 % efficiency for normal errors (Huber 1981)
 _STEPS = 4
 _LEAST_SPREAD = 1e-3  # relative error below which nothing real agrees: lidars have 1e-3
 _MAX_SHIFT = 10.0  # 1/m: farther than that from zero, infinity would lie within 10 cm
-_TELLING = 0.8  # the best hypothesis leaves less than this part of the deviation of a constant
+_KNOWN = 0.3  # relative standard deviation of the scale, above which samples and prediction have nothing in common
 _LEAST_RANGE = 1e-3  # spread of the prediction relative to its size, below which scale and shift are one number
 
 
@@ -91,35 +91,34 @@ def _fit_line(curve: Curve, x: Floats, y: Floats, config: AlignConfig) -> Fit:
             "the samples lie where the prediction has one value only: scale and shift cannot be told apart",
             "degenerate",
         )
-    if config.method == "lstsq":
-        weight = inlier = np.ones(len(x))
+    weight, inlier = np.ones(len(x)), np.ones(len(x), dtype=bool)
+    if config.method == "robust":
+        scale, shift, spread = _consensus(x, y, noise_of(y), config.seed)
+        inlier = np.abs(shift + scale * x - y) <= _CUT * spread * noise_of(y)
+        for _ in range(_STEPS):
+            # By the fitted 1/d, not the measured: samples that err on the far side would weigh more than on the near.
+            noise = spread * noise_of(shift + scale * x)
+            deviation = np.abs(shift + scale * x - y) / noise
+            weight = inlier * np.minimum(1.0, _HUBER / np.maximum(deviation, 1e-12)) / noise**2
+            scale, shift, information = _weighted_line(x, y, weight)
     else:
-        spread, inlier = _consensus(x, y, noise_of(y), config.seed)
-        weight = inlier / (spread * noise_of(y)) ** 2
-    scale, shift, information = _weighted_line(x, y, weight)
-    for _ in range(_STEPS if config.method == "robust" else 0):
-        # By the fitted 1/d, not the measured: samples that err on the far side would weigh more than those on the near.
-        noise = spread * noise_of(shift + scale * x)
-        deviation = np.abs(shift + scale * x - y) / noise
-        weight = inlier * np.minimum(1.0, _HUBER / np.maximum(deviation, 1e-12)) / noise**2
         scale, shift, information = _weighted_line(x, y, weight)
     error = shift + scale * x - y
-    used = inlier > 0
-    count = int(used.sum())
-    variance = float((weight * error**2).sum() / (count - 2)) if count > 2 else np.nan
+    freedom = int(inlier.sum()) - 2
+    variance = float((weight * error**2).sum()) / freedom if freedom > 0 else np.inf
     covariance: Floats = variance * np.asarray(np.linalg.inv(information), dtype=np.float64)
     if scale <= 0:
         raise FitError(f"nearer samples lie where the prediction says farther: scale {scale:.3g}", "negative_scale")
-    if covariance[0, 0] > (0.5 * scale) ** 2:
+    if covariance[0, 0] > (_KNOWN * scale) ** 2:
         raise FitError("the samples' depths are too alike for what they scatter: no scale can be told", "degenerate")
     if curve is Curve.INVERSE and abs(shift) > _MAX_SHIFT:
         raise FitError(f"shift {shift:.3g} 1/m, expected at most {_MAX_SHIFT:g}", "shift_out_of_bounds")
-    residual = float(np.sqrt(np.mean(error[used] ** 2)))
-    return Fit(curve, scale, shift, covariance, count / len(x), len(x), residual)
+    residual = float(np.sqrt(np.mean(error[inlier] ** 2)))
+    return Fit(curve, scale, shift, covariance, float(inlier.mean()), len(x), residual)
 
 
-def _consensus(x: Floats, y: Floats, noise: Floats, seed: int) -> tuple[float, Floats]:
-    """(standard deviation in units of `noise`, (N,) 1 for samples that agree, else 0), by least median of squares."""
+def _consensus(x: Floats, y: Floats, noise: Floats, seed: int) -> tuple[float, float, float]:
+    """(scale, shift, standard deviation in units of `noise`), by least median of squares."""
     rng = np.random.default_rng(seed)
     first, second = rng.integers(len(x), size=(2, _HYPOTHESES))
     run = x[second] - x[first]
@@ -135,14 +134,9 @@ def _consensus(x: Floats, y: Floats, noise: Floats, seed: int) -> tuple[float, F
     middle = deviation.shape[1] // 2
     medians = np.partition(deviation, middle, axis=1)[:, middle]
     best = int(medians.argmin())
-    alike = float(np.median(np.abs(y[scored] - np.median(y[scored])) / noise[scored]))
-    if medians[best] > _TELLING * alike:
-        raise FitError("the prediction tells the samples' depths no better than one depth for all would", "degenerate")
     # 1.4826 makes a median deviation a standard one; the other factor is Rousseeuw and Leroy's for few samples (1987).
     spread = 1.4826 * (1 + 5 / max(deviation.shape[1] - 2, 1)) * float(medians[best])
-    spread = max(spread, _LEAST_SPREAD)
-    inlier = np.abs(shift[best] + scale[best] * x - y) <= _CUT * spread * noise
-    return spread, inlier.astype(np.float64)
+    return float(scale[best]), float(shift[best]), max(spread, _LEAST_SPREAD)
 
 
 def _weighted_line(x: Floats, y: Floats, weight: Floats) -> tuple[float, float, Floats]:

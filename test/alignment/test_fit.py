@@ -100,3 +100,26 @@ def test_a_metric_prediction_without_slope_gets_a_scale_and_says_so():
 def test_a_relative_prediction_has_no_metric_curve():
     with pytest.raises(ConfigError, match="curve is log"):
         fit_curve(*planted(50, 0), RELATIVE, AlignConfig(curve="log"))
+
+
+@pytest.mark.parametrize("method", ["robust", "lstsq"])
+def test_a_poor_prediction_is_fitted_as_long_as_it_tells_something(method):
+    """Errors of 40 % in inverse depth: half of the samples lie closer to one depth than to the prediction."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        x, d = planted(500, seed, outliers=0)
+        x = ((SHIFT + SCALE * x) * np.exp(0.4 * rng.normal(size=500)) - SHIFT) / SCALE
+        fit = fit_curve(x.astype(np.float32), d, RELATIVE, AlignConfig(method=method, seed=seed))
+        found = 1 / np.maximum(fit.shift + fit.scale * x, 1e-3)
+        assert np.median(np.abs(np.log(found / d))) < 0.6 * np.median(np.abs(np.log(np.median(d) / d)))
+
+
+def test_the_nearest_samples_do_not_decide_alone():
+    """A prediction whose relative error is alike everywhere: weighted for that, the fit is surer than plain squares."""
+    off = {"robust": [], "lstsq": []}
+    for seed in range(40):
+        x, d = planted(200, seed, outliers=0, noise=0.1)
+        for method, errors in off.items():
+            fit = fit_curve(x, d, RELATIVE, AlignConfig(method=method, seed=seed))
+            errors.append(fit.shift - SHIFT)
+    assert np.std(off["robust"]) < 0.5 * np.std(off["lstsq"])
