@@ -140,6 +140,12 @@ class AlignmentNodeConfig(Config):
         "which topic to align: metric (depth/image), inverse (depth/inverse) or auto: the one that comes",
         choices=("auto", "metric", "inverse"),
     )
+    rectified: bool = option(
+        False, "the depth is of an image that was rectified already: use P of its camera_info, no distortion"
+    )
+    image_transport: str = option(
+        "raw", "colours of the cloud come from Image or from CompressedImage", choices=("raw", "compressed")
+    )
     cam_from_reference: str = option(
         "",
         "'x y z qx qy qz qw', metres and a unit quaternion that take points of the reference into the camera's optical "

@@ -12,8 +12,10 @@ import numpy as np
 from mono_depth_ros.alignment.align import Histogram
 from mono_depth_ros.alignment.aligner import Aligned
 from mono_depth_ros.alignment.metrics import DepthMetrics
-from mono_depth_ros.nodes.health import ERROR, OK, WARN
+from mono_depth_ros.nodes.health import ERROR, LOSSY, OK, WARN
 from mono_depth_ros.nodes.monitor import Snapshot
+
+NOT_ACTIVE = "not active: waiting for a lifecycle manager to configure and activate the node"
 
 
 @dataclass(frozen=True)
@@ -21,70 +23,105 @@ class AlignmentFacts:
     """What the sentence is made from, beside the counts of the Monitor since the previous report.
 
     Attributes:
-        reference_topics: "" for references without a sensor. reference_problem: why the last reference was of no use.
+        depth_topics: in words. depth_silent_s: how long no depth has come since it was asked for.
+        depth_quarrel: a sentence where both kinds of depth come; "" else.
+        qos_conflict, camera_problem, colour_problem, reference_problem: a sentence, or "".
+        reference_topics: "" for a reference without a sensor.
         last: what became of the last image; None before the first.
-        max_abs_rel: beyond it a result is not to be trusted.
     """
 
     active: bool
     lazy: bool
     subscribers: int
+    qos_conflict: str
     depth_topics: str
     depth_publishers: int
-    conflict: str
+    depth_silent_s: float
+    depth_quarrel: str
+    camera_info_topic: str
+    camera_info_known: bool
     camera_problem: str
+    colour_problem: str
     reference_topics: str
     reference_publishers: int
-    since_reference_s: float
+    reference_silent_s: float
     reference_problem: str
     last: Aligned | None
     max_abs_rel: float
+    publish_bad: bool
     timeout_s: float
 
 
 def judge_alignment(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
     """The diagnostic level and the sentence, by what hinders most."""
     if not facts.active:
-        return WARN, "not active: waiting for a lifecycle manager to configure and activate the node"
-    if facts.conflict:
-        return ERROR, facts.conflict
+        return WARN, NOT_ACTIVE
+    if facts.qos_conflict:
+        return ERROR, facts.qos_conflict
     if facts.lazy and facts.subscribers == 0:
         return OK, "idle: nobody subscribes to an output, so no depth is asked for"
     if facts.depth_publishers == 0:
         return WARN, f"no depth: nothing publishes {facts.depth_topics}; is the depth node running in this namespace?"
-    if now.since_received_s > facts.timeout_s:
-        return WARN, f"no depth: nothing has arrived on {facts.depth_topics} for {now.since_received_s:.1f} s"
+    if facts.depth_silent_s > facts.timeout_s:
+        return WARN, (
+            f"no depth: {facts.depth_topics} is advertised but nothing has arrived for {facts.depth_silent_s:.1f} s; "
+            "what does the depth node say on /diagnostics?"
+        )
+    if not facts.camera_info_known:
+        return WARN, (
+            f"no camera_info: nothing has arrived on {facts.camera_info_topic}; the depth node publishes it beside the "
+            "depth"
+        )
     if facts.camera_problem:
         return ERROR, facts.camera_problem
-    return _of_reference(facts, now, before)
+    return _of_reference(facts) or _of_results(facts, now, before)
 
 
-def _of_reference(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
+def _of_reference(facts: AlignmentFacts) -> tuple[int, str] | None:
     last = facts.last
-    needed = last is None or last.state != "frozen"
-    if facts.reference_topics and needed:
-        if facts.reference_publishers == 0:
-            return WARN, f"no reference: nothing publishes {facts.reference_topics}{_state(last)}"
-        if facts.since_reference_s > facts.timeout_s:
-            found = f"no reference: nothing has arrived on {facts.reference_topics} for {facts.since_reference_s:.1f} s"
-            return WARN, found + _state(last)
+    if last is not None and last.state == "frozen":
+        return None
+    if facts.reference_topics and facts.reference_publishers == 0:
+        return _level(last), f"no reference: nothing publishes {facts.reference_topics}{_state(last)}"
+    if facts.reference_topics and facts.reference_silent_s > facts.timeout_s:
+        return _level(last), (
+            f"no reference: {facts.reference_topics} is advertised but nothing has arrived for "
+            f"{facts.reference_silent_s:.1f} s{_state(last)}"
+        )
+    if facts.reference_problem:
+        return _level(last), facts.reference_problem + _state(last)
+    return None
+
+
+def _of_results(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
+    last = facts.last
+    published, received = now.published - before.published, now.received - before.received
+    lost = now.lost - before.lost
+    if last is not None and last.prediction is None:
+        return ERROR, f"unaligned: {last.reason}"
+    if last is not None and last.alignment is not None and last.alignment.trusted is False:
+        assert last.alignment.after is not None
+        kept = "" if facts.publish_bad else ", so nothing is published"
+        return WARN, (
+            f"held-out AbsRel {last.alignment.after.abs_rel:.3f} exceeds max_abs_rel, {facts.max_abs_rel:g}{kept}: are "
+            "extrinsics and time stamps right, and does the reference see what the camera sees?"
+        )
+    if received and not published:
+        # A slow alignment has simply not finished; anything else dropped the images for a reason.
+        reasons = {reason: count - before.drops.get(reason, 0) for reason, count in now.drops.items()}
+        if any(count for reason, count in reasons.items() if reason != "superseded"):
+            return ERROR, f"every image is dropped: {now.last_drop}"
     if last is None:
         return OK, "working on the first images"
-    if last.prediction is None:
-        return ERROR, f"unaligned: {facts.reference_problem or last.reason}"
-    if needed and facts.reference_problem:
-        return WARN, facts.reference_problem + _state(last)
-    if last.alignment is not None and last.alignment.trusted is False:
-        assert last.alignment.after is not None
+    for problem in (facts.depth_quarrel, last.reason, facts.colour_problem):
+        if problem:
+            return WARN, problem
+    if lost > LOSSY * max(received, 1):
         return WARN, (
-            f"held-out AbsRel {last.alignment.after.abs_rel:.3f} exceeds max_abs_rel, {facts.max_abs_rel:g}: are the "
-            "extrinsics and the time stamps right?"
+            f"{lost} of {received + lost} depth images were lost on the way: start both nodes with this package's "
+            "config/fastdds.xml as FASTRTPS_DEFAULT_PROFILES_FILE"
         )
-    if last.reason:
-        return WARN, last.reason
-    if now.published == before.published and now.received > before.received:
-        return ERROR, f"every image is dropped: {now.last_drop}"
-    return OK, f"{last.state}, {now.rate_out_hz:.1f} Hz{_error(last)}"
+    return OK, f"{last.state}, publishing {now.rate_out_hz:.1f} Hz{_error(last)}"
 
 
 def alignment_figures(last: Aligned | None, offset_s: float) -> dict[str, str]:
@@ -135,6 +172,10 @@ def _metrics(when: str, metrics: DepthMetrics | None) -> dict[str, str]:
     values = asdict(metrics)
     names = {"mae_m": "MAE (m)", "rmse_m": "RMSE (m)", "abs_rel": "AbsRel", "delta1": "delta1"}
     return {f"held-out {label} {when}": f"{values[name]:.4f}" for name, label in names.items()}
+
+
+def _level(last: Aligned | None) -> int:
+    return WARN if last is None or last.prediction is not None else ERROR
 
 
 def _state(last: Aligned | None) -> str:

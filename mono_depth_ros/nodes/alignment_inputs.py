@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections import deque
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,20 +15,20 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 
-from mono_depth_ros.errors import FrameError
+from mono_depth_ros.config import AlignmentNodeConfig
+from mono_depth_ros.errors import ImageError
 from mono_depth_ros.messages.depth import decode_depth
-from mono_depth_ros.messages.image import decode_image
 from mono_depth_ros.messages.pixels import pixel_view
-from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.nodes.cameras import CameraInfos
 from mono_depth_ros.nodes.qos import INPUT, overridable, own
+from mono_depth_ros.nodes.topics import sibling_info
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 TOPICS = {DepthKind.METRIC: "depth/image", DepthKind.INVERSE_AFFINE: "depth/inverse"}
 """What a prediction comes on, by its kind."""
 
+_INFO = "depth/camera_info"
 _KINDS = {"metric": (DepthKind.METRIC,), "inverse": (DepthKind.INVERSE_AFFINE,), "auto": tuple(TOPICS)}
-_IMAGES = 8  # colour images that wait for the depth made of them
 
 
 @dataclass(frozen=True)
@@ -40,81 +41,110 @@ class DepthMessage:
 
 
 class DepthInputs:
-    """`depth/image` or `depth/inverse` with `depth/camera_info`, and `image` for the colours of the cloud.
+    """`depth/image` or `depth/inverse`, with `depth/camera_info`.
+
+    With the prediction "auto" both are subscribed to, and the first one that comes is aligned; the other takes its
+    place once nothing has come for `input_timeout`.
 
     Args:
-        prediction: of AlignmentNodeConfig: which of the two; "auto" subscribes to both, and what comes decides.
-        on_depth: gets every message of depth. on_conflict: called with a sentence when no publisher's QoS will do.
+        on_depth: gets the messages to align.
+
+    Attributes:
+        infos: the camera_info messages. conflict: why no publisher's QoS will do, or "".
     """
 
     def __init__(
-        self,
-        node: Node,
-        prediction: str,
-        on_depth: Callable[[Any, DepthKind], None],
-        on_conflict: Callable[[str], None],
+        self, node: Node, options: Callable[[], AlignmentNodeConfig], on_depth: Callable[[DepthMessage], None]
     ) -> None:
-        self._node, self._on_depth, self._on_conflict = node, on_depth, on_conflict
-        self.kinds = _KINDS[prediction]
-        self.infos = CameraInfos(rectified=False, rectify=False)
-        self.topics = {kind: node.resolve_topic_name(TOPICS[kind]) for kind in self.kinds}
-        self._images: deque[Any] = deque(maxlen=_IMAGES)
+        config = options()
+        self._node, self._options, self._on_depth = node, options, on_depth
+        self._kinds = _KINDS[config.prediction]
+        self.infos = CameraInfos(config.rectified, rectify=False)
+        self.conflict = ""
+        self._topics = {kind: node.resolve_topic_name(TOPICS[kind]) for kind in self._kinds}
+        self.info_topic = _info_topic(node, self._kinds)
         self._subscriptions: list[Any] = []
-        self._colours: Any = None
+        self._kind: DepthKind | None = None
+        self._heard_s = self._other_s = -float("inf")
 
     @property
     def opened(self) -> bool:
         """Whether depth is subscribed to."""
         return bool(self._subscriptions)
 
+    @property
+    def silent_s(self) -> float:
+        """How long nothing has come since depth was subscribed to."""
+        return time.monotonic() - self._heard_s if self.opened else 0.0
+
+    @property
+    def topics(self) -> str:
+        """The topics of depth, in words."""
+        return " or ".join(self._topics.values())
+
+    @property
+    def quarrel(self) -> str:
+        """A sentence where both kinds of depth come; "" else."""
+        if self._kind is None or time.monotonic() - self._other_s > self._options().input_timeout:
+            return ""
+        other = next(topic for kind, topic in self._topics.items() if kind is not self._kind)
+        return (
+            f"depth comes on two topics: {self._topics[self._kind]} is aligned and {other} is not; set prediction to "
+            "metric or inverse"
+        )
+
     def publishers(self) -> int:
         """How many publishers the topics of depth have."""
-        return sum(self._node.count_publishers(topic) for topic in self.topics.values())
+        return sum(self._node.count_publishers(topic) for topic in self._topics.values())
 
     def open(self) -> None:
         """Subscribe to depth; this is what makes a lazy depth node run."""
         if self._subscriptions:
             return
-        self._subscriptions = [self._subscribe(CameraInfo, "depth/camera_info", self.infos.add)]
-        for kind, topic in TOPICS.items():
-            if kind in self.kinds:
-                callback = lambda message, kind=kind: self._on_depth(message, kind)  # noqa: E731
-                self._subscriptions.append(self._subscribe(Image, topic, callback))
-
-    def colours(self, wanted: bool) -> None:
-        """Subscribe to the colour image while somebody wants the cloud."""
-        if wanted and self._colours is None:
-            self._colours = self._subscribe(Image, "image", lambda message: self._images.append(message))
-        elif not wanted and self._colours is not None:
-            self._node.destroy_subscription(self._colours)
-            self._colours = None
-            self._images.clear()
+        self._heard_s, self._kind = time.monotonic(), None
+        self._subscriptions = [self._subscribe(CameraInfo, self.info_topic, self.infos.add)]
+        for kind, topic in self._topics.items():
+            self._subscriptions.append(self._subscribe(Image, topic, partial(self._take, kind=kind)))
 
     def close(self) -> None:
-        """Unsubscribe from everything."""
-        self.colours(False)
+        """Unsubscribe."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
 
-    def colour_of(self, image_stamp_ns: int, size: tuple[int, int]) -> np.ndarray | None:
-        """(H, W, 3) uint8 RGB of the image with this very stamp and size (height, width), if it has come."""
-        for message in reversed(tuple(self._images)):
-            if stamp_ns(message.header.stamp) == image_stamp_ns and (message.height, message.width) == size:
-                return decode_image(message)
-        return None
+    def _take(self, message: Any, kind: DepthKind) -> None:
+        now = time.monotonic()
+        self.conflict = ""
+        if self._kind not in (kind, None) and now - self._heard_s <= self._options().input_timeout:
+            self._other_s = now
+            return
+        self._kind, self._heard_s = kind, now
+        self._on_depth(DepthMessage(message, kind, now))
 
-    def _subscribe(self, kind: type, name: str, callback: Callable[[Any], None]) -> Any:
-        topic = self._node.resolve_topic_name(name)
+    def _subscribe(self, kind: type, topic: str, callback: Callable[[Any], None]) -> Any:
         sentence = f"QoS mismatch: a publisher of {topic} offers less than the qos_overrides of this node ask for"
+
+        def conflict(_: Any) -> None:
+            self.conflict = sentence
+
+        def take(message: Any) -> None:
+            callback(message)
+
         return self._node.create_subscription(
             kind,
-            name,
-            callback,
+            topic,
+            take,
             own(INPUT),
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=lambda _: self._on_conflict(sentence)),
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=conflict),
             qos_overriding_options=overridable(),
         )
+
+
+def _info_topic(node: Node, kinds: tuple[DepthKind, ...]) -> str:
+    """camera_info beside the depth, wherever that has been remapped to."""
+    found = [sibling_info(node, TOPICS[kind], _INFO) for kind in kinds]
+    plain = node.resolve_topic_name(_INFO)
+    return next((topic for topic in found if topic != plain), plain)
 
 
 def decode_prediction(message: Any, kind: DepthKind) -> DepthPrediction:
@@ -126,5 +156,5 @@ def decode_prediction(message: Any, kind: DepthKind) -> DepthPrediction:
     if kind is DepthKind.METRIC:
         return DepthPrediction(torch.from_numpy(decode_depth(message)), kind)
     if message.encoding != "32FC1":
-        raise FrameError(f"inverse depth is '{message.encoding}', expected 32FC1", "image_encoding")
+        raise ImageError(f"the encoding of inverse depth is '{message.encoding}', expected 32FC1", "image_encoding")
     return DepthPrediction(torch.from_numpy(pixel_view(message, np.float32, 1).astype(np.float32)), kind)

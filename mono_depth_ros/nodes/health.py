@@ -10,7 +10,7 @@ from mono_depth_ros.nodes.monitor import Snapshot
 OK, WARN, ERROR = 0, 1, 2
 """The levels of diagnostic_msgs/DiagnosticStatus."""
 
-_LOSSY = 0.05  # of the messages: below that a gap is bad luck, above it the transport is at fault
+LOSSY = 0.05  # of the messages: below that a gap is bad luck, above it the transport is at fault
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def judge(facts: Facts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
         if any(count for reason, count in reasons.items() if reason != "superseded"):
             return ERROR, f"every frame is dropped: {now.last_drop}"
         return OK, "working on the first frames" if not now.published else "working: slower than the report period"
-    if lost > _LOSSY * max(received, 1):
+    if lost > LOSSY * max(received, 1):
         return WARN, (
             f"{lost} of {received + lost} images were lost on the way: start the camera driver with this package's "
             "config/fastdds.xml as FASTRTPS_DEFAULT_PROFILES_FILE"

@@ -197,7 +197,7 @@ def test_the_cloud_has_the_colours_of_the_image(robot):
 def test_a_reference_that_stops_is_held_then_unaligned_and_nothing_wrong_is_published(robot):
     r = robot(hold=1.0, input_timeout=0.5)
     r.drive(lambda: len(r.images) >= 2)
-    r.drive(lambda: r.says("no reference: nothing has arrived"), lidar=False)
+    r.drive(lambda: r.says("no reference: /points is advertised but nothing has arrived"), lidar=False)
     r.drive(lambda: r.says("unaligned") and r.values()["state"] == "unaligned", lidar=False)
     count = len(r.images)
     r.depth()
