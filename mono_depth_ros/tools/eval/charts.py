@@ -38,7 +38,8 @@ def curves(
         )
         parts.append(_text("tick", _LEFT - 6, y(value) + 3.5, f"{value:.4g} %", "end"))
     for value, text in x_ticks:
-        parts.append(_text("tick", x(value), _HEIGHT - _BOTTOM + 15, text, "middle"))
+        anchor = "end" if value == high else "middle"  # the last would be cut off
+        parts.append(_text("tick", x(value), _HEIGHT - _BOTTOM + 15, text, anchor))
     parts.append(_text("axis", (_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 6, x_label, "middle"))
     for k, points in enumerate(lines):
         path = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in points)

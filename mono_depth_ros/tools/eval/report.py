@@ -32,7 +32,7 @@ def page(found: dict[str, Any], scores: Sequence[ModelScore]) -> str:
     parts = {
         "title": escape(f"{found['dataset']}: {', '.join(names)}"),
         "headline": escape(_headline(found)),
-        "lead": escape(f"{counts(found)}. {found['protocol']['words']}; {ALIGNMENTS[found['protocol']['align']]}."),
+        "lead": escape(f"{counts(found)}; {found['protocol']['words']}; {ALIGNMENTS[found['protocol']['align']]}."),
         "results": _results(found),
         "comparisons": _comparisons(found["comparisons"]),
         "flicker": _flicker(found),
@@ -87,9 +87,9 @@ def _comparisons(rows: Sequence[dict[str, Any]]) -> str:
             ]
         )
     words = (
-        "Second minus first, each image compared with itself. The interval is that of the mean difference, by 10,000 resamples of the "
-        "images; differences whose interval leaves out 0 are bold. Frames of one video are not independent: there it "
-        "is too narrow."
+        "Second minus first, each image compared with itself. The interval is that of the mean difference, by 10,000 "
+        "resamples of the images; differences whose interval leaves out 0 are bold. Frames of one video are not "
+        "independent: there it is too narrow."
     )
     return f"<section><h2>Side by side</h2><p>{words}</p>{_table(heads, cells, left=3)}</section>"
 

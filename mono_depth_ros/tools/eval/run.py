@@ -57,11 +57,11 @@ def chosen_protocol(dataset: DataSet, config: EvalConfig) -> Protocol:
     )
 
 
-def load(dataset: DataSet, protocol: Protocol, item: Item, needs_camera: bool) -> Loaded:
+def load(dataset: DataSet, protocol: Protocol, item: Item) -> Loaded:
     """Read one image with its ground truth.
 
     Raises:
-        MonoDepthError: a file cannot be read, the sizes differ, nothing in it counts, or there is no camera.
+        MonoDepthError: a file cannot be read, the sizes differ, or nothing in it counts.
     """
     rgb = read_image(item.rgb)
     height, width = rgb.shape[:2]
@@ -72,8 +72,6 @@ def load(dataset: DataSet, protocol: Protocol, item: Item, needs_camera: bool) -
             f"{item.rgb.name}"
         )
     camera = item.camera_of(width, height)
-    if camera is None and needs_camera:
-        raise ConfigError("the model needs the camera and the data set gives none: expected --camera fx,fy,cx,cy")
     mask = protocol.mask(truth)
     if not mask.any():
         raise DataError(f"ground truth {item.truth} has no pixel that counts: found none, {protocol.words()}")
@@ -92,24 +90,30 @@ def evaluate(
     Raises:
         MonoDepthError: a model cannot be loaded or has no metres, or needs a camera that there is not.
     """
+    for other in models[1:]:
+        _load(other, dataset, config)  # a misspelt second model must not be found out after an hour with the first
     found: list[ModelScore] = []
     for model_config in models:
-        model = load_model(model_config)
-        check(config.align, model.spec.kind, model_config.model)
-        if model.spec.needs_camera and any(item.camera is None for item in dataset.items):
-            raise ConfigError(
-                f"the model {model_config.model} needs the camera and {dataset.name} in the layout {dataset.layout} "
-                "gives none: expected --camera fx,fy,cx,cy, or a calibration beside the images"
-            )
-        score = ModelScore(
-            model_config.model, model.spec.kind.value, model.engine, model.spec.licence, most=config.shown
-        )
+        model = _load(model_config, dataset, config)
+        spec = model.spec
+        score = ModelScore(model_config.model, spec.kind.value, model.engine, spec.licence, most=config.shown)
         if found:
             score.keep = frozenset(image.name for image in found[0].shown)
         _one_model(dataset, protocol, config, model, score, progress)
         found.append(score)
         del model
     return found
+
+
+def _load(wanted: ModelConfig, dataset: DataSet, config: EvalConfig) -> DepthModel:
+    model = load_model(wanted)
+    check(config.align, model.spec.kind, wanted.model)
+    if model.spec.needs_camera and any(item.camera is None for item in dataset.items):
+        raise ConfigError(
+            f"the model {wanted.model} needs the camera and {dataset.name} in the layout {dataset.layout} gives none: "
+            "expected --camera fx,fy,cx,cy, or a calibration beside the images"
+        )
+    return model
 
 
 def _one_model(
@@ -123,7 +127,7 @@ def _one_model(
     pipeline = Pipeline(model)
     size = config.batch or (GPU_BATCH if model.device.type == "cuda" else 1)
     batch: list[Loaded] = []
-    for item, result in progress(score.model, _ahead(dataset, protocol, config, model.spec.needs_camera)):
+    for item, result in progress(score.model, _ahead(dataset, protocol, config)):
         if isinstance(result, MonoDepthError):
             score.failed[item.name] = str(result)
             continue
@@ -135,15 +139,13 @@ def _one_model(
         _batch(pipeline, batch, protocol, config, score)
 
 
-def _ahead(
-    dataset: DataSet, protocol: Protocol, config: EvalConfig, needs_camera: bool
-) -> Iterator[tuple[Item, Loaded | MonoDepthError]]:
+def _ahead(dataset: DataSet, protocol: Protocol, config: EvalConfig) -> Iterator[tuple[Item, Loaded | MonoDepthError]]:
     """The items in order, read by threads while the model works."""
     with ThreadPoolExecutor(max_workers=2, thread_name_prefix="read") as pool:
         waiting: deque[tuple[Item, Future[Loaded]]] = deque()
         try:
             for item in dataset.items:
-                waiting.append((item, pool.submit(load, dataset, protocol, item, needs_camera)))
+                waiting.append((item, pool.submit(load, dataset, protocol, item)))
                 if len(waiting) > config.read_ahead:
                     yield _done(*waiting.popleft())
             while waiting:
