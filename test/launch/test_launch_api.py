@@ -60,7 +60,7 @@ def launched(file: str, until: str, **given: str) -> tuple[dict[str, Any], str]:
 
 
 def test_the_depth_node_comes_up_and_ends_cleanly() -> None:
-    codes, output = launched("depth.launch.py", "tiny on cpu: ", model="tiny", device="cpu", image="/cam/image_raw")
+    codes, output = launched("depth.launch.py", "tiny on cpu, ", model="tiny", device="cpu", image="/cam/image_raw")
     assert "/cam/image_raw with /cam/camera_info" in output
     assert codes == {"depth_node": 0}
 
@@ -68,7 +68,7 @@ def test_the_depth_node_comes_up_and_ends_cleanly() -> None:
 def test_an_argument_beats_the_file(tmp_path: Path) -> None:
     file = tmp_path / "my.yaml"
     file.write_text("depth:\n  ros__parameters:\n    model: no_such_model\n")
-    codes, output = launched("depth.launch.py", "tiny on cpu: ", model="tiny", device="cpu", params_file=str(file))
+    codes, output = launched("depth.launch.py", "tiny on cpu, ", model="tiny", device="cpu", params_file=str(file))
     assert "tiny on cpu" in output and codes == {"depth_node": 0}
     codes, output = launched("depth.launch.py", "never said", params_file=str(file))
     assert "no_such_model" in output and codes["depth_node"] != 0
@@ -94,11 +94,11 @@ def test_the_alignment_node_comes_up_beside_the_depth_node() -> None:
         device="cpu",
         alignment="lidar",
         points="/lidar/points",
-        cam_from_reference="0 0 0 0.5 -0.5 0.5 -0.5",
+        cam_from_reference="0 0 0 0.5 -0.5 0.5 0.5",
     )
     assert "by /lidar/points" in output and set(codes) == {"depth_node", "alignment_node"}
 
 
 def test_the_demo_comes_up() -> None:
-    codes, output = launched("demo.launch.py", "tiny on cpu: ", rviz="false")
-    assert "tiny on cpu: " in output and set(codes) == {"depth_node", "world_node"}
+    codes, output = launched("demo.launch.py", "tiny on cpu, ", rviz="false")
+    assert "tiny on cpu, " in output and set(codes) == {"depth_node", "world_node"}
