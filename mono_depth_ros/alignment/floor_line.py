@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mono_depth_ros.alignment.floor_plane import BELOW, LEAST_SHARE, SCORED, SLACK, TOLERANCE
+from mono_depth_ros.alignment.floor_plane import BELOW, LEAST_SHARE, SCORED, SCREENED, SLACK, TOLERANCE
 from mono_depth_ros.errors import FitError
 
 Floats = NDArray[np.float64]
@@ -53,8 +53,9 @@ def fit_floor_line(value: Floats, fall: Floats, rng: np.random.Generator) -> Flo
     if not len(lines):
         raise FitError("no floor is seen: nothing below the horizon comes nearer as the image goes down", "no_floor")
     some_value, some_fall = value[:SCORED], fall[:SCORED]
-    order = np.argsort(-_score(lines, some_value, some_fall))[:REFINED]
-    refined = np.stack([_refine(line, some_value, some_fall) for line in lines[order]])
+    for pixels, kept in ((SCREENED, 8 * REFINED), (SCORED, REFINED)):
+        lines = lines[np.argsort(-_score(lines, value[:pixels], fall[:pixels]))[:kept]]
+    refined = np.stack([_refine(line, some_value, some_fall) for line in lines])
     best = _refine(refined[int(np.argmax(_score(refined, value, fall)))], value, fall)
     residual = _residual(best[None], value, fall)[:, 0]
     floor = (np.abs(residual) < 1.0) & (fall > LEAST_FALL)

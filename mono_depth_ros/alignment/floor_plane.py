@@ -24,7 +24,7 @@ LEAST_OF_LOWER = 0.1  # of the known pixels below the plane's own horizon
 MOST_BESIDE = 0.4  # pixels one to two tolerances off, to those within half of one: a plane that cuts through things has
 # as many there; twice this where the direction up is known
 MOST_DOUBT = 0.5  # error of the height by an error of one tolerance: small and far patches tell nothing
-TRIALS, SCORED, REFINED = 1500, 1000, 10
+TRIALS, SCREENED, SCORED, REFINED = 1500, 250, 1000, 10  # planes; pixels all are, and the best are, scored by
 PRIOR_DEG, PRIOR_PIXELS = 1.0, 20.0  # a known direction up is right to a degree, and worth as much as this many pixels
 
 
@@ -50,8 +50,9 @@ def fit_floor_plane(inverse: Floats, ray: Floats, level: Floats | None, rng: np.
     if not len(planes):
         raise FitError("no floor is seen: found no plane that is level enough", "no_floor")
     part = slice(0, SCORED)
-    order = np.argsort(-_score(planes, inverse[part], ray[part]))[:REFINED]
-    refined = np.stack([_refine(plane, inverse[part], ray[part], level) for plane in planes[order]])
+    for pixels, kept in ((SCREENED, 8 * REFINED), (SCORED, REFINED)):
+        planes = planes[np.argsort(-_score(planes, inverse[:pixels], ray[:pixels]))[:kept]]
+    refined = np.stack([_refine(plane, inverse[part], ray[part], level) for plane in planes])
     refined = refined[_level_enough(refined, facing, most)]
     if not len(refined):
         raise FitError("no floor is seen: found no plane that is level enough", "no_floor")

@@ -111,15 +111,29 @@ def _choose(
     values: NDArray[np.float32], relative: bool, camera: Camera, rng: np.random.Generator
 ) -> tuple[Indices, Floats]:
     """Some pixels with a usable prediction and a ray, in random order: flat indices (N,) and rays (N, 3), z = 1."""
-    usable = np.isfinite(values)
-    if not relative:
-        with np.errstate(invalid="ignore"):
-            usable &= values > 0
-    known = np.flatnonzero(usable)
+    flat = values.reshape(-1)
+    known = _one_a_stretch(flat.size, 2 * MOST_PIXELS, rng)
+    known = known[_usable(flat[known], relative)]
+    if len(known) < MOST_PIXELS:  # a sparse one: all of it is looked at
+        known = np.flatnonzero(_usable(flat, relative))
     if len(known) > MOST_PIXELS:
-        known = known[np.unique(rng.integers(len(known), size=MOST_PIXELS))]
+        known = known[_one_a_stretch(len(known), MOST_PIXELS, rng)]
     pixels = rng.permutation(known)
     grid = rays(camera).numpy().reshape(-1, 2)[pixels].astype(np.float64)
     seen = np.isfinite(grid).all(axis=1)
     pixels, grid = pixels[seen], grid[seen]
     return pixels, np.concatenate([grid, np.ones((len(grid), 1))], axis=1)
+
+
+def _one_a_stretch(count: int, wanted: int, rng: np.random.Generator) -> Indices:
+    """A random index of each of `wanted` stretches that `count` is divided into; all, where there are not as many."""
+    if count <= wanted:
+        return np.arange(count)
+    chosen: Indices = ((np.arange(wanted) + rng.random(wanted)) * (count / wanted)).astype(np.int64)
+    return chosen
+
+
+def _usable(values: NDArray[np.float32], relative: bool) -> NDArray[np.bool_]:
+    with np.errstate(invalid="ignore"):
+        usable: NDArray[np.bool_] = np.isfinite(values) if relative else (values > 0) & (values < np.inf)
+    return usable
