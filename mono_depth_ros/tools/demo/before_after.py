@@ -49,7 +49,7 @@ def _sentence(before: dict[str, Any], after: dict[str, Any], alignment: dict[str
         if alignment["held_out_abs_rel"] is not None:
             found += (
                 f", and says itself how far that can be trusted: {100 * alignment['held_out_abs_rel']:.1f} % off, in "
-                "the median, at lidar points that it did not use"
+                "the median, at lidar points that it did not use; between the lines of the lidar it may be more"
             )
         found += "."
     if len(timing.aligned_ns):
