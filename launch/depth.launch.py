@@ -146,10 +146,12 @@ def alignment(given):
     else:
         file = file_for("alignment", given("params_file")) if given("params_file") else []
     own = {"reference": "none", "frozen": True} if kind == "calibration" else {"reference": kind}
-    parameters = option_parameters(given, *ALIGNMENT, DepthConfig, without=OWN)
     remapped = [(topic, given(name)) for name, (topic, _) in REFERENCES.items() if given(name)]
-    # The colours of the cloud come from the image that the depth is of.
-    image = "rgb/image_rect" if given("rectify").lower() == "true" else given("image")
+    # The colours of the cloud come from the image that the depth is of; the rectified one is never compressed.
+    rectify = given("rectify").lower() == "true"
+    image = "rgb/image_rect" if rectify else given("image")
+    without = {*OWN, "image_transport"} if rectify else OWN
+    parameters = option_parameters(given, *ALIGNMENT, DepthConfig, without=without)
     return node(
         given,
         "alignment_node",

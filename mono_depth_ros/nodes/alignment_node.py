@@ -159,6 +159,8 @@ class AlignmentNode(LifecycleNode):
         elif inputs.opened:
             inputs.close()
         self._colours.open(inputs.opened and outputs.wanted(POINTS))
+        if self._source is not None:
+            self._source.listen(inputs.opened)
 
     def _on_depth(self, depth: DepthMessage) -> None:
         if not self._active or self._worker is None or self._stream is None:

@@ -61,11 +61,15 @@ def test_topics_go_to_the_node_under_its_own_names(launched: Any) -> None:
 def test_the_colours_are_those_of_the_image_that_the_depth_is_of(launched: Any) -> None:
     _, alignment = launched.nodes(alignment="lidar", image="/cam/image_raw", rectify="true")
     assert alignment["remappings"] == [("image", "rgb/image_rect")]
+    compressed = {"image_transport": "compressed", "alignment": "lidar"}
+    assert "image_transport" not in merged(launched.nodes(rectify="true", **compressed)[1])
+    assert merged(launched.nodes(**compressed)[1])["image_transport"] == "compressed"
 
 
 def test_options_go_to_the_node_that_has_them_and_shared_ones_to_both(launched: Any) -> None:
     own = {item.name for item in fields(AlignmentNodeConfig)} & {item.name for item in fields(DepthNodeConfig)}
-    assert own == {"autostart", "lazy", "input_timeout", "diagnostics_period"}
+    # Were there another one, would it mean the same to both?
+    assert own == {"autostart", "lazy", "input_timeout", "diagnostics_period", "rectified", "image_transport"}
     given = {"lazy": "false", "stride": "2", "model": "tiny", "cam_from_reference": "0 0 0 0 0 0 1", "local": "false"}
     depth, alignment = launched.nodes(alignment="scan", bandwidth="2", pitch_deg="-3", **given)
     assert merged(depth) == {"lazy": False, "stride": 2, "model": "tiny"}

@@ -71,16 +71,29 @@ class SourceFacts:
     problem: str
 
 
+@dataclass(frozen=True)
+class _Input:
+    kind: type
+    name: str
+    topic: str
+    callback: Callable[[Any], None]
+    depth: int
+    needed: bool
+
+
 class Source(ABC):
-    """A reference: its subscriptions, and samples of an image. A callback only keeps the message."""
+    """A reference: its topics, and samples of an image. A callback only keeps the message.
+
+    It is silent until `listen(True)`.
+    """
 
     local = True
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._received, self._received_s, self._conflict = 0, time.monotonic(), ""
+        self._inputs: list[_Input] = []
         self._subscriptions: list[Any] = []
-        self._needed: list[str] = []
         self._told: set[str] = set()
 
     @abstractmethod
@@ -96,31 +109,42 @@ class Source(ABC):
     def subscribe(
         self, kind: type, name: str, callback: Callable[[Any], None], *, depth: int = 1, needed: bool = True
     ) -> str:
-        """Subscribe, as all inputs do; the resolved topic. `needed`: without its messages there are no samples."""
-        topic = self._node.resolve_topic_name(name)
-        sentence = f"QoS mismatch: a publisher of {topic} offers less than the qos_overrides of this node ask for"
+        """Announce a topic that `listen` subscribes to; it is returned resolved. Without a `needed` one no samples."""
+        found = _Input(kind, name, self._node.resolve_topic_name(name), callback, depth, needed)
+        self._inputs.append(found)
+        return found.topic
+
+    def listen(self, wanted: bool) -> None:
+        """Subscribe, as all inputs do, or stop: nobody decodes a lidar's messages for no use."""
+        if wanted and not self._subscriptions:
+            self._received_s = time.monotonic()
+            self._subscriptions = [self._subscribed(item) for item in self._inputs]
+        elif not wanted:
+            for subscription in self._subscriptions:
+                self._node.destroy_subscription(subscription)
+            self._subscriptions = []
+
+    def _subscribed(self, item: _Input) -> Any:
         profile = own(INPUT)
-        profile.depth = depth
+        profile.depth = item.depth
 
         def conflict(_: Any) -> None:
-            self._conflict = sentence
+            self._conflict = (
+                f"QoS mismatch: a publisher of {item.topic} offers less than the qos_overrides of this node ask for"
+            )
 
-        subscription = self._node.create_subscription(
-            kind,
-            name,
-            callback,
+        return self._node.create_subscription(
+            item.kind,
+            item.name,
+            item.callback,
             profile,
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=conflict),
             qos_overriding_options=overridable(),
         )
-        self._subscriptions.append(subscription)
-        if needed:
-            self._needed.append(topic)
-        return topic
 
     def facts(self) -> SourceFacts:
         """At this moment."""
-        counts = {topic: self._node.count_publishers(topic) for topic in self._needed}
+        counts = {item.topic: self._node.count_publishers(item.topic) for item in self._inputs if item.needed}
         fewest = min(counts.values(), default=0)
         silent = [topic for topic in counts if counts[topic] == 0]
         return SourceFacts(
@@ -133,13 +157,11 @@ class Source(ABC):
 
     def topics(self) -> Sequence[str]:
         """The resolved topics, the reference's own first."""
-        return [subscription.topic_name for subscription in self._subscriptions]
+        return [item.topic for item in self._inputs]
 
     def close(self) -> None:
-        """Unsubscribe."""
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-        self._subscriptions, self._needed = [], []
+        """Let go of everything."""
+        self.listen(False)
 
     def _came(self) -> None:
         self._received += 1

@@ -54,6 +54,7 @@ class Rig:
         except Exception:
             self.node.destroy_node()
             raise
+        self.source.listen(True)
 
     def deliver(self, topic: str, message: Any) -> None:
         """Hand a message to the subscription of a topic, as the executor does."""

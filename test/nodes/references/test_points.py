@@ -172,6 +172,17 @@ def test_facts_and_topics(lidar, messages):
     assert facts.received == 1 and facts.since_received_s < 5
 
 
+def test_it_listens_only_while_it_is_asked_to(lidar, messages):
+    lidar.source.listen(True)
+    assert [item.topic_name for item in lidar.node.subscriptions] == ["/points"]
+    lidar.deliver("/points", messages.cloud(POINTS))
+    lidar.source.listen(False)
+    assert not list(lidar.node.subscriptions) and lidar.source.topics() == ["/points"]
+    lidar.source.listen(True)
+    lidar.deliver("/points", messages.cloud(POINTS, late_s=0.1))
+    assert lidar.samples(late_s=0.1).fresh
+
+
 def test_a_bag_that_starts_again(lidar, messages):
     lidar.deliver("/points", messages.cloud(POINTS, late_s=50.0))
     lidar.samples(late_s=50.0)
