@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The curve that takes a prediction to metres, fitted to samples of which many may be wrong.
 
-Consensus sampling finds the samples that agree (least median of squares, Rousseeuw 1984: nothing to tune, holds up to
-half of them wrong), the median deviation of the best hypothesis says how closely, and Huber's reweighted least squares
-over those (Holland and Welsch 1977) uses them all.
+Consensus sampling finds the curve through two samples (Fischler and Bolles 1981) from which all are off by the least,
+counted by the logarithm of 1 + error^2, Cauchy's loss, to which it matters little how wrong the wrong ones are. The
+median deviation from it says how closely the others agree, and Huber's reweighted least squares over those (Holland and
+Welsch 1977) uses them all. The least median of squares (Rousseeuw 1984) would find exact samples as surely; but where a
+wall fills half of the image it fits the wall alone and leaves everything else for outliers.
 
 Errors of a monocular depth grow with the distance, so it is the relative error that is alike everywhere: ln d has
 errors of one size, 1/d such that grow with 1/d. Far samples would then decide alone what 1/d is at zero, where their
@@ -26,6 +28,7 @@ Floats = NDArray[np.float64]
 
 _HYPOTHESES = 160  # with 30 % outliers 160 pairs hold a good one but for once in 1e46 times, with 50 % in 1e20
 _SCORED = 256  # samples that a hypothesis is scored on
+_ALIKE = 0.05  # relative error below which it hardly matters to the consensus by how much a sample is off
 _CUT = 3.0  # inliers are within so many standard deviations of the consensus
 _HUBER = 1.345  # 95 % efficiency for normal errors (Huber 1981)
 _STEPS = 4
@@ -118,7 +121,7 @@ def _fit_line(curve: Curve, x: Floats, y: Floats, config: AlignConfig) -> Fit:
 
 
 def _consensus(x: Floats, y: Floats, noise: Floats, seed: int) -> tuple[float, float, float]:
-    """(scale, shift, standard deviation in units of `noise`), by least median of squares."""
+    """(scale, shift, standard deviation in units of `noise`), of the best pair."""
     rng = np.random.default_rng(seed)
     first, second = rng.integers(len(x), size=(2, _HYPOTHESES))
     run = x[second] - x[first]
@@ -131,11 +134,9 @@ def _consensus(x: Floats, y: Floats, noise: Floats, seed: int) -> tuple[float, f
     shift = y[first][usable] - scale * x[first][usable]
     scored = slice(None) if len(x) <= _SCORED else rng.integers(len(x), size=_SCORED)
     deviation = np.abs(shift[:, None] + scale[:, None] * x[scored] - y[scored]) / noise[scored]
-    middle = deviation.shape[1] // 2
-    medians = np.partition(deviation, middle, axis=1)[:, middle]
-    best = int(medians.argmin())
+    best = int(np.log1p(np.square(deviation * (1 / _ALIKE))).sum(axis=1).argmin())
     # 1.4826 makes a median deviation a standard one; the other factor is Rousseeuw and Leroy's for few samples (1987).
-    spread = 1.4826 * (1 + 5 / max(deviation.shape[1] - 2, 1)) * float(medians[best])
+    spread = 1.4826 * (1 + 5 / max(deviation.shape[1] - 2, 1)) * float(np.median(deviation[best]))
     return float(scale[best]), float(shift[best]), max(spread, _LEAST_SPREAD)
 
 
