@@ -4,8 +4,8 @@
 Consensus sampling finds the curve through two samples (Fischler and Bolles 1981) from which all are off by the least,
 counted by the logarithm of 1 + error^2, Cauchy's loss, to which it matters little how wrong the wrong ones are. The
 median deviation from it says how closely the others agree, and Huber's reweighted least squares over those (Holland and
-Welsch 1977) uses them all. The least median of squares (Rousseeuw 1984) would find exact samples as surely; but where a
-wall fills half of the image it fits the wall alone and leaves everything else for outliers.
+Welsch 1977) uses them all. The least median of squares (Rousseeuw 1984) is surer with few and exact samples, and
+decides there; else, where a wall fills half of the image, it would fit the wall alone and call all the rest outliers.
 
 Errors of a monocular depth grow with the distance, so it is the relative error that is alike everywhere: ln d has
 errors of one size, 1/d such that grow with 1/d. Far samples would then decide alone what 1/d is at zero, where their
@@ -134,9 +134,14 @@ def _consensus(x: Floats, y: Floats, noise: Floats, seed: int) -> tuple[float, f
     shift = y[first][usable] - scale * x[first][usable]
     scored = slice(None) if len(x) <= _SCORED else rng.integers(len(x), size=_SCORED)
     deviation = np.abs(shift[:, None] + scale[:, None] * x[scored] - y[scored]) / noise[scored]
-    best = int(np.log1p(np.square(deviation * (1 / _ALIKE))).sum(axis=1).argmin())
+    middle = deviation.shape[1] // 2
+    medians = np.partition(deviation, middle, axis=1)[:, middle]
+    best = int(medians.argmin())
+    # Half of the samples as near to a curve as sensors measure are there by no chance, however few they are.
+    if medians[best] > _LEAST_SPREAD:
+        best = int(np.log1p(np.square(deviation * (1 / _ALIKE))).sum(axis=1).argmin())
     # 1.4826 makes a median deviation a standard one; the other factor is Rousseeuw and Leroy's for few samples (1987).
-    spread = 1.4826 * (1 + 5 / max(deviation.shape[1] - 2, 1)) * float(np.median(deviation[best]))
+    spread = 1.4826 * (1 + 5 / max(deviation.shape[1] - 2, 1)) * float(medians[best])
     return float(scale[best]), float(shift[best]), max(spread, _LEAST_SPREAD)
 
 
