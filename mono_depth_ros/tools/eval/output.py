@@ -81,7 +81,7 @@ def header(found: dict[str, Any]) -> list[str]:
     return [
         f"{found['dataset']}, {found['folder']} ({found['layout']}): {counts(found)}",
         f"protocol: {found['protocol']['words']}; {ALIGNMENTS[found['protocol']['align']]}",
-        f"camera: {found['camera']}; {found['depth_scale']:g} numbers of the ground truth a metre",
+        f"camera: {found['camera']}; numbers of the ground truth: {found['depth_scale']:g} a metre",
         *(f"note: {note}" for note in found["notes"]),
     ]
 

@@ -88,7 +88,8 @@ class Protocol:
 
     def words(self) -> str:
         """In one line, with the numbers."""
-        parts = [self._crop_words(), f"true depth {self.min_depth:g} to {self.max_depth:g} m"]
+        upper = f" to {self.max_depth:g} m" if math.isfinite(self.max_depth) else " m and more"
+        parts = [self._crop_words(), f"true depth {self.min_depth:g}{upper}"]
         return "; ".join([*parts, "predictions clamped to that" if self.clamp else "predictions not clamped"])
 
     def _crop_words(self) -> str:

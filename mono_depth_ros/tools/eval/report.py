@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -20,6 +21,7 @@ from mono_depth_ros.tools.eval.score import ERROR_EDGES, ModelScore, Shown
 
 _PICTURE_WIDTH = 360
 _MISSING_SHOWN = 200
+_NAMES = {"nyu": "NYUv2", "kitti": "KITTI", "tum": "TUM RGB-D", "seven_scenes": "7-Scenes"}
 
 
 def page(found: dict[str, Any], scores: Sequence[ModelScore]) -> str:
@@ -53,7 +55,8 @@ def _headline(found: dict[str, Any]) -> str:
         f"{model['model']}: AbsRel {model['mean']['abs_rel']:.3f}, δ1 {100 * model['mean']['delta1']:.1f} %"
         for model in found["models"]
     ]
-    return f"{'; '.join(said[:3])}{' and more' if len(said) > 3 else ''} on {found['dataset']}"
+    where = _NAMES.get(found["dataset"]) or Path(found["folder"]).resolve().name
+    return f"{'; '.join(said[:3])}{' and more' if len(said) > 3 else ''} on {where}"
 
 
 def _results(found: dict[str, Any]) -> str:
@@ -187,7 +190,7 @@ def _facts(found: dict[str, Any]) -> str:
     facts = {
         "data set": f"{found['dataset']}, {found['folder']} ({found['layout']})",
         "camera": found["camera"],
-        "ground truth": f"{found['depth_scale']:g} numbers a metre",
+        "ground truth": f"{found['depth_scale']:g} a metre",
         "protocol": found["protocol"]["words"],
         "alignment": ALIGNMENTS[found["protocol"]["align"]],
         **{

@@ -112,7 +112,7 @@ def test_table_files_and_page(folder, models, tmp_path, capsys):
     out = tmp_path / "out"
     assert evaluate("folder", folder, "--model", "red", "--model", "twice", "--out", out) == 0
     table = capsys.readouterr().out
-    assert "no crop; true depth 0.001 to inf m; predictions clamped to that; no alignment" in table
+    assert "no crop; true depth 0.001 m and more; predictions clamped to that; no alignment" in table
     assert re.search(r"^red +mean +0\.0667 ", table, re.M) and re.search(r"^twice +pooled ", table, re.M)
     assert re.search(r"^red +twice +abs_rel +\+0\.8000 .* 3 +0$", table, re.M)
     assert sorted(path.name for path in out.iterdir()) == ["eval.csv", "eval.json", "report.html"]
@@ -193,7 +193,7 @@ def test_a_model_without_a_camera_is_told_so(folder, models, capsys):
     assert "the model red needs the camera" in capsys.readouterr().err
     words = ("--depth-scale", "1000", "--camera", "30,30,15.5,11.5")
     assert evaluate("folder", folder, "--model", "red", *words) == 0
-    assert "camera: 30,30,15.5,11.5 (--camera); 1000 numbers" in capsys.readouterr().out
+    assert "camera: 30,30,15.5,11.5 (--camera); numbers of the ground truth: 1000 a metre" in capsys.readouterr().out
 
 
 def test_bad_words_are_told_before_the_first_image(folder, models, capsys):
