@@ -56,13 +56,13 @@ def run(args: argparse.Namespace) -> int:
     config = config_from(args, EvalConfig)
     models = _models(args)
     with importing():
-        from mono_depth_ros.tools.eval.output import header, refuse_existing, summary, table, write
+        from mono_depth_ros.tools.eval.output import header, prepare, summary, table, write
         from mono_depth_ros.tools.eval.report import page
         from mono_depth_ros.tools.eval.run import chosen_protocol, evaluate
 
-    refuse_existing(args.out, args.force)
     dataset = _dataset(args, config)
     protocol = chosen_protocol(dataset, config)
+    prepare(args.out, args.force)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     scores = evaluate(dataset, protocol, config, models, _progress(len(dataset.items)))
     failed = {name: reason for score in scores for name, reason in score.failed.items()}

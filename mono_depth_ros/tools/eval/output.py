@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from mono_depth_ros.atomic import atomic_path
@@ -32,11 +33,25 @@ COLUMNS = (
 prints it; in JSON and CSV it is without the factor."""
 
 
-def refuse_existing(out: Path | None, force: bool) -> None:
-    """Raise ConfigError where a file that would be written is there, unless `force`."""
-    there = [] if out is None or force else [name for name in FILES if (out / name).exists()]
+def prepare(out: Path | None, force: bool) -> None:
+    """Make the folder for the results before the work begins, not after it.
+
+    Raises:
+        ConfigError: a file that would be written is there, and not `force`. MonoDepthError: nothing can be written.
+    """
+    if out is None:
+        return
+    there = [] if force else [name for name in FILES if (out / name).exists()]
     if there:
         raise ConfigError(f"{out} holds {', '.join(there)} already: expected another --out, or --force to replace them")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise MonoDepthError(
+            f"cannot write to {out}: {error.strerror}, expected a folder, or where to make one"
+        ) from error
 
 
 def summary(

@@ -141,6 +141,12 @@ def test_results_that_are_there_are_refused(folder, models, tmp_path, capsys):
     assert evaluate(*words, "--force", "--limit", "1") == 0 and (out / "eval.csv").read_bytes() != before
 
 
+def test_a_place_that_cannot_be_written_is_told_before_the_first_image(folder, models, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert evaluate("folder", folder, "--model", "red", "--out", tmp_path / "file") == 1
+    assert "cannot write to " in capsys.readouterr().err and models["red"].batches == []
+
+
 def test_all_files_or_none(folder, models, tmp_path, monkeypatch, capsys):
     out = tmp_path / "out"
     monkeypatch.setattr("mono_depth_ros.tools.eval.output._csv", lambda _: "\udc00")  # cannot be encoded
