@@ -172,6 +172,14 @@ class AlignmentNodeConfig(Config):
     aligned_encoding: str = option(
         "32FC1", "aligned/image in metres or in millimetres", choices=("32FC1", "16UC1"), dynamic=True
     )
+    alignment_threads: int = option(
+        1,
+        "CPU threads of the alignment: more are faster on idle cores only; beside a network that takes all of them "
+        "they wait for each other, ten times as long",
+        low=1,
+        high=256,
+        dynamic=True,
+    )
     input_timeout: float = option(
         2.0, "say that depth or reference is missing after this long", unit="s", low=0.1, high=3600.0, dynamic=True
     )

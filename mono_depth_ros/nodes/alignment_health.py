@@ -67,7 +67,7 @@ def judge_alignment(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> t
             f"no depth: {facts.depth_topics} is advertised but nothing has arrived for {facts.depth_silent_s:.1f} s; "
             "what does the depth node say on /diagnostics?"
         )
-    if not facts.camera_info_known:
+    if not facts.camera_info_known and now.received > before.received:
         return WARN, (
             f"no camera_info: nothing has arrived on {facts.camera_info_topic}; the depth node publishes it beside the "
             "depth"

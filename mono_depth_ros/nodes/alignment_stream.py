@@ -57,6 +57,9 @@ class AlignmentStream:
 
     def process(self, depth: DepthMessage) -> None:
         """Align one message and publish it, or drop it for a reason that is counted and said."""
+        # torch has this number for each thread: it holds for the one that works here.
+        if torch.get_num_threads() != (threads := self._options.get(AlignmentNodeConfig).alignment_threads):
+            torch.set_num_threads(threads)
         try:
             with self._monitor.stage("decode"):
                 view, calibration = self._decode(depth)

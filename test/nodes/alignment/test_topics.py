@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which topics the alignment node listens to, and when: it is what makes a lazy depth node run."""
+
+from __future__ import annotations
+
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image, PointCloud2
+
+
+def test_depth_is_asked_for_only_while_somebody_wants_it_aligned(robot):
+    r = robot(listen=False)
+    r.ros.wait(lambda: r.says("idle: nobody subscribes"))
+    listening = [topic for topic in ("/depth/image", "/depth/inverse", "/image") if r.node.count_subscribers(topic)]
+    assert listening == [] and r.depths.get_subscription_count() == 0
+    for _ in range(2):
+        heard = []
+        wish = r.ros.outsider.create_subscription(Image, "/aligned/image", heard.append, qos_profile_sensor_data)
+        r.ros.wait(r.depths.get_subscription_count)
+        r.drive(lambda heard=heard: heard)
+        assert r.node.count_subscribers("/image") == 0, "no cloud is wanted, so no colours are"
+        r.ros.outsider.destroy_subscription(wish)
+        r.ros.wait(lambda: r.depths.get_subscription_count() == 0)
+
+
+def test_without_lazy_depth_is_aligned_for_nobody(robot):
+    r = robot(listen=False, lazy=False)
+    r.ros.wait(r.depths.get_subscription_count)
+    r.drive(lambda: r.node.monitor.snapshot().published > 1)
+
+
+def test_a_node_that_is_not_active_asks_for_nothing(robot):
+    r = robot()
+    assert r.node.trigger_deactivate().name == "SUCCESS"
+    r.ros.wait(lambda: r.depths.get_subscription_count() == 0 and r.says("not active"))
+    assert r.node.trigger_activate().name == "SUCCESS"
+    r.drive(lambda: r.images)
+    assert r.node.trigger_deactivate().name == "SUCCESS" and r.node.trigger_cleanup().name == "SUCCESS"
+    r.ros.wait(lambda: r.clouds.get_subscription_count() == 0)
+    assert r.node.trigger_configure().name == "SUCCESS" and r.node.trigger_activate().name == "SUCCESS"
+    r.images.clear()
+    r.ros.wait(lambda: r.node._outputs.subscribers() and r.clouds.get_subscription_count())
+    r.drive(lambda: r.images)
+    r.newest_is()
+
+
+def test_of_two_kinds_of_depth_the_first_is_aligned_and_the_other_told(robot):
+    r = robot()
+    other = r.depth_publisher("/depth/inverse")
+    r.ros.wait(other.get_subscription_count)
+    r.drive(lambda: r.images)
+    r.drive(
+        lambda: r.says("depth comes on two topics: /depth/image is aligned and /depth/inverse is not"),
+        before=lambda: other.publish(r.depth_message(relative=True)),
+    )
+    r.newest_is()
+
+
+def test_a_depth_node_that_changes_from_metric_to_relative_is_followed(robot):
+    r = robot(input_timeout=0.3)
+    r.drive(lambda: r.images)
+    r.depths, r.relative = r.depth_publisher("/depth/inverse"), True
+    r.ros.wait(r.depths.get_subscription_count)
+    r.drive(lambda: r.values().get("curve") == "inverse")
+    r.drive(lambda: r.says("aligned, publishing"))
+    r.newest_is()
+
+
+def test_only_the_kind_that_is_asked_for_is_subscribed_to(robot):
+    r = robot(relative=True, prediction="inverse")
+    r.drive(lambda: r.images)
+    assert r.node.count_subscribers("/depth/image") == 0
+
+
+def test_camera_info_is_found_beside_a_depth_that_was_remapped(robot):
+    r = robot("-r", "depth/image:=/other/depth", listen=False)
+    r.ros.listen(Image, "/aligned/image")
+    r.ros.wait(lambda: r.node.count_subscribers("/other/camera_info") == 1)
+
+
+def test_a_qos_that_cannot_be_met_is_told(robot):
+    r = robot(matched=False, **{"qos_overrides./points.subscription.reliability": "reliable"})
+    r.ros.wait(lambda: r.says("QoS mismatch: a publisher of /points offers less"))
+
+
+def test_old_depth_is_dropped_for_new_depth_and_counted(robot, monkeypatch):
+    r = robot()
+    r.drive(lambda: r.images)
+    align, slow = r.node._aligner.update, []
+
+    def sluggish(*words, **more):
+        slow.append(r.ros.wait(lambda: r.drops().get("superseded", 0) > len(slow)))
+        return align(*words, **more)
+
+    monkeypatch.setattr(r.node._aligner, "update", sluggish)
+    r.drive(lambda: r.drops().get("superseded", 0) > 3)
+    assert 2 <= len(slow) <= r.drops()["superseded"]
+
+
+def test_time_that_jumps_back_begins_anew(robot):
+    r = robot()
+    r.drive(lambda: len(r.images) > 2)
+    r.stamp_ns -= 100_000_000_000
+    r.images.clear()
+    r.drive(lambda: len(r.images) > 2)
+    assert r.drops()["time_backwards"] == 1
+    r.newest_is()
+
+
+def test_clouds_of_a_reliable_publisher_are_taken_too(ros, robot):
+    r = robot()
+    r.clouds = ros.outsider.create_publisher(PointCloud2, "/points", 5)
+    ros.wait(r.clouds.get_subscription_count)
+    r.drive(lambda: r.images)
