@@ -122,12 +122,20 @@ def metric3d(reference: Path | None) -> dict[str, Any]:
     return measure(reference)
 
 
+def alignment(data: Path | None) -> dict[str, Any]:
+    """Scale and shift, local correction, the floor, the course in time: see bench_alignment/command.py."""
+    from mono_depth_ros.tools.bench_alignment.command import alignment as measure
+
+    return measure(data)
+
+
 BENCHES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "cloud": lambda _: cloud(),
     "tiny": lambda _: tiny(),
     "world": lambda _: world(),
     "models": lambda arguments: models(arguments.reference),
     "metric3d": lambda arguments: metric3d(arguments.reference),
+    "alignment": lambda arguments: alignment(arguments.data),
     "overhead": lambda _: node("overhead"),
     "overload": lambda _: node("overload"),
 }
@@ -143,6 +151,14 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         metavar="DIR",
         help="the authors' code to compare with: for models a checkout of github.com/DepthAnything/Depth-Anything-V2, "
         "for metric3d one of github.com/YvanYin/Metric3D",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        default=os.environ.get("MONO_DEPTH_DATA"),
+        help="for alignment: real frames with depth, in folders seven_scenes, nyu_depth, kitti_lidar, kitti_depth; "
+        "default: the environment's MONO_DEPTH_DATA; without it the figures on real frames are left out",
     )
     parser.add_argument("--json", action="store_true", help="print the results as one JSON object on stdout")
     parser.set_defaults(run=run)

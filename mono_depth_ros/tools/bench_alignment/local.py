@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Local correction of a prediction that is distorted smoothly: the synthetic world's depth times a planted field."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mono_depth_ros.alignment.align import align
+from mono_depth_ros.alignment.field import local_correction
+from mono_depth_ros.alignment.metrics import depth_metrics
+from mono_depth_ros.alignment.samples import Samples
+from mono_depth_ros.config import AlignConfig
+from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.prediction import DepthKind
+from mono_depth_ros.tools.bench_alignment.row import row
+from mono_depth_ros.world import KINDS, World
+
+CAMERA = Camera.pinhole(640, 480, 70.0)
+WORLDS = 3  # views, of each kind of scene
+DRAWS = {20: 10, 50: 4, 100: 2, 500: 2}
+"""Fields and choices of points in each view, for each number of points."""
+
+DISTORTION = 0.25
+KNOTS = (4, 5)  # of the field over the image, rows and columns: it turns every 130-160 pixels
+EVERYTHING = AlignConfig(held_out=0.0, min_samples=min(DRAWS))
+
+Depth = NDArray[np.float32]
+
+
+def rows() -> list[dict[str, Any]]:
+    """One dict a figure: held-out AbsRel of local over that of global, by the number of points; and time."""
+    views = list(_views())
+    found = []
+    for count, draws in DRAWS.items():
+        cases = [_case(depth, count, (index, draw)) for index, depth in enumerate(views) for draw in range(draws)]
+        before, after = (np.array(column) for column in zip(*cases, strict=True))
+        ratio = after / before
+        title = f"distorted by up to {100 * DISTORTION:g} %, {count} points, {len(ratio)} cases"
+        found.append(row(f"{title}: AbsRel of global, mean", float(before.mean()), None, "", None))
+        found.append(row(f"{title}: AbsRel of local, mean", float(after.mean()), None, "", None))
+        worst, mean = float(ratio.max()), float(after.mean() / before.mean())
+        found.append(row(f"{title}: local / global, of the means", mean, *_bar(mean, 0.5 if count == 500 else None)))
+        limit = {20: 1.02, 500: 0.5}.get(count)
+        found.append(row(f"{title}: local / global, worst case", worst, *_bar(worst, limit)))
+    return [*found, *_time(views[0])]
+
+
+def distorted(depth: Depth, rng: np.random.Generator) -> Depth:
+    """(H, W) metres times a smooth field whose largest departure from 1 is DISTORTION."""
+    height, width = depth.shape
+    field = cv2.resize(rng.uniform(-1.0, 1.0, KNOTS), (width, height), interpolation=cv2.INTER_CUBIC)
+    found: Depth = (depth * (1.0 + DISTORTION * field / np.abs(field).max())).astype(np.float32)
+    return found
+
+
+def _bar(measured: float, limit: float | None) -> tuple[str | None, str, bool | None]:
+    """(asked, unit, holds) of a ratio."""
+    return (None, "", None) if limit is None else (f"<= {limit:g}", "", measured <= limit)
+
+
+def _case(depth: Depth, count: int, seed: tuple[int, int]) -> tuple[float, float]:
+    """AbsRel of (global, local) on all pixels that were not drawn; the prediction's scale is off as well."""
+    rng = np.random.default_rng([*seed, count])
+    prediction = 0.7 * distorted(depth, rng)
+    given = _drawn(depth, count, rng)
+    aligned = align(prediction, given, EVERYTHING, kind=DepthKind.METRIC)
+    assert aligned.correction is not None
+    whole = aligned.fit.scale * prediction
+    asked = np.ones(depth.shape, dtype=bool)
+    asked[given.rows, given.columns] = False
+    local = whole * np.exp(aligned.correction.numpy())
+    return depth_metrics(whole, depth, asked).abs_rel, depth_metrics(local, depth, asked).abs_rel
+
+
+def _time(depth: Depth) -> list[dict[str, Any]]:
+    """Median of the local correction alone, on up to two threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(min(2, threads))
+    found = []
+    for count in (20, 500, 5000):
+        rng = np.random.default_rng(count)
+        prediction, given = torch.from_numpy(distorted(depth, rng)), _drawn(depth, count, rng)
+        measured = []
+        for _ in range(24):
+            start = time.perf_counter()
+            local_correction(prediction, given)
+            measured.append(1e3 * (time.perf_counter() - start))
+        median = statistics.median(measured[3:])
+        title = f"local correction of 640x480, {count} points, {torch.get_num_threads()} threads"
+        asked = "<= 25" if count == 500 else None
+        found.append(row(title, median, asked, "ms", median <= 25.0 if asked else None))
+    torch.set_num_threads(threads)
+    return found
+
+
+def _drawn(depth: Depth, count: int, rng: np.random.Generator) -> Samples:
+    rows, columns = np.nonzero(np.isfinite(depth))
+    chosen = rng.choice(len(rows), count, replace=False)
+    rows, columns = rows[chosen], columns[chosen]
+    return Samples(rows, columns, depth[rows, columns], (depth.shape[0], depth.shape[1]))
+
+
+def _views() -> Iterator[Depth]:
+    """(480, 640) float32 metres, +inf sky."""
+    for kind in KINDS:
+        for seed in range(WORLDS):
+            world = World.generate(kind, 4000 + seed)
+            yield world.render(CAMERA, world.random_pose(np.random.default_rng(seed)), normals=False).depth
