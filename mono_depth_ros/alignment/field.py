@@ -19,7 +19,10 @@ from mono_depth_ros.alignment.neighbours import Neighbours, nearest_samples
 from mono_depth_ros.alignment.samples import Samples
 
 _NEAREST = 6
-_TRUSTS = (0.0, 0.5, 0.75, 1.0)  # b, how far the prediction's own shape is trusted
+_TRUSTS = (1.0, 0.75, 0.5, 0.0)  # b, how far the prediction's own shape is trusted: less only if surely better
+_SURE_OF_TRUST = (1.0, 0.25)  # standard errors by which a smaller b must be better to be taken: of few samples, of many
+_FEW = 40  # samples
+_SURE_OF_GAIN = (1.0, 3.0)  # standard errors by which the best b must beat no correction: nothing of it, all of it
 _JUDGED = 400  # samples that are left out one by one
 _RIDGE = 0.1  # of the plane's slope, relative to the spread of the neighbours
 _STEPS = (4, 16)  # pixels between two places where the plane is fitted; between, it is interpolated
@@ -80,15 +83,23 @@ def _ask_samples(
     itself = found.index == judged[:, None]
     others = Neighbours(found.index, torch.where(itself, torch.inf, found.distance))
     before = residual[judged].abs()
-    best, least = 0.0, before
+    needed = _SURE_OF_TRUST[len(at) >= _FEW]
+    best, least = _TRUSTS[0], None
     for trust in _TRUSTS:
         told = _plane(at, _target(log_g, residual, trust), at[judged], others).log()
         after = ((trust - 1.0) * log_g[judged] - told - residual[judged]).abs()
-        if after.mean() < least.mean():
+        if least is None or _errors_above_zero(least - after) > needed:
             best, least = trust, after
-    gain = before - least
-    sure = gain.mean() - gain.std() / math.sqrt(len(judged))
-    return best, float((sure / (0.1 * before.mean()).clamp(min=1e-6)).clamp(0, 1))
+    assert least is not None
+    low, high = _SURE_OF_GAIN
+    strength = (_errors_above_zero(before - least) - low) / (high - low)
+    return best, min(max(strength, 0.0), 1.0)
+
+
+def _errors_above_zero(gain: torch.Tensor) -> float:
+    """The mean of gains (N,) in standard errors of it."""
+    error = float(gain.std()) / math.sqrt(len(gain))
+    return float(gain.mean()) / max(error, 1e-9)
 
 
 def _plane(at: torch.Tensor, y: torch.Tensor, places: torch.Tensor, found: Neighbours) -> torch.Tensor:
