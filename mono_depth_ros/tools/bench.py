@@ -122,6 +122,13 @@ def metric3d(reference: Path | None) -> dict[str, Any]:
     return measure(reference)
 
 
+def bag() -> dict[str, Any]:
+    """Conversion of recordings: see bench_bag.py."""
+    from mono_depth_ros.tools.bench_bag import bag as measure
+
+    return measure()
+
+
 def alignment(data: Path | None) -> dict[str, Any]:
     """Scale and shift, local correction, the floor, the course in time: see bench_alignment/command.py."""
     from mono_depth_ros.tools.bench_alignment.command import alignment as measure
@@ -135,6 +142,7 @@ BENCHES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "world": lambda _: world(),
     "models": lambda arguments: models(arguments.reference),
     "metric3d": lambda arguments: metric3d(arguments.reference),
+    "bag": lambda _: bag(),
     "alignment": lambda arguments: alignment(arguments.data),
     "overhead": lambda _: node("overhead"),
     "overload": lambda _: node("overload"),
