@@ -148,12 +148,12 @@ def _consensus(x: Floats, y: Floats, noise: Floats, seed: int) -> tuple[float, f
 def _weighted_line(x: Floats, y: Floats, weight: Floats) -> tuple[float, float, Floats]:
     """(scale, shift, information matrix of both) of the weighted least squares, about the mean for its condition."""
     total = float(weight.sum())
-    mean_x, mean_y = float(weight @ x) / total, float(weight @ y) / total
+    mean_x, mean_y = _dot(weight, x) / total, _dot(weight, y) / total
     around = x - mean_x
-    spread = float(weight @ (around * around))
+    spread = _dot(weight, around * around)
     if not spread > 1e-12 * total * mean_x * mean_x:
         raise FitError("the samples that agree lie where the prediction has one value only", "degenerate")
-    scale = float((weight * around) @ (y - mean_y)) / spread
+    scale = _dot(weight * around, y - mean_y) / spread
     information = np.array([[spread + total * mean_x**2, total * mean_x], [total * mean_x, total]])
     return scale, mean_y - scale * mean_x, information
 
@@ -161,9 +161,9 @@ def _weighted_line(x: Floats, y: Floats, weight: Floats) -> tuple[float, float, 
 def _fit_scale(p: Floats, d: Floats, config: AlignConfig) -> Fit:
     """d = scale * p: where ln d - ln p lies; robustly from the median, else its least squares in metres."""
     if config.method == "lstsq":
-        scale = float(p @ d / (p @ p))
+        scale = _dot(p, d) / _dot(p, p)
         error = scale * p - d
-        variance = float(error @ error) / max(len(d) - 1, 1) / float(p @ p)
+        variance = _dot(error, error) / max(len(d) - 1, 1) / _dot(p, p)
         return Fit(Curve.SCALE, scale, 0.0, np.diag([variance, 0.0]), 1.0, len(d), float(np.sqrt(np.mean(error**2))))
     ratio = np.log(d) - np.log(p)
     middle = float(np.median(ratio))
@@ -172,8 +172,13 @@ def _fit_scale(p: Floats, d: Floats, config: AlignConfig) -> Fit:
     kept = ratio[inlier]
     for _ in range(_STEPS):
         weight = np.minimum(1.0, _HUBER * spread / np.maximum(np.abs(kept - middle), 1e-12))
-        middle = float(weight @ kept / weight.sum())
+        middle = _dot(weight, kept) / float(weight.sum())
     scale = float(np.exp(middle))
-    variance = float(weight @ (kept - middle) ** 2 / weight.sum() / len(kept)) * scale**2
+    variance = _dot(weight, (kept - middle) ** 2) / float(weight.sum()) / len(kept) * scale**2
     residual = float(np.sqrt(np.mean((scale * p[inlier] - d[inlier]) ** 2)))
     return Fit(Curve.SCALE, scale, 0.0, np.diag([variance, 0.0]), len(kept) / len(d), len(d), residual)
+
+
+def _dot(a: Floats, b: Floats) -> float:
+    """Sum of products, without BLAS, which takes threads from 10,000 on, and beside a busy network waits for them."""
+    return float(np.einsum("i,i->", a, b))
