@@ -69,6 +69,8 @@ setup(
     extras_require={
         "onnx": ONNX,
         "openvino": OPENVINO,
+        "ray": ["ray>=2.9"],  # many bags on many machines
+        "slam": ["evo>=1.26", "open3d>=0.18"],  # `mono_depth bench slam`
         "transformers": TRANSFORMERS,
         "test": TEST,  # tells `colcon test` to run pytest
         "jazzy": wheels("ros-jazzy-rclpy==7.1.6", "8.4.3", "5.3.6"),

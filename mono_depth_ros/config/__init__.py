@@ -19,7 +19,7 @@ from mono_depth_ros.config.demo import (
     WorldNodeConfig,
 )
 from mono_depth_ros.config.depth import DepthConfig, DepthNodeConfig, ModelConfig
-from mono_depth_ros.config.offline import BagConfig, EvalConfig
+from mono_depth_ros.config.offline import BagConfig, EvalConfig, FleetConfig
 from mono_depth_ros.config.option import Config, allowed, check, option
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "DepthConfig",
     "DepthNodeConfig",
     "EvalConfig",
+    "FleetConfig",
     "GroundConfig",
     "ModelConfig",
     "PlayConfig",

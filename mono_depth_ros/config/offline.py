@@ -70,6 +70,16 @@ class BagConfig(Config):
 
 
 @dataclass(frozen=True)
+class FleetConfig(Config):
+    """How `mono_depth bag` converts a folder of many bags."""
+
+    workers: int = option(
+        0, "Ray workers, each with a model of its own; 0: one a GPU, without GPUs one for four CPU cores", low=0
+    )
+    attempts: int = option(3, "a bag that fails is tried again, so many times in all", low=1, high=100)
+
+
+@dataclass(frozen=True)
 class EvalConfig(Config):
     """How `mono_depth eval` compares depth with ground truth."""
 

@@ -10,7 +10,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from mono_depth_ros.config import AlignConfig, BagConfig, DepthConfig, ModelConfig, ReferenceConfig, TrackerConfig
+from mono_depth_ros.config import (
+    AlignConfig,
+    BagConfig,
+    DepthConfig,
+    FleetConfig,
+    ModelConfig,
+    ReferenceConfig,
+    TrackerConfig,
+)
 from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.tools.options import add_options, config_from
 from mono_depth_ros.tools.startup import importing
@@ -23,14 +31,30 @@ def add_parser(subparsers: Any) -> None:
         help="depth of every frame of a ROS bag, into another bag",
         description="Convert every image of a recording, in order, with its original stamps and frames: no ROS, no "
         "dropped frames. Topics are found by type and named. A run that was interrupted, even by kill -9, leaves a "
-        "readable bag of what is finished, and --resume goes on with it.",
+        "readable bag of what is finished, and --resume goes on with it. A folder with many bags, in it or in its "
+        "folders, is converted into a folder: a manifest there says what is done, and a second run does what is "
+        "missing.",
     )
-    parser.add_argument("input", type=Path, metavar="IN", help="ROS 2 bag folder, .mcap or .db3 file, or ROS 1 .bag")
+    parser.add_argument(
+        "input",
+        type=Path,
+        metavar="IN",
+        help="ROS 2 bag folder, .mcap or .db3 file, ROS 1 .bag, or a folder with many of them",
+    )
     parser.add_argument(
         "--out",
         type=Path,
         metavar="OUT",
-        help="NAME.mcap or NAME.db3: one file; any other name: a bag folder (default: IN_depth.mcap in this folder)",
+        help="NAME.mcap or NAME.db3: one file; any other name: a bag folder (default: IN_depth.mcap in this folder); "
+        "for many bags a folder (default: IN_depth in this folder)",
+    )
+    parser.add_argument(
+        "--ray",
+        nargs="?",
+        const="local",
+        metavar="ADDRESS",
+        help="share many bags out among Ray workers: of this machine, or of the cluster at ADDRESS (auto: the one this "
+        "machine is part of); needs `pip install ray`",
     )
     parser.add_argument("--resume", action="store_true", help="go on where an earlier run ended")
     parser.add_argument("--force", action="store_true", help="replace what is at OUT")
@@ -44,6 +68,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON on stdout")
     add_options(parser, BagConfig, [item.name for item in fields(BagConfig) if not item.name.startswith("export_")])
+    add_options(parser.add_argument_group("many bags"), FleetConfig)
     add_options(parser.add_argument_group("model"), ModelConfig)
     add_options(parser.add_argument_group("depth and cloud"), DepthConfig)
     alignment = parser.add_argument_group("alignment")
@@ -53,7 +78,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Convert; 0, or 1 for a damaged bag, of which what could be read is written.
+    """Convert; 0, or 1 for a damaged bag, of which what could be read is written, and where one of many failed.
 
     Raises:
         MonoDepthError: nothing could be converted, or not to the end.
@@ -65,11 +90,13 @@ def run(args: argparse.Namespace) -> int:
     with importing():
         from mono_depth_ros.models.loading import load_model
         from mono_depth_ros.tools.bag.convert import Job, check, convert
-        from mono_depth_ros.tools.bag.progress import Bar
+        from mono_depth_ros.tools.bag.discover import is_one_bag
+        from mono_depth_ros.tools.bag.progress import Bar, in_words
 
+    many = not is_one_bag(args.input)
     job = Job(
         source=args.input,
-        out=args.out or Path(f"{args.input.stem}_depth.mcap"),
+        out=args.out or Path(f"{args.input.resolve().name}_depth" if many else f"{args.input.stem}_depth.mcap"),
         bag=config_from(args, BagConfig),
         depth=config_from(args, DepthConfig),
         align=config_from(args, AlignConfig),
@@ -78,6 +105,12 @@ def run(args: argparse.Namespace) -> int:
         resume=args.resume,
         force=args.force,
     )
+    if many:
+        from mono_depth_ros.tools.bag.fleet_command import run_fleet
+
+        return run_fleet(job, config_from(args, ModelConfig), config_from(args, FleetConfig), args.ray, args.json)
+    if args.ray is not None:
+        raise ConfigError(f"{args.input} is one bag, expected a folder with many bags to share out with --ray")
     check(job)
     model = load_model(config_from(args, ModelConfig))
     with Bar(args.input.name) as bar:
@@ -88,17 +121,5 @@ def run(args: argparse.Namespace) -> int:
             raise
     if args.json:
         print(json.dumps(summary))
-    print(_in_words(summary), file=sys.stderr)
+    print(in_words(summary), file=sys.stderr)
     return 1 if summary["damage"] or not summary["written"] else 0
-
-
-def _in_words(summary: dict[str, Any]) -> str:
-    lines = [
-        f"{summary['out']}: {summary['written']} of {summary['frames']} images, {summary['frames_per_s']:g} a second, "
-        f"{summary['model']} ({summary['engine']})"
-    ]
-    if summary["dropped"]:
-        lines.append("dropped: " + ", ".join(f"{count} {reason}" for reason, count in summary["dropped"].items()))
-    if summary["damage"]:
-        lines.append(f"{summary['damage']}; what was before it is converted")
-    return "\n".join(lines)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far a conversion is, on stderr: images, rate and time left."""
+"""How far a conversion is, on stderr: images, rate and time left; and what became of it, in words."""
 
 from __future__ import annotations
 
 import sys
 from types import TracebackType
+from typing import Any
 
 from tqdm import tqdm
 
@@ -36,3 +37,16 @@ class Bar:
     def tell(self, words: str) -> None:
         """A line that does not tear the bar."""
         tqdm.write(words, file=sys.stderr)
+
+
+def in_words(summary: dict[str, Any]) -> str:
+    """What became of one bag."""
+    lines = [
+        f"{summary['out']}: {summary['written']} of {summary['frames']} images, {summary['frames_per_s']:g} a second, "
+        f"{summary['model']} ({summary['engine']})"
+    ]
+    if summary["dropped"]:
+        lines.append("dropped: " + ", ".join(f"{count} {reason}" for reason, count in summary["dropped"].items()))
+    if summary["damage"]:
+        lines.append(f"{summary['damage']}; what was before it is converted")
+    return "\n".join(lines)

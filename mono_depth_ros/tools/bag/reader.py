@@ -64,7 +64,7 @@ class BagReader:
             raise DataError(f"there is no bag {path}: expected {FORMS}")
         if not path.is_dir() and path.suffix not in (".mcap", ".db3", ".bag"):
             raise DataError(f"{path} is no bag: expected {FORMS}")
-        self.files = _storage_files(path)
+        self.files = storage_files(path)
         if not self.files:
             raise DataError(f"{path} holds no .mcap and no .db3 file: expected {FORMS}")
         self._stack = ExitStack()
@@ -165,7 +165,8 @@ class BagReader:
         return [self._stack.enter_context(part) for part in salvage_parts(self.path, self.files)]
 
 
-def _storage_files(path: Path) -> list[Path]:
+def storage_files(path: Path) -> list[Path]:
+    """The files with the messages of a bag: those of a folder, sorted, or the file itself."""
     if not path.is_dir():
         return [path]
     return sorted(item for item in path.iterdir() if {".mcap", ".db3"} & set(item.suffixes) and item.is_file())
