@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mono_depth_ros.config import DepthConfig, ModelConfig
+from mono_depth_ros.config import AlignConfig, DepthConfig, ModelConfig
 from mono_depth_ros.tools.options import CAMERA_HELP, add_options, config_from
+from mono_depth_ros.tools.reference_options import add_reference_options
 from mono_depth_ros.tools.startup import importing
 
 
@@ -20,7 +21,8 @@ def add_parser(subparsers: Any) -> None:
         "image",
         help="depth of image files: arrays, 16-bit PNG, point clouds, pictures",
         description="For each image, write OUT/NAME.npy: float32 (H, W) at the size of the image, metres along the "
-        "optical axis (NaN unknown, inf sky or beyond range), or the raw inverse depth of a relative model. "
+        "optical axis (NaN unknown, inf sky or beyond range), or the raw inverse depth of a relative model. With "
+        "--reference the depth is aligned with known depths first, and a relative model gives metres too. "
         "Orientation tags are ignored: a calibration describes the picture as the sensor delivered it.",
     )
     parser.add_argument("inputs", nargs="+", metavar="IN", help="image file, folder, or pattern in quotes")
@@ -41,6 +43,7 @@ def add_parser(subparsers: Any) -> None:
         help="print the distance in space between two pixels (column,row,column,row); may be given more than once",
     )
     parser.add_argument("--json", action="store_true", help="print one line of JSON a file on stdout")
+    add_reference_options(parser.add_argument_group("alignment"))
     add_options(parser.add_argument_group("model"), ModelConfig)
     add_options(parser.add_argument_group("depth and cloud"), DepthConfig)
     parser.set_defaults(run=run)
@@ -61,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         from mono_depth_ros.tools import image_files
         from mono_depth_ros.tools.measure import in_words
 
-    job = image_files.Job.prepare(args, config, model_config)
+    job = image_files.Job.prepare(args, config, model_config, config_from(args, AlignConfig))
     failed = 0
     # Lines of errors must not tear the bar: tqdm moves it out of the way.
     with tqdm(job.files, unit="image", file=sys.stderr, dynamic_ncols=True, desc="depth") as bar:

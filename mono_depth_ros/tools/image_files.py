@@ -7,7 +7,7 @@ import argparse
 import logging
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 import torch
 
+from mono_depth_ros.alignment.overlay import overlay
 from mono_depth_ros.atomic import atomic_path
-from mono_depth_ros.config import DepthConfig, ModelConfig
+from mono_depth_ros.config import AlignConfig, DepthConfig, ModelConfig
 from mono_depth_ros.errors import ConfigError, DataError, MonoDepthError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.messages.depth import encode_depth
@@ -28,8 +29,9 @@ from mono_depth_ros.tools.camera_argument import CameraArgument
 from mono_depth_ros.tools.inputs import find_images, output_names
 from mono_depth_ros.tools.measure import Pixels, measure, parse
 from mono_depth_ros.tools.ply import unpack_cloud, write_ply
+from mono_depth_ros.tools.reference_argument import Reference, ReferenceArgument
 
-_SUFFIXES = {"npy": ".npy", "png16": ".png", "ply": ".ply", "color": "_color.png"}
+_SUFFIXES = {"npy": ".npy", "png16": ".png", "ply": ".ply", "color": "_color.png", "overlay": "_overlay.png"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Job:
         kinds: the result files wanted, keys of `_SUFFIXES`.
         camera: None where neither the model nor a result needs one.
         pixels: pairs to measure the distance of.
+        reference: known depths to align each image with, or None.
     """
 
     files: list[Path]
@@ -51,9 +54,12 @@ class Job:
     rectified: bool
     pipeline: Pipeline
     pixels: tuple[Pixels, ...] = ()
+    reference: ReferenceArgument | None = None
 
     @classmethod
-    def prepare(cls, args: argparse.Namespace, config: DepthConfig, model_config: ModelConfig) -> Job:
+    def prepare(
+        cls, args: argparse.Namespace, config: DepthConfig, model_config: ModelConfig, align_config: AlignConfig
+    ) -> Job:
         """Check everything that can be wrong before the first image, cheap checks first.
 
         Raises:
@@ -72,18 +78,21 @@ class Job:
         out = args.out or Path()
         _keep_inputs(files, {out / file for name in names for file in _outputs(name, kinds)})
         camera = CameraArgument.parse(args.camera) if args.camera else None
+        reference = ReferenceArgument.parse(args, files, align_config)
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
         model = load_model(model_config)
         metres = [f"--{kind}" for kind in ("png16", "ply") if kind in kinds] + ["--measure"] * bool(pixels)
-        if model.spec.kind is not DepthKind.METRIC and metres:
+        if model.spec.kind is not DepthKind.METRIC and metres and reference is None:
             name = model.spec.name
             raise ConfigError(
-                f"{name} gives relative inverse depth, which has no metres: {' and '.join(metres)} need a metric model"
+                f"{name} gives relative inverse depth, which has no metres: {' and '.join(metres)} need a metric model "
+                "or a --reference"
             )
-        if camera is None and (model.spec.needs_camera or "ply" in kinds or pixels):
-            who = f"the model {model.spec.name}" if model.spec.needs_camera else metres[-1]
+        cloud = reference is not None and reference.needs_camera
+        if camera is None and (model.spec.needs_camera or "ply" in kinds or pixels or cloud):
+            who = f"the model {model.spec.name}" if model.spec.needs_camera else (metres or ["--reference"])[-1]
             raise ConfigError(f"{who} needs the camera: give --camera fx,fy,cx,cy or --camera FILE.yaml")
-        return cls(files, names, out, kinds, camera, args.rectified, Pipeline(model, config), pixels)
+        return cls(files, names, out, kinds, camera, args.rectified, Pipeline(model, config), pixels, reference)
 
     def process(self, path: Path, name: Path) -> dict[str, Any]:
         """Estimate and write; returns what `--json` prints.
@@ -95,11 +104,13 @@ class Job:
         rgb = read_image(path)
         height, width = rgb.shape[:2]
         frame = self.pipeline.estimate(rgb, self._camera_of(width, height))
+        reference = self.reference.align(path, frame) if self.reference is not None else None
+        frame = frame if reference is None else replace(frame, prediction=reference.aligned)
         metric = frame.prediction.kind is DepthKind.METRIC
         measured = [measure(frame, pixels) for pixels in self.pixels]
         values = (frame.depth if metric else frame.prediction.values).cpu().numpy()
         try:
-            written = [self._write(kind, name, frame, values) for kind in self.kinds]
+            written = [self._write(kind, name, frame, values, reference) for kind in self.kinds]
         except OSError as error:  # a full disk fails every image: no use to go on
             raise MonoDepthError(f"cannot write {error.filename or self.out}: {error.strerror}") from error
         known = values[np.isfinite(values)]
@@ -117,6 +128,7 @@ class Job:
             "ms": round((time.perf_counter() - start_s) * 1e3, 3),
             "outputs": [str(file) for file in written],
             **({"measured": measured} if measured else {}),
+            **({"alignment": reference.summary()} if reference is not None else {}),
         }
 
     def _camera_of(self, width: int, height: int) -> Camera:
@@ -125,7 +137,7 @@ class Job:
             return Camera.pinhole(width, height, 60.0)
         return self.camera.camera(width, height, self.rectified)
 
-    def _write(self, kind: str, name: Path, frame: RgbdFrame, values: np.ndarray) -> Path:
+    def _write(self, kind: str, name: Path, frame: RgbdFrame, values: np.ndarray, reference: Reference | None) -> Path:
         path = self.out / _output(name, kind)
         if kind == "ply":
             with torch.inference_mode():
@@ -137,9 +149,17 @@ class Job:
             if kind == "npy":
                 np.save(temporary, values.astype(np.float32, copy=False))
             else:
-                picture = encode_depth(values, "16UC1") if kind == "png16" else frame.color().cpu().numpy()
-                temporary.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+                temporary.write_bytes(cv2.imencode(".png", _picture(kind, frame, values, reference))[1].tobytes())
         return path
+
+
+def _picture(kind: str, frame: RgbdFrame, values: np.ndarray, reference: Reference | None) -> np.ndarray:
+    if kind == "png16":
+        return encode_depth(values, "16UC1")
+    if kind == "overlay":
+        assert reference is not None
+        return overlay(frame.rgb.cpu().numpy(), reference.samples)[..., ::-1]
+    return frame.color().cpu().numpy()
 
 
 def _output(name: Path, kind: str) -> Path:

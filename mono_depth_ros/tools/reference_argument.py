@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`--reference FILE|FOLDER` of `mono_depth image`: which known depths belong to an image, as samples in it."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mono_depth_ros.alignment.align import align
+from mono_depth_ros.alignment.contract import Alignment
+from mono_depth_ros.alignment.metrics import DepthMetrics
+from mono_depth_ros.alignment.samples import Samples, samples_from_depth
+from mono_depth_ros.alignment.sparse import project
+from mono_depth_ros.config import AlignConfig, ReferenceConfig
+from mono_depth_ros.errors import ConfigError, DataError
+from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.rigid import rigid_from_text, transform_points
+from mono_depth_ros.pipeline import RgbdFrame
+from mono_depth_ros.prediction import DepthPrediction
+from mono_depth_ros.tools.options import config_from
+from mono_depth_ros.tools.reference_options import REFERENCE_OPTIONS
+from mono_depth_ros.tools.references import read_depth_file, read_points_file
+
+_DEPTH = (".png", ".npy")
+_CLOUDS = (".bin", ".ply", ".pcd")  # an .npy is read as a depth map
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """One image's known depths, and what they made of its prediction."""
+
+    samples: Samples
+    alignment: Alignment
+    aligned: DepthPrediction
+
+    def summary(self) -> dict[str, Any]:
+        """What `--json` prints; errors are those on the samples that were held out."""
+        fit, after, before = self.alignment.fit, self.alignment.after, self.alignment.before
+        return {
+            "curve": fit.curve.value,
+            "scale": round(fit.scale, 9),
+            "shift": round(fit.shift, 9),
+            "inliers": round(fit.inliers, 4),
+            "samples": len(self.samples),
+            "held_out_before": _rounded(before),
+            "held_out_after": _rounded(after),
+            "trusted": self.alignment.trusted,
+            **({"note": fit.note} if fit.note else {}),
+        }
+
+
+@dataclass(frozen=True)
+class ReferenceArgument:
+    """What was given for `--reference` and beside it.
+
+    Attributes:
+        path: a file, or a folder with one for each image. unit: metres a count of a PNG.
+        cam_from_reference: (4, 4), or None where it was not given: depth maps need none.
+    """
+
+    path: Path
+    unit: float
+    cam_from_reference: np.ndarray | None
+    config: ReferenceConfig
+    align_config: AlignConfig
+
+    @classmethod
+    def parse(cls, args: argparse.Namespace, images: list[Path], align_config: AlignConfig) -> ReferenceArgument | None:
+        """None without `--reference`.
+
+        Raises:
+            ConfigError: the options do not go together. DataError: an image has no reference.
+        """
+        if args.reference is None:
+            for option in ("extrinsic", "overlay"):
+                if getattr(args, option):
+                    raise ConfigError(f"--{option} is for a --reference, which is not given")
+            return None
+        if not args.reference_unit > 0:
+            raise ConfigError(f"--reference-unit is {args.reference_unit:g}, expected metres a count, more than 0")
+        extrinsic = read_extrinsic(args.extrinsic) if args.extrinsic else None
+        found = cls(
+            args.reference,
+            args.reference_unit,
+            extrinsic,
+            config_from(args, ReferenceConfig, REFERENCE_OPTIONS),
+            align_config,
+        )
+        if not args.reference.is_dir() and len(images) > 1:
+            raise ConfigError(
+                f"--reference is one file for {len(images)} images, expected a folder with a file for each"
+            )
+        for image in images:
+            file = found.file_of(image)
+            if file.suffix.lower() in _CLOUDS and extrinsic is None:
+                raise ConfigError(f"{file} is a cloud: it needs --extrinsic 'x y z qx qy qz qw', cloud to camera")
+        return found
+
+    def file_of(self, image: Path) -> Path:
+        """The reference of an image.
+
+        Raises:
+            DataError: there is none, or there are several.
+        """
+        if not self.path.is_dir():
+            if self.path.suffix.lower() not in _DEPTH + _CLOUDS:
+                raise DataError(f"--reference is {self.path}, expected one of: {', '.join(_DEPTH + _CLOUDS)}")
+            if not self.path.is_file():
+                raise DataError(f"--reference: there is no {self.path}")
+            return self.path
+        # 7-Scenes has frame-000000.color.jpg beside frame-000000.depth.png.
+        names = (image.stem, f"{image.stem.removesuffix('.color')}.depth")
+        files = [self.path / f"{name}{suffix}" for name in names for suffix in _DEPTH + _CLOUDS]
+        found = [file for file in files if file.is_file() and file.resolve() != image.resolve()]
+        if len(found) != 1:
+            seen = "and ".join(file.name for file in found) or "none"
+            expected = f"{image.stem}{_DEPTH[0]} or another of {', '.join(_DEPTH + _CLOUDS)}"
+            raise DataError(f"the reference of {image.name} in {self.path}: found {seen}, expected one: {expected}")
+        return found[0]
+
+    @property
+    def needs_camera(self) -> bool:
+        """Whether there may be clouds among the references."""
+        return self.cam_from_reference is not None
+
+    def align(self, image: Path, frame: RgbdFrame) -> Reference:
+        """Align the prediction of an image.
+
+        Raises:
+            DataError, FrameError: the reference cannot be used, or it fixes no scale.
+        """
+        samples = self.samples(image, frame.camera)
+        alignment = align(frame.prediction, samples, self.align_config, frame.rgb)
+        return Reference(samples, alignment, alignment.apply(frame.prediction))
+
+    def samples(self, image: Path, camera: Camera) -> Samples:
+        """The known depths of an image.
+
+        Raises:
+            DataError: the file cannot be used, or is of another size.
+        """
+        file = self.file_of(image)
+        if file.suffix.lower() in _CLOUDS:
+            assert self.cam_from_reference is not None
+            points = transform_points(self.cam_from_reference, read_points_file(file))
+            return project(points, camera, self.config)
+        depth = read_depth_file(file, self.unit)
+        if depth.shape != (camera.height, camera.width):
+            found = f"{depth.shape[1]}x{depth.shape[0]}"
+            raise DataError(f"{file} is {found}, expected the size of {image.name}, {camera.width}x{camera.height}")
+        return samples_from_depth(depth, self.config.reference_min, self.config.reference_max)
+
+
+def read_extrinsic(text: str) -> np.ndarray:
+    """(4, 4) of 'x y z qx qy qz qw', or of a text file with 3 or 4 rows of 4 numbers.
+
+    Raises:
+        ConfigError: it is neither, or no rotation.
+    """
+    path = Path(text)
+    if path.suffix.lower() != ".txt":
+        return rigid_from_text(text)
+    try:
+        return rigid_from_text(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--extrinsic {path} cannot be read: {error}") from error
+
+
+def _rounded(metrics: DepthMetrics | None) -> dict[str, float] | None:
+    return None if metrics is None else {name: round(value, 6) for name, value in asdict(metrics).items()}

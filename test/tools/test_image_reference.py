@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mono_depth image --reference`: depth maps and clouds that fix the scale of a network whose answer is known."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from mono_depth_ros.models.contract import ModelSpec
+from mono_depth_ros.prediction import DepthKind, DepthPrediction
+from mono_depth_ros.tools.cli import main
+from mono_depth_ros.tools.ply import write_ply
+
+WIDTH, HEIGHT, FOCAL = 64, 48, 50.0
+CAMERA = f"--camera={FOCAL},{FOCAL},{WIDTH / 2},{HEIGHT / 2}"
+ROWS, COLUMNS = np.indices((HEIGHT, WIDTH))
+RED = (20 + 2 * ROWS).astype(np.uint8)
+SCALE, SHIFT = 0.01, 0.05  # of the relative network: 1/d = SHIFT + SCALE * red
+
+
+@pytest.fixture(params=[DepthKind.METRIC, DepthKind.INVERSE_AFFINE], ids=["metric", "relative"])
+def kind(request, monkeypatch):
+    """A network that gives red / 10 m, or red as inverse depth."""
+
+    class Red:
+        device, engine = torch.device("cpu"), "torch fp32"
+        spec = ModelSpec("red", "test", request.param, "none")
+
+        def predict(self, rgb, cameras):
+            factor = 0.1 if request.param is DepthKind.METRIC else 1.0
+            return [DepthPrediction(image[..., 0].float() * factor, request.param) for image in rgb]
+
+    monkeypatch.setattr("mono_depth_ros.tools.image_files.load_model", lambda *_: Red())
+    return request.param
+
+
+@pytest.fixture
+def truth(kind) -> np.ndarray:
+    """(H, W) metres: 1.5 times the metric prediction, or the planted affine of the relative one."""
+    red = RED.astype(np.float64)
+    return (red * 0.15 if kind is DepthKind.METRIC else 1 / (SHIFT + SCALE * red)).astype(np.float32)
+
+
+@pytest.fixture
+def picture(tmp_path):
+    bgr = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    bgr[..., 2] = RED
+    path = tmp_path / "photo.png"
+    assert cv2.imwrite(str(path), bgr)
+    return path
+
+
+def run(*words):
+    return main(["image", *map(str, words)])
+
+
+def check(out, truth, capsys):
+    found = np.load(out / "photo.npy")
+    np.testing.assert_allclose(found, truth, rtol=3e-3)
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_depth_map_fixes_the_scale(kind, truth, picture, tmp_path, capsys):
+    np.save(tmp_path / "known.npy", np.where((ROWS + COLUMNS) % 3 == 0, truth, np.nan).astype(np.float32))
+    out = tmp_path / "out"
+    words = [picture, "--reference", tmp_path / "known.npy", "--out", out, "--png16", "--overlay", "--json"]
+    assert run(*words) == 0
+    said = check(out, truth, capsys)
+    assert (said["kind"], said["unit"]) == ("metric", "m")
+    alignment = said["alignment"]
+    expected = (1.5, 0.0) if kind is DepthKind.METRIC else (SCALE, SHIFT)
+    assert (alignment["scale"], alignment["shift"]) == pytest.approx(expected, rel=1e-3)
+    assert alignment["trusted"] and alignment["held_out_after"]["abs_rel"] < 1e-3
+    assert (alignment["held_out_before"] is None) == (kind is DepthKind.INVERSE_AFFINE)
+    millimetres = cv2.imread(str(out / "photo.png"), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_allclose(millimetres, truth * 1000, rtol=4e-3)
+    drawn = cv2.imread(str(out / "photo_overlay.png"))
+    assert drawn.shape == (HEIGHT, WIDTH, 3) and (drawn[..., 2] != RED).any()
+
+
+def test_a_16_bit_picture_in_a_folder_by_the_name_of_the_image(truth, picture, tmp_path, capsys):
+    (tmp_path / "depth").mkdir()
+    cv2.imwrite(str(tmp_path / "depth" / "photo.png"), np.rint(truth * 256).astype(np.uint16))
+    out = tmp_path / "out"
+    words = [picture, "--reference", tmp_path / "depth", "--reference-unit", 1 / 256, "--out", out, "--json"]
+    assert run(*words) == 0
+    check(out, truth, capsys)
+
+
+@pytest.mark.parametrize("suffix", [".bin", ".ply"])
+def test_a_cloud_from_another_place(truth, picture, tmp_path, capsys, suffix):
+    x, y = (COLUMNS - WIDTH / 2) / FOCAL * truth, (ROWS - HEIGHT / 2) / FOCAL * truth
+    points = np.stack([truth, 0.1 - x, -y], axis=-1).reshape(-1, 3)[::3].astype(np.float32)  # x forward, z up
+    path = tmp_path / f"cloud{suffix}"
+    if suffix == ".bin":
+        np.hstack([points, np.zeros((len(points), 1), np.float32)]).tofile(path)
+    else:
+        write_ply(path, points, np.zeros((len(points), 3), np.uint8))
+    matrix = tmp_path / "cam_from_cloud.txt"
+    matrix.write_text("0 -1 0 0.1\n0 0 -1 0\n1 0 0 0\n")
+    for extrinsic in (matrix, "0.1 0 0 0.5 -0.5 0.5 0.5"):
+        out = tmp_path / "out"
+        words = [picture, "--reference", path, "--extrinsic", extrinsic, CAMERA, "--out", out, "--json"]
+        assert run(*words) == 0
+        check(out, truth, capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--reference", "missing.npy"], "there is no missing.npy"),
+        (["--reference", "photo.png", "--reference-unit", "0"], "--reference-unit is 0"),
+        (["--reference", "notes.txt"], "expected one of: .png, .npy, .bin"),
+        (["--reference", "cloud.bin"], "is a cloud: it needs --extrinsic"),
+        (["--reference", "cloud.bin", "--extrinsic", "1 2 3", CAMERA], "found 3 numbers"),
+        (["--reference", "cloud.bin", "--extrinsic", "0 0 0 0 0 0 1"], "--reference needs the camera"),
+        (["--reference", "cloud.bin", "--extrinsic", "none.txt", CAMERA], "none.txt cannot be read"),
+        (["--reference", "small.npy"], "is 32x24, expected the size of photo.png, 64x48"),
+        (["--reference", "few.npy"], "samples to fit, expected 20 or more"),
+        (["--reference", "."], "found none, expected one: photo.png"),
+        (["--extrinsic", "0 0 0 0 0 0 1"], "--extrinsic is for a --reference"),
+        (["--overlay"], "--overlay is for a --reference"),
+        (["--reference", "few.npy", "--curve", "cubic"], "expected one of: auto, inverse"),
+    ],
+)
+def test_what_does_not_go_together_is_told(kind, picture, tmp_path, monkeypatch, capsys, words, sentence):
+    monkeypatch.chdir(tmp_path)
+    np.save("small.npy", np.ones((24, 32), np.float32))
+    few = np.full((HEIGHT, WIDTH), np.nan, np.float32)
+    few[:3, :3] = 2.0
+    np.save("few.npy", few)
+    np.zeros((5, 4), np.float32).tofile("cloud.bin")
+    (tmp_path / "notes.txt").write_text("1")
+    assert run("photo.png", *words, "--out", "out") == 1
+    said = capsys.readouterr().err
+    assert sentence in said and "Traceback" not in said
+    assert not (tmp_path / "out" / "photo.npy").exists()
+
+
+def test_a_relative_model_says_what_would_give_it_metres(kind, picture, tmp_path, capsys):
+    if kind is DepthKind.INVERSE_AFFINE:
+        assert run(picture, "--png16", "--out", tmp_path / "out") == 1
+        assert "need a metric model or a --reference" in capsys.readouterr().err
