@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+from array import array
 from collections.abc import Callable
 from dataclasses import Field, fields, replace
 from typing import Any, TypeVar
@@ -81,10 +82,19 @@ def _declare(node: Node, item: Field[Any]) -> Any:
 def _converted(item: Field[Any], value: Any) -> Any:
     if isinstance(item.default, str) and isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
         return ", ".join(value)
+    if isinstance(item.default, str) and (numbers := _numbers(value)):
+        return " ".join(map(repr, numbers))  # an angle, or a transform as a list, where a text may be empty
     if value is None and item.default == "":
         return ""  # an empty list in a YAML or on the command line: ROS drops it, for it has no type
     integer_for_float = isinstance(item.default, float) and isinstance(value, int) and not isinstance(value, bool)
     return float(value) if integer_for_float else value
+
+
+def _numbers(value: Any) -> list[int | float]:
+    """A number or several, as a list; [] for anything else."""
+    values = list(value) if isinstance(value, (list, tuple, array)) else [value]
+    good = all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in values)
+    return values if good else []
 
 
 def _refuse_unknown(node: Node, options: dict[str, Field[Any]]) -> None:
