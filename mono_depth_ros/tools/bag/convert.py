@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mono_depth_ros.config import AlignConfig, BagConfig, DepthConfig, ReferenceConfig, TrackerConfig
-from mono_depth_ros.errors import ConfigError, FrameError
+from mono_depth_ros.errors import ConfigError, FrameError, ModelError, MonoDepthError
 from mono_depth_ros.models.contract import DepthModel
 from mono_depth_ros.pipeline import Pipeline
 from mono_depth_ros.prediction import DepthKind
@@ -76,7 +76,7 @@ def check(job: Job) -> None:
             References(reader, chosen, job.reference, job.bag.extrinsic)
         if chosen.poses:
             Poses(reader, chosen.poses, first_frame(reader, chosen.image), lambda *_: None)
-    Target.of(job.out, job.bag.storage).check(job.source, job.resume, job.force)
+    _place(job).check(job.source, job.resume, job.force)
     check_folders(job.bag, job.resume, job.force)
 
 
@@ -100,7 +100,7 @@ def convert(
     """
     start_s = time.monotonic()
     topics = Topics.of(job.bag, model.spec)
-    place = Target.of(job.out, job.bag.storage)
+    place = _place(job)
     with BagReader(job.source) as reader:
         chosen = choose(reader, job.bag)
         for words in chosen.words:
@@ -136,6 +136,7 @@ def convert(
                 stream = batches(reader, chosen, size, int(job.reference.tolerance * 1e9), copied, also)
                 todo = (decoder.decode(batch) for batch in stream if batch.index >= first)
                 total = reader.topics[chosen.image].count
+                step(begun, total)
                 _run(todo, Pipeline(model, job.depth), sink, job.bag.read_ahead, lambda: step(progress.frames, total))
         try:
             place.finish(channels, job.bag.compression, progress.record())
@@ -153,6 +154,13 @@ def _poses(reader: BagReader, chosen: Chosen, config: BagConfig) -> Iterator[dic
         return
     with open_poses(config) as write:
         yield {chosen.poses: Poses(reader, chosen.poses, first_frame(reader, chosen.image), write).add}
+
+
+def _place(job: Job) -> Target:
+    place = Target.of(job.out, job.bag.storage)
+    if place.storage == "sqlite3" and job.bag.compression != "none":
+        raise ConfigError(f"compression is {job.bag.compression}, which sqlite3 does not have: expected none, or mcap")
+    return place
 
 
 def _summary(
@@ -193,8 +201,13 @@ def _estimate(batch: Batch, pipeline: Pipeline) -> None:
     for (frame, _), result in zip(ready, results, strict=True):
         if isinstance(result, FrameError):
             frame.problem = result
-        elif isinstance(result, Exception):
+        elif isinstance(result, MonoDepthError):
             raise result
+        elif isinstance(result, Exception):
+            where = f"image {frame.index}: {type(result).__name__}: {result}"
+            raise ModelError(
+                f"the model failed at {where}; what is finished is kept, --resume goes on with it"
+            ) from result
         else:
             frame.result = result
 

@@ -14,7 +14,8 @@ class Bar:
     """A progress bar; a context manager."""
 
     def __init__(self, name: str) -> None:
-        self._bar = tqdm(unit="image", file=sys.stderr, dynamic_ncols=True, desc=name, disable=None, smoothing=0.05)
+        self._bar = tqdm(unit="image", file=sys.stderr, dynamic_ncols=True, desc=name, smoothing=0.05, mininterval=0.5)
+        self._begun = False
 
     def __enter__(self) -> Bar:
         return self
@@ -25,13 +26,11 @@ class Bar:
         self._bar.close()
 
     def step(self, done: int, total: int | None) -> None:
-        """`done` images of `total`, None where that is not known."""
-        if self._bar.disable:
-            return
-        if self._bar.total != total or self._bar.n == 0:
-            # Those of an earlier run must not count for the rate.
-            self._bar.total, self._bar.initial = total, done if self._bar.n == 0 else self._bar.initial
-            self._bar.n = max(self._bar.n, self._bar.initial)
+        """`done` images of `total`, None where that is not known. Those of the first call do not count for the rate."""
+        if not self._begun:
+            self._bar.initial = self._bar.n = done
+            self._begun = True
+        self._bar.total = total
         self._bar.update(done - self._bar.n)
 
     def tell(self, words: str) -> None:

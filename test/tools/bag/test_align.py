@@ -8,11 +8,19 @@ import json
 import numpy as np
 import pytest
 
+from mono_depth_ros.alignment.metrics import depth_metrics
 from mono_depth_ros.errors import DataError
+from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.messages.cloud import fill_cloud
 from mono_depth_ros.messages.depth import decode_depth
+from mono_depth_ros.messages.image import fill_image
 from mono_depth_ros.prediction import DepthKind
-from mono_depth_ros.tools.bag.reader import BagReader
+from mono_depth_ros.tools.bag.outputs import empty, info_from
+from mono_depth_ros.tools.bag.poses import quaternion
+from mono_depth_ros.tools.bag.reader import TYPES, BagReader
+from mono_depth_ros.tools.bag.topics import CAMERA_INFO, CLOUD, IMAGE
 from mono_depth_ros.tools.bag.transforms import StaticTransforms
+from mono_depth_ros.world import SpinningLidar, World
 
 SAME = ("--no-local", "--min-samples", "20", "--occlusion-window", "0", "--bandwidth", "0")
 
@@ -122,3 +130,37 @@ def test_a_circle_of_frames_is_an_error():
     turn = StaticTransforms({"a": ("b", np.eye(4)), "b": ("a", np.eye(4))})
     with pytest.raises(DataError, match="circle"):
         turn.lookup("c", "a")
+
+
+def test_tiny_in_the_synthetic_world_comes_nearer_to_the_truth(tmp_path, maker, kit, capsys):
+    """The real network, the world's own lidar, and the extrinsic on /tf_static; judged by the truth, not by samples."""
+    camera, lidar = Camera.pinhole(160, 120, 70.0), SpinningLidar()
+    world = World.generate("room", 5)
+    path, truths = world.path(), []
+    for index in range(6):
+        stamp, pose = kit.BEGIN_NS + index * kit.STEP_NS, path.pose(0.1 * index)
+        frame = world.render(camera, pose, normals=False)
+        truths.append(frame.depth)
+        image, cloud = empty(IMAGE, kit.header(stamp)), empty(CLOUD, kit.header(stamp, "lidar"))
+        fill_image(image, frame.rgb, "rgb8")
+        scan = lidar.scan(world, pose @ lidar.camera_from_lidar, seed=index)
+        points = np.zeros((len(scan.xyz), 4), np.float32)
+        points[:, :3] = scan.xyz
+        fill_cloud(cloud, points, TYPES.types["sensor_msgs/msg/PointField"])
+        maker.add("/camera/image_raw", IMAGE, stamp, image)
+        maker.add("/camera/camera_info", CAMERA_INFO, stamp, info_from(camera, kit.header(stamp)))
+        maker.add("/lidar/points", CLOUD, stamp, cloud)
+    matrix = lidar.camera_from_lidar
+    maker.static(("camera", "lidar", matrix[:3, 3], quaternion(matrix[:3, :3]))).write(tmp_path / "in.mcap")
+    out = tmp_path / "out.mcap"
+    words = ("--model", "tiny", "--engine", "torch", "--outputs", "depth,aligned", "--json")
+    assert kit.bag(tmp_path / "in.mcap", "--out", out, *words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["alignment"]["states"] == {"aligned": 6} and found["alignment"]["held_out_samples"] > 100
+
+    def error(topic):
+        pairs = zip(kit.decoded(out, topic), truths, strict=True)
+        return np.mean([depth_metrics(decode_depth(message), truth).abs_rel for (_, message), truth in pairs])
+
+    assert error("/aligned/image") < 0.9 * error("/depth/image")
+    assert found["alignment"]["abs_rel_after"] < found["alignment"]["abs_rel_before"]

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from rosbags import rosbag1
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
-from rosbags.rosbag2 import Reader, StoragePlugin
-from rosbags.typesys import Stores, get_typestore
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from mono_depth_ros.messages.depth import decode_depth
 from mono_depth_ros.prediction import DepthKind
@@ -118,6 +118,34 @@ def test_compressed_output_holds_the_same(tmp_path, source, use, kit):
     assert (tmp_path / "packed.mcap").stat().st_size < (tmp_path / "plain.mcap").stat().st_size / 2
 
 
+def test_a_database_cannot_be_compressed(tmp_path, source, use, kit, capsys):
+    use()
+    for words in (("--out", tmp_path / "out.db3"), ("--out", tmp_path / "out", "--storage", "sqlite3")):
+        assert kit.bag(source, *words, "--compression", "zstd") == 1
+        assert "compression is zstd, which sqlite3 does not have" in capsys.readouterr().err
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_types_that_nobody_knows_but_the_bag_are_copied_with_their_definition(tmp_path, maker, use, kit):
+    use()
+    types = get_typestore(Stores.ROS2_JAZZY)
+    types.register(get_types_from_msg("std_msgs/Header header\nuint8[] secret\nThing2[] more", "my_msgs/msg/Thing"))
+    types.register(get_types_from_msg("float64 x", "my_msgs/msg/Thing2"))
+    maker.frames(3)
+    thing = types.types["my_msgs/msg/Thing"](kit.header(5), np.arange(9, dtype=np.uint8), [])
+    data = bytes(types.serialize_cdr(thing, "my_msgs/msg/Thing"))
+    with Writer(tmp_path / "in", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        known = {kind: writer.add_connection(topic, kind, typestore=types) for topic, kind, _, _ in maker.messages[:2]}
+        secret = writer.add_connection("/secret", "my_msgs/msg/Thing", typestore=types)
+        for _, kind, log, message in maker.messages:
+            writer.write(known[kind], log, message)
+            writer.write(secret, log + 1, data)
+    for out in ("out.mcap", "out"):
+        assert kit.bag(tmp_path / "in", "--out", tmp_path / out, "--merge") == 0
+        found = kit.decoded(tmp_path / out, "/secret")
+        assert len(found) == 6 and found[0][1].secret.tolist() == list(range(9))
+
+
 def test_batches_are_as_large_as_asked_for(tmp_path, source, use, kit):
     model = use()
     assert kit.bag(source, "--out", tmp_path / "out", "--batch", "3") == 0
@@ -133,13 +161,13 @@ def test_what_exists_is_replaced_only_by_force(tmp_path, source, use, kit, capsy
     assert kit.bag(source, "--out", out, "--force") == 0 and len(kit.read(out)) == 14
 
 
-def test_a_conversion_that_fails_leaves_what_it_should_replace(tmp_path, source, use, kit):
+def test_a_model_that_fails_ends_it_in_one_line_and_leaves_what_it_should_replace(tmp_path, source, use, kit, capsys):
     model = use()
     out = tmp_path / "out.mcap"
     out.write_text("mine")
     model.predict = lambda *_: 1 / 0
-    with pytest.raises(ZeroDivisionError):
-        kit.bag(source, "--out", out, "--force")
+    assert kit.bag(source, "--out", out, "--force") == 1
+    assert "the model failed at image 0: ZeroDivisionError: division by zero" in capsys.readouterr().err
     assert out.read_text() == "mine"
 
 
