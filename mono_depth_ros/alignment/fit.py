@@ -35,6 +35,8 @@ _STEPS = 4
 _LEAST_SPREAD = 1e-3  # relative error below which nothing real agrees: lidars have 1e-3
 _MAX_SHIFT = 10.0  # 1/m: farther than that from zero, infinity would lie within 10 cm
 _KNOWN = 0.3  # relative standard deviation of the scale, above which samples and prediction have nothing in common
+_LINE = 3  # samples without which a line through them cannot be wrong
+_UNSEEN = 0.1  # relative standard deviation of a scale from fewer samples than that
 _LEAST_RANGE = 1e-3  # spread of the prediction relative to its size, below which scale and shift are one number
 
 
@@ -65,6 +67,8 @@ def fit_curve(
     else:
         x, y = p if kind is DepthKind.INVERSE_AFFINE else 1 / p, 1 / d
     try:
+        if len(depth) < _LINE:
+            raise FitError(f"{len(depth)} samples for scale and shift, expected {_LINE} or more", "too_few_samples")
         return _fit_line(curve, x, y, config)
     except FitError as error:
         if kind is DepthKind.INVERSE_AFFINE:
@@ -175,6 +179,8 @@ def _fit_scale(p: Floats, d: Floats, config: AlignConfig) -> Fit:
         middle = _dot(weight, kept) / float(weight.sum())
     scale = float(np.exp(middle))
     variance = _dot(weight, (kept - middle) ** 2) / float(weight.sum()) / len(kept) * scale**2
+    if len(kept) < _LINE:  # what one or two samples scatter says nothing of how far they are off
+        variance = (_UNSEEN * scale) ** 2
     residual = float(np.sqrt(np.mean((scale * p[inlier] - d[inlier]) ** 2)))
     return Fit(Curve.SCALE, scale, 0.0, np.diag([variance, 0.0]), len(kept) / len(d), len(d), residual)
 

@@ -28,7 +28,13 @@ class AlignConfig(Config):
         "metric ones",
         choices=("auto", "inverse", "log", "scale"),
     )
-    min_samples: int = option(20, "fewer fitted samples give no fit", low=2, high=100_000, dynamic=True)
+    min_samples: int = option(
+        20,
+        "fewer fitted samples give no fit; a range finder, which has one, is fitted all the same with a scale alone",
+        low=1,
+        high=100_000,
+        dynamic=True,
+    )
     held_out: float = option(
         0.1, "part of the samples that is never fitted, to measure the error on", low=0.0, high=0.9, dynamic=True
     )

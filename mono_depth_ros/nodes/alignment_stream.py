@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -118,7 +119,11 @@ class AlignmentStream:
         return match
 
     def _align(self, view: View, match: ReferenceMatch | None) -> Aligned:
-        self._aligner.configure(self._options.get(AlignConfig), self._options.get(TrackerConfig))
+        config = self._options.get(AlignConfig)
+        if self._options.get(AlignmentNodeConfig).reference == "range":
+            # One sample is all it has: none to hold out, none to correct by, and a scale is all it can tell.
+            config = replace(config, min_samples=1, held_out=0.0, local=False)
+        self._aligner.configure(config, self._options.get(TrackerConfig))
         if match is None:
             return self._aligner.update(view.prediction, None, view.stamp_ns)
         return self._aligner.update(

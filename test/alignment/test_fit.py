@@ -128,3 +128,11 @@ def test_the_nearest_samples_do_not_decide_alone():
             fit = fit_curve(x, d, RELATIVE, AlignConfig(method=method, seed=seed))
             errors.append(fit.shift - SHIFT)
     assert np.std(off["robust"]) < 0.5 * np.std(off["lstsq"])
+
+
+def test_one_sample_fixes_a_scale_and_no_line():
+    one = AlignConfig(min_samples=1)
+    fit = fit_curve(np.array([2.0]), np.array([3.0]), METRIC, one)
+    assert fit.scale == pytest.approx(1.5) and np.sqrt(fit.covariance[0, 0]) == pytest.approx(0.15)
+    with pytest.raises(FitError, match="1 samples for scale and shift, expected 3"):
+        fit_curve(np.array([2.0]), np.array([3.0]), RELATIVE, one)

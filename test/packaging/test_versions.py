@@ -28,7 +28,16 @@ KEYS = {
     "yaml": "python3-yaml",
 }
 # Wanted only where they are: an error or another path where they are not.
-OPTIONAL = {"certifi", "onnx", "onnxruntime", "matplotlib", "psutil"}
+OPTIONAL = {"backports", "compression", "lz4"} | {  # the first three are rosbags' own, by version of Python
+    "certifi",
+    "evo",
+    "onnx",
+    "onnxruntime",
+    "open3d",
+    "matplotlib",
+    "psutil",
+    "ray",
+}
 
 
 @pytest.fixture(scope="module")

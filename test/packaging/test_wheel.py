@@ -48,7 +48,14 @@ def test_the_commands_name_functions_that_exist(wheel: zipfile.ZipFile, reposito
     parser = configparser.ConfigParser()
     parser.read_string(wheel.read(name).decode())
     commands = dict(parser["console_scripts"])
-    assert set(commands) == {"mono_depth", "depth_node", "camera_node", "world_node"}
+    assert set(commands) == {
+        "mono_depth",
+        "alignment_node",
+        "camera_node",
+        "depth_node",
+        "play_node",
+        "world_node",
+    }
     for target in commands.values():
         module, _, function = target.partition(":")
         source = repository / (module.replace(".", "/") + ".py")

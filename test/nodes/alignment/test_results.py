@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2, Range
 
 
 @pytest.mark.parametrize("relative", [False, True])
@@ -99,3 +99,21 @@ def test_without_colours_the_cloud_is_points_only_and_the_node_says_why(robot):
     r.ros.wait(colours.get_subscription_count)
     small = {"height": 2, "width": 2, "step": 6, "data": bytes(12)}
     r.drive(lambda: r.says("is 2x2, expected 80x60"), before=lambda: colours.publish(colour_image(r, **small)))
+
+
+def test_a_range_finder_fixes_a_scale_with_its_one_sample(robot):
+    # Its beam runs along the lidar's x axis, 0.1 m beside the camera's.
+    r = robot(reference="range", cam_from_reference="0 0 0 0.5 -0.5 0.5 0.5", matched=False)
+    ranges = r.ros.outsider.create_publisher(Range, "/range", qos_profile_sensor_data)
+    r.ros.wait(ranges.get_subscription_count)
+    row = r.truth[30, 40]
+
+    def send() -> None:
+        message = r.header(Range(min_range=0.1, max_range=20.0, range=float(row)), "sonar", late_s=0.1)
+        ranges.publish(message)
+        time.sleep(0.02)
+        r.depth()
+        time.sleep(0.03)
+
+    r.ros.wait(lambda: r.images, poll=send)
+    np.testing.assert_allclose(r.pixels(r.images[-1]), r.truth, rtol=1e-2)
