@@ -6,7 +6,8 @@ weighing most, and read off there: locally weighted regression (Cleveland 1979) 
 surface is a plane in pixels, so b = 0, which forgets the prediction, is right on walls and floors; b = 1 spreads the
 ratio g / d and keeps every edge that the prediction has. Which b is best depends on the network and on how dense the
 samples are, so the samples are asked: each is left out and told from the others, and the b with the least error wins.
-Where nothing beats the fit by more than chance, or no sample is near, the fit stays as it is.
+Where nothing beats the fit by more than chance, or no sample is near, the fit stays as it is. Samples that contradict
+both the prediction and their neighbours are left out first (outliers.py).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import math
 import torch
 
 from mono_depth_ros.alignment.neighbours import Neighbours, nearest_samples
+from mono_depth_ros.alignment.outliers import supported
 from mono_depth_ros.alignment.samples import Samples
 
 _NEAREST = 6
@@ -49,7 +51,10 @@ def local_correction(depth: torch.Tensor, samples: Samples, guide: torch.Tensor 
     at, log_g = at[usable], fitted[usable].log()
     if len(at) < _FEWEST:
         return torch.zeros_like(depth)
-    residual = torch.from_numpy(samples.depth).to(depth.device)[usable].log() - log_g
+    log_d = torch.from_numpy(samples.depth).to(depth.device)[usable].log()
+    residual = log_d - log_g
+    kept = supported(at, log_d, residual, (height, width))
+    at, log_g, residual = at[kept], log_g[kept], residual[kept]
     trust, strength = _ask_samples(at, log_g, residual, (height, width))
     if strength == 0.0:
         return torch.zeros_like(depth)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -28,6 +29,7 @@ WORLDS = 3  # views, of each kind of scene
 DRAWS = {20: 10, 50: 4, 100: 2, 500: 2}
 """Fields and choices of points in each view, for each number of points."""
 
+OUTLIERS, ANYWHERE_M = 0.05, (0.5, 30.0)
 DISTORTION = 0.25
 KNOTS = (4, 5)  # of the field over the image, rows and columns: it turns every 130-160 pixels
 EVERYTHING = AlignConfig(held_out=0.0, min_samples=min(DRAWS))
@@ -39,11 +41,13 @@ def rows() -> list[dict[str, Any]]:
     """One dict a figure: held-out AbsRel of local over that of global, by the number of points; and time."""
     views = list(_views())
     found = []
-    for count, draws in DRAWS.items():
-        cases = [_case(depth, count, (index, draw)) for index, depth in enumerate(views) for draw in range(draws)]
+    for count, outliers in (*((count, 0.0) for count in DRAWS), (max(DRAWS), OUTLIERS)):
+        chosen = [(index, draw) for index in range(len(views)) for draw in range(DRAWS[count])]
+        cases = [_case(views[seed[0]], count, outliers, seed) for seed in chosen]
         before, after = (np.array(column) for column in zip(*cases, strict=True))
         ratio = after / before
-        title = f"distorted by up to {100 * DISTORTION:g} %, {count} points, {len(ratio)} cases"
+        wrong = f" ({100 * outliers:g} % of them anywhere)" if outliers else ""
+        title = f"distorted by up to {100 * DISTORTION:g} %, {count} points{wrong}, {len(ratio)} cases"
         found.append(row(f"{title}: AbsRel of global, mean", float(before.mean()), None, "", None))
         found.append(row(f"{title}: AbsRel of local, mean", float(after.mean()), None, "", None))
         worst, mean = float(ratio.max()), float(after.mean() / before.mean())
@@ -66,11 +70,11 @@ def _bar(measured: float, limit: float | None) -> tuple[str | None, str, bool | 
     return (None, "", None) if limit is None else (f"<= {limit:g}", "", measured <= limit)
 
 
-def _case(depth: Depth, count: int, seed: tuple[int, int]) -> tuple[float, float]:
+def _case(depth: Depth, count: int, outliers: float, seed: tuple[int, int]) -> tuple[float, float]:
     """AbsRel of (global, local) on all pixels that were not drawn; the prediction's scale is off as well."""
     rng = np.random.default_rng([*seed, count])
     prediction = 0.7 * distorted(depth, rng)
-    given = _drawn(depth, count, rng)
+    given = _spoilt(_drawn(depth, count, rng), outliers, rng)
     aligned = align(prediction, given, EVERYTHING, kind=DepthKind.METRIC)
     assert aligned.correction is not None
     whole = aligned.fit.scale * prediction
@@ -106,6 +110,14 @@ def _drawn(depth: Depth, count: int, rng: np.random.Generator) -> Samples:
     chosen = rng.choice(len(rows), count, replace=False)
     rows, columns = rows[chosen], columns[chosen]
     return Samples(rows, columns, depth[rows, columns], (depth.shape[0], depth.shape[1]))
+
+
+def _spoilt(samples: Samples, share: float, rng: np.random.Generator) -> Samples:
+    """A share of them with any depth of ANYWHERE_M."""
+    wrong = rng.permutation(len(samples))[: round(share * len(samples))]
+    depth = samples.depth.copy()
+    depth[wrong] = rng.uniform(*ANYWHERE_M, len(wrong))
+    return replace(samples, depth=depth)
 
 
 def _views() -> Iterator[Depth]:

@@ -27,7 +27,7 @@ def test_a_distorted_prediction_is_corrected(monkeypatch: pytest.MonkeyPatch) ->
     small_local(monkeypatch)
     rows = {row["name"]: row for row in local.rows()}
     asked = {name: row for name, row in rows.items() if row["asked"] is not None}
-    assert len(asked) == 3 and all(set(row) == KEYS for row in rows.values())
+    assert len(asked) == 5 and all(set(row) == KEYS for row in rows.values())
     assert all(row["holds"] is True for row in asked.values()), asked
 
 
@@ -40,7 +40,7 @@ def test_without_a_correction_the_bars_are_missed(monkeypatch: pytest.MonkeyPatc
         return Alignment(found.fit, 0.0 * found.correction + 0.3)
 
     monkeypatch.setattr(local, "align", spoilt)
-    assert [row["holds"] for row in local.rows() if row["asked"] is not None] == [False] * 3
+    assert [row["holds"] for row in local.rows() if row["asked"] is not None] == [False] * 5
 
 
 def test_real_frames(real_data, monkeypatch: pytest.MonkeyPatch) -> None:
