@@ -91,6 +91,16 @@ def test_a_prediction_without_edges_is_as_good_as_interpolation() -> None:
     assert abs_rel(found, truth) < 0.05 and abs_rel(found[200:], truth[200:]) < 0.01
 
 
+def test_the_shape_of_a_bad_prediction_is_forgotten() -> None:
+    """It sees edges that are not there: squares of 0.6 and 1.4 times the depth. A wall and a floor need no shape."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    truth = scene()
+    truth[90:170, 120:200] = truth[90:170, :1]
+    samples = drawn(truth, 800)
+    prediction = truth * np.where((rows // 25 + columns // 25) % 2, 1.4, 0.6).astype(np.float32)
+    assert abs_rel(corrected(globally(prediction, samples), samples), truth) < 0.02
+
+
 def test_gross_outliers_do_not_spread() -> None:
     truth = scene()
     samples = drawn(truth, 500)

@@ -48,6 +48,23 @@ def test_what_the_network_missed_is_kept_where_several_samples_see_it() -> None:
     assert kept(residual, 1.0 + residual, at).all()
 
 
+def test_a_lone_sample_is_kept_where_the_prediction_is_as_wrong_elsewhere() -> None:
+    """Half the image 0.5 too near, half too far: then 1.2 off the neighbours is nothing special."""
+    at = grid()
+    residual = torch.where(at[:, 1] < 80, -0.5, 0.5) + smooth(at)
+    alone = int((at - torch.tensor([65.0, 35.0])).abs().sum(dim=1).argmin())
+    residual[alone] += 1.2
+    residual[-5] += 5.0
+    assert np.flatnonzero(~kept(residual, 1.0 + residual, at)).tolist() == [len(at) - 5]
+
+
+def test_a_pair_of_outliers_is_not_enough() -> None:
+    at = grid()
+    residual = smooth(at)
+    residual[50:52] += 1.5
+    assert np.flatnonzero(~kept(residual, 1.0 + residual, at)).tolist() == [50, 51]
+
+
 def test_the_same_depth_as_the_neighbours_is_enough() -> None:
     """A prediction with a hole: the residual is large at one sample, though its depth is that of its neighbours."""
     at = grid()
