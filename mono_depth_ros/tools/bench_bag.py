@@ -96,13 +96,18 @@ def _overhead(where: Path, model: DepthModel, count: int, asked: float) -> dict[
 
     timed = _Timed(model)
     network_alone()
-    network, whole, inside = [], [], []
+    network: list[float] = []
+    whole: list[float] = []
+    inside, processor = [], []
     for _ in range(_ROUNDS):
+        spent = []
         for times, work in ((network, network_alone), (whole, lambda: convert(job, timed))):
-            start = time.perf_counter()
+            start, busy = time.perf_counter(), time.process_time()
             work()
             times.append(time.perf_counter() - start)
+            spent.append(time.process_time() - busy)
         inside.append(timed.taken())
+        processor.append(spent[1] / spent[0] - 1)
     alone_s, whole_s = min(network), min(whole)
     overhead = whole_s / alone_s - 1
     return {
@@ -111,6 +116,7 @@ def _overhead(where: Path, model: DepthModel, count: int, asked: float) -> dict[
         "network_alone_s": round(alone_s, 3),
         "conversion_s": round(whole_s, 3),
         "overhead": round(overhead, 4),
+        "overhead_of_processor_time": round(statistics.median(processor), 4),
         "time_without_network": round(1 - statistics.median(i / w for i, w in zip(inside, whole, strict=True)), 4),
         "asked": f"at most {asked:g}",
         "holds": overhead <= asked,
