@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,13 @@ def alignment(data: Path | None) -> dict[str, Any]:
     return measure(data)
 
 
+def slam() -> dict[str, Any]:
+    """RGB-D odometry with our depth: see bench_slam/."""
+    from mono_depth_ros.tools.bench_slam.bench import slam as measure
+
+    return measure()
+
+
 BENCHES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "cloud": lambda _: cloud(),
     "tiny": lambda _: tiny(),
@@ -144,9 +152,13 @@ BENCHES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "metric3d": lambda arguments: metric3d(arguments.reference),
     "bag": lambda _: bag(),
     "alignment": lambda arguments: alignment(arguments.data),
+    "slam": lambda _: slam(),
     "overhead": lambda _: node("overhead"),
     "overload": lambda _: node("overload"),
 }
+
+_NEEDS = {"slam": ("open3d", "evo")}
+"""What is not installed with the package: without a name given, such a measurement is left out where it is missing."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -178,6 +190,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"there is no measurement '{unknown[0]}', expected: {', '.join(BENCHES)}")
     results = {}
     for name in arguments.names or BENCHES:
+        missing = [need for need in _NEEDS.get(name, ()) if find_spec(need) is None]
+        if missing and not arguments.names:
+            print(f"{name} is left out: pip install {' '.join(missing)}", file=sys.stderr)
+            continue
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
         results[name] = {**BENCHES[name](arguments), "machine": _machine()}
         text = json.dumps(results[name], indent=2) + "\n"
