@@ -29,6 +29,9 @@ from mono_depth_ros.tools.bag.resume import fingerprint
 _NO_MATTER = ("read_ahead", "segment_frames", "segment_seconds", "device", "threads")
 """Options that decide how fast it goes, not what comes out."""
 
+PATIENCE_S = 20.0
+"""Workers of a run that was killed may take a while to notice, and hold their bags until then."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -167,7 +170,7 @@ def perform(
 ) -> Outcome:
     """One task, in the process of the worker; no error leaves it, and no other process works on the same bag."""
     try:
-        with locked(task.job.out):
+        with locked(task.job.out, PATIENCE_S):
             summary = convert(task.job, model, tell, step)
     except MonoDepthError as error:
         return Outcome(task, problem=str(error), hopeless=_disk_is_full(error))

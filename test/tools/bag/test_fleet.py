@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -273,8 +275,9 @@ def test_bad_input(tmp_path, folder, use, kit, capsys):
     assert "a.bag and a.mcap in" in capsys.readouterr().err
 
 
-def test_two_at_once_are_refused(tmp_path, folder, use, kit, capsys):
+def test_two_at_once_are_refused(tmp_path, folder, use, kit, capsys, monkeypatch):
     model, out = use(), tmp_path / "out"
+    monkeypatch.setattr("mono_depth_ros.tools.bag.fleet.PATIENCE_S", 0.1)
     with locked(out / "manifest.json"):
         assert kit.bag(folder, "--out", out) == 1
     assert f"process {os.getpid()} on " in capsys.readouterr().err
@@ -285,6 +288,26 @@ def test_two_at_once_are_refused(tmp_path, folder, use, kit, capsys):
     lock_path(out / "a.mcap").write_text("1 gone\n")  # of a process that was killed
     assert kit.bag(folder, "--out", out) == 0
     assert not list(out.rglob(".*"))
+
+
+def test_a_lock_that_is_let_go_in_time_is_waited_for(tmp_path):
+    begin, held = threading.Event(), []
+
+    def hold():
+        with locked(tmp_path / "x"):
+            begin.set()
+            time.sleep(0.3)
+            held.append("first")
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    begin.wait()
+    with pytest.raises(MonoDepthError, match="is working on"), locked(tmp_path / "x"):
+        pass
+    with locked(tmp_path / "x", 10.0):
+        assert held == ["first"]
+    holder.join()
+    assert not list(tmp_path.iterdir())
 
 
 def test_workers_that_die_lose_nothing(tmp_path):
