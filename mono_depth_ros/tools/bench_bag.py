@@ -38,7 +38,7 @@ from mono_depth_ros.tools.bag.topics import CAMERA_INFO, IMAGE
 from mono_depth_ros.world import World
 
 _SIZE = (640, 480)
-_ROUNDS = 5
+_ROUNDS = 3
 _SMALL = (64, 48)
 _SEGMENTS = BagConfig(segment_frames=200)
 
@@ -49,7 +49,7 @@ def bag() -> dict[str, Any]:
         where = Path(folder)
         return {
             "what": "mono_depth bag, 640x480 rgb8 in MCAP; overhead: conversion over the network alone, less 1",
-            "depth_anything_v2_small": _overhead(where, _random_small(), 6, asked=0.10),
+            "depth_anything_v2_small": _overhead(where, _random_small(), 5, asked=0.10),
             "tiny": _rate(where, load_model(ModelConfig(model="tiny")), 200, asked=25.0),
             "memory": _memory(where, 1_000, 10_000, asked=0.10),
         }
@@ -95,6 +95,8 @@ def _overhead(where: Path, model: DepthModel, count: int, asked: float) -> dict[
                 model.predict(rgb, [camera] * len(rgb))
 
     timed = _Timed(model)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # threads that wait for each other take processor time that says nothing
     network_alone()
     network: list[float] = []
     whole: list[float] = []
@@ -108,18 +110,20 @@ def _overhead(where: Path, model: DepthModel, count: int, asked: float) -> dict[
             spent.append(time.process_time() - busy)
         inside.append(timed.taken())
         processor.append(spent[1] / spent[0] - 1)
+    torch.set_num_threads(before)
     alone_s, whole_s = min(network), min(whole)
     overhead = whole_s / alone_s - 1
     return {
         "frames": count,
         "engine": model.engine,
+        "threads": 1,
         "network_alone_s": round(alone_s, 3),
         "conversion_s": round(whole_s, 3),
         "overhead": round(overhead, 4),
         "overhead_of_processor_time": round(statistics.median(processor), 4),
         "time_without_network": round(1 - statistics.median(i / w for i, w in zip(inside, whole, strict=True)), 4),
         "asked": f"at most {asked:g}",
-        "holds": overhead <= asked,
+        "holds": max(overhead, statistics.median(processor)) <= asked,
     }
 
 
