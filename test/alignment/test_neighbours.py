@@ -29,6 +29,17 @@ def test_the_nearest_of_scattered_samples(count: int) -> None:
     assert float((found.distance.mean(dim=1) / best.mean(dim=1).clamp(min=1)).max()) < 1.6
 
 
+def test_crowded_cells_are_thinned_out_in_the_same_way_each_time() -> None:
+    """5000 samples in one corner and one in the other: thousands share a cell. Distances are those of the indices."""
+    corner = torch.from_numpy(np.random.default_rng(2).uniform(0, 20, (5000, 2))).float()
+    samples, places = torch.cat((corner, torch.tensor([[119.0, 159.0]]))), drawn(300, 3)
+    found = nearest_samples(samples, places, SIZE, 6)
+    known, true = torch.isfinite(found.distance), torch.cdist(places, samples).gather(1, found.index)
+    assert int(known.sum(dim=1).min()) >= 4 and torch.allclose(true[known], found.distance[known], atol=1e-3)
+    again = nearest_samples(samples, places, SIZE, 6)
+    assert torch.equal(found.index, again.index) and torch.equal(found.distance, again.distance)
+
+
 def test_a_place_far_from_all_samples_finds_them() -> None:
     samples = torch.tensor([[2.0, 3.0], [4.0, 5.0], [3.0, 9.0]])
     found = nearest_samples(samples, torch.tensor([[119.0, 159.0]]), SIZE, 3)
