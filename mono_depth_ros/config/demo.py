@@ -21,6 +21,9 @@ class RecorderConfig(Config):
     warm_up: int = option(3, "results to wait for before the recording begins", low=1, high=1000)
     duration: float = option(10.0, "length of the recording", unit="s", low=0.1, high=3600.0)
     frames: int = option(0, "end after this many images; 0: after the duration only", low=0, high=1_000_000)
+    static_transform: str = option(
+        "", "written to /tf_static as well: 'PARENT CHILD x y z qx qy qz qw', which takes points of CHILD to PARENT"
+    )
     source_timeout: float = option(5.0, "end when no image comes for this long", unit="s", low=0.1, high=3600.0)
 
 

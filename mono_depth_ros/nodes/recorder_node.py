@@ -10,22 +10,21 @@ from __future__ import annotations
 
 import importlib
 import json
-import queue
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rclpy
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from rosbags.typesys import Stores, get_typestore
 
 from mono_depth_ros.config import RecorderConfig
 from mono_depth_ros.errors import ConfigError
+from mono_depth_ros.geometry.rigid import rigid_from_text
 from mono_depth_ros.messages.cdr import header_stamp_ns
+from mono_depth_ros.nodes.bag_writer import BagWriter
 from mono_depth_ros.nodes.parameters import Parameters
 from mono_depth_ros.nodes.runtime import run
 
@@ -46,7 +45,8 @@ class RecorderNode(Node):
         self._image = self.resolve_topic_name(self._config.image)
         self._result = self.resolve_topic_name(self._config.result)
         self._wanted = [self.resolve_topic_name(name) for name in topics]
-        self._bag = Bag(Path(self._config.output))
+        self._bag = BagWriter(Path(self._config.output))
+        self._static = _static(self._config.static_transform)
         self._seen: dict[str, int] = {}  # messages of each topic before the recording
         self._newest_ns = 0
         self._window: list[int] = []  # first stamp, then last stamp
@@ -67,6 +67,8 @@ class RecorderNode(Node):
                 _say(event="waiting", **{"for": missing})
             else:
                 self._window = [self._newest_ns + 1]
+                if self._static is not None:
+                    self._bag.write_static(*self._static, self._window[0], time.time_ns())
                 self._start_s = self._last_image_s = time.monotonic()
             return
         now_s = time.monotonic()
@@ -143,40 +145,13 @@ class RecorderNode(Node):
         rclpy.try_shutdown()
 
 
-class Bag:
-    """An MCAP file, written and compressed in a thread of its own, so that arrivals are never late for it.
-
-    Args:
-        folder: of the bag; it holds `<folder name>.mcap` and metadata.yaml in the end.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._types = get_typestore(Stores.ROS2_JAZZY)
-        self._writer = Writer(folder, version=Writer.VERSION_LATEST, storage_plugin=StoragePlugin.MCAP)
-        self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-        self._writer.open()
-        self._connections: dict[str, Any] = {}
-        self._queue: queue.SimpleQueue[tuple[str, int, bytes] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="bag", daemon=True)
-        self._thread.start()
-
-    def add_topic(self, topic: str, kind: str) -> None:
-        self._connections[topic] = self._writer.add_connection(topic, kind, typestore=self._types)
-
-    def write(self, topic: str, arrival_ns: int, data: bytes) -> None:
-        self._queue.put((topic, arrival_ns, data))
-
-    def close(self) -> None:
-        """Write what is waiting and finish the file; once."""
-        if self._thread.is_alive():
-            self._queue.put(None)
-            self._thread.join()
-            self._writer.close()
-
-    def _work(self) -> None:
-        while (item := self._queue.get()) is not None:
-            topic, arrival_ns, data = item
-            self._writer.write(self._connections[topic], arrival_ns, data)
+def _static(text: str) -> tuple[str, str, np.ndarray] | None:
+    """(parent, child, 4x4 parent_from_child) of the option, or None."""
+    if not text:
+        return None
+    parent, _, rest = text.strip().partition(" ")
+    child, _, numbers = rest.strip().partition(" ")
+    return parent, child, rigid_from_text(numbers)
 
 
 def _say(**words: Any) -> None:

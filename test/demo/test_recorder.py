@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 from rosbags.rosbag2 import Reader
+from rosbags.typesys import Stores, get_typestore
 
 rclpy = pytest.importorskip("rclpy")
 
@@ -164,3 +165,19 @@ def test_nothing_to_do_is_an_error():
             RecorderNode()
     finally:
         rclpy.try_shutdown()
+
+
+def test_a_static_transform_is_recorded_though_nobody_publishes_it(tmp_path):
+    rig = Rig(tmp_path, static_transform="camera lidar 0.5 0 0 0 0 0 1", duration=0.3)
+    try:
+        while rig.thread.is_alive():
+            rig.send()
+            time.sleep(0.02)
+    finally:
+        rig.close()
+    with Reader(tmp_path / "bag" / "bag.mcap") as reader:
+        found = [(c, data) for c, _, data in reader.messages() if c.topic == "/tf_static"]
+        assert len(found) == 1 and found[0][0].ext.offered_qos_profiles[0].durability.name == "TRANSIENT_LOCAL"
+        (item,) = get_typestore(Stores.ROS2_JAZZY).deserialize_cdr(found[0][1], found[0][0].msgtype).transforms
+    assert (item.header.frame_id, item.child_frame_id) == ("camera", "lidar")
+    assert (item.transform.translation.x, item.transform.rotation.w) == (0.5, 1.0)

@@ -111,7 +111,8 @@ class Recording:
 
     def _messages(self) -> Iterator[tuple[str, str, int, bytes]]:
         with Reader(self._path) as reader:
-            for connection, arrival_ns, data in reader.messages():
+            known = [connection for connection in reader.connections if connection.topic != "/tf_static"]
+            for connection, arrival_ns, data in reader.messages(known):
                 yield connection.topic, connection.msgtype, arrival_ns, bytes(data)
 
 

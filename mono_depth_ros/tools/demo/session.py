@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from mono_depth_ros.config import DemoConfig, RecorderConfig, WorldNodeConfig
+from mono_depth_ros.config import CameraTopicsConfig, DemoConfig, RecorderConfig, WorldNodeConfig
 from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.models.catalogue import find
 from mono_depth_ros.prediction import DepthKind
@@ -101,6 +101,7 @@ class Session:
                     "topics": ",".join(topics.present()),
                     "image": topics.image,
                     "result": topics.aligned or topics.depth,
+                    "static_transform": _lidar_transform() if topics.lidar else "",
                     "duration": self.recorder.duration,
                     "frames": self.recorder.frames,
                 },
@@ -116,6 +117,14 @@ def _alignment_parameters() -> dict[str, Any]:
 
     mount = " ".join(f"{value:.9g}" for value in roof_mount()[:3].ravel())
     return {"reference": "lidar", "cam_from_reference": mount, "diagnostics_period": 0.2}
+
+
+def _lidar_transform() -> str:
+    """Where the lidar of the world is, for the recording: a user's `mono_depth bag` finds it there."""
+    from mono_depth_ros.world.lidar import roof_mount
+
+    mount = " ".join(f"{value:.9g}" for value in roof_mount()[:3].ravel())
+    return f"{CameraTopicsConfig.frame_id} {WorldNodeConfig.lidar_frame} {mount}"
 
 
 class _Starter:
