@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
+from rosbags.rosbag2 import Reader
 
 from mono_depth_ros.tools.cli import main
 from mono_depth_ros.tools.demo.session import replace_results
@@ -266,3 +267,34 @@ def test_results_of_others_are_kept_and_old_pictures_go(tmp_path):
         "report.html": "fresh",
         "mine.txt": "out",
     }
+
+
+def test_its_recording_goes_through_mono_depth_bag_and_is_aligned_by_its_own_transform(world_run, tmp_path):
+    words = [
+        "bag",
+        world_run.out / "demo.mcap",
+        "--out",
+        tmp_path / "out.mcap",
+        "--namespace",
+        "again",
+        "--model",
+        "tiny",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "mono_depth_ros.tools.cli",
+        *map(str, words),
+        "--outputs",
+        "depth,aligned",
+        "--json",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "by /tf_static" in done.stderr
+    found = json.loads(done.stdout)
+    assert found["written"] == found["frames"] >= world_run.summary["frames_out"]
+    assert found["alignment"]["abs_rel_after"] < 0.5 * found["alignment"]["abs_rel_before"]
+    with Reader(tmp_path / "out.mcap") as reader:
+        counts = {connection.topic: connection.msgcount for connection in reader.connections}
+    assert counts == dict.fromkeys(found["topics"], found["written"])
