@@ -34,11 +34,11 @@ class Drive:
 
     kind: str
     seed: int
-    frames: int = 60
+    frames: int = 80
     size: tuple[int, int] = (320, 240)
     fov_deg: float = 70.0
-    rate_hz: float = 10.0
-    sweep_every: int = 1
+    rate_hz: float = 20.0
+    sweep_every: int = 2
 
     @property
     def camera(self) -> Camera:
