@@ -38,16 +38,11 @@ def run_fleet(template: Job, model: ModelConfig, config: FleetConfig, ray: str |
         _tell(
             f"{template.source}: {len(tasks) + len(before)} bags" + (f", {len(before)} done before" if before else "")
         )
-        if not tasks:
-            report = Report()
-        elif ray is None:
-            alone = Alone(lambda: loading.load_model(model), _with_bar)
-            report = share_out(tasks, alone, config.attempts, manifest, _tell)
-        else:
-            # Ray prints on stdout, which is for results.
-            with redirect_stdout(sys.stderr), RayCrew(ray, model, config) as crew:
-                _tell(crew.words)
-                report = share_out(tasks, crew, config.attempts, manifest, _tell)
+        try:
+            report = _share_out(tasks, model, config, manifest, ray)
+        except KeyboardInterrupt:
+            _tell(f"interrupted: what is finished is kept; the same command goes on with {template.out}")
+            raise
     report.before = before
     poor = {name: problem for name in before if (problem := _poor(manifest.bags[name]["summary"]))}
     poor |= {name: problem for name, summary in report.done.items() if (problem := _poor(summary))}
@@ -59,6 +54,20 @@ def run_fleet(template: Job, model: ModelConfig, config: FleetConfig, ray: str |
     for name, problem in (*report.failed.items(), *poor.items()):
         _tell(f"{name}: {problem}")
     return 1 if report.failed or report.untried or poor else 0
+
+
+def _share_out(
+    tasks: list[Task], model: ModelConfig, config: FleetConfig, manifest: Manifest, ray: str | None
+) -> Report:
+    if not tasks:
+        return Report()
+    if ray is None:
+        alone = Alone(lambda: loading.load_model(model), _with_bar)
+        return share_out(tasks, alone, config.attempts, manifest, _tell)
+    # Ray prints on stdout, which is for results.
+    with redirect_stdout(sys.stderr), RayCrew(ray, model, config) as crew:
+        _tell(crew.words)
+        return share_out(tasks, crew, config.attempts, manifest, _tell)
 
 
 def _poor(summary: dict[str, Any]) -> str:

@@ -174,6 +174,21 @@ def test_a_full_disk_ends_it(tmp_path, folder, use, kit, monkeypatch, capsys):
     assert printed["failed"] == {"a.mcap": "cannot write"} and printed["untried"] == ["b.db3", *list(NAMES)[2:]]
 
 
+def test_ctrl_c_keeps_what_is_done(tmp_path, folder, use, kit, capsys):
+    def interrupt():
+        if len(model.batches) == 5:  # in the middle of the second bag
+            raise KeyboardInterrupt
+
+    model, out = use(wait=interrupt), tmp_path / "out"
+    assert kit.bag(folder, "--out", out, "--batch", "1") == 130
+    assert "the same command goes on" in capsys.readouterr().err
+    assert list(manifest(out)) == ["a.mcap"] and (out / "b.db3.part").is_dir()
+    rest = use()
+    assert kit.bag(folder, "--out", out, "--batch", "1") == 0
+    assert len(model.batches) + len(rest.batches) == sum(NAMES.values())
+    assert {name: depths(kit, out / name) for name in NAMES} == NAMES
+
+
 def test_a_model_that_cannot_be_loaded_ends_it(tmp_path, folder, kit, monkeypatch, capsys):
     def load(*_):
         raise ModelError("no weights")
