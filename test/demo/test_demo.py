@@ -120,6 +120,7 @@ def test_bag_can_be_read(world_run):
         "/depth/points": "sensor_msgs/msg/PointCloud2",
         "/aligned/image": "sensor_msgs/msg/Image",
         "/diagnostics": "diagnostic_msgs/msg/DiagnosticArray",
+        "/tf_static": "tf2_msgs/msg/TFMessage",
     }
     assert counts["/camera/image_raw"] == world_run.summary["frames_in"]
     assert counts["/depth/image"] == world_run.summary["frames_out"]
