@@ -4,12 +4,9 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from mono_depth_ros.alignment.aligner import Aligner
 from mono_depth_ros.alignment.calibration import read_calibration
@@ -22,7 +19,7 @@ from mono_depth_ros.config import (
     StereoConfig,
     TrackerConfig,
 )
-from mono_depth_ros.errors import ConfigError, MonoDepthError
+from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.nodes.alignment_colours import Colours
 from mono_depth_ros.nodes.alignment_health import NOT_ACTIVE, AlignmentFacts, alignment_figures, judge_alignment
@@ -32,6 +29,7 @@ from mono_depth_ros.nodes.alignment_services import AlignmentServices
 from mono_depth_ros.nodes.alignment_stream import AlignmentStream
 from mono_depth_ros.nodes.diagnostics import Diagnostics, Report
 from mono_depth_ros.nodes.health import WARN
+from mono_depth_ros.nodes.managed_node import ManagedNode
 from mono_depth_ros.nodes.monitor import Monitor
 from mono_depth_ros.nodes.parameters import Parameters
 from mono_depth_ros.nodes.publishing import Outputs
@@ -45,7 +43,7 @@ _LOOK_S = 0.2  # between two looks at who subscribes
 _NO_SENSOR = SourceFacts("", 0, 0, 0.0, "")
 
 
-class AlignmentNode(LifecycleNode):
+class AlignmentNode(ManagedNode):
     """Topics, parameters and services are in the README; `config/alignment.py` has the defaults."""
 
     def __init__(self, **node_options: Any) -> None:
@@ -57,7 +55,6 @@ class AlignmentNode(LifecycleNode):
         self._outputs: Outputs | None = None
         self._worker: NewestWorker[DepthMessage] | None = None
         self._stream: AlignmentStream | None = None
-        self._active = False
         self._output_conflict = ""
         self.monitor = Monitor()
         self._options = Parameters(self, _CONFIGS, locked=lambda: self._outputs is not None)
@@ -67,19 +64,6 @@ class AlignmentNode(LifecycleNode):
         self._timer = self.create_timer(_LOOK_S, self._follow_subscribers)
 
     # Lifecycle
-
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        try:
-            self._set_up()
-        except MonoDepthError as error:
-            self.get_logger().fatal(str(error))
-        except Exception:
-            if self.context.ok():
-                self.get_logger().fatal(traceback.format_exc())
-        else:
-            return TransitionCallbackReturn.SUCCESS
-        self._tear_down()
-        return TransitionCallbackReturn.FAILURE
 
     def _set_up(self) -> None:
         config = self._config()
@@ -114,28 +98,7 @@ class AlignmentNode(LifecycleNode):
             )
         self._aligner.freeze(config.frozen)
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._active = True
-        return super().on_activate(state)
-
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._active = False
-        return super().on_deactivate(state)
-
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._tear_down()
-        return TransitionCallbackReturn.SUCCESS
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._tear_down()
-        return TransitionCallbackReturn.SUCCESS
-
-    def destroy_node(self) -> None:
-        self._tear_down()
-        super().destroy_node()
-
     def _tear_down(self) -> None:
-        self._active = False
         if self._inputs is not None:
             self._inputs.close()
         if self._colours is not None:

@@ -5,21 +5,18 @@ from __future__ import annotations
 
 import sys
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-
 from mono_depth_ros.config import DepthConfig, DepthNodeConfig, ModelConfig
-from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.messages import bridge
 from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.nodes.camera_stream import CameraStream, Job
 from mono_depth_ros.nodes.diagnostics import Diagnostics, Report
 from mono_depth_ros.nodes.health import judge
+from mono_depth_ros.nodes.managed_node import ManagedNode
 from mono_depth_ros.nodes.parameters import Parameters
 from mono_depth_ros.nodes.runtime import run
 from mono_depth_ros.nodes.worker import NewestWorker
@@ -27,7 +24,7 @@ from mono_depth_ros.pipeline import Pipeline
 from mono_depth_ros.prediction import DepthKind
 
 
-class DepthNode(LifecycleNode):
+class DepthNode(ManagedNode):
     """One model for one or several cameras. See the README for topics and parameters; `config` has the defaults."""
 
     def __init__(self, **node_options: Any) -> None:
@@ -35,7 +32,6 @@ class DepthNode(LifecycleNode):
         # What destroy_node reads comes first: from Kilted on, rclpy's shutdown destroys half-made nodes as well.
         self._pipeline: Pipeline | None = None
         self._worker: NewestWorker[Job] | None = None
-        self._active = False
         self.streams: list[CameraStream] = []
         self._options = Parameters(
             self,
@@ -47,20 +43,6 @@ class DepthNode(LifecycleNode):
         self._diagnostics = Diagnostics(self, self._config().diagnostics_period, self._reports, self._labels)
 
     # Lifecycle
-
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        try:
-            self._set_up()
-        except MonoDepthError as error:
-            self.get_logger().fatal(str(error))
-        except Exception:
-            # rclpy would turn this into a state without a word. After a signal nothing can be created any more.
-            if self.context.ok():
-                self.get_logger().fatal(traceback.format_exc())
-        else:
-            return TransitionCallbackReturn.SUCCESS
-        self._tear_down()
-        return TransitionCallbackReturn.FAILURE
 
     def _set_up(self) -> None:
         model = load_model(self._options.get(ModelConfig))
@@ -76,28 +58,7 @@ class DepthNode(LifecycleNode):
             stream.open(model.spec, self._offer)
             self.get_logger().info(f"{model.spec.name} on {model.device}, {model.engine}: {stream.topics()}")
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._active = True
-        return super().on_activate(state)
-
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._active = False
-        return super().on_deactivate(state)
-
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._tear_down()
-        return TransitionCallbackReturn.SUCCESS
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._tear_down()
-        return TransitionCallbackReturn.SUCCESS
-
-    def destroy_node(self) -> None:
-        self._tear_down()
-        super().destroy_node()
-
     def _tear_down(self) -> None:
-        self._active = False
         for stream in self.streams:
             stream.close_inputs()
         if self._worker is not None:
