@@ -44,7 +44,7 @@ _NO_SENSOR = SourceFacts("", 0, 0, 0.0, "")
 
 
 class AlignmentNode(ManagedNode):
-    """Topics, parameters and services are in the README; `config/alignment.py` has the defaults."""
+    """Topics, references and services are in docs/alignment.md; `config/alignment.py` has the defaults."""
 
     def __init__(self, **node_options: Any) -> None:
         super().__init__("alignment", **node_options)
