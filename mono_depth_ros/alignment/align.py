@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mono_depth_ros.alignment.contract import Alignment, Fit
+from mono_depth_ros.alignment.contract import Alignment, Fit, as_prediction
 from mono_depth_ros.alignment.field import local_correction
 from mono_depth_ros.alignment.fit import fit_curve
 from mono_depth_ros.alignment.metrics import DepthMetrics, depth_metrics
@@ -61,12 +61,12 @@ def finish(
     depth = fit.apply(prediction)
     correction = local_correction(depth, fitted, guide) if config.local and len(fitted) else None
     if not len(held_out):
-        return Alignment(fit, correction)
+        return Alignment(fit, correction, kind=prediction.kind)
     metric = prediction.kind is DepthKind.METRIC
     before = errors(prediction.values, held_out) if metric else None
     after = errors(depth, held_out, correction)
     trusted = None if after is None else after.abs_rel <= config.max_abs_rel
-    return Alignment(fit, correction, before, after, trusted)
+    return Alignment(fit, correction, before, after, trusted, prediction.kind)
 
 
 def errors(depth: torch.Tensor, samples: Samples, correction: torch.Tensor | None = None) -> DepthMetrics | None:
@@ -120,17 +120,6 @@ def at(values: torch.Tensor, samples: Samples) -> NDArray[np.float32]:
     pixels = torch.from_numpy(samples.pixels).to(values.device)
     found: NDArray[np.float32] = values.reshape(-1)[pixels].detach().cpu().numpy()
     return found
-
-
-def as_prediction(
-    given: DepthPrediction | torch.Tensor | NDArray[Any], kind: DepthKind = DepthKind.METRIC
-) -> DepthPrediction:
-    """A bare (H, W) array or tensor as a prediction of a kind; predictions stay what they are."""
-    if isinstance(given, DepthPrediction):
-        return given
-    if isinstance(given, torch.Tensor):
-        return DepthPrediction(given.to(torch.float32), kind)
-    return DepthPrediction(torch.from_numpy(np.array(given, dtype=np.float32)), kind)
 
 
 def per_frame(config: AlignConfig, stamp_ns: int) -> AlignConfig:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,7 @@ class Alignment:
         before, after: errors on the samples that were not fitted; before is None for relative predictions, which have
             no metres, and both are None where no sample was held out.
         trusted: the held-out AbsRel is at most `max_abs_rel`; None: nothing was held out.
+        kind: of the predictions that it is for.
     """
 
     fit: Fit
@@ -89,9 +90,23 @@ class Alignment:
     before: DepthMetrics | None = None
     after: DepthMetrics | None = None
     trusted: bool | None = None
+    kind: DepthKind = DepthKind.METRIC
 
-    def apply(self, prediction: DepthPrediction) -> DepthPrediction:
-        """The prediction in metres, with the confidence, normals and sky that it had."""
+    def apply(self, prediction: DepthPrediction | torch.Tensor | NDArray[Any]) -> DepthPrediction:
+        """The prediction in metres, with the confidence, normals and sky that it had.
+
+        Args:
+            prediction: (H, W); a bare array is of the kind that was aligned.
+
+        Raises:
+            DataError: a prediction of the other kind, or of another size than a local correction.
+        """
+        prediction = as_prediction(prediction, self.kind)
+        if prediction.kind is not self.kind:
+            raise DataError(f"the prediction is {prediction.kind.value}, the alignment is for {self.kind.value} ones")
+        if self.correction is not None and self.correction.shape != prediction.values.shape:
+            found, expected = tuple(prediction.values.shape), tuple(self.correction.shape)
+            raise DataError(f"the prediction is {found}, expected {expected}, that of the local correction")
         depth = self.fit.apply(prediction)
         if self.correction is not None:
             import torch
@@ -105,3 +120,16 @@ def _inverted(inverse: torch.Tensor) -> torch.Tensor:
     import torch
 
     return torch.where(inverse <= 0, torch.inf, 1.0 / inverse)
+
+
+def as_prediction(
+    given: DepthPrediction | torch.Tensor | NDArray[Any], kind: DepthKind = DepthKind.METRIC
+) -> DepthPrediction:
+    """A bare (H, W) array or tensor as a prediction of a kind; predictions stay what they are."""
+    if isinstance(given, DepthPrediction):
+        return given
+    import torch
+
+    if isinstance(given, torch.Tensor):
+        return DepthPrediction(given.to(torch.float32), kind)
+    return DepthPrediction(torch.from_numpy(np.array(given, dtype=np.float32)), kind)

@@ -91,3 +91,17 @@ def test_the_histogram_counts_relative_errors(truth):
     assert sum(histogram.counts) == len(samples) and len(histogram.edges) == len(histogram.counts) + 1
     at = histogram.counts.index(len(samples))
     assert np.exp(histogram.edges[at]) <= 1.07 <= np.exp(histogram.edges[at + 1])
+
+
+def test_bare_arrays_as_on_the_page(truth):
+    """The words of docs/alignment.md: arrays in, and the kind is told once."""
+    samples = some(truth)
+    alignment = align(truth / 1.3, samples)
+    np.testing.assert_allclose(alignment.apply(truth / 1.3).values, truth, rtol=1e-3)
+    relative = (1 / truth - 0.02) / 0.5
+    alignment = align(relative, samples, kind=DepthKind.INVERSE_AFFINE)
+    np.testing.assert_allclose(alignment.apply(relative).values, truth, rtol=1e-2)
+    with pytest.raises(DataError, match="the prediction is metric, the alignment is for inverse_affine ones"):
+        alignment.apply(DepthPrediction(torch.from_numpy(truth), DepthKind.METRIC))
+    with pytest.raises(DataError, match="that of the local correction"):
+        alignment.apply(relative[::2, ::2])
