@@ -30,6 +30,28 @@ def importing() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+@contextmanager
+def signals_later() -> Iterator[None]:
+    """Within, what would end the process waits for the end: for imports when there is something to tidy up.
+
+    A KeyboardInterrupt raised while a C++ module is loaded ends the process by abort (pybind11's error_already_set), or
+    is swallowed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, lambda found, _: came.append(found)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
+
+
 def _leave(*_: Any) -> None:
     sys.stderr.write("\nmono_depth: interrupted\n")
     sys.stderr.flush()

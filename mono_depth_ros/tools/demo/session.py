@@ -24,6 +24,7 @@ from mono_depth_ros.tools.demo.follow import follow
 from mono_depth_ros.tools.demo.processes import Child, Children, uninterrupted
 from mono_depth_ros.tools.demo.recording import Recording
 from mono_depth_ros.tools.demo.source import Source, file_source, world_source
+from mono_depth_ros.tools.startup import signals_later
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Session:
         try:
             source = self._source(work)
             self._record(source, work)
-            from mono_depth_ros.tools.demo.results import write_results
+            from mono_depth_ros.tools.demo.results import write_results  # loaded while the nodes started
 
             recording = Recording(work / "bag" / "bag.mcap", source.topics)
             fresh = work / "results"
@@ -107,24 +108,25 @@ class Session:
                 },
             )
             # Imports torch, which takes seconds: the nodes do the same at this time.
-            importlib.import_module("mono_depth_ros.tools.demo.results")
+            with signals_later():
+                importlib.import_module("mono_depth_ros.tools.demo.results")
             follow(children, recorder, self.recorder, self.config.start_timeout)
 
 
 def _alignment_parameters() -> dict[str, Any]:
-    # Imported here: the renderer comes along, and the other nodes can start meanwhile.
-    from mono_depth_ros.world.lidar import roof_mount
-
-    mount = " ".join(f"{value:.9g}" for value in roof_mount()[:3].ravel())
-    return {"reference": "lidar", "cam_from_reference": mount, "diagnostics_period": 0.2}
+    return {"reference": "lidar", "cam_from_reference": _mount(), "diagnostics_period": 0.2}
 
 
 def _lidar_transform() -> str:
     """Where the lidar of the world is, for the recording: a user's `mono_depth bag` finds it there."""
-    from mono_depth_ros.world.lidar import roof_mount
+    return f"{CameraTopicsConfig.frame_id} {WorldNodeConfig.lidar_frame} {_mount()}"
 
-    mount = " ".join(f"{value:.9g}" for value in roof_mount()[:3].ravel())
-    return f"{CameraTopicsConfig.frame_id} {WorldNodeConfig.lidar_frame} {mount}"
+
+def _mount() -> str:
+    """camera_from_lidar of the world, 3x4, row by row."""
+    with signals_later():  # imported here: the renderer comes along, and the other nodes can start meanwhile
+        from mono_depth_ros.world.lidar import roof_mount
+    return " ".join(f"{value:.9g}" for value in roof_mount()[:3].ravel())
 
 
 class _Starter:
