@@ -14,7 +14,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from mono_depth_ros.config import CameraTopicsConfig, WorldNodeConfig
-from mono_depth_ros.nodes.launching import PROFILE_DOC, node_environment, option_arguments, option_parameters
+from mono_depth_ros.nodes.ros.launching import PROFILE_DOC, node_environment, option_arguments, option_parameters
 
 CLASSES = (WorldNodeConfig, CameraTopicsConfig)
 IMAGE = "camera/image_raw"

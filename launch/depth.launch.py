@@ -30,7 +30,7 @@ from mono_depth_ros.config import (
     TrackerConfig,
 )
 from mono_depth_ros.errors import ConfigError
-from mono_depth_ros.nodes.launching import (
+from mono_depth_ros.nodes.ros.launching import (
     PROFILE_DOC,
     existing_file,
     file_for,

@@ -18,7 +18,7 @@ from mono_depth_ros.geometry.colorize import colorize
 from mono_depth_ros.geometry.normals import curvature, normals_from_depth
 from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.geometry.rectify import IDENTITY, Rotation, rectify
-from mono_depth_ros.models.contract import DepthModel
+from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 

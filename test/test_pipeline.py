@@ -11,7 +11,7 @@ import torch
 from mono_depth_ros.config import DepthConfig
 from mono_depth_ros.errors import CameraError, ImageError, ModelError
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.models.contract import ModelSpec
+from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.pipeline import Pipeline, RgbdFrame, Shot
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 

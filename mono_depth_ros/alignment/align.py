@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mono_depth_ros.alignment.contract import Alignment, Fit, as_prediction
-from mono_depth_ros.alignment.field import local_correction
 from mono_depth_ros.alignment.fit import fit_curve
-from mono_depth_ros.alignment.metrics import DepthMetrics, depth_metrics
+from mono_depth_ros.alignment.local_correction import local_correction
+from mono_depth_ros.alignment.result import Alignment, Fit, as_prediction
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.config import AlignConfig
 from mono_depth_ros.errors import DataError
+from mono_depth_ros.metrics import DepthMetrics, depth_metrics
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from mono_depth_ros.alignment.align import Histogram, at, error_histogram, finish, per_frame, usable
-from mono_depth_ros.alignment.calibration import Calibration
-from mono_depth_ros.alignment.contract import Alignment, Curve
 from mono_depth_ros.alignment.fit import choose_curve, fit_curve
+from mono_depth_ros.alignment.result import Alignment, Curve
 from mono_depth_ros.alignment.samples import Samples
+from mono_depth_ros.alignment.scale_file import Calibration
 from mono_depth_ros.alignment.tracker import Tracker
 from mono_depth_ros.config import AlignConfig, TrackerConfig
 from mono_depth_ros.errors import ConfigError, FitError

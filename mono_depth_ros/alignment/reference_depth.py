@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mono_depth_ros.alignment.projected_points import project
 from mono_depth_ros.alignment.samples import Samples, samples_from_depth
-from mono_depth_ros.alignment.sparse import project
 from mono_depth_ros.config import ReferenceConfig
 from mono_depth_ros.errors import SamplesError
 from mono_depth_ros.geometry.camera import Camera

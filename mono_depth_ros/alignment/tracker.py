@@ -18,7 +18,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mono_depth_ros.alignment.contract import Curve, Fit
+from mono_depth_ros.alignment.result import Curve, Fit
 from mono_depth_ros.config import TrackerConfig
 
 Floats = NDArray[np.float64]

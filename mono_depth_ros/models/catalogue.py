@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.contract import ModelSpec
-from mono_depth_ros.models.hub import is_hub_name
-from mono_depth_ros.models.known_files import COMMITS, known_files
+from mono_depth_ros.models.base import ModelSpec
+from mono_depth_ros.models.weights.hub import is_hub_name
+from mono_depth_ros.models.weights.known_files import COMMITS, known_files
 from mono_depth_ros.prediction import DepthKind
 
 RELATIVE, METRIC = DepthKind.INVERSE_AFFINE, DepthKind.METRIC

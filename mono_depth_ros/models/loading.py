@@ -12,12 +12,12 @@ from zipfile import BadZipFile, ZipFile
 
 from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.models.catalogue import CatalogueEntry, find
-from mono_depth_ros.models.contract import DepthModel
-from mono_depth_ros.models.device import describe, pick_device, set_threads
-from mono_depth_ros.models.engines.contract import EngineOptions
-from mono_depth_ros.models.hub import snapshot
-from mono_depth_ros.models.weight_files import read_json
+from mono_depth_ros.models.runtime.device import describe, pick_device, set_threads
+from mono_depth_ros.models.runtime.engine import EngineOptions
+from mono_depth_ros.models.weights.files import read_json
+from mono_depth_ros.models.weights.hub import snapshot
 
 LOGGER = logging.getLogger(__name__)
 

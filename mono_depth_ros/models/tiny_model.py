@@ -14,10 +14,10 @@ from torch import Tensor
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
-from mono_depth_ros.models.engine_model import EngineModel, check_frames
-from mono_depth_ros.models.engines.contract import EngineOptions, Inputs, Network
-from mono_depth_ros.models.resize import Size, resize_area, resize_linear
-from mono_depth_ros.models.tiny.network import input_size, load_tiny
+from mono_depth_ros.models.networks.tiny import input_size, load_tiny
+from mono_depth_ros.models.resample import Size, resize_area, resize_linear
+from mono_depth_ros.models.runtime.engine import EngineOptions, Inputs, Network
+from mono_depth_ros.models.runtime.engine_model import EngineModel, check_frames
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 STEEPEST_RAY = 4.0

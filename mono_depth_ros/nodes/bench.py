@@ -27,9 +27,9 @@ from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.messages.camera_info import fill_camera_info
 from mono_depth_ros.messages.image import fill_image
 from mono_depth_ros.messages.stamps import stamp_ns
-from mono_depth_ros.models.contract import ModelSpec
-from mono_depth_ros.models.engines.contract import Engine
-from mono_depth_ros.nodes import depth_node
+from mono_depth_ros.models.base import ModelSpec
+from mono_depth_ros.models.runtime.engine import Engine
+from mono_depth_ros.nodes.depth import node as depth_node
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 _CAMERA = Camera.pinhole(640, 480, 58.7)

@@ -55,7 +55,7 @@ def tiny() -> dict[str, Any]:
     """One forward of the embedded network at its nominal size, in float32."""
     import torch
 
-    from mono_depth_ros.models.tiny.network import load_tiny
+    from mono_depth_ros.models.networks.tiny import load_tiny
 
     network = load_tiny(None, torch.device("cpu"))
     rgb = torch.rand(1, 3, 192, 256).to(memory_format=torch.channels_last)

@@ -19,11 +19,11 @@ from torch import Tensor
 
 from mono_depth_ros.errors import ConfigError, ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE
-from mono_depth_ros.models.engines.contract import EngineOptions
 from mono_depth_ros.models.metric3d.canonical import INPUT_SIZE
 from mono_depth_ros.models.metric3d.model import Metric3D
-from mono_depth_ros.models.metric3d.network import Metric3DNetwork
 from mono_depth_ros.models.metric3d.sizes import SIZES
+from mono_depth_ros.models.networks.metric3d import Metric3DNetwork
+from mono_depth_ros.models.runtime.engine import EngineOptions
 from mono_depth_ros.tools.bench_models import CPU_RUNS, CUDA_RUNS, interleaved, matrix
 
 _ROUNDS = 5

@@ -20,15 +20,15 @@ from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.config import AlignConfig, DepthConfig, ModelConfig
 from mono_depth_ros.errors import ConfigError, DataError, MonoDepthError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.media.camera_argument import CameraArgument
+from mono_depth_ros.media.images import read_image
+from mono_depth_ros.media.inputs import find_images, output_names
+from mono_depth_ros.media.ply import unpack_cloud, write_ply
 from mono_depth_ros.messages.depth import encode_depth
-from mono_depth_ros.messages.files import read_image
 from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.pipeline import Pipeline, RgbdFrame
 from mono_depth_ros.prediction import DepthKind
-from mono_depth_ros.tools.camera_argument import CameraArgument
-from mono_depth_ros.tools.inputs import find_images, output_names
 from mono_depth_ros.tools.measure import Pixels, measure, parse
-from mono_depth_ros.tools.ply import unpack_cloud, write_ply
 from mono_depth_ros.tools.reference_argument import Reference, ReferenceArgument
 
 _SUFFIXES = {"npy": ".npy", "png16": ".png", "ply": ".ply", "color": "_color.png", "overlay": "_overlay.png"}

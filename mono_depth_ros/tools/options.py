@@ -12,11 +12,6 @@ from mono_depth_ros.config import Config, allowed
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
-CAMERA_HELP = (
-    "fx,fy,cx,cy in pixels of the images as they are, a calibration FILE.yaml as camera_calibration writes it, "
-    "or a FILE.txt with the 3x3 matrix"
-)
-
 
 def add_options(parser: Any, cls: type[Config], names: Iterable[str] | None = None) -> None:
     """Add `--min-depth` and so on for the fields of `cls`, or for those named."""

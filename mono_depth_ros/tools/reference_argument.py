@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from mono_depth_ros.alignment.align import align
-from mono_depth_ros.alignment.contract import Alignment
-from mono_depth_ros.alignment.metrics import DepthMetrics
+from mono_depth_ros.alignment.projected_points import project
+from mono_depth_ros.alignment.result import Alignment
 from mono_depth_ros.alignment.samples import Samples, samples_from_depth
-from mono_depth_ros.alignment.sparse import project
 from mono_depth_ros.config import AlignConfig, ReferenceConfig
 from mono_depth_ros.errors import ConfigError, DataError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rigid import rigid_from_text, transform_points
+from mono_depth_ros.metrics import DepthMetrics
 from mono_depth_ros.pipeline import RgbdFrame
 from mono_depth_ros.prediction import DepthPrediction
 from mono_depth_ros.tools.options import config_from

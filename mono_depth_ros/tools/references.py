@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from mono_depth_ros.errors import DataError
-from mono_depth_ros.tools.pcd import read_pcd
-from mono_depth_ros.tools.ply_reader import read_ply
+from mono_depth_ros.media.pcd import read_pcd
+from mono_depth_ros.media.ply_reader import read_ply
 
 _KITTI_POINT = 16  # bytes: float32 x, y, z, intensity
 _PNG_END = b"IEND\xaeB`\x82"

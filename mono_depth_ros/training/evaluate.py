@@ -15,13 +15,13 @@ import cv2
 import numpy as np
 import torch
 
-from mono_depth_ros.alignment.metrics import DepthMetrics, MetricsSum, affine_inverse, median_scale
+from mono_depth_ros.datasets.real_frames import RealFrame
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.models.tiny.network import TinyDepthNet, input_size
+from mono_depth_ros.metrics import DepthMetrics, MetricsSum, affine_inverse, median_scale
+from mono_depth_ros.models.networks.tiny import TinyDepthNet, input_size
 from mono_depth_ros.training.augment import ray_axes
 from mono_depth_ros.training.batches import collate
 from mono_depth_ros.training.pool import Pool, PoolSpec, render_world
-from mono_depth_ros.training.real_frames import RealFrame
 
 
 @torch.inference_mode()

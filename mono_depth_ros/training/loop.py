@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.errors import DataError
-from mono_depth_ros.models.tiny.network import TinyDepthNet
+from mono_depth_ros.models.networks.tiny import TinyDepthNet
 from mono_depth_ros.training.batches import Batch, make_batch, prefetch, shuffled
 from mono_depth_ros.training.config import FULL_SIZES, SMALL_SIZES, TrainConfig
 from mono_depth_ros.training.losses import depth_loss

@@ -12,13 +12,13 @@ from typing import Any, cast
 import cv2
 
 from mono_depth_ros.atomic import atomic_path
-from mono_depth_ros.models.tiny.network import load_tiny, save_tiny
+from mono_depth_ros.datasets.real_frames import READERS
+from mono_depth_ros.models.networks.tiny import load_tiny, save_tiny
 from mono_depth_ros.training import evaluate
 from mono_depth_ros.training.config import VALIDATION_SEED, TrainConfig
 from mono_depth_ros.training.loop import Trainer, train
 from mono_depth_ros.training.parallel import run_parallel
 from mono_depth_ros.training.pool import Pool, pool_spec, render_pool
-from mono_depth_ros.training.real_frames import READERS
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mono_depth_ros.alignment.contract import Curve
 from mono_depth_ros.alignment.fit import fit_curve
+from mono_depth_ros.alignment.result import Curve
 from mono_depth_ros.config import AlignConfig
 from mono_depth_ros.errors import ConfigError, FitError
 from mono_depth_ros.prediction import DepthKind

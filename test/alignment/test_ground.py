@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import torch
 
+from mono_depth_ros.alignment.gravity import up_from_pitch_roll
 from mono_depth_ros.alignment.ground import find_ground, ground_samples
-from mono_depth_ros.alignment.up import up_from_pitch_roll
+from mono_depth_ros.datasets.real_frames import kitti_depth
 from mono_depth_ros.errors import CameraError, DataError, FitError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
-from mono_depth_ros.training.real_frames import kitti_depth
 from mono_depth_ros.world.world import KINDS, World
 
 CAMERA = Camera.pinhole(320, 240, 70.0)

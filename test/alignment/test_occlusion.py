@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mono_depth_ros.alignment.occlusion import seen_through
-from mono_depth_ros.alignment.sparse import project_counted
+from mono_depth_ros.alignment.projected_points import project_counted
 from mono_depth_ros.config import ReferenceConfig
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rigid import transform_points

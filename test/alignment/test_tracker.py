@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mono_depth_ros.alignment.contract import Curve, Fit
+from mono_depth_ros.alignment.result import Curve, Fit
 from mono_depth_ros.alignment.tracker import Tracker, curve_deviation, curve_distance
 from mono_depth_ros.config import TrackerConfig
 

@@ -20,7 +20,7 @@ def test_a_domain_in_use_is_not_taken(monkeypatch):
 
 
 def test_nodes_keep_to_this_machine_and_end_with_their_parent(tmp_path, monkeypatch):
-    runtime = pytest.importorskip("mono_depth_ros.nodes.runtime")
+    runtime = pytest.importorskip("mono_depth_ros.nodes.ros.runtime")
     monkeypatch.delenv("ROS_DISTRO", raising=False)
     found = environment.node_environment(tmp_path, 42)
     assert found["ROS_DOMAIN_ID"] == "42" and found["ROS_LOG_DIR"] == str(tmp_path)

@@ -23,7 +23,7 @@ from sensor_msgs.msg import Image  # noqa: E402
 
 from mono_depth_ros.errors import ConfigError  # noqa: E402
 from mono_depth_ros.messages.cdr import header_stamp_ns  # noqa: E402
-from mono_depth_ros.nodes.recorder_node import RecorderNode  # noqa: E402
+from mono_depth_ros.nodes.sources.recorder_node import RecorderNode  # noqa: E402
 
 IMAGE, RESULT = "/image", "/result"
 

@@ -8,7 +8,7 @@ import pytest
 from mono_depth_ros.config import CameraNodeConfig, WorldNodeConfig
 from mono_depth_ros.errors import CameraError, DataError
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.messages.calibration_yaml import Calibration, read_calibration, write_calibration
+from mono_depth_ros.media.calibration_yaml import Calibration, read_calibration, write_calibration
 from mono_depth_ros.tools.demo.source import file_source, world_source
 from mono_depth_ros.tools.demo.truth import FolderTruth
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 LAUNCH = Path(__file__).resolve().parents[2] / "launch"
-HELPERS = "mono_depth_ros.nodes.launching"
+HELPERS = "mono_depth_ros.nodes.ros.launching"
 
 
 class Recorded:

@@ -7,7 +7,7 @@ import pytest
 
 from mono_depth_ros.errors import CameraError
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.messages.calibration_yaml import Calibration, read_calibration, write_calibration
+from mono_depth_ros.media.calibration_yaml import Calibration, read_calibration, write_calibration
 
 # As `ros2 run camera_calibration cameracalibrator` writes it.
 FILE = """\

@@ -11,8 +11,8 @@ import pytest
 from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE, find
-from mono_depth_ros.models.known_files import _HUB, _OFFICIAL, COMMITS
 from mono_depth_ros.models.loading import _MODULES
+from mono_depth_ros.models.weights.known_files import _HUB, _OFFICIAL, COMMITS
 from mono_depth_ros.prediction import DepthKind
 
 SIZES, SCENES = ("small", "base", "large"), ("indoor", "outdoor")
@@ -140,7 +140,7 @@ def test_gflop_of_tiny() -> None:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from mono_depth_ros.models.tiny.network import load_tiny
+    from mono_depth_ros.models.networks.tiny import load_tiny
 
     network = load_tiny(None)
     with FlopCounterMode(display=False) as counter, torch.no_grad():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.device import pick_device, set_threads
+from mono_depth_ros.models.runtime.device import pick_device, set_threads
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import torch
 
 from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.models.catalogue import CATALOGUE
-from mono_depth_ros.models.contract import DepthModel
 from mono_depth_ros.models.loading import _MODULES, family_of, load_model, loader
 from mono_depth_ros.prediction import DepthKind
 

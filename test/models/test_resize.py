@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mono_depth_ros.models.resize import (
+from mono_depth_ros.models.resample import (
     lower_bound_size,
     resample,
     resample_torch,

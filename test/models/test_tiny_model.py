@@ -9,8 +9,8 @@ import torch
 from mono_depth_ros.errors import CameraError, ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rays import rays
-from mono_depth_ros.models.engines.contract import EngineOptions
-from mono_depth_ros.models.tiny.network import TINY_WEIGHTS, TinyDepthNet, save_tiny
+from mono_depth_ros.models.networks.tiny import TINY_WEIGHTS, TinyDepthNet, save_tiny
+from mono_depth_ros.models.runtime.engine import EngineOptions
 from mono_depth_ros.models.tiny_model import TinyModel, postprocess
 from mono_depth_ros.prediction import DepthKind
 

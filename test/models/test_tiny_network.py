@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.tiny.network import (
+from mono_depth_ros.models.networks.tiny import (
     TINY_WEIGHTS,
     TinyDepthNet,
     input_size,

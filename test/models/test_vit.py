@@ -8,7 +8,13 @@ import pytest
 import torch
 import torch.nn.functional as functional
 
-from mono_depth_ros.models.vit import TokenLinear, VisionTransformer, VitSize, fold_layer_scales, resample_positions
+from mono_depth_ros.models.networks.vit import (
+    TokenLinear,
+    VisionTransformer,
+    VitSize,
+    fold_layer_scales,
+    resample_positions,
+)
 
 
 def bicubic(table: torch.Tensor, rows: int, columns: int) -> torch.Tensor:

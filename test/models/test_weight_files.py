@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.weight_files import check_digest, check_finite, read_safetensors, sha256
+from mono_depth_ros.models.weights.files import check_digest, check_finite, read_safetensors, sha256
 
 TENSORS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.ones(4), "c": torch.zeros(1)}
 

@@ -22,8 +22,8 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from mono_depth_ros.models.contract import ModelSpec
-from mono_depth_ros.nodes.depth_node import DepthNode
+from mono_depth_ros.models.base import ModelSpec
+from mono_depth_ros.nodes.depth.node import DepthNode
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.tools.demo.environment import node_environment
 
@@ -98,7 +98,7 @@ class Rig:
     SIZE = (64, 48)
 
     def __init__(self, ros: Ros, model: PlaneModel, monkeypatch: pytest.MonkeyPatch, **parameters: Any) -> None:
-        monkeypatch.setattr("mono_depth_ros.nodes.depth_node.load_model", lambda *_: model)
+        monkeypatch.setattr("mono_depth_ros.nodes.depth.node.load_model", lambda *_: model)
         self.ros, self.model = ros, model
         self.stamp_ns = 1_700_000_000_000_000_000
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]

@@ -11,7 +11,7 @@ import pytest
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.messages.calibration_yaml import Calibration, write_calibration
+from mono_depth_ros.media.calibration_yaml import Calibration, write_calibration
 from mono_depth_ros.messages.camera_info import camera_from_info
 from mono_depth_ros.messages.compressed import decode_compressed
 from mono_depth_ros.messages.image import decode_image

@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
-from mono_depth_ros.nodes.topics import input_topics
+from mono_depth_ros.nodes.ros.topics import input_topics
 from mono_depth_ros.prediction import DepthKind
 
 

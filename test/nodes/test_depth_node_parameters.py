@@ -10,7 +10,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
 from mono_depth_ros.errors import ConfigError
-from mono_depth_ros.nodes.depth_node import DepthNode
+from mono_depth_ros.nodes.depth.node import DepthNode
 
 
 def set_parameter(ros, node, name, value):

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import pytest
 
-from mono_depth_ros.nodes.health import ERROR, OK, WARN, Facts, judge
-from mono_depth_ros.nodes.monitor import Monitor
+from mono_depth_ros.streams.health import ERROR, OK, WARN, Facts, judge
+from mono_depth_ros.streams.monitor import Monitor
 
 FACTS = {
     "active": True,

@@ -18,7 +18,7 @@ from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
 from mono_depth_ros.errors import ConfigError, DataError
-from mono_depth_ros.nodes.play_node import PlayNode
+from mono_depth_ros.nodes.sources.play_node import PlayNode
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 START_NS = 1_700_000_000_000_000_000
@@ -58,7 +58,9 @@ def play(ros):
 
 def test_every_message_comes_in_order_and_in_its_time(ros, play, bag, monkeypatch):
     ended = []
-    monkeypatch.setattr("mono_depth_ros.nodes.play_node.rclpy.try_shutdown", lambda: ended.append(time.monotonic()))
+    monkeypatch.setattr(
+        "mono_depth_ros.nodes.sources.play_node.rclpy.try_shutdown", lambda: ended.append(time.monotonic())
+    )
     heard, ticks = [], ros.listen(Clock, "/clock", 100)
     ros.outsider.create_subscription(String, "/words", lambda m: heard.append((m.data, time.monotonic())), 20)
     play(bag, wait_for="/words", clock=100.0)
@@ -71,7 +73,7 @@ def test_every_message_comes_in_order_and_in_its_time(ros, play, bag, monkeypatc
 
 
 def test_rate_topics_start_and_duration(ros, play, bag, monkeypatch):
-    monkeypatch.setattr("mono_depth_ros.nodes.play_node.rclpy.try_shutdown", lambda: None)
+    monkeypatch.setattr("mono_depth_ros.nodes.sources.play_node.rclpy.try_shutdown", lambda: None)
     heard = []
     ros.outsider.create_subscription(String, "/words", lambda m: heard.append((m.data, time.monotonic())), 20)
     node = play(bag, wait_for="/words", topics="/words", start=0.1, duration=0.25, rate=0.5)
@@ -121,7 +123,7 @@ def test_the_command_line_becomes_the_node(ros, bag):
 
 
 def test_a_ros_1_recording(ros, play, tmp_path, monkeypatch):
-    monkeypatch.setattr("mono_depth_ros.nodes.play_node.rclpy.try_shutdown", lambda: None)
+    monkeypatch.setattr("mono_depth_ros.nodes.sources.play_node.rclpy.try_shutdown", lambda: None)
     store = get_typestore(Stores.ROS1_NOETIC)
     with Writer1(tmp_path / "old.bag") as writer:
         words = writer.add_connection("/words", TEXT, typestore=store)

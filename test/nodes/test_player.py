@@ -11,8 +11,8 @@ import rclpy
 from rclpy.node import Node
 
 from mono_depth_ros.errors import DataError
-from mono_depth_ros.nodes import player as player_module
-from mono_depth_ros.nodes.player import Player
+from mono_depth_ros.nodes.sources import player as player_module
+from mono_depth_ros.nodes.sources.player import Player
 
 
 class Stage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from rclpy.qos import ReliabilityPolicy
 
-from mono_depth_ros.nodes import qos
+from mono_depth_ros.nodes.ros import qos
 
 
 def test_an_override_stays_with_its_topic(rig) -> None:

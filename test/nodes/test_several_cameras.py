@@ -13,7 +13,7 @@ from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from mono_depth_ros.errors import ImageError
-from mono_depth_ros.nodes.depth_node import DepthNode
+from mono_depth_ros.nodes.depth.node import DepthNode
 
 NAMES = ("front", "left")
 
@@ -49,7 +49,7 @@ def start(ros, monkeypatch, plane_model):
 
     def start(names=NAMES, model=None, remap=(), **parameters):
         model = model or plane_model()
-        monkeypatch.setattr("mono_depth_ros.nodes.depth_node.load_model", lambda *_: model)
+        monkeypatch.setattr("mono_depth_ros.nodes.depth.node.load_model", lambda *_: model)
         parameters = {"batch_window": 0.5, **parameters, "cameras": list(names)}
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
         words = [word for rule in remap for word in ("-r", rule)]

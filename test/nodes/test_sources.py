@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mono_depth_ros.errors import ConfigError, DataError
-from mono_depth_ros.nodes.sources import Video, open_source
+from mono_depth_ros.media.sequences import Video, open_source
 
 
 def write(path, value=0, size=(24, 32)):

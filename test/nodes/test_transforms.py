@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from rclpy.time import Time
 
-from mono_depth_ros.nodes import transforms
-from mono_depth_ros.nodes.transforms import TransformPublisher, pose_message, quaternion
+from mono_depth_ros.nodes.ros import transforms
+from mono_depth_ros.nodes.ros.transforms import TransformPublisher, pose_message, quaternion
 
 
 def rotation_of(x, y, z, w):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mono_depth_ros.nodes.worker import NewestWorker
+from mono_depth_ros.nodes.ros.worker import NewestWorker
 
 
 def wait_for(condition):

@@ -17,7 +17,7 @@ from mono_depth_ros.messages.depth import decode_depth
 from mono_depth_ros.messages.image import decode_image
 from mono_depth_ros.messages.points import read_points
 from mono_depth_ros.messages.stamps import stamp_ns
-from mono_depth_ros.nodes.drive import Drive
+from mono_depth_ros.nodes.sources.drive import Drive
 from mono_depth_ros.world import World
 
 MODULE = "mono_depth_ros.nodes.world_node"

@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 
 from mono_depth_ros.models.metric3d.sizes import NetworkSize
-from mono_depth_ros.models.vit import VitSize
+from mono_depth_ros.models.networks.vit import VitSize
 from mono_depth_ros.tools import bench_metric3d, cli
 
 NARROW = NetworkSize(VitSize(64, 2, 1, (1,) * 4), False, (8, 16, 64), (64, 16, 8), 8, 1)

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from mono_depth_ros.models.depth_anything.network import NetworkSize
-from mono_depth_ros.models.vit import VitSize
+from mono_depth_ros.models.networks.depth_anything import NetworkSize
+from mono_depth_ros.models.networks.vit import VitSize
 from mono_depth_ros.tools import bench_models, cli
 
 NARROW = NetworkSize(VitSize(64, 4, 1, (0, 1, 2, 3)), (8, 8, 8, 8), 8)

@@ -5,8 +5,8 @@ import pytest
 
 from mono_depth_ros.errors import CameraError, ConfigError
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.messages.calibration_yaml import Calibration, write_calibration
-from mono_depth_ros.tools.camera_argument import CameraArgument
+from mono_depth_ros.media.calibration_yaml import Calibration, write_calibration
+from mono_depth_ros.media.camera_argument import CameraArgument
 
 LENS = Camera(64, 48, 50.0, 51.0, 31.0, 23.0, "plumb_bob", (-0.1, 0.01, 0.0, 0.0, 0.0))
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from mono_depth_ros.models.contract import ModelSpec
+from mono_depth_ros.media.ply import write_ply
+from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.tools.cli import main
-from mono_depth_ros.tools.ply import write_ply
 
 WIDTH, HEIGHT, FOCAL = 64, 48, 50.0
 CAMERA = f"--camera={FOCAL},{FOCAL},{WIDTH / 2},{HEIGHT / 2}"

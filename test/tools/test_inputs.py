@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mono_depth_ros.errors import DataError, ImageError
-from mono_depth_ros.messages.files import read_image
-from mono_depth_ros.tools.inputs import find_images, output_names
+from mono_depth_ros.media.images import read_image
+from mono_depth_ros.media.inputs import find_images, output_names
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from mono_depth_ros.models.contract import ModelSpec
+from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.tools.cli import main
 

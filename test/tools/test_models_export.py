@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.engines import export
+from mono_depth_ros.models.runtime import export
 from mono_depth_ros.tools.models import command
 
 

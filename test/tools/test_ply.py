@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mono_depth_ros.geometry.cloud import pack_cloud
-from mono_depth_ros.tools.ply import unpack_cloud, write_ply
+from mono_depth_ros.media.ply import unpack_cloud, write_ply
 
 
 def read_ply(path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mono_depth_ros.errors import DataError
-from mono_depth_ros.tools.ply import write_ply
+from mono_depth_ros.media.ply import write_ply
 from mono_depth_ros.tools.references import read_depth_file, read_points_file
 
 POINTS = np.array([[1.5, -2.25, 3.0], [0.1, 0.2, 0.3], [-7.0, 8.0, 1e-3]], dtype=np.float32)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from mono_depth_ros.datasets.real_frames import READERS, kitti_depth, seven_scenes
 from mono_depth_ros.errors import DataError
-from mono_depth_ros.models.tiny.network import TinyDepthNet
+from mono_depth_ros.models.networks.tiny import TinyDepthNet
 from mono_depth_ros.training.evaluate import real
-from mono_depth_ros.training.real_frames import READERS, kitti_depth, seven_scenes
 
 DATA = Path(os.environ.get("MONO_DEPTH_DATA", Path(__file__).parents[3] / "shared" / "data"))
 

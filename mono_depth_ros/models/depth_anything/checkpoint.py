@@ -14,15 +14,15 @@ import torch
 from torch import Tensor
 
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CatalogueEntry
-from mono_depth_ros.models.contract import ModelSpec
 from mono_depth_ros.models.depth_anything.directory import read_directory
-from mono_depth_ros.models.depth_anything.network import SIZES, DepthAnythingNetwork, NetworkSize
 from mono_depth_ros.models.depth_anything.official import read_tensors
 from mono_depth_ros.models.depth_anything.scene import answer
 from mono_depth_ros.models.depth_anything.sizes import build, size_name, size_of
 from mono_depth_ros.models.depth_anything.statements import DIGEST, NAME, kind_in_words, stated_by_digest, what_it_is
-from mono_depth_ros.models.weight_files import WHOLE, check_digest, check_finite
+from mono_depth_ros.models.networks.depth_anything import SIZES, DepthAnythingNetwork, NetworkSize
+from mono_depth_ros.models.weights.files import WHOLE, check_digest, check_finite
 from mono_depth_ros.prediction import DepthKind
 
 LOGGER = logging.getLogger(__name__)

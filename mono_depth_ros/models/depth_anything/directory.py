@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.depth_anything.network import NetworkSize
 from mono_depth_ros.models.depth_anything.sizes import size_of
-from mono_depth_ros.models.vit import PATCH
-from mono_depth_ros.models.weight_files import read_json, read_safetensors
+from mono_depth_ros.models.networks.depth_anything import NetworkSize
+from mono_depth_ros.models.networks.vit import PATCH
+from mono_depth_ros.models.weights.files import read_json, read_safetensors
 from mono_depth_ros.prediction import DepthKind
 
 _KINDS = {"relative": DepthKind.INVERSE_AFFINE, "metric": DepthKind.METRIC}

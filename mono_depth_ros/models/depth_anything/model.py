@@ -18,13 +18,13 @@ from torch import Tensor
 
 from mono_depth_ros.errors import ImageError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CatalogueEntry
-from mono_depth_ros.models.contract import ModelSpec
 from mono_depth_ros.models.depth_anything.checkpoint import MEAN, STD, read
-from mono_depth_ros.models.depth_anything.network import DepthAnythingNetwork
-from mono_depth_ros.models.engine_model import EngineModel
-from mono_depth_ros.models.engines.contract import EngineOptions, Inputs, Network
-from mono_depth_ros.models.resize import Size, lower_bound_size, resize_corners
+from mono_depth_ros.models.networks.depth_anything import DepthAnythingNetwork
+from mono_depth_ros.models.resample import Size, lower_bound_size, resize_corners
+from mono_depth_ros.models.runtime.engine import EngineOptions, Inputs, Network
+from mono_depth_ros.models.runtime.engine_model import EngineModel
 from mono_depth_ros.prediction import DepthPrediction
 
 LONGEST_SIDE = 518 * 8

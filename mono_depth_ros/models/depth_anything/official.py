@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.weight_files import read_pth
+from mono_depth_ros.models.weights.files import read_pth
 
 _STRANGERS = (
     (

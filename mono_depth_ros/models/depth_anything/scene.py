@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mono_depth_ros.models.depth_anything.network import DepthAnythingNetwork
+from mono_depth_ros.models.networks.depth_anything import DepthAnythingNetwork
 from mono_depth_ros.prediction import DepthKind
 
 SIDE = 252

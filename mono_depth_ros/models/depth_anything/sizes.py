@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.depth_anything.network import SIZES, DepthAnythingNetwork, NetworkSize
-from mono_depth_ros.models.vit import VitSize
+from mono_depth_ros.models.networks.depth_anything import SIZES, DepthAnythingNetwork, NetworkSize
+from mono_depth_ros.models.networks.vit import VitSize
 
 UNUSED = frozenset({"pretrained.mask_token"})
 """Used in the encoder's pre-training alone; exports have it or not."""

@@ -20,7 +20,7 @@ import yaml
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
-from mono_depth_ros.models.weight_files import WHOLE, sha256
+from mono_depth_ros.models.weights.files import WHOLE, sha256
 from mono_depth_ros.prediction import DepthKind
 
 DIGEST, NAME = "SHA-256", "name"

@@ -23,7 +23,7 @@ from torch import Tensor
 from mono_depth_ros.errors import ImageError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.metric3d.sizes import MULTIPLE
-from mono_depth_ros.models.resize import Size
+from mono_depth_ros.models.resample import Size
 
 CANONICAL_FOCAL = 1000.0
 """Pixels."""

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.metric3d.network import Metric3DNetwork
 from mono_depth_ros.models.metric3d.sizes import SIZES
 from mono_depth_ros.models.metric3d.weights import Weights, merged
-from mono_depth_ros.models.weight_files import check_finite, read_pth
+from mono_depth_ros.models.networks.metric3d import Metric3DNetwork
+from mono_depth_ros.models.weights.files import check_finite, read_pth
 
 FILES = {
     "small": "metric_depth_vit_small_800k.pth",

@@ -16,15 +16,15 @@ from torch import Tensor
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
-from mono_depth_ros.models.contract import ModelSpec
-from mono_depth_ros.models.engine_model import EngineModel
-from mono_depth_ros.models.engines.contract import EngineOptions, Inputs, Network
 from mono_depth_ros.models.metric3d.canonical import INPUT_SIZE, Placement, check_input_size
 from mono_depth_ros.models.metric3d.checkpoint import build, find_file, read
-from mono_depth_ros.models.metric3d.network import Metric3DNetwork
-from mono_depth_ros.models.resize import Size, resize_linear
-from mono_depth_ros.models.weight_files import check_digest, sha256
+from mono_depth_ros.models.networks.metric3d import Metric3DNetwork
+from mono_depth_ros.models.resample import Size, resize_linear
+from mono_depth_ros.models.runtime.engine import EngineOptions, Inputs, Network
+from mono_depth_ros.models.runtime.engine_model import EngineModel
+from mono_depth_ros.models.weights.files import check_digest, sha256
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 MEAN = (123.675, 116.28, 103.53)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mono_depth_ros.models.vit import VitSize
+from mono_depth_ros.models.networks.vit import VitSize
 
 MULTIPLE = 28
 """Sides of the network's input: two patches, as some features are at half the resolution of the tokens' half."""

@@ -13,7 +13,7 @@ import yaml
 
 from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.contract import ModelSpec
+from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.onnx import fields
 from mono_depth_ros.models.onnx.fields import about
 from mono_depth_ros.models.onnx.parts import InputContract, IntrinsicsContract, OutputsContract

@@ -7,11 +7,11 @@ import math
 from dataclasses import dataclass
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.contract import ModelSpec
+from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.onnx.contract import OnnxContract
 from mono_depth_ros.models.onnx.parts import InputContract, OutputsContract, Padding, SizeRule
 from mono_depth_ros.models.ported.processing import Processing
-from mono_depth_ros.models.resize import Size
+from mono_depth_ros.models.resample import Size
 from mono_depth_ros.prediction import DepthKind
 
 _WHY_NOT = {

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.weight_files import check_is_binary
+from mono_depth_ros.models.weights.files import check_is_binary
 
 _DTYPES = {"FLOAT": "float32", "FLOAT16": "float16", "DOUBLE": "float64"}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from mono_depth_ros.errors import ImageError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.onnx.parts import InputContract, SizeRule
-from mono_depth_ros.models.resize import Size
+from mono_depth_ros.models.resample import Size
 
 MOST_PIXELS = 2**25
 """Of a network's input: a size rule that asks for more, from an image of extreme shape, is refused."""

@@ -11,17 +11,17 @@ from torch import Tensor
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.models.base import check_batch
 from mono_depth_ros.models.catalogue import CatalogueEntry
-from mono_depth_ros.models.contract import check_batch
-from mono_depth_ros.models.engine_model import check_frames
-from mono_depth_ros.models.engines.choice import make_engine
-from mono_depth_ros.models.engines.contract import EngineOptions, GraphFile, Inputs
 from mono_depth_ros.models.onnx.contract import OnnxContract, contract_of
 from mono_depth_ros.models.onnx.fit import check_fit, takes_batches
 from mono_depth_ros.models.onnx.graph import Graph, read_graph
 from mono_depth_ros.models.onnx.layout import Layout, layout
 from mono_depth_ros.models.onnx.postprocess import postprocess
 from mono_depth_ros.models.onnx.preprocess import camera_input, image_input
+from mono_depth_ros.models.runtime.choice import make_engine
+from mono_depth_ros.models.runtime.engine import EngineOptions, GraphFile, Inputs
+from mono_depth_ros.models.runtime.engine_model import check_frames
 from mono_depth_ros.prediction import DepthPrediction
 
 

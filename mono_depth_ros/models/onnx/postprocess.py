@@ -17,7 +17,7 @@ from mono_depth_ros.models.onnx.contract import OnnxContract
 from mono_depth_ros.models.onnx.layout import Layout
 from mono_depth_ros.models.onnx.points import recover_shift
 from mono_depth_ros.models.onnx.preprocess import focal_px
-from mono_depth_ros.models.resize import Size, resize_cubic, resize_linear
+from mono_depth_ros.models.resample import Size, resize_cubic, resize_linear
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 

@@ -13,7 +13,7 @@ from mono_depth_ros.models.onnx.contract import OnnxContract
 from mono_depth_ros.models.onnx.layout import Layout
 from mono_depth_ros.models.onnx.parts import InputContract, IntrinsicsContract
 from mono_depth_ros.models.ported.pillow import resize_pillow
-from mono_depth_ros.models.resize import resample
+from mono_depth_ros.models.resample import resample
 
 
 def focal_px(camera: Camera, contract: OnnxContract) -> float:

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CatalogueEntry
-from mono_depth_ros.models.contract import ModelSpec
-from mono_depth_ros.models.hub import missing_extra
-from mono_depth_ros.models.weight_files import check_digest, check_finite, check_is_binary, read_json
+from mono_depth_ros.models.weights.files import check_digest, check_finite, check_is_binary, read_json
+from mono_depth_ros.models.weights.hub import missing_extra
 from mono_depth_ros.prediction import DepthKind
 
 _UNUSED_ENDS = ("mask_token", "relative_position_index", "num_batches_tracked", ".k_idx", ".k_minus_1")

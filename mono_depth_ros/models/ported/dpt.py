@@ -14,14 +14,14 @@ from torch import Tensor
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CatalogueEntry
-from mono_depth_ros.models.contract import ModelSpec
-from mono_depth_ros.models.engines.contract import EngineOptions, Inputs, Network
 from mono_depth_ros.models.ported.checkpoint import DepthOnly, check_digests, check_kind, load_network, read_config
 from mono_depth_ros.models.ported.model import PortedModel
 from mono_depth_ros.models.ported.pillow import resize_pillow
 from mono_depth_ros.models.ported.processing import FILE, Processing, read_processing
 from mono_depth_ros.models.ported.resizing import resize_bicubic
+from mono_depth_ros.models.runtime.engine import EngineOptions, Inputs, Network
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 PUBLISHED = Processing(size=(384, 384), kernel="bicubic")

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from mono_depth_ros.models.contract import ModelSpec
-from mono_depth_ros.models.engine_model import EngineModel
-from mono_depth_ros.models.engines.contract import EngineOptions, Network
+from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.ported.processing import Processing
+from mono_depth_ros.models.runtime.engine import EngineOptions, Network
+from mono_depth_ros.models.runtime.engine_model import EngineModel
 
 
 class PortedModel(EngineModel):

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mono_depth_ros.models.resize import Size
+from mono_depth_ros.models.resample import Size
 
 _BITS = 22
 """Of the fixed-point weights: 32 less the 8 of a pixel and 2 for what overshoots."""

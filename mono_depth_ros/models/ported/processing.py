@@ -14,8 +14,8 @@ from torch import Tensor
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.ported.checkpoint import refuse_code
-from mono_depth_ros.models.resize import Size
-from mono_depth_ros.models.weight_files import read_json
+from mono_depth_ros.models.resample import Size
+from mono_depth_ros.models.weights.files import read_json
 
 FILE = "preprocessor_config.json"
 _KERNELS = {2: "bilinear", 3: "bicubic"}  # PIL.Image.Resampling

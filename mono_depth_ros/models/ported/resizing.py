@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch.nn.functional as functional
 from torch import Tensor
 
-from mono_depth_ros.models.resize import Size
+from mono_depth_ros.models.resample import Size
 
 
 def resize_bicubic(values: Tensor, size: Size) -> Tensor:

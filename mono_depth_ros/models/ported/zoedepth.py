@@ -22,9 +22,9 @@ from torch import Tensor
 
 from mono_depth_ros.errors import ImageError, ModelError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
-from mono_depth_ros.models.contract import ModelSpec
-from mono_depth_ros.models.engines.contract import EngineOptions, Inputs, Network
+from mono_depth_ros.models.networks.zoedepth import replace_parts
 from mono_depth_ros.models.ported.checkpoint import (
     DepthOnly,
     check_digests,
@@ -36,9 +36,9 @@ from mono_depth_ros.models.ported.checkpoint import (
 from mono_depth_ros.models.ported.model import PortedModel
 from mono_depth_ros.models.ported.processing import Processing, read_processing
 from mono_depth_ros.models.ported.resizing import resize_bicubic
-from mono_depth_ros.models.ported.zoedepth_network import replace_parts
-from mono_depth_ros.models.resize import Size
-from mono_depth_ros.models.weight_files import WHOLE, sha256
+from mono_depth_ros.models.resample import Size
+from mono_depth_ros.models.runtime.engine import EngineOptions, Inputs, Network
+from mono_depth_ros.models.weights.files import WHOLE, sha256
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 LOGGER = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mono_depth_ros.alignment.aligner import Aligner
-from mono_depth_ros.alignment.contract import Curve, Fit
+from mono_depth_ros.alignment.result import Curve, Fit
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.config import AlignConfig, TrackerConfig
 from mono_depth_ros.errors import MonoDepthError

@@ -11,9 +11,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mono_depth_ros.bags.reader import BagReader, Message
+from mono_depth_ros.bags.topics import Chosen, choose
+from mono_depth_ros.bags.writer import Channel, SegmentWriter, copied_channel
 from mono_depth_ros.config import AlignConfig, BagConfig, DepthConfig, ReferenceConfig, TrackerConfig
 from mono_depth_ros.errors import ConfigError, FrameError, ModelError, MonoDepthError
-from mono_depth_ros.models.contract import DepthModel
+from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.pipeline import Pipeline
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.tools.bag.align import Alignment
@@ -22,14 +25,11 @@ from mono_depth_ros.tools.bag.exports import check_folders, clear_folders, open_
 from mono_depth_ros.tools.bag.frames import Batch, batches
 from mono_depth_ros.tools.bag.outputs import Encoder, Topics
 from mono_depth_ros.tools.bag.poses import Poses
-from mono_depth_ros.tools.bag.reader import BagReader, Message
 from mono_depth_ros.tools.bag.references import References, first_frame
 from mono_depth_ros.tools.bag.resume import Progress, fingerprint
 from mono_depth_ros.tools.bag.sink import Sink, cannot_write
 from mono_depth_ros.tools.bag.stages import Ahead, Behind
 from mono_depth_ros.tools.bag.target import Target
-from mono_depth_ros.tools.bag.topics import Chosen, choose
-from mono_depth_ros.tools.bag.writer import Channel, SegmentWriter, copied_channel
 
 _GPU_BATCH = 8
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from mono_depth_ros.bags.reader import BagReader
+from mono_depth_ros.bags.topics import COMPRESSED
 from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import DataError, FrameError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.media.camera_argument import CameraArgument
 from mono_depth_ros.messages.camera_info import camera_from_info
 from mono_depth_ros.messages.compressed import decode_compressed
 from mono_depth_ros.messages.image import decode_image
 from mono_depth_ros.pipeline import Shot
 from mono_depth_ros.tools.bag.frames import Batch, Frame
 from mono_depth_ros.tools.bag.outputs import header_of, info_from, info_of
-from mono_depth_ros.tools.bag.reader import BagReader
-from mono_depth_ros.tools.bag.topics import COMPRESSED
-from mono_depth_ros.tools.camera_argument import CameraArgument
 
 
 class Decoder:

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from mono_depth_ros.bags.reader import FORMS, storage_files
 from mono_depth_ros.errors import DataError
-from mono_depth_ros.tools.bag.reader import FORMS, storage_files
 from mono_depth_ros.tools.bag.target import PART
 
 _FILES = (".mcap", ".db3", ".bag")

@@ -20,10 +20,10 @@ import numpy as np
 from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import ConfigError, DataError
-from mono_depth_ros.messages.calibration_yaml import Calibration, write_calibration
+from mono_depth_ros.media.calibration_yaml import Calibration, write_calibration
+from mono_depth_ros.media.ply import unpack_cloud, write_ply
 from mono_depth_ros.pipeline import RgbdFrame
 from mono_depth_ros.tools.bag.frames import Frame
-from mono_depth_ros.tools.ply import unpack_cloud, write_ply
 
 TUM_PER_METRE = 5000.0
 _MOST = 65535

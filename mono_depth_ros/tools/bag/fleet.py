@@ -15,15 +15,15 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from mono_depth_ros.bags.reader import storage_files
 from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import DataError, MonoDepthError
-from mono_depth_ros.models.contract import DepthModel
+from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.tools.bag.convert import Job, convert
 from mono_depth_ros.tools.bag.discover import converted_name, find_bags
 from mono_depth_ros.tools.bag.lock import locked
 from mono_depth_ros.tools.bag.manifest import ANEW, Manifest
 from mono_depth_ros.tools.bag.progress import in_words
-from mono_depth_ros.tools.bag.reader import storage_files
 from mono_depth_ros.tools.bag.resume import fingerprint
 
 _NO_MATTER = ("read_ahead", "segment_frames", "segment_seconds", "device", "threads")

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from mono_depth_ros.config import FleetConfig, ModelConfig
 from mono_depth_ros.models import loading
-from mono_depth_ros.models.contract import DepthModel
+from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.tools.bag.convert import Job
 from mono_depth_ros.tools.bag.fleet import Alone, Outcome, Report, Task, find, options_of, perform, plan, share_out
 from mono_depth_ros.tools.bag.lock import locked

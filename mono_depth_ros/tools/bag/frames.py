@@ -12,10 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from mono_depth_ros.bags.reader import BagReader, Message
+from mono_depth_ros.bags.topics import Chosen
 from mono_depth_ros.errors import DataError, FrameError
 from mono_depth_ros.pipeline import RgbdFrame, Shot
-from mono_depth_ros.tools.bag.reader import BagReader, Message
-from mono_depth_ros.tools.bag.topics import Chosen
 
 _WAIT_NS = 1_000_000_000  # of recording time, for what belongs to an image but was recorded after it
 _WAITING_BYTES = 256 * 2**20

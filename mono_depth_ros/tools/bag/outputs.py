@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from mono_depth_ros.bags.reader import TYPES
+from mono_depth_ros.bags.topics import CAMERA_INFO, CLOUD, IMAGE
 from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.geometry.camera import Camera
@@ -17,12 +19,10 @@ from mono_depth_ros.messages.camera_info import fill_camera_info
 from mono_depth_ros.messages.cloud import XYZRGB, XYZRGBNORMAL, fill_cloud
 from mono_depth_ros.messages.depth import encode_depth
 from mono_depth_ros.messages.image import fill_image
-from mono_depth_ros.models.contract import ModelSpec
+from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.pipeline import RgbdFrame
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.tools.bag.frames import Frame
-from mono_depth_ros.tools.bag.reader import TYPES
-from mono_depth_ros.tools.bag.topics import CAMERA_INFO, CLOUD, IMAGE
 
 _NONE = np.empty(0, dtype=np.uint8)
 

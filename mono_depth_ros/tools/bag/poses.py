@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from mono_depth_ros.bags.reader import BagReader, Message
+from mono_depth_ros.bags.transforms import StaticTransforms
 from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.geometry.rigid import compose, rigid_from_pose
 from mono_depth_ros.messages.stamps import stamp_ns
-from mono_depth_ros.tools.bag.reader import BagReader, Message
-from mono_depth_ros.tools.bag.transforms import StaticTransforms
 
 Write = Callable[[int, np.ndarray, tuple[float, ...]], None]
 

@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from mono_depth_ros.alignment.projected_points import project
 from mono_depth_ros.alignment.samples import Samples, samples_from_depth
-from mono_depth_ros.alignment.sparse import project
+from mono_depth_ros.bags.reader import BagReader
+from mono_depth_ros.bags.topics import CLOUD, IMAGE, Chosen
+from mono_depth_ros.bags.transforms import StaticTransforms
 from mono_depth_ros.config import ReferenceConfig
 from mono_depth_ros.errors import DataError, SamplesError
 from mono_depth_ros.geometry.rigid import rigid_from_text, transform_points
@@ -18,9 +21,6 @@ from mono_depth_ros.messages.points import read_points
 from mono_depth_ros.messages.range import range_points
 from mono_depth_ros.messages.scan import scan_points
 from mono_depth_ros.tools.bag.frames import Frame
-from mono_depth_ros.tools.bag.reader import BagReader
-from mono_depth_ros.tools.bag.topics import CLOUD, IMAGE, Chosen
-from mono_depth_ros.tools.bag.transforms import StaticTransforms
 
 _POINTS: dict[str, Callable[[Any], np.ndarray]] = {
     CLOUD: read_points,

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mono_depth_ros.bags.writer import read_metadata
 from mono_depth_ros.errors import DataError
-from mono_depth_ros.tools.bag.writer import read_metadata
 
 _FORMAT = 1
 _PROBE = 2**20

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from mono_depth_ros.bags.writer import SegmentWriter
 from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.tools.bag.align import Alignment
@@ -18,7 +19,6 @@ from mono_depth_ros.tools.bag.exports import Export
 from mono_depth_ros.tools.bag.frames import Batch, Frame
 from mono_depth_ros.tools.bag.outputs import Encoder
 from mono_depth_ros.tools.bag.resume import Progress
-from mono_depth_ros.tools.bag.writer import SegmentWriter
 
 _TOLD = 5  # dropped frames that are told one by one
 

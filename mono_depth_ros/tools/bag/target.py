@@ -13,10 +13,10 @@ from typing import Any
 import yaml
 from rosbags.rosbag2 import Reader
 
+from mono_depth_ros.bags.mcap_records import Damage, mcap_metadata
+from mono_depth_ros.bags.writer import BUSY, BagFile, Channel, read_metadata
 from mono_depth_ros.errors import DataError
-from mono_depth_ros.tools.bag.mcap_records import Damage, mcap_metadata
 from mono_depth_ros.tools.bag.resume import Progress
-from mono_depth_ros.tools.bag.writer import BUSY, BagFile, Channel, read_metadata
 
 _SUFFIXES = {".mcap": "mcap", ".db3": "sqlite3"}
 PART = ".part"

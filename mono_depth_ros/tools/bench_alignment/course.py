@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from mono_depth_ros.alignment.aligner import Aligned, Aligner
+from mono_depth_ros.alignment.projected_points import project
 from mono_depth_ros.alignment.samples import Samples
-from mono_depth_ros.alignment.sparse import project
 from mono_depth_ros.alignment.tracker import curve_distance
 from mono_depth_ros.config import AlignConfig, ReferenceConfig, TrackerConfig
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.models.engines.contract import EngineOptions
+from mono_depth_ros.models.runtime.engine import EngineOptions
 from mono_depth_ros.models.tiny_model import TinyModel
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.tools.bench_alignment.row import row

@@ -15,14 +15,14 @@ import torch
 from mono_depth_ros.alignment.align import align
 from mono_depth_ros.alignment.ground import ground_samples
 from mono_depth_ros.config import AlignConfig
+from mono_depth_ros.datasets.real_frames import kitti_depth
 from mono_depth_ros.errors import FitError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rays import rays
-from mono_depth_ros.models.engines.contract import EngineOptions
+from mono_depth_ros.models.runtime.engine import EngineOptions
 from mono_depth_ros.models.tiny_model import TinyModel
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.tools.bench_alignment.row import row
-from mono_depth_ros.training.real_frames import kitti_depth
 from mono_depth_ros.world.pose import camera_pose
 from mono_depth_ros.world.world import KINDS, World
 

@@ -15,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 
 from mono_depth_ros.alignment.align import align
-from mono_depth_ros.alignment.field import local_correction
-from mono_depth_ros.alignment.metrics import depth_metrics
+from mono_depth_ros.alignment.local_correction import local_correction
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.config import AlignConfig
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.metrics import depth_metrics
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.tools.bench_alignment.row import row
 from mono_depth_ros.world import KINDS, World

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mono_depth_ros.alignment.contract import Fit
 from mono_depth_ros.alignment.fit import fit_curve
+from mono_depth_ros.alignment.result import Fit
 from mono_depth_ros.config import AlignConfig
 from mono_depth_ros.errors import FitError
 from mono_depth_ros.geometry.camera import Camera

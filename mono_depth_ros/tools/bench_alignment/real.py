@@ -14,18 +14,18 @@ import torch
 from numpy.typing import NDArray
 
 from mono_depth_ros.alignment.align import align
-from mono_depth_ros.alignment.metrics import MetricsSum
+from mono_depth_ros.alignment.projected_points import project
 from mono_depth_ros.alignment.samples import Samples, samples_from_depth
-from mono_depth_ros.alignment.sparse import project
 from mono_depth_ros.config import AlignConfig, ModelConfig
+from mono_depth_ros.datasets.real_frames import RealFrame, kitti_depth, nyu_depth, seven_scenes
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rigid import rigid_from_matrix, transform_points
+from mono_depth_ros.metrics import MetricsSum
 from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.tools.bench_alignment.baselines import METHODS
 from mono_depth_ros.tools.bench_alignment.row import row
 from mono_depth_ros.tools.references import read_points_file
-from mono_depth_ros.training.real_frames import RealFrame, kitti_depth, nyu_depth, seven_scenes
 
 DRAWS = {50: 8, 500: 3, 5000: 1}
 """Choices of points in each frame, for each number of points: few points are luck."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mono_depth_ros.config import AlignConfig, BagConfig, ModelConfig
-from mono_depth_ros.models.contract import DepthModel
+from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.tools.bag.convert import Job, convert
 from mono_depth_ros.tools.bench_slam.odometry import ESTIMATE, Accuracy, accuracy, odometry, requirements

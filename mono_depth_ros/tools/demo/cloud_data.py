@@ -12,9 +12,9 @@ import numpy as np
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.cloud import unproject
 from mono_depth_ros.geometry.rays import rays
+from mono_depth_ros.media.ply import unpack_cloud
 from mono_depth_ros.tools.demo.frames import DemoFrame
 from mono_depth_ros.tools.demo.pictures import DepthScale, error_picture
-from mono_depth_ros.tools.ply import unpack_cloud
 
 MOST_POINTS = 80_000
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mono_depth_ros.alignment.metrics import DepthMetrics, MetricsSum, depth_metrics, valid_pairs
+from mono_depth_ros.metrics import DepthMetrics, MetricsSum, depth_metrics, valid_pairs
 from mono_depth_ros.tools.demo.course import Course
 from mono_depth_ros.tools.demo.frames import DemoFrame, Timing
 

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from mono_depth_ros.config import DemoConfig
 from mono_depth_ros.errors import MonoDepthError
+from mono_depth_ros.media.ply import unpack_cloud, write_ply
 from mono_depth_ros.tools.demo.environment import facts
 from mono_depth_ros.tools.demo.frames import DemoFrame, Timing
 from mono_depth_ros.tools.demo.measure import Errors, summary
@@ -25,7 +26,6 @@ from mono_depth_ros.tools.demo.recording import Recording
 from mono_depth_ros.tools.demo.report import Report
 from mono_depth_ros.tools.demo.source import Source
 from mono_depth_ros.tools.demo.words import OTHER_WORDS, TINY_WORDS, Words, notes
-from mono_depth_ros.tools.ply import unpack_cloud, write_ply
 
 
 def write_results(folder: Path, recording: Recording, source: Source, config: DemoConfig) -> dict[str, Any]:

@@ -16,9 +16,9 @@ import numpy as np
 from mono_depth_ros.config import WorldNodeConfig
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.messages.calibration_yaml import Calibration, write_calibration
-from mono_depth_ros.messages.files import images_in, read_image
-from mono_depth_ros.tools.camera_argument import CameraArgument
+from mono_depth_ros.media.calibration_yaml import Calibration, write_calibration
+from mono_depth_ros.media.camera_argument import CameraArgument
+from mono_depth_ros.media.images import images_in, read_image
 from mono_depth_ros.tools.demo.recording import Topics
 from mono_depth_ros.tools.demo.truth import FolderTruth
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from mono_depth_ros.errors import DataError
-from mono_depth_ros.messages.files import images_in, read_image
+from mono_depth_ros.media.images import images_in, read_image
 
 _UNKNOWN = (0, 65535)
 _MM_PER_M = 1000.0

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mono_depth_ros.alignment.metrics import median_scale, valid_pairs
 from mono_depth_ros.errors import ConfigError, DataError
+from mono_depth_ros.metrics import median_scale, valid_pairs
 from mono_depth_ros.prediction import DepthKind
 
 ALIGNMENTS = {

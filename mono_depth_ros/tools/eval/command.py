@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mono_depth_ros.config import EvalConfig, ModelConfig
-from mono_depth_ros.tools.options import CAMERA_HELP, add_options, config_from
+from mono_depth_ros.media.camera_argument import CAMERA_HELP
+from mono_depth_ros.tools.options import add_options, config_from
 from mono_depth_ros.tools.startup import importing
 
 DATASETS = ("nyu", "kitti", "tum", "seven_scenes", "folder")
@@ -90,10 +91,10 @@ def _models(args: argparse.Namespace) -> list[ModelConfig]:
 
 def _dataset(args: argparse.Namespace, config: EvalConfig) -> Any:
     """The data set as it was found, with what is missing told on stderr."""
+    from mono_depth_ros.datasets import READERS
+    from mono_depth_ros.datasets.files import Wanted
     from mono_depth_ros.errors import ConfigError, DataError
-    from mono_depth_ros.tools.camera_argument import CameraArgument
-    from mono_depth_ros.tools.eval.readers import READERS
-    from mono_depth_ros.tools.eval.readers.files import Wanted
+    from mono_depth_ros.media.camera_argument import CameraArgument
 
     if args.split is not None and args.dataset not in ("nyu", "kitti"):
         raise ConfigError(f"--split is for nyu and kitti, found it with {args.dataset}")

@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from mono_depth_ros.alignment.metrics import DepthMetrics
+from mono_depth_ros.metrics import DepthMetrics
 
 COMPARED = ("abs_rel", "rmse_m", "silog", "delta1")
 RESAMPLES = 10_000

@@ -15,11 +15,11 @@ from typing import Any
 
 from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.config import EvalConfig
+from mono_depth_ros.datasets.dataset import DataSet
+from mono_depth_ros.datasets.protocols import Protocol
 from mono_depth_ros.errors import ConfigError, MonoDepthError
 from mono_depth_ros.tools.eval.aligning import ALIGNMENTS
 from mono_depth_ros.tools.eval.compare import compare_all
-from mono_depth_ros.tools.eval.dataset import DataSet
-from mono_depth_ros.tools.eval.protocols import Protocol
 from mono_depth_ros.tools.eval.score import METRICS, ModelScore, flat
 
 FILES = ("eval.json", "eval.csv", "report.html")

@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mono_depth_ros.config import EvalConfig, ModelConfig
+from mono_depth_ros.datasets.dataset import DataSet, Item
+from mono_depth_ros.datasets.protocols import Protocol
 from mono_depth_ros.errors import ConfigError, DataError, ModelError, MonoDepthError
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.messages.files import read_image
-from mono_depth_ros.models.contract import DepthModel
+from mono_depth_ros.media.images import read_image
+from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.pipeline import Pipeline, RgbdFrame, Shot
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.tools.eval.aligning import align, check, disparity
-from mono_depth_ros.tools.eval.dataset import DataSet, Item
 from mono_depth_ros.tools.eval.flicker import FlickerSum
-from mono_depth_ros.tools.eval.protocols import Protocol
 from mono_depth_ros.tools.eval.score import ModelScore
 
 GPU_BATCH = 8

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mono_depth_ros.alignment.metrics import DepthMetrics, MetricsSum, valid_pairs
 from mono_depth_ros.errors import DataError
+from mono_depth_ros.metrics import DepthMetrics, MetricsSum, valid_pairs
 from mono_depth_ros.tools.eval.flicker import Flicker, FlickerSum
 
 METRICS = tuple(item.name for item in fields(DepthMetrics) if item.name != "n")

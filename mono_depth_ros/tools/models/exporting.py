@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
         from mono_depth_ros.models.loading import load_model
 
     model = load_model(ModelConfig(model=args.name, device="cpu", engine="torch", precision="fp32"))
-    from mono_depth_ros.models.engines.export import export_model
+    from mono_depth_ros.models.runtime.export import export_model
 
     path = export_model(model, args.engine, args.out or Path())
     if args.json:

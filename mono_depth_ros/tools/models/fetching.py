@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.catalogue import find
-from mono_depth_ros.models.fetching.fetch import fetch, fetch_to
-from mono_depth_ros.models.hub import is_hub_name
+from mono_depth_ros.models.weights.fetch import fetch, fetch_to
+from mono_depth_ros.models.weights.hub import is_hub_name
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,7 +57,11 @@ def _shipped(args: argparse.Namespace) -> int:
         raise ModelError(f"'{args.name}' ships with the package: there is nothing to fetch, it is there offline too")
     import mono_depth_ros
 
-    _say(args, Path(mono_depth_ros.__file__).parent / "models" / args.name, "ships with the package")
+    _say(
+        args,
+        Path(mono_depth_ros.__file__).parent / "models" / "weights" / f"{args.name}.safetensors",
+        "ships with the package",
+    )
     return 0
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry, find
-from mono_depth_ros.models.fetching.cache import find_snapshot, repository_folder
+from mono_depth_ros.models.weights.cache import find_snapshot, repository_folder
 
 RELATIVE = "relative inverse depth"
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry, find
-from mono_depth_ros.models.fetching.cache import cache_folder, repository_folder, snapshot_folder
-from mono_depth_ros.models.fetching.verify import FileCheck, check_directory, check_file
+from mono_depth_ros.models.weights.cache import cache_folder, repository_folder, snapshot_folder
+from mono_depth_ros.models.weights.verify import FileCheck, check_directory, check_file
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,7 +51,7 @@ def check(name: str) -> list[FileCheck]:
     if entry is not None and not entry.spec.hub:
         import mono_depth_ros
 
-        return [check_file(Path(mono_depth_ros.__file__).parent / "models" / name / f"{name}.safetensors")]
+        return [check_file(Path(mono_depth_ros.__file__).parent / "models" / "weights" / f"{name}.safetensors")]
     path = Path(name).expanduser()
     if entry is None and path.is_file():
         return [_recognised(check_file(path, _known(path)))]

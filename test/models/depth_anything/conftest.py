@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.models.contract import DepthModel
-from mono_depth_ros.models.depth_anything.network import SIZES, DepthAnythingNetwork
-from mono_depth_ros.models.engines.contract import EngineOptions
+from mono_depth_ros.models.base import DepthModel
+from mono_depth_ros.models.networks.depth_anything import SIZES, DepthAnythingNetwork
+from mono_depth_ros.models.runtime.engine import EngineOptions
 
 METRIC = {"depth_estimation_type": "metric", "max_depth": 20}
 

@@ -17,7 +17,7 @@ from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.models.depth_anything.checkpoint import read
 from mono_depth_ros.models.depth_anything.directory import authors_names
 from mono_depth_ros.models.depth_anything.model import load
-from mono_depth_ros.models.weight_files import sha256
+from mono_depth_ros.models.weights.files import sha256
 from mono_depth_ros.prediction import DepthKind
 
 METRIC = {"depth_estimation_type": "metric", "max_depth": 20}

@@ -9,7 +9,7 @@ import torch
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.depth_anything.model import load
-from mono_depth_ros.models.engines.contract import EngineOptions
+from mono_depth_ros.models.runtime.engine import EngineOptions
 
 
 def test_openvino_in_bf16_gives_the_same_depth(directories, pattern, predict, fp32, tmp_path, monkeypatch) -> None:

@@ -13,7 +13,7 @@ from mono_depth_ros.errors import CameraError, ImageError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.depth_anything.checkpoint import read
 from mono_depth_ros.models.depth_anything.model import load, network_size, normalised
-from mono_depth_ros.models.resize import resize_cubic
+from mono_depth_ros.models.resample import resize_cubic
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mono_depth_ros.models.catalogue import CATALOGUE
-from mono_depth_ros.models.depth_anything.network import SIZES, DepthAnythingNetwork
+from mono_depth_ros.models.networks.depth_anything import SIZES, DepthAnythingNetwork
 
 # Of `DepthAnythingV2(encoder).state_dict()` of the authors' code (commit a561b84), the same for the relative and the
 # metric one: SHA-256 of the sorted lines "name 1x2x3", the count of tensors, the count of numbers.

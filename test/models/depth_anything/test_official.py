@@ -17,7 +17,7 @@ import torch
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.models.depth_anything.checkpoint import read
-from mono_depth_ros.models.weight_files import sha256
+from mono_depth_ros.models.weights.files import sha256
 from mono_depth_ros.prediction import DepthKind
 
 RELATIVE, METRIC = "depth_anything_v2_vits.pth", "depth_anything_v2_metric_hypersim_vits.pth"

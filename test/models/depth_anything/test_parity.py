@@ -119,7 +119,7 @@ def test_processing_that_differs_is_seen(narrow, authors, pattern, predict, monk
 
 def test_position_embeddings_that_differ_are_seen(narrow, authors, pattern, predict, monkeypatch) -> None:
     """Without the authors' offset of 0.1, as transformers resamples them."""
-    monkeypatch.setattr("mono_depth_ros.models.vit._POSITION_OFFSET", 0.0)
+    monkeypatch.setattr("mono_depth_ros.models.networks.vit._POSITION_OFFSET", 0.0)
     found = predict(narrow["relative"], pattern(640, 360))
     assert difference(found, authors["relative_pattern_640x360"]).max() > 2e-3
 

@@ -11,9 +11,9 @@ import torch
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.depth_anything.checkpoint import MEAN, STD, read
-from mono_depth_ros.models.depth_anything.network import SIZES, DepthAnythingNetwork
 from mono_depth_ros.models.depth_anything.scene import answer, before_activation, corridor, judge
 from mono_depth_ros.models.depth_anything.sizes import build
+from mono_depth_ros.models.networks.depth_anything import SIZES, DepthAnythingNetwork
 from mono_depth_ros.prediction import DepthKind
 
 NEARNESS = corridor()[1]

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from mono_depth_ros.models.engines.contract import EngineOptions
-from mono_depth_ros.models.metric3d.network import Metric3DNetwork
 from mono_depth_ros.models.metric3d.sizes import NetworkSize
 from mono_depth_ros.models.metric3d.weights import merged
-from mono_depth_ros.models.vit import VitSize
+from mono_depth_ros.models.networks.metric3d import Metric3DNetwork
+from mono_depth_ros.models.networks.vit import VitSize
+from mono_depth_ros.models.runtime.engine import EngineOptions
 
 NARROW = NetworkSize(VitSize(48, 4, 3, (3,) * 4), False, (16, 24, 48), (48, 24, 16), 12, 2)
 GATED = NetworkSize(VitSize(48, 4, 3, (0, 1, 2, 3)), True, (16, 24, 48), (48, 24, 16), 12, 2)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mono_depth_ros.errors import CameraError, ImageError
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.models.contract import ModelSpec
+from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.metric3d.canonical import (
     INPUT_SIZE,
     Placement,

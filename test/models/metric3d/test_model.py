@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 import torch
 
-from mono_depth_ros.alignment.metrics import MetricsSum
 from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rays import rays
+from mono_depth_ros.metrics import MetricsSum
+from mono_depth_ros.models.base import DepthModel, ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE
-from mono_depth_ros.models.contract import DepthModel, ModelSpec
-from mono_depth_ros.models.engines.contract import EngineOptions
 from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.models.metric3d.checkpoint import FILES
 from mono_depth_ros.models.metric3d.model import Metric3D, load
+from mono_depth_ros.models.runtime.engine import EngineOptions
 from mono_depth_ros.prediction import DepthKind
 
 KITTI = Camera(1242, 375, 707.0493, 707.0493, 604.0814, 180.5066)

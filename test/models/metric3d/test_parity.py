@@ -22,11 +22,11 @@ import pytest
 import torch
 
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.models.contract import ModelSpec
-from mono_depth_ros.models.engines.contract import Inputs
+from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.metric3d.canonical import INPUT_SIZE
 from mono_depth_ros.models.metric3d.checkpoint import build
 from mono_depth_ros.models.metric3d.model import Metric3D, load
+from mono_depth_ros.models.runtime.engine import Inputs
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 CAMERAS = {

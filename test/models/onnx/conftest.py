@@ -12,8 +12,8 @@ import torch
 import yaml
 
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.models.engines.contract import EngineOptions
 from mono_depth_ros.models.onnx.model import OnnxModel, load
+from mono_depth_ros.models.runtime.engine import EngineOptions
 
 READS, GIVES = "float[N, 3, H, W] image", "float[N, 1, H, W] depth"
 RED = "depth = Slice(image, first, second, axis)"

@@ -14,9 +14,9 @@ import torch
 
 from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.engines.contract import EngineOptions
 from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.models.onnx.model import load
+from mono_depth_ros.models.runtime.engine import EngineOptions
 
 
 def refusal(path: Path, engine: str = "onnxruntime") -> str:

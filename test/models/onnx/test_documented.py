@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.models.engines.contract import EngineOptions
 from mono_depth_ros.models.onnx.contract import OnnxContract, contract_path
 from mono_depth_ros.models.onnx.model import OnnxModel, load
+from mono_depth_ros.models.runtime.engine import EngineOptions
 
 IMAGE = torch.full((1, 375, 1242, 3), 128, dtype=torch.uint8)
 CAMERA = Camera(1242, 375, 721.5, 700.0, 609.6, 172.9)

@@ -11,18 +11,18 @@ import torch
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE
-from mono_depth_ros.models.contract import ModelSpec
 from mono_depth_ros.models.depth_anything.model import DepthAnythingV2
-from mono_depth_ros.models.depth_anything.network import DepthAnythingNetwork, NetworkSize
-from mono_depth_ros.models.engines.contract import EngineOptions
 from mono_depth_ros.models.metric3d import model as metric3d
+from mono_depth_ros.models.networks.depth_anything import DepthAnythingNetwork, NetworkSize
+from mono_depth_ros.models.networks.vit import VitSize
 from mono_depth_ros.models.onnx.exports import contract_of
 from mono_depth_ros.models.onnx.layout import layout
 from mono_depth_ros.models.onnx.postprocess import postprocess
 from mono_depth_ros.models.onnx.preprocess import image_input
 from mono_depth_ros.models.ported import depth_pro, dpt, glpn
-from mono_depth_ros.models.vit import VitSize
+from mono_depth_ros.models.runtime.engine import EngineOptions
 from mono_depth_ros.prediction import DepthKind
 
 RGB = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 200, 310, 3), dtype=np.uint8))

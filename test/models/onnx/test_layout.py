@@ -9,7 +9,7 @@ from mono_depth_ros.errors import ImageError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.onnx.layout import Layout, layout
 from mono_depth_ros.models.onnx.parts import InputContract, Padding, SizeRule
-from mono_depth_ros.models.resize import lower_bound_size
+from mono_depth_ros.models.resample import lower_bound_size
 
 
 def place(width: int, height: int, where: str = "centre", **rule: Any) -> Layout:

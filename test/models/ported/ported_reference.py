@@ -13,7 +13,7 @@ import transformers
 from PIL import Image
 
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.models.engines.contract import EngineOptions
+from mono_depth_ros.models.runtime.engine import EngineOptions
 
 CPU = EngineOptions(torch.device("cpu"), "torch", "fp32")
 

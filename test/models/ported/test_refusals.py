@@ -16,11 +16,11 @@ from safetensors.torch import load_file, save_file
 
 from mono_depth_ros.errors import ImageError, ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE
-from mono_depth_ros.models.engines.contract import Network
-from mono_depth_ros.models.engines.graph import content_hash
 from mono_depth_ros.models.loading import family_of, loader
 from mono_depth_ros.models.ported.checkpoint import DepthOnly
-from mono_depth_ros.models.weight_files import sha256
+from mono_depth_ros.models.runtime.engine import Network
+from mono_depth_ros.models.runtime.graph import content_hash
+from mono_depth_ros.models.weights.files import sha256
 from mono_depth_ros.prediction import DepthKind
 
 FAMILIES = ["zoedepth", "dpt", "glpn", "depth_pro"]

@@ -14,7 +14,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
-from mono_depth_ros.nodes.alignment_node import AlignmentNode
+from mono_depth_ros.nodes.alignment.node import AlignmentNode
 
 WIDTH, HEIGHT, FOCAL = 80, 60, 70.0
 START_NS = 1_700_000_000_000_000_000

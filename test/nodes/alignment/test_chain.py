@@ -8,7 +8,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image, PointCloud2, PointField
 
-from mono_depth_ros.nodes.alignment_node import AlignmentNode
+from mono_depth_ros.nodes.alignment.node import AlignmentNode
 from mono_depth_ros.prediction import DepthKind
 
 

@@ -11,13 +11,13 @@ import torch
 
 from mono_depth_ros.alignment.align import Histogram, error_histogram
 from mono_depth_ros.alignment.aligner import Aligned
-from mono_depth_ros.alignment.contract import Alignment, Curve, Fit
-from mono_depth_ros.alignment.metrics import depth_metrics
+from mono_depth_ros.alignment.result import Alignment, Curve, Fit
 from mono_depth_ros.alignment.samples import samples_from_depth
-from mono_depth_ros.nodes.alignment_health import AlignmentFacts, alignment_figures, histogram_words, judge_alignment
-from mono_depth_ros.nodes.health import ERROR, OK, WARN
-from mono_depth_ros.nodes.monitor import Monitor
+from mono_depth_ros.metrics import depth_metrics
+from mono_depth_ros.nodes.alignment.health import AlignmentFacts, alignment_figures, histogram_words, judge_alignment
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
+from mono_depth_ros.streams.health import ERROR, OK, WARN
+from mono_depth_ros.streams.monitor import Monitor
 
 METRICS = depth_metrics(np.array([1.0, 2.2]), np.array([1.0, 2.0]))
 FIT = Fit(Curve.SCALE, 2.0, 0.0, np.array([[0.0004, 0.0], [0.0, 0.0]]), 0.9, 100, 0.1)

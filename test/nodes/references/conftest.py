@@ -21,10 +21,10 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
 from mono_depth_ros.config import AlignmentNodeConfig, GroundConfig, ReferenceConfig, StereoConfig
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.nodes.parameters import Parameters
-from mono_depth_ros.nodes.references import open_reference
-from mono_depth_ros.nodes.references.source import ReferenceMatch, View
-from mono_depth_ros.nodes.transforms import transform_message
+from mono_depth_ros.nodes.alignment.references import open_reference
+from mono_depth_ros.nodes.alignment.references.source import ReferenceMatch, View
+from mono_depth_ros.nodes.ros.parameters import Parameters
+from mono_depth_ros.nodes.ros.transforms import transform_message
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 STAMP_NS = 1_700_000_000_000_000_000

@@ -224,7 +224,7 @@ def test_nothing_but_bad_images_is_an_error_with_a_readable_result(tmp_path, mak
 def test_a_full_disk_stops_it_and_what_is_finished_stays(tmp_path, source, use, kit, capsys, monkeypatch):
     use()
     writes = iter(range(10**6))
-    from mono_depth_ros.tools.bag import writer
+    from mono_depth_ros.bags import writer
 
     def full(self, topic, log_ns, data):
         if next(writes) == 9:
@@ -251,7 +251,7 @@ def test_a_disk_that_is_full_when_the_file_is_joined(tmp_path, source, use, kit,
     out = tmp_path / "out.mcap"
     with monkeypatch.context() as patch:
         patch.setattr(target.BagFile, "write", full)
-        patch.setattr("mono_depth_ros.tools.bag.writer.SegmentWriter.write", target_write)
+        patch.setattr("mono_depth_ros.bags.writer.SegmentWriter.write", target_write)
         assert kit.bag(source, "--out", out) == 1
     assert "the disk is full" in capsys.readouterr().err
     assert not out.exists() and len(kit.read(tmp_path / "out.mcap.part")) == 14

@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
+from mono_depth_ros.bags.reader import TYPES
 from mono_depth_ros.geometry.rigid import rigid_from_pose
-from mono_depth_ros.messages.calibration_yaml import read_calibration
+from mono_depth_ros.media.calibration_yaml import read_calibration
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.tools.bag.exports import tum_depth
 from mono_depth_ros.tools.bag.poses import quaternion
-from mono_depth_ros.tools.bag.reader import TYPES
 
 POSE, ODOMETRY = "geometry_msgs/msg/PoseStamped", "nav_msgs/msg/Odometry"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import pytest
 
+from mono_depth_ros.bags.reader import BagReader
+from mono_depth_ros.bags.topics import CAMERA_INFO, CLOUD, Chosen
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.tools.bag import frames
 from mono_depth_ros.tools.bag.frames import Frame, batches
 from mono_depth_ros.tools.bag.outputs import info_from
-from mono_depth_ros.tools.bag.reader import BagReader
-from mono_depth_ros.tools.bag.topics import CAMERA_INFO, CLOUD, Chosen
 
 MS = 1_000_000
 

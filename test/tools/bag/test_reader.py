@@ -8,8 +8,8 @@ import json
 import pytest
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
 
+from mono_depth_ros.bags.reader import TYPES, BagReader
 from mono_depth_ros.errors import DataError
-from mono_depth_ros.tools.bag.reader import TYPES, BagReader
 
 COUNT = 40
 

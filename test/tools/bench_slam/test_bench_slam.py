@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 
-from mono_depth_ros.alignment.sparse import project
+from mono_depth_ros.alignment.projected_points import project
 from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ConfigError, DataError
 from mono_depth_ros.geometry.rigid import rigid_from_pose, transform_points

@@ -14,8 +14,8 @@ import torch
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.messages.calibration_yaml import Calibration, write_calibration
-from mono_depth_ros.models.contract import ModelSpec
+from mono_depth_ros.media.calibration_yaml import Calibration, write_calibration
+from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.tools.cli import main
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mono_depth_ros.alignment.metrics import DepthMetrics
+from mono_depth_ros.metrics import DepthMetrics
 from mono_depth_ros.tools.eval.compare import compare, compare_all, interval
 
 BASE = DepthMetrics(0.1, 0.1, 1.0, 0.1, 0.1, 0.1, 0.5, 0.9, 0.95, 0.99, 10)

@@ -4,8 +4,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mono_depth_ros.datasets.protocols import Protocol
 from mono_depth_ros.errors import ConfigError, DataError
-from mono_depth_ros.tools.eval.protocols import Protocol
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
+from mono_depth_ros.datasets import READERS
+from mono_depth_ros.datasets.dataset import read_depth
+from mono_depth_ros.datasets.files import Wanted, key
+from mono_depth_ros.datasets.tum import associate
 from mono_depth_ros.errors import CameraError, DataError
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.messages.calibration_yaml import Calibration, write_calibration
-from mono_depth_ros.tools.eval.dataset import read_depth
-from mono_depth_ros.tools.eval.readers import READERS
-from mono_depth_ros.tools.eval.readers.files import Wanted, key
-from mono_depth_ros.tools.eval.readers.tum import associate
+from mono_depth_ros.media.calibration_yaml import Calibration, write_calibration
 
 
 def rgb(path, width=8, height=6):

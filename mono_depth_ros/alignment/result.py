@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an alignment is: how a prediction becomes metres, and how far that can be trusted."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mono_depth_ros.errors import DataError
+from mono_depth_ros.metrics import DepthMetrics
+from mono_depth_ros.prediction import DepthKind, DepthPrediction
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Curve(enum.Enum):
+    """How a prediction and the depth d in metres go together; `scale` and `shift` are those of this curve."""
+
+    INVERSE = "inverse"
+    """1/d = shift + scale * x. x is a relative prediction itself, or 1/p of a metric one."""
+
+    LOG = "log"
+    """ln d = shift + scale * ln p, p a metric prediction."""
+
+    SCALE = "scale"
+    """d = scale * p, p a metric prediction; shift is 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """One curve for the whole image.
+
+    Attributes:
+        curve: what scale and shift mean. scale: positive, but for INVERSE of a relative prediction any unit.
+        shift: 1/m for INVERSE, no unit for LOG, 0 for SCALE.
+        covariance: (2, 2) of (scale, shift), from the residuals of the inliers; zeros where it is not known.
+        inliers: part of the samples, 0 to 1, that agree with the curve. count: samples that were fitted.
+        residual: standard deviation of the inliers' residuals, in the units of the curve's left side.
+        note: why the curve is not the one that was asked for, or "".
+    """
+
+    curve: Curve
+    scale: float
+    shift: float
+    covariance: NDArray[np.float64]
+    inliers: float
+    count: int
+    residual: float
+    note: str = ""
+
+    def apply(self, prediction: DepthPrediction) -> torch.Tensor:
+        """(H, W) float32 metres. NaN stays unknown; what is at or behind infinity, and a metric +inf, is +inf.
+
+        Raises:
+            DataError: a relative prediction with a curve of metric ones.
+        """
+        import torch
+
+        values = prediction.values
+        if prediction.kind is DepthKind.INVERSE_AFFINE:
+            if self.curve is not Curve.INVERSE:
+                raise DataError(f"a relative prediction has no metres: curve is {self.curve.value}, expected inverse")
+            return _inverted(self.shift + self.scale * values)
+        if self.curve is Curve.SCALE:
+            return self.scale * values
+        if self.curve is Curve.LOG:
+            return torch.exp(self.shift + self.scale * torch.log(values))
+        return torch.where(torch.isposinf(values), values, _inverted(self.shift + self.scale / values))
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """Of one image.
+
+    Attributes:
+        fit: of the whole image. correction: (H, W) float32 ln(d / d of the fit), or None: no local correction.
+        before, after: errors on the samples that were not fitted; before is None for relative predictions, which have
+            no metres, and both are None where no sample was held out.
+        trusted: the held-out AbsRel is at most `max_abs_rel`; None: nothing was held out.
+        kind: of the predictions that it is for.
+    """
+
+    fit: Fit
+    correction: torch.Tensor | None = None
+    before: DepthMetrics | None = None
+    after: DepthMetrics | None = None
+    trusted: bool | None = None
+    kind: DepthKind = DepthKind.METRIC
+
+    def apply(self, prediction: DepthPrediction | torch.Tensor | NDArray[Any]) -> DepthPrediction:
+        """The prediction in metres, with the confidence, normals and sky that it had.
+
+        Args:
+            prediction: (H, W); a bare array is of the kind that was aligned.
+
+        Raises:
+            DataError: a prediction of the other kind, or of another size than a local correction.
+        """
+        prediction = as_prediction(prediction, self.kind)
+        if prediction.kind is not self.kind:
+            raise DataError(f"the prediction is {prediction.kind.value}, the alignment is for {self.kind.value} ones")
+        if self.correction is not None and self.correction.shape != prediction.values.shape:
+            found, expected = tuple(prediction.values.shape), tuple(self.correction.shape)
+            raise DataError(f"the prediction is {found}, expected {expected}, that of the local correction")
+        depth = self.fit.apply(prediction)
+        if self.correction is not None:
+            import torch
+
+            depth = depth * torch.exp(self.correction)
+        return replace(prediction, values=depth, kind=DepthKind.METRIC)
+
+
+def _inverted(inverse: torch.Tensor) -> torch.Tensor:
+    """1 / inverse; +inf at and below zero, where NaN stays."""
+    import torch
+
+    return torch.where(inverse <= 0, torch.inf, 1.0 / inverse)
+
+
+def as_prediction(
+    given: DepthPrediction | torch.Tensor | NDArray[Any], kind: DepthKind = DepthKind.METRIC
+) -> DepthPrediction:
+    """A bare (H, W) array or tensor as a prediction of a kind; predictions stay what they are."""
+    if isinstance(given, DepthPrediction):
+        return given
+    import torch
+
+    if isinstance(given, torch.Tensor):
+        return DepthPrediction(given.to(torch.float32), kind)
+    return DepthPrediction(torch.from_numpy(np.array(given, dtype=np.float32)), kind)

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which topics of a bag are meant: by name where one is given, else by type, and said in words either way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from mono_depth_ros.bags.reader import BagReader, TopicInfo
+from mono_depth_ros.config import BagConfig
+from mono_depth_ros.errors import DataError, MonoDepthError
+
+IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+CLOUD = "sensor_msgs/msg/PointCloud2"
+REFERENCES = (CLOUD, "sensor_msgs/msg/LaserScan", "sensor_msgs/msg/Range", IMAGE)
+POSES = (
+    "geometry_msgs/msg/PoseStamped",
+    "nav_msgs/msg/Odometry",
+    "geometry_msgs/msg/PoseWithCovarianceStamped",
+    "geometry_msgs/msg/TransformStamped",
+)
+_DEPTH_ENCODINGS = ("32FC1", "16UC1", "64FC1", "32FC3")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Topics by name, "" where there is none and none is needed. `words` says what was chosen and why."""
+
+    image: str
+    camera_info: str = ""
+    reference: str = ""
+    poses: str = ""
+    words: list[str] = field(default_factory=list)
+
+
+def choose(reader: BagReader, config: BagConfig) -> Chosen:
+    """Choose the topics that a conversion needs.
+
+    Args:
+        reader: an open bag. config: names given, outputs wanted; poses are looked for with --export tum.
+
+    Raises:
+        DataError: a topic that is not there or of another type, none to be found, or several: the sentence lists them
+            and says which option decides.
+    """
+    words: list[str] = []
+    image = _image(reader, config, words)
+    return Chosen(
+        image=image,
+        camera_info="" if config.camera else _camera_info(reader, config, image, words),
+        reference=_reference(reader, config, words) if "aligned" in config.wanted else "",
+        poses=_poses(reader, config, words) if config.export_tum else "",
+        words=words,
+    )
+
+
+def _image(reader: BagReader, config: BagConfig, words: list[str]) -> str:
+    if config.image_topic:
+        return _named(reader, config.image_topic, (IMAGE, COMPRESSED), "--image-topic")
+    found = [item for item in reader.topics.values() if item.kind in (IMAGE, COMPRESSED)]
+    if not found:
+        raise DataError(f"{reader.path} holds no image topic, it has: {_listed(reader.topics.values())}")
+    colour = [item for item in found if item.count != 0 and _has_colour(reader, item)]
+    # The raw topic and its compressed twin are one camera.
+    names = {item.name for item in colour}
+    colour = [item for item in colour if item.name.removesuffix("/compressed") not in names - {item.name}]
+    chosen = _only(colour, f"{reader.path} holds %s image topics", "--image-topic", found)
+    words.append(f"images: {chosen.name} ({_counted(chosen)})")
+    return chosen.name
+
+
+def _has_colour(reader: BagReader, item: TopicInfo) -> bool:
+    """By its first message: an Image may be depth, which no type tells."""
+    if item.name.endswith("/depth/color"):
+        return False  # what the depth node draws for eyes
+    message = next(iter(reader.messages((item.name,))), None)
+    if message is None:
+        return False
+    try:
+        decoded = reader.decode(message)
+    except MonoDepthError:
+        return True  # the image is broken, not the topic
+    if item.kind == COMPRESSED:
+        return "compresseddepth" not in str(decoded.format).lower()
+    return decoded.encoding not in _DEPTH_ENCODINGS
+
+
+def _camera_info(reader: BagReader, config: BagConfig, image: str, words: list[str]) -> str:
+    if config.camera_info_topic:
+        return _named(reader, config.camera_info_topic, (CAMERA_INFO,), "--camera-info-topic")
+    # image_transport: camera_info is the sibling of the image topic; compressed images have one name more.
+    sibling = f"{image.removesuffix('/compressed').rpartition('/')[0]}/camera_info"
+    found = [item for item in reader.topics.values() if item.kind == CAMERA_INFO and item.count != 0]
+    if not found:
+        raise DataError(
+            f"{reader.path} holds no camera_info for {image}: give --camera fx,fy,cx,cy or --camera FILE.yaml"
+        )
+    chosen = next((item for item in found if item.name == sibling), None)
+    why = "the image's sibling"
+    if chosen is None:
+        chosen = _only(
+            found, f"{reader.path} holds no {sibling} but %s other camera_info topics", "--camera-info-topic"
+        )
+        why = f"the only one; there is no {sibling}"
+    words.append(f"camera_info: {chosen.name} ({why})")
+    return chosen.name
+
+
+def _reference(reader: BagReader, config: BagConfig, words: list[str]) -> str:
+    if config.align_topic:
+        return _named(reader, config.align_topic, REFERENCES, "--align-topic")
+    clouds = [item for item in reader.topics.values() if item.kind == CLOUD and item.count != 0]
+    clouds = [item for item in clouds if not item.name.endswith(("/depth/points", "/aligned/points"))]
+    chosen = _only(clouds, f"{reader.path} holds %s PointCloud2 topics to align with", "--align-topic")
+    words.append(f"reference: {chosen.name} ({_counted(chosen)})")
+    return chosen.name
+
+
+def _poses(reader: BagReader, config: BagConfig, words: list[str]) -> str:
+    if config.pose_topic:
+        return _named(reader, config.pose_topic, POSES, "--pose-topic")
+    found = [item for item in reader.topics.values() if item.kind in POSES and item.count != 0]
+    if not found:
+        words.append("poses: none in the bag, so no groundtruth.txt")
+        return ""
+    chosen = _only(found, f"{reader.path} holds %s topics with poses", "--pose-topic")
+    words.append(f"poses: {chosen.name}")
+    return chosen.name
+
+
+def _named(reader: BagReader, name: str, kinds: tuple[str, ...], flag: str) -> str:
+    item = reader.topics.get(name) or reader.topics.get(f"/{name}")
+    if item is None:
+        raise DataError(
+            f"{flag} is {name}, which {reader.path} does not hold; it has: {_listed(reader.topics.values())}"
+        )
+    if item.kind not in kinds:
+        raise DataError(f"{flag} is {name}, a {item.kind}, expected {' or '.join(kinds)}")
+    return item.name
+
+
+def _only(found: list[TopicInfo], sentence: str, flag: str, seen: Iterable[TopicInfo] = ()) -> TopicInfo:
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise DataError(f"{sentence % len(found)}: {_listed(found)}; choose one with {flag}")
+    others = f", only {_listed(seen)}" if seen else ""
+    raise DataError(f"{sentence % 'no'}{others}; name one with {flag}")
+
+
+def _listed(topics: Iterable[TopicInfo]) -> str:
+    return ", ".join(f"{item.name} ({item.kind}, {_counted(item)})" for item in topics)
+
+
+def _counted(item: TopicInfo) -> str:
+    return "number unknown" if item.count is None else f"{item.count} messages"

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Static transforms of a bag: how two frames lie to each other. Nothing is guessed: no chain, no transform."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mono_depth_ros.bags.reader import BagReader
+from mono_depth_ros.errors import DataError
+from mono_depth_ros.geometry.rigid import compose, inverse, rigid_from_pose
+
+_KINDS = ("tf2_msgs/msg/TFMessage", "tf/msg/tfMessage")
+
+
+class StaticTransforms:
+    """A tree of frames.
+
+    Attributes:
+        parents: of each child frame its parent, and (4, 4) parent_from_child.
+    """
+
+    def __init__(self, parents: dict[str, tuple[str, np.ndarray]]) -> None:
+        self.parents = parents
+
+    @classmethod
+    def of(cls, reader: BagReader) -> StaticTransforms:
+        """All that the bag says on /tf_static; the last word counts."""
+        topics = [
+            item.name
+            for item in reader.topics.values()
+            if item.kind in _KINDS and item.name.rpartition("/")[2] == "tf_static"
+        ]
+        parents = {}
+        for message in reader.messages(topics) if topics else ():
+            for item in reader.decode(message).transforms:
+                t, q = item.transform.translation, item.transform.rotation
+                parent_from_child = rigid_from_pose((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
+                parents[_name(item.child_frame_id)] = (_name(item.header.frame_id), parent_from_child)
+        return cls(parents)
+
+    def lookup(self, target: str, source: str) -> np.ndarray:
+        """(4, 4) target_from_source.
+
+        Raises:
+            DataError: no chain joins them; the sentence names both frames and what there is.
+        """
+        target, source = _name(target), _name(source)
+        to_target, to_source = self._ancestors(target), self._ancestors(source)
+        common = next((frame for frame in to_source if frame in to_target), None)
+        if common is None:
+            there = ", ".join(f"{parent} to {child}" for child, (parent, _) in sorted(self.parents.items()))
+            raise DataError(
+                f"the static transforms of the bag do not join '{source}' and '{target}'; there is "
+                f"{there or 'none at all'}: give --extrinsic 'x y z qx qy qz qw', reference to camera"
+            )
+        return compose(inverse(to_target[common]), to_source[common])
+
+    def _ancestors(self, frame: str) -> dict[str, np.ndarray]:
+        """Ancestor frames, the frame itself first, and (4, 4) ancestor_from_frame."""
+        found, ancestor_from_frame = {frame: np.eye(4)}, np.eye(4)
+        at = frame
+        while at in self.parents:
+            at, parent_from_child = self.parents[at]
+            if at in found:
+                raise DataError(f"the static transforms of the bag go in a circle at '{at}'")
+            ancestor_from_frame = compose(parent_from_child, ancestor_from_frame)
+            found[at] = ancestor_from_frame
+        return found
+
+
+def _name(frame: str) -> str:
+    """tf2 knows no leading slash; older bags have it."""
+    return frame.removeprefix("/")

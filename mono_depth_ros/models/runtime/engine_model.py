@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shape that the models share: preprocess, run the network in an engine, postprocess, on the device."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.models.base import ModelSpec, check_batch
+from mono_depth_ros.models.runtime.choice import make_engine
+from mono_depth_ros.models.runtime.engine import EngineOptions, Inputs, Network
+from mono_depth_ros.prediction import DepthPrediction
+
+
+class EngineModel(ABC):
+    """`DepthModel` around a `Network`; a family gives `preprocess` and `postprocess`.
+
+    Attributes:
+        run: the network in its engine, from what `preprocess` gives to what `postprocess` takes.
+    """
+
+    def __init__(self, spec: ModelSpec, network: Network, options: EngineOptions) -> None:
+        """Load the network into an engine and check it. What the two methods need must be set before.
+
+        Raises:
+            ModelError: see `make_engine`.
+        """
+        self.spec, self.device = spec, options.device
+        with torch.inference_mode():
+            examples = tuple(self.preprocess(rgb.to(self.device), cameras) for rgb, cameras in check_frames())
+        self.run = make_engine(network, examples, options)
+        self.engine = f"{self.run.name} {self.run.precision}"
+
+    @torch.inference_mode()
+    def predict(self, rgb: Tensor, cameras: Sequence[Camera]) -> list[DepthPrediction]:
+        """Depth or inverse depth of (N, H, W, 3) uint8 images: see `DepthModel.predict`."""
+        check_batch(rgb, cameras)
+        inputs = self.preprocess(rgb.to(self.device), cameras)
+        return self.postprocess(self.run(*inputs), cameras)
+
+    @abstractmethod
+    def preprocess(self, rgb: Tensor, cameras: Sequence[Camera]) -> Inputs:
+        """The network's inputs, float32 on the device, of (N, H, W, 3) uint8 images on the device."""
+
+    @abstractmethod
+    def postprocess(self, outputs: Inputs, cameras: Sequence[Camera]) -> list[DepthPrediction]:
+        """One prediction at the size of its camera for each image, from the network's float32 outputs."""
+
+
+@lru_cache(maxsize=1)
+def check_frames() -> tuple[tuple[Tensor, tuple[Camera, ...]], ...]:
+    """The two fixed images that engines are checked with, (1, H, W, 3) uint8, and their cameras: one 4:3, one square.
+
+    Smooth shading, edges and fine texture, made from integers alone so that every machine has the same.
+    """
+    frames = []
+    for width, height in ((640, 480), (518, 518)):
+        y, x = np.mgrid[:height, :width].astype(np.int64)
+        rgb = np.stack([(x * 5 + y * 2) // 16, (x * y) >> 9, (x ^ y) // 4 + (x // 64 + y // 48) % 2 * 90], axis=-1)
+        frames.append((torch.from_numpy(rgb.astype(np.uint8))[None], (Camera.pinhole(width, height, 60),)))
+    return tuple(frames)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""torch itself: the reference in float32, and in half precision; on CUDA as a recorded graph; or compiled."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import logging
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.runtime.cuda_graph import GraphCache
+from mono_depth_ros.models.runtime.engine import DTYPES, Inputs, Network, as_tuple
+from mono_depth_ros.models.runtime.memory import memory_explained
+from mono_depth_ros.models.runtime.onnxruntime_engine import first_line
+
+LOGGER = logging.getLogger(__name__)
+
+
+class TorchEngine:
+    """Runs the module.
+
+    On CUDA: channels last, cuDNN's TF32 off (cuBLAS's is, by default), and a CUDA graph for each shape of the inputs,
+    recorded when it first comes; where the network cannot be recorded it runs as it is, and a warning says so, once.
+
+    Attributes:
+        network: what it runs; float32 takes the network's module as it is, half precision a copy.
+    """
+
+    name = "torch"
+
+    def __init__(self, network: Network, device: torch.device, precision: str, graphs: bool = True) -> None:
+        """Args: graphs: record CUDA graphs on CUDA.
+
+        Raises:
+            ModelError: the processor has no such precision, or the device's memory is too small.
+        """
+        reason = cannot_run(device, precision)
+        if reason is not None:
+            raise ModelError(reason)
+        self.precision = precision
+        self.network = network
+        self._dtype = DTYPES[precision]
+        self._device = device
+        with memory_explained(network.name, device):
+            module = network.module if precision == "fp32" else copy.deepcopy(network.module)
+            self._module: nn.Module = module.to(device, self._dtype)
+            if device.type == "cuda":
+                self._module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._function: Callable[..., Inputs] = self._forward
+        if device.type == "cuda" and graphs:
+            self._function = GraphCache(self._forward, network.name)
+
+    @torch.inference_mode()
+    def __call__(self, *inputs: Tensor) -> Inputs:
+        """Raises ModelError where memory runs out."""
+        with memory_explained(self.network.name, self._device), self._exact():
+            outputs = self._function(*(value.to(self._dtype) for value in inputs))
+            return tuple(value.float() for value in outputs)
+
+    def _forward(self, *inputs: Tensor) -> Inputs:
+        return as_tuple(self._module(*inputs))
+
+    def _exact(self) -> contextlib.AbstractContextManager[None]:
+        """torch lets cuDNN's float32 convolutions run in TF32, which has the 10 bits of float16."""
+        if self._device.type != "cuda":
+            return contextlib.nullcontext()
+        return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=False, allow_tf32=False)
+
+
+class CompiledEngine(TorchEngine):
+    """`torch.compile` for each shape of the inputs, when it first comes: half a minute or more; torch keeps it."""
+
+    name = "torch_compile"
+
+    def __init__(self, network: Network, device: torch.device, precision: str) -> None:
+        """Raises: ModelError: see `TorchEngine`."""
+        super().__init__(network, device, precision, graphs=False)
+        mode = "reduce-overhead" if device.type == "cuda" else None
+        # A shape of its own for each: open shapes cost speed, and a node has one.
+        self._compiled = torch.compile(self._module, dynamic=False, mode=mode)
+
+        def run(*inputs: Tensor) -> Inputs:
+            # Copies, since a recorded graph gives the same memory at every call.
+            return tuple(value.clone() for value in as_tuple(self._compiled(*inputs)))
+
+        self._function = run
+
+    @torch.inference_mode()
+    def __call__(self, *inputs: Tensor) -> Inputs:
+        """Raises ModelError where it cannot be compiled, such as without a C++ compiler, or memory runs out."""
+        try:
+            return super().__call__(*inputs)
+        except ModelError:
+            raise
+        except Exception as error:
+            if "compiler" in str(error).lower() or "InvalidCxxCompiler" in type(error).__name__:
+                raise ModelError(
+                    "engine 'torch_compile' needs a C++ compiler, found none: sudo apt install g++, or another engine"
+                ) from error
+            raise ModelError(f"engine 'torch_compile' cannot run {self.network.name}: {first_line(error)}") from error
+
+
+def cannot_run(device: torch.device, precision: str) -> str | None:
+    """Why torch cannot run on this device in this precision, None where it can."""
+    if precision == "fp32" or (device.type == "cuda" and precision == "fp16"):
+        return None
+    if device.type == "cuda":
+        return None if torch.cuda.is_bf16_supported() else f"{device} has no bf16, expected fp16 or fp32"
+    if precision == "fp16":
+        return "torch on the CPU: found precision fp16, expected fp32 or bf16, as it is slower there than fp32"
+    if not _cpu_has_bf16():
+        return "this processor has no bf16 (avx512_bf16, amx_bf16), expected fp32"
+    return None
+
+
+def _cpu_has_bf16() -> bool:
+    try:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    except (AttributeError, RuntimeError):  # a torch without oneDNN
+        return False

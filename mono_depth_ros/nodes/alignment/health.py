@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the alignment is doing: one plain sentence, and its figures. No ROS here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from mono_depth_ros.alignment.align import Histogram
+from mono_depth_ros.alignment.aligner import Aligned
+from mono_depth_ros.metrics import DepthMetrics
+from mono_depth_ros.streams.health import ERROR, LOSSY, OK, WARN
+from mono_depth_ros.streams.monitor import Snapshot
+
+NOT_ACTIVE = "not active: waiting for a lifecycle manager to configure and activate the node"
+
+
+@dataclass(frozen=True)
+class AlignmentFacts:
+    """What the sentence is made from, beside the counts of the Monitor since the previous report.
+
+    Attributes:
+        depth_topics: in words. depth_silent_s: how long no depth has come since it was asked for.
+        depth_quarrel: a sentence where both kinds of depth come; "" else.
+        qos_conflict, camera_problem, colour_problem, reference_problem: a sentence, or "".
+        reference_topics: "" for a reference without a sensor.
+        last: what became of the last image; None before the first.
+    """
+
+    active: bool
+    lazy: bool
+    subscribers: int
+    qos_conflict: str
+    depth_topics: str
+    depth_publishers: int
+    depth_silent_s: float
+    depth_quarrel: str
+    camera_info_topic: str
+    camera_info_known: bool
+    camera_problem: str
+    colour_problem: str
+    reference_topics: str
+    reference_publishers: int
+    reference_silent_s: float
+    reference_problem: str
+    last: Aligned | None
+    max_abs_rel: float
+    publish_bad: bool
+    timeout_s: float
+
+
+def judge_alignment(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
+    """The diagnostic level and the sentence, by what hinders most."""
+    if not facts.active:
+        return WARN, NOT_ACTIVE
+    if facts.qos_conflict:
+        return ERROR, facts.qos_conflict
+    if facts.lazy and facts.subscribers == 0:
+        return OK, "idle: nobody subscribes to an output, so no depth is asked for"
+    if facts.depth_publishers == 0:
+        return WARN, f"no depth: nothing publishes {facts.depth_topics}; is the depth node running in this namespace?"
+    if facts.depth_silent_s > facts.timeout_s:
+        return WARN, (
+            f"no depth: {facts.depth_topics} is advertised but nothing has arrived for {facts.depth_silent_s:.1f} s; "
+            "what does the depth node say on /diagnostics?"
+        )
+    if not facts.camera_info_known and now.received > before.received:
+        return WARN, (
+            f"no camera_info: nothing has arrived on {facts.camera_info_topic}; the depth node publishes it beside the "
+            "depth"
+        )
+    if facts.camera_problem:
+        return ERROR, facts.camera_problem
+    return _of_reference(facts) or _of_results(facts, now, before)
+
+
+def _of_reference(facts: AlignmentFacts) -> tuple[int, str] | None:
+    last = facts.last
+    if last is not None and last.state == "frozen":
+        return None
+    if facts.reference_topics and facts.reference_publishers == 0:
+        return _level(last), f"no reference: nothing publishes {facts.reference_topics}{_state(last)}"
+    if facts.reference_topics and facts.reference_silent_s > facts.timeout_s:
+        return _level(last), (
+            f"no reference: {facts.reference_topics} is advertised but nothing has arrived for "
+            f"{facts.reference_silent_s:.1f} s{_state(last)}"
+        )
+    if facts.reference_problem:
+        return _level(last), facts.reference_problem + _state(last)
+    return None
+
+
+def _of_results(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
+    last = facts.last
+    published, received = now.published - before.published, now.received - before.received
+    lost = now.lost - before.lost
+    if last is not None and last.prediction is None:
+        return ERROR, f"unaligned: {last.reason}"
+    if last is not None and last.alignment is not None and last.alignment.trusted is False:
+        assert last.alignment.after is not None
+        kept = "" if facts.publish_bad else ", so nothing is published"
+        return WARN, (
+            f"held-out AbsRel {last.alignment.after.abs_rel:.3f} exceeds max_abs_rel, {facts.max_abs_rel:g}{kept}: are "
+            "extrinsics and time stamps right, and does the reference see what the camera sees?"
+        )
+    if received and not published:
+        # A slow alignment has simply not finished; anything else dropped the images for a reason.
+        reasons = {reason: count - before.drops.get(reason, 0) for reason, count in now.drops.items()}
+        if any(count for reason, count in reasons.items() if reason != "superseded"):
+            return ERROR, f"every image is dropped: {now.last_drop}"
+    if last is None:
+        return OK, "working on the first images"
+    for problem in (facts.depth_quarrel, last.reason, facts.colour_problem):
+        if problem:
+            return WARN, problem
+    if lost > LOSSY * max(received, 1):
+        return WARN, (
+            f"{lost} of {received + lost} depth images were lost on the way: start both nodes with this package's "
+            "config/fastdds.xml as FASTRTPS_DEFAULT_PROFILES_FILE"
+        )
+    return OK, f"{last.state}, publishing {now.rate_out_hz:.1f} Hz{_error(last)}"
+
+
+def alignment_figures(last: Aligned | None, offset_s: float) -> dict[str, str]:
+    """Key-value pairs of the last image's alignment."""
+    if last is None:
+        return {"state": "unaligned"}
+    found = {
+        "state": last.state,
+        "age of the fit (s)": f"{last.age_s:.2f}",
+        "samples fitted": str(last.fitted),
+        "samples held out": str(last.held_out),
+        "reference minus image (ms)": f"{offset_s * 1e3:.1f}",
+    }
+    if last.reason:
+        found["reason"] = last.reason
+    alignment = last.alignment
+    if alignment is None:
+        return found
+    fit = alignment.fit
+    std = np.sqrt(np.maximum(np.diag(fit.covariance), 0.0))
+    found |= {
+        "curve": fit.curve.value,
+        "scale": f"{fit.scale:.6g}",
+        "shift": f"{fit.shift:.6g}",
+        "scale std": f"{std[0]:.2g}",
+        "shift std": f"{std[1]:.2g}",
+        "inliers (%)": f"{100 * fit.inliers:.1f}",
+        "trusted": {None: "unknown", True: "yes", False: "no"}[alignment.trusted],
+    }
+    found |= _metrics("before", alignment.before) | _metrics("after", alignment.after)
+    if last.histogram is not None:
+        found["held-out errors"] = histogram_words(last.histogram)
+    return found
+
+
+def histogram_words(histogram: Histogram) -> str:
+    """`-10%: 3, -5%: 12, ...`: the count of samples up to each relative error, the last one beyond."""
+    parts = []
+    for (low, high), count in zip(pairwise(histogram.edges), histogram.counts, strict=True):
+        edge = f"<{100 * math.expm1(high):+.0f}%" if math.isfinite(high) else f">{100 * math.expm1(low):+.0f}%"
+        parts.append(f"{edge}: {count}")
+    return ", ".join(parts)
+
+
+def _metrics(when: str, metrics: DepthMetrics | None) -> dict[str, str]:
+    if metrics is None:
+        return {}
+    values = asdict(metrics)
+    names = {"mae_m": "MAE (m)", "rmse_m": "RMSE (m)", "abs_rel": "AbsRel", "delta1": "delta1"}
+    return {f"held-out {label} {when}": f"{values[name]:.4f}" for name, label in names.items()}
+
+
+def _level(last: Aligned | None) -> int:
+    return WARN if last is None or last.prediction is not None else ERROR
+
+
+def _state(last: Aligned | None) -> str:
+    if last is None or last.prediction is None:
+        return "; unaligned"
+    return f"; {last.state}, the last fit is {last.age_s:.1f} s old"
+
+
+def _error(last: Aligned) -> str:
+    if last.alignment is None or last.alignment.after is None:
+        return ""
+    before, after = last.alignment.before, last.alignment.after
+    was = f" (before: {before.abs_rel:.3f})" if before is not None else ""
+    return f", held-out AbsRel {after.abs_rel:.3f}{was}"

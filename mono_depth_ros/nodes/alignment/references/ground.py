@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The floor as the reference: the height of the camera and, where something tells it, which way is up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.time import Time
+from sensor_msgs.msg import Imu
+
+from mono_depth_ros.alignment.gravity import up_from_attitude, up_from_gravity, up_from_pitch_roll
+from mono_depth_ros.alignment.ground import ground_samples
+from mono_depth_ros.config import GroundConfig, ReferenceConfig
+from mono_depth_ros.errors import ConfigError, DataError, SamplesError
+from mono_depth_ros.messages.stamps import stamp_ns
+from mono_depth_ros.nodes.alignment.references.extrinsics import Extrinsics
+from mono_depth_ros.nodes.alignment.references.source import ReferenceMatch, Source, View
+from mono_depth_ros.nodes.ros.transform_lookup import TransformLookup, tf2_module
+from mono_depth_ros.streams.pairing import Nearest
+
+_KEPT = 400  # messages of an IMU: a second or two
+
+
+class GroundSource(Source):
+    """No sensor but perhaps `imu`; every image is its own reference, for scale and shift only.
+
+    Up is, in this order: `pitch_deg` and `roll_deg`; z of `base_frame` by tf2; by the IMU, once it has been heard; what
+    the floor itself says. The height is `camera_height`, else that of the camera in `base_frame`.
+
+    Args:
+        extrinsics: makes those of the IMU, when no other way to tell up is configured.
+
+    Raises:
+        ConfigError: no height, a pitch that is no number, or a base_frame without tf2_ros.
+    """
+
+    local = False
+
+    def __init__(
+        self,
+        node: Node,
+        config: GroundConfig,
+        options: Callable[[], ReferenceConfig],
+        tf_timeout_s: float,
+        extrinsics: Callable[[], Extrinsics],
+    ) -> None:
+        super().__init__(node)
+        self._config, self._options = config, options
+        self._up = _pitched(config)
+        self._base: TransformLookup | None = None
+        self._extrinsics: Extrinsics | None = None
+        self._imu: Nearest[Imu] = Nearest(_KEPT)
+        if config.camera_height == 0 and not config.base_frame:
+            raise ConfigError(
+                "the height of the camera above the floor is not known: give camera_height in metres, or base_frame, a "
+                "frame on the floor, for tf2 to tell it"
+            )
+        if config.base_frame and (self._up is None or config.camera_height == 0):
+            if tf2_module() is None:
+                raise ConfigError(
+                    f"base_frame is '{config.base_frame}', but tf2_ros is not installed: give camera_height and "
+                    "pitch_deg instead"
+                )
+            self._base = TransformLookup(node, tf_timeout_s)
+        elif self._up is None:
+            self._extrinsics = extrinsics()
+            self.subscribe(Imu, "imu", self._on_imu, depth=10, needed=False)
+
+    def samples(self, view: View) -> ReferenceMatch | None:
+        height_m, up = self._config.camera_height, self._up
+        if self._base is not None:
+            base_from_cam = self._base.lookup(self._config.base_frame, view.frame, _stamp(view))
+            up = base_from_cam[2, :3] if up is None else up
+            height_m = height_m or self._height(float(base_from_cam[2, 3]))
+        elif up is None and len(self._imu):
+            up = self._from_imu(view)
+        found = ground_samples(view.prediction, view.camera, height_m, up)
+        return ReferenceMatch(found, view.stamp_ns, 0.0, True, self.local)
+
+    def _height(self, height_m: float) -> float:
+        if not height_m > 0:
+            raise SamplesError(
+                f"the camera is {height_m:.3g} m above '{self._config.base_frame}', expected more than 0: is that "
+                "frame on the floor, z up?",
+                "ground_height",
+            )
+        return height_m
+
+    def _from_imu(self, view: View) -> np.ndarray:
+        assert self._extrinsics is not None
+        tolerance_s = self._options().tolerance
+        match = self._imu.nearest(view.stamp_ns, tolerance_s)
+        if match is None:
+            why = self._imu.why_none(view.stamp_ns, tolerance_s).replace("the reference", "the imu message")
+            raise SamplesError(why, "imu_time")
+        message = match.thing
+        cam_from_imu = self._extrinsics.cam_from(message.header, view.frame)
+        q, a = message.orientation, message.linear_acceleration
+        try:
+            if message.orientation_covariance[0] != -1 and any((q.x, q.y, q.z, q.w)):
+                return up_from_attitude((q.x, q.y, q.z, q.w), cam_from_imu)
+            self._tell("gravity", "the imu knows no orientation: up is taken from its acceleration, true at rest only")
+            return up_from_gravity((a.x, a.y, a.z), cam_from_imu)
+        except DataError as error:
+            raise SamplesError(f"imu: {error}", "imu_invalid") from error
+
+    def _on_imu(self, message: Any) -> None:
+        self._came()
+        self._imu.add(stamp_ns(message.header.stamp), message)
+
+    def close(self) -> None:
+        super().close()
+        for part in (self._base, self._extrinsics):
+            if part is not None:
+                part.close()
+
+
+def _pitched(config: GroundConfig) -> np.ndarray | None:
+    text = config.pitch_deg.strip()
+    if not text:
+        return None
+    try:
+        pitch_deg = float(text)
+    except ValueError:
+        pitch_deg = math.nan
+    if not -90 <= pitch_deg <= 90:
+        raise ConfigError(f"pitch_deg is '{text}', expected degrees from -90 to 90, positive looks down")
+    return up_from_pitch_roll(pitch_deg, config.roll_deg)
+
+
+def _stamp(view: View) -> Any:
+    return Time(nanoseconds=view.stamp_ns).to_msg()

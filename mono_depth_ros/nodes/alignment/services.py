@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""~/freeze, ~/reset, ~/save, ~/load: what a person or a mission does with scale and shift."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rclpy.node import Node
+from std_srvs.srv import SetBool, Trigger
+
+from mono_depth_ros.alignment.aligner import Aligner
+from mono_depth_ros.alignment.scale_file import read_calibration, write_calibration
+from mono_depth_ros.errors import ConfigError, MonoDepthError
+
+
+class AlignmentServices:
+    """The services of the alignment node; each answers with success and one sentence.
+
+    Args:
+        place: (path, scene) of the calibration that save writes and load reads; path "" where none was given.
+    """
+
+    def __init__(self, node: Node, aligner: Aligner, place: Callable[[], tuple[str, str]]) -> None:
+        self._aligner, self._place = aligner, place
+        self._services = [
+            node.create_service(SetBool, "~/freeze", self._freeze),
+            *(
+                node.create_service(Trigger, f"~/{name}", lambda _, response, act=act: _answer(response, act))
+                for name, act in (("reset", self._reset), ("save", self._save), ("load", self._load))
+            ),
+        ]
+
+    def _freeze(self, request: Any, response: Any) -> Any:
+        def act() -> str:
+            self._aligner.freeze(request.data)
+            return "scale and shift are frozen" if request.data else "scale and shift follow the reference again"
+
+        return _answer(response, act)
+
+    def _reset(self) -> str:
+        self._aligner.reset()
+        return "scale and shift are forgotten"
+
+    def _save(self) -> str:
+        path, scene = self._file()
+        write_calibration(path, self._aligner.calibration(), scene)
+        return f"scene '{scene}' written to {path}"
+
+    def _load(self) -> str:
+        path, scene = self._file()
+        self._aligner.load(read_calibration(path, scene))
+        return f"scene '{scene}' of {path} loaded"
+
+    def _file(self) -> tuple[Path, str]:
+        path, scene = self._place()
+        if not path:
+            raise ConfigError("no file to keep the calibration in: set the parameter calibration")
+        return Path(path).expanduser(), scene
+
+
+def _answer(response: Any, act: Callable[[], str]) -> Any:
+    try:
+        response.success, response.message = True, act()
+    except MonoDepthError as error:
+        response.success, response.message = False, str(error)
+    except OSError as error:
+        response.success, response.message = False, f"cannot write {error.filename}: {error.strerror}"
+    return response

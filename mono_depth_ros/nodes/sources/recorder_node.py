@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recorder of the demo: every message of some topics into one MCAP file, with the moment each arrived.
+
+It waits until all topics are connected and the chain has given its first results, records for a while, and ends. What
+it does is said on stdout, one JSON object a line: {"event": "waiting", "for": [...]}, {"event": "frame", "count": n},
+{"event": "done", "images": n}.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+from mono_depth_ros.config import RecorderConfig
+from mono_depth_ros.errors import ConfigError
+from mono_depth_ros.geometry.rigid import rigid_from_text
+from mono_depth_ros.messages.cdr import header_stamp_ns
+from mono_depth_ros.nodes.ros.parameters import Parameters
+from mono_depth_ros.nodes.ros.runtime import run
+from mono_depth_ros.nodes.sources.bag_writer import BagWriter
+
+_QUEUE = 20  # messages of a topic that wait while another is being written
+_DRAIN_S = 3.0  # for the result of the last image
+_SETTLE_S = 0.3  # after that result, for what else belongs to the image
+
+
+class RecorderNode(Node):
+    """Parameters: see RecorderConfig."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__("recorder", **arguments)
+        self._config = Parameters(self, (RecorderConfig,)).get(RecorderConfig)
+        if not self._config.output or not self._config.topics:
+            raise ConfigError("the recorder has nothing to do: expected the parameters output and topics")
+        topics = [name for name in self._config.topics.split(",") if name]
+        self._image = self.resolve_topic_name(self._config.image)
+        self._result = self.resolve_topic_name(self._config.result)
+        self._wanted = [self.resolve_topic_name(name) for name in topics]
+        self._bag = BagWriter(Path(self._config.output))
+        self._static = _static(self._config.static_transform)
+        self._seen: dict[str, int] = {}  # messages of each topic before the recording
+        self._newest_ns = 0
+        self._window: list[int] = []  # first stamp, then last stamp
+        self._images = self._last_stamp = 0
+        self._start_s = self._last_image_s = self._deadline_s = 0.0
+        self.create_timer(0.25, self._look)
+
+    def destroy_node(self) -> None:
+        self._bag.close()
+        super().destroy_node()
+
+    def _look(self) -> None:
+        """Four times a second: subscribe to what has appeared, say what is missing, end when it is time."""
+        if not self._window:
+            self._subscribe()
+            missing = self._missing()
+            if missing:
+                _say(event="waiting", **{"for": missing})
+            else:
+                self._window = [self._newest_ns + 1]
+                if self._static is not None:
+                    self._bag.write_static(*self._static, self._window[0], time.time_ns())
+                self._start_s = self._last_image_s = time.monotonic()
+            return
+        now_s = time.monotonic()
+        if len(self._window) == 1 and now_s - self._last_image_s > self._config.source_timeout:
+            self.get_logger().warning(f"no image for {self._config.source_timeout:g} s: the source has ended")
+            self._end_images()
+        if len(self._window) == 2 and now_s > self._deadline_s:
+            self._finish()
+
+    def _subscribe(self) -> None:
+        types = dict(self.get_topic_names_and_types())
+        for topic in self._wanted:
+            publishers = self.get_publishers_info_by_topic(topic)
+            if topic in self._seen or not publishers or topic not in types:
+                continue
+            best_effort = any(p.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT for p in publishers)
+            qos = QoSProfile(
+                history=HistoryPolicy.KEEP_LAST,
+                depth=_QUEUE,
+                reliability=ReliabilityPolicy.BEST_EFFORT if best_effort else ReliabilityPolicy.RELIABLE,
+            )
+            kind = types[topic][0]
+            package, _, name = kind.split("/")
+            self._bag.add_topic(topic, kind)
+            self._seen[topic] = 0
+            self.create_subscription(
+                getattr(importlib.import_module(f"{package}.msg"), name),
+                topic,
+                # Two arguments: rclpy then tells when the message reached this process.
+                lambda data, info, topic=topic: self._on_message(topic, data, info),
+                qos,
+                raw=True,
+            )
+
+    def _missing(self) -> list[str]:
+        found = []
+        for topic in self._wanted:
+            least = self._config.warm_up if topic == self._result else 1
+            if topic not in self._seen:
+                found.append(f"{topic}: no publisher yet")
+            elif self._seen[topic] < least:
+                found.append(f"{topic}: {self._seen[topic]} of {least} messages")
+        return found
+
+    def _on_message(self, topic: str, data: bytes, info: Any) -> None:
+        arrival_ns = info["received_timestamp"] or time.time_ns()
+        stamp = header_stamp_ns(data)
+        self._newest_ns = max(self._newest_ns, stamp)
+        if not self._window:
+            self._seen[topic] += 1
+        elif stamp >= self._window[0] and (len(self._window) == 1 or stamp <= self._window[1]):
+            self._bag.write(topic, arrival_ns, data)
+            if topic == self._image:
+                self._on_image(stamp)
+        if len(self._window) == 2 and topic == self._result and stamp >= self._window[1]:
+            self._deadline_s = min(self._deadline_s, time.monotonic() + _SETTLE_S)
+
+    def _on_image(self, stamp: int) -> None:
+        self._images += 1
+        self._last_image_s = time.monotonic()
+        self._last_stamp = stamp
+        _say(event="frame", count=self._images)
+        enough = self._images >= self._config.frames > 0
+        if enough or self._last_image_s - self._start_s >= self._config.duration:
+            self._end_images()
+
+    def _end_images(self) -> None:
+        self._window.append(self._last_stamp if self._images else self._window[0])
+        self._deadline_s = time.monotonic() + _DRAIN_S
+
+    def _finish(self) -> None:
+        self._bag.close()
+        _say(event="done", images=self._images)
+        rclpy.try_shutdown()
+
+
+def _static(text: str) -> tuple[str, str, np.ndarray] | None:
+    """(parent, child, 4x4 parent_from_child) of the option, or None."""
+    if not text:
+        return None
+    parent, _, rest = text.strip().partition(" ")
+    child, _, numbers = rest.strip().partition(" ")
+    return parent, child, rigid_from_text(numbers)
+
+
+def _say(**words: Any) -> None:
+    print(json.dumps(words), flush=True)
+
+
+def main() -> int:
+    """Entry point of `python -m mono_depth_ros.nodes.recorder_node`."""
+    return run(RecorderNode)

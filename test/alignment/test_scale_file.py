@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scale and shift in a file."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mono_depth_ros.alignment.result import Curve, Fit
+from mono_depth_ros.alignment.scale_file import Calibration, read_calibration, write_calibration
+from mono_depth_ros.errors import ConfigError
+from mono_depth_ros.prediction import DepthKind
+
+FIT = Fit(Curve.INVERSE, 0.0123, -0.004, np.array([[1e-8, -2e-9], [-2e-9, 1e-6]]), 0.9, 100, 0.01)
+
+
+def test_what_is_written_is_read(tmp_path):
+    path = tmp_path / "new" / "calibration.yaml"
+    write_calibration(path, Calibration(FIT, 0.06, "depth_anything_v2_small", DepthKind.INVERSE_AFFINE, 7))
+    found = read_calibration(path)
+    assert (found.fit.curve, found.fit.scale, found.fit.shift) == (Curve.INVERSE, 0.0123, -0.004)
+    np.testing.assert_array_equal(found.fit.covariance, FIT.covariance)
+    assert (found.held_out_abs_rel, found.model) == (0.06, "depth_anything_v2_small")
+    assert (found.kind, found.stamp_ns, found.fit.count) == (DepthKind.INVERSE_AFFINE, 7, 100)
+
+
+def test_scenes_stand_beside_each_other(tmp_path):
+    path = tmp_path / "calibration.yaml"
+    write_calibration(path, Calibration(FIT), "hall")
+    path.write_text(path.read_text() + "  yard: {curve: scale, scale: 2, shift: 0}\n")
+    write_calibration(path, Calibration(FIT), "cellar")
+    assert read_calibration(path, "yard").fit.scale == 2.0 and read_calibration(path, "hall").fit.scale == 0.0123
+    with pytest.raises(ConfigError, match="no scene 'attic', it has: hall, yard, cellar"):
+        read_calibration(path, "attic")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "expected the key 'scenes'"),
+        ("scenes: {default: {curve: scale, scale: 2}}", "has no shift"),
+        ("scenes: {default: {curve: scale, sclae: 2, scale: 2, shift: 0}}", "unknown key 'sclae'"),
+        ("scenes: {default: {curve: scale, scale: -2, shift: 0}}", "scale in scene .* is -2"),
+        ("scenes: {default: {curve: scale, scale: many, shift: 0}}", "is 'many', expected a finite number"),
+        ("scenes: {default: {curve: cubic, scale: 2, shift: 0}}", "expected one of: inverse, log, scale"),
+        ("scenes: {default: {curve: scale, scale: 2, shift: 0, covariance: [1, 2]}}", "covariance in"),
+        ("scenes: {default: {curve: scale, scale: 2, shift: 0, kind: log}}", "one of: metric, inverse_affine"),
+        ("scenes: {default: {curve: scale, scale: 2, shift: 0, count: 1.5}}", "is 1.5, expected a whole number"),
+        ("scenes: {default: {curve: scale, scale: 2, shift: 0, stamp_ns: now}}", "stamp_ns in .* is 'now'"),
+        ("scenes: {default: 2}", "is 2, expected the keys"),
+        ("scenes: [", "is no YAML"),
+    ],
+)
+def test_a_file_that_is_wrong_is_refused(tmp_path, text, words):
+    path = tmp_path / "calibration.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=words):
+        read_calibration(path)
+
+
+def test_a_file_that_is_something_else_is_not_written_over(tmp_path):
+    path = tmp_path / "camera.yaml"
+    path.write_text("image_width: 640\n")
+    with pytest.raises(ConfigError, match="not of scale and shift"):
+        write_calibration(path, Calibration(FIT))
+    assert path.read_text() == "image_width: 640\n"
+
+
+def test_a_curve_of_metric_depth_is_not_for_relative_predictions():
+    metric = Calibration(Fit(Curve.SCALE, 2.0, 0.0, np.zeros((2, 2)), 1.0, 100, 0.0))
+    metric.check(DepthKind.METRIC)
+    with pytest.raises(ConfigError, match="expected inverse"):
+        metric.check(DepthKind.INVERSE_AFFINE)
+
+
+def test_a_scale_of_another_kind_or_model_is_refused():
+    relative = Calibration(FIT, model="one", kind=DepthKind.INVERSE_AFFINE)
+    relative.check(DepthKind.INVERSE_AFFINE, "one")
+    relative.check(DepthKind.INVERSE_AFFINE)
+    with pytest.raises(ConfigError, match="of inverse_affine depth, expected metric"):
+        relative.check(DepthKind.METRIC)
+    with pytest.raises(ConfigError, match="of the model one, expected two"):
+        relative.check(DepthKind.INVERSE_AFFINE, "two")
+
+
+def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):
+    path = tmp_path / "calibration.yaml"
+    write_calibration(path, Calibration(FIT))
+    before = path.read_bytes()
+    monkeypatch.setattr("yaml.safe_dump", lambda *_, **__: "\ud800")  # no UTF-8: fails in the midst of writing
+    with pytest.raises(UnicodeEncodeError):
+        write_calibration(path, Calibration(FIT), "hall")
+    assert path.read_bytes() == before and [one.name for one in tmp_path.iterdir()] == ["calibration.yaml"]
