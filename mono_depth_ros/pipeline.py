@@ -23,7 +23,7 @@ from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 
 @dataclass(frozen=True, eq=False)
-class RgbdFrame:
+class Frame:
     """One image with its depth. What is derived is computed when asked for, once, on the model's device.
 
     Attributes:
@@ -48,7 +48,7 @@ class RgbdFrame:
 
     @cached_property
     def normals(self) -> torch.Tensor:
-        """(3, H, W) float32 unit normals, camera optical frame, towards the camera; NaN where the depth is unknown.
+        """(H, W, 3) float32 unit normals, camera optical frame, towards the camera; NaN where the depth is unknown.
 
         The model's own, or for a model without them those of its depth.
 
@@ -58,10 +58,12 @@ class RgbdFrame:
         given = self.prediction.normals
         if given is None:
             return normals_from_depth(self.depth, rays(self.camera, self.rgb.device))
-        known = torch.isfinite(self.depth) if self.prediction.kind is DepthKind.METRIC else torch.isfinite(given[0])
-        return torch.where(known, given, torch.nan)
+        known = (
+            torch.isfinite(self.depth) if self.prediction.kind is DepthKind.METRIC else torch.isfinite(given[..., 0])
+        )
+        return torch.where(known[..., None], given, torch.nan)
 
-    def cloud(self) -> torch.Tensor:
+    def packed_cloud(self) -> torch.Tensor:
         """(H / stride, W / stride, 4) float32 x, y, z, rgb: `pack_cloud` without flying pixels.
 
         With `cloud_normals` (..., 8): normal_x, normal_y, normal_z and curvature follow.
@@ -73,9 +75,8 @@ class RgbdFrame:
         packed = pack_cloud(depth[::step, ::step], grid, self.rgb[::step, ::step])
         if not self.config.cloud_normals:
             return packed
-        normals = torch.where(torch.isfinite(depth), self.normals, torch.nan)[:, ::step, ::step]
-        bend = curvature(packed[..., :3], normals)
-        return torch.cat((packed, normals.movedim(0, -1), bend[..., None]), dim=-1)
+        normals = torch.where(torch.isfinite(packed[..., 2:3]), self.normals[::step, ::step], torch.nan)
+        return torch.cat((packed, normals, curvature(packed[..., :3], normals)[..., None]), dim=-1)
 
     def color(self) -> torch.Tensor:
         """(H, W, 3) uint8 BGR picture of the inverse depth, near is warm: for eyes, never for measuring."""
@@ -100,7 +101,7 @@ class Shot:
 
 
 class Pipeline:
-    """rgb + camera -> RgbdFrame."""
+    """rgb + camera -> Frame."""
 
     def __init__(self, model: DepthModel, config: DepthConfig | None = None) -> None:
         self.model = model
@@ -109,7 +110,7 @@ class Pipeline:
     @torch.inference_mode()
     def estimate(
         self, rgb: np.ndarray, camera: Camera, into: Camera | None = None, rotation: Rotation = IDENTITY
-    ) -> RgbdFrame:
+    ) -> Frame:
         """Depth of one image; the arguments are those of a `Shot`.
 
         Raises:
@@ -121,14 +122,14 @@ class Pipeline:
         return frame
 
     @torch.inference_mode()
-    def estimate_batch(self, shots: Sequence[Shot]) -> list[RgbdFrame | Exception]:
+    def estimate_batch(self, shots: Sequence[Shot]) -> list[Frame | Exception]:
         """Depth of several images, those of one size in one batch of the network.
 
         Returns:
             For each shot its frame, or why there is none: a FrameError for a bad image, anything else for what went
             wrong in the model, such as too little memory for the batch. It costs the others nothing but time.
         """
-        found: list[RgbdFrame | Exception | None] = [None] * len(shots)
+        found: list[Frame | Exception | None] = [None] * len(shots)
         batches: dict[tuple[int, int], list[int]] = {}
         images: dict[int, tuple[torch.Tensor, Camera]] = {}
         for index, shot in enumerate(shots):
@@ -153,15 +154,15 @@ class Pipeline:
             return image, shot.camera
         return rectify(image, shot.camera, shot.into, shot.rotation), shot.into
 
-    def _predict(self, images: Sequence[tuple[torch.Tensor, Camera]]) -> list[RgbdFrame]:
+    def _predict(self, images: Sequence[tuple[torch.Tensor, Camera]]) -> list[Frame]:
         rgb = torch.stack([image for image, _ in images]) if len(images) > 1 else images[0][0][None]
         predictions = self.model.predict(rgb, [camera for _, camera in images])
         return [
-            RgbdFrame(image, camera, prediction, self.config)
+            Frame(image, camera, prediction, self.config)
             for (image, camera), prediction in zip(images, predictions, strict=True)
         ]
 
-    def _predict_each(self, images: Sequence[tuple[torch.Tensor, Camera]]) -> Sequence[RgbdFrame | Exception]:
+    def _predict_each(self, images: Sequence[tuple[torch.Tensor, Camera]]) -> Sequence[Frame | Exception]:
         """All at once; if the model fails at that, one by one, to lose none but those that it fails at alone."""
         try:
             return self._predict(images)

@@ -29,15 +29,13 @@ class DepthPrediction:
         values: (H, W) float32, metres or unitless inverse depth according to `kind`.
         kind: what `values` means.
         confidence: (H, W) float32 in [0, 1], where the model has one.
-        normals: (3, H, W) float32, unit length, camera optical frame, towards the camera, where the model has them.
-        sky: (H, W) bool, where the model separates sky.
+        normals: (H, W, 3) float32, unit length, camera optical frame, towards the camera, where the model has them.
     """
 
     values: torch.Tensor
     kind: DepthKind
     confidence: torch.Tensor | None = None
     normals: torch.Tensor | None = None
-    sky: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         import torch
@@ -45,7 +43,7 @@ class DepthPrediction:
         if self.values.ndim != 2 or self.values.dtype != torch.float32:
             raise ValueError(f"values: expected (H, W) float32, got {tuple(self.values.shape)} {self.values.dtype}")
         shape = tuple(self.values.shape)
-        for name, expected in (("confidence", shape), ("normals", (3, *shape)), ("sky", shape)):
+        for name, expected in (("confidence", shape), ("normals", (*shape, 3))):
             tensor = getattr(self, name)
             if tensor is not None and tuple(tensor.shape) != expected:
                 raise ValueError(f"{name}: expected {expected}, got {tuple(tensor.shape)}")

@@ -12,7 +12,7 @@ from mono_depth_ros.config import DepthConfig
 from mono_depth_ros.errors import CameraError, ImageError, ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.base import ModelSpec
-from mono_depth_ros.pipeline import Pipeline, RgbdFrame, Shot
+from mono_depth_ros.pipeline import Frame, Pipeline, Shot
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 CAMERA = Camera(64, 48, 60.0, 60.0, 31.5, 23.5)
@@ -45,18 +45,18 @@ def test_depth_keeps_sky_and_marks_what_is_out_of_range():
 
 def test_cloud_is_organised_coloured_and_without_flying_pixels_or_sky():
     frame = Pipeline(Red()).estimate(picture(), CAMERA)
-    cloud = frame.cloud()
+    cloud = frame.packed_cloud()
     assert cloud.shape == (48, 64, 4)
     np.testing.assert_allclose(cloud[30, 10, :3], [2 * (10 - 31.5) / 60, 2 * (30 - 23.5) / 60, 2.0], rtol=1e-6)
     assert cloud[30, 10, 3:].numpy().view(np.uint32)[0] == 20 * 0x010101
     assert torch.isnan(cloud[0, 0, :3]).all() and torch.isnan(cloud[30, 31:33, 2]).all()
-    kept = Pipeline(Red(), DepthConfig(edge_ratio=0.0)).estimate(picture(), CAMERA).cloud()
+    kept = Pipeline(Red(), DepthConfig(edge_ratio=0.0)).estimate(picture(), CAMERA).packed_cloud()
     assert torch.isfinite(kept[30, 31:33, 2]).all()
 
 
 def test_stride_keeps_the_points_of_the_pixels_it_keeps():
-    full = Pipeline(Red()).estimate(picture(), CAMERA).cloud()
-    strided = Pipeline(Red(), DepthConfig(stride=3)).estimate(picture(), CAMERA).cloud()
+    full = Pipeline(Red()).estimate(picture(), CAMERA).packed_cloud()
+    strided = Pipeline(Red(), DepthConfig(stride=3)).estimate(picture(), CAMERA).packed_cloud()
     assert strided.shape == (16, 22, 4)
     np.testing.assert_array_equal(strided.numpy(), full[::3, ::3].numpy())
 
@@ -74,7 +74,7 @@ def test_relative_depth_gives_no_metres_but_a_picture():
     with pytest.raises(ModelError, match="no metres"):
         _ = frame.depth
     with pytest.raises(ModelError, match="no metres"):
-        frame.cloud()
+        frame.packed_cloud()
     assert frame.color().shape == (48, 64, 3) and frame.color().dtype == torch.uint8
 
 
@@ -122,18 +122,18 @@ def test_a_batch_groups_by_size_keeps_the_order_and_names_the_guilty_one():
 
 def test_normals_are_those_of_the_depth_or_the_models_own_and_unknown_where_the_depth_is():
     frame = Pipeline(Red(), DepthConfig(max_depth=5.0)).estimate(picture(), CAMERA)
-    assert frame.normals[:, 20, 10].tolist() == pytest.approx([0, 0, -1], abs=1e-3)
-    assert torch.isnan(frame.normals[:, 20, 50]).all() and torch.isnan(frame.normals[:, 0, 0]).all()
-    own = torch.zeros(3, 48, 64)
-    own[1] = -1.0
+    assert frame.normals[20, 10].tolist() == pytest.approx([0, 0, -1], abs=1e-3)
+    assert torch.isnan(frame.normals[20, 50]).all() and torch.isnan(frame.normals[0, 0]).all()
+    own = torch.zeros(48, 64, 3)
+    own[..., 1] = -1.0
     given = dataclasses.replace(frame.prediction, normals=own)
-    frame = RgbdFrame(frame.rgb, frame.camera, given, frame.config)
-    assert frame.normals[:, 20, 10].tolist() == [0, -1, 0] and torch.isnan(frame.normals[:, 20, 50]).all()
+    frame = Frame(frame.rgb, frame.camera, given, frame.config)
+    assert frame.normals[20, 10].tolist() == [0, -1, 0] and torch.isnan(frame.normals[20, 50]).all()
 
 
 def test_a_cloud_with_normals_has_eight_numbers_a_point():
-    plain = Pipeline(Red()).estimate(picture(), CAMERA).cloud()
-    cloud = Pipeline(Red(), DepthConfig(cloud_normals=True, stride=2)).estimate(picture(), CAMERA).cloud()
+    plain = Pipeline(Red()).estimate(picture(), CAMERA).packed_cloud()
+    cloud = Pipeline(Red(), DepthConfig(cloud_normals=True, stride=2)).estimate(picture(), CAMERA).packed_cloud()
     assert cloud.shape == (24, 32, 8) and torch.equal(cloud[..., 3], plain[::2, ::2, 3])
     wall = cloud[15, 5]
     assert wall[4:7].tolist() == pytest.approx([0, 0, -1], abs=1e-3) and wall[7] == pytest.approx(0, abs=1e-6)

@@ -93,7 +93,7 @@ class Alignment:
     kind: DepthKind = DepthKind.METRIC
 
     def apply(self, prediction: DepthPrediction | torch.Tensor | NDArray[Any]) -> DepthPrediction:
-        """The prediction in metres, with the confidence, normals and sky that it had.
+        """The prediction in metres, with the confidence and normals that it had.
 
         Args:
             prediction: (H, W); a bare array is of the kind that was aligned.

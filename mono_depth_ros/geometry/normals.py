@@ -20,7 +20,7 @@ def normals_from_depth(depth: Tensor, rays: Tensor, edge_ratio: float = 0.05) ->
         edge_ratio: the smallest jump between neighbours, relative to the inverse depth, that is no slope.
 
     Returns:
-        (3, H, W) float32, unit length, camera optical frame, towards the camera (n . p < 0); NaN where the depth or
+        (H, W, 3) float32, unit length, camera optical frame, towards the camera (n . p < 0); NaN where the depth or
         the ray is unknown, infinite, or has no known neighbour of its surface in a row or a column.
     """
     if depth.shape != rays.shape[:2]:
@@ -34,8 +34,9 @@ def normals_from_depth(depth: Tensor, rays: Tensor, edge_ratio: float = 0.05) ->
     determinant = x_u * y_v - x_v * y_u
     a = (w_u * y_v - w_v * y_u) / determinant
     b = (x_u * w_v - x_v * w_u) / determinant
-    normals = -torch.stack((a, b, inverse - a * x - b * y))
-    return normals / torch.linalg.vector_norm(normals, dim=0)
+    c = inverse - a * x - b * y
+    length = -torch.sqrt(a * a + b * b + c * c)
+    return torch.stack((a / length, b / length, c / length), dim=-1)
 
 
 def curvature(points: Tensor, normals: Tensor) -> Tensor:
@@ -45,22 +46,21 @@ def curvature(points: Tensor, normals: Tensor) -> Tensor:
     Point-Sampled Surfaces), with the normal that is given for the one fitted.
 
     Args:
-        points: (H, W, 3) metres. normals: (3, H, W) unit length.
+        points: (H, W, 3) metres. normals: (H, W, 3) unit length.
 
     Returns:
         (H, W) float32 in [0, 1]; NaN where the point, the normal or all neighbours are unknown.
     """
-    positions = points.movedim(-1, 0)
-    off, all_ways = torch.zeros_like(positions[0]), torch.zeros_like(positions[0])
-    for dim in (1, 2):
-        step = positions.diff(dim=dim)
+    off, all_ways = points.new_zeros(points.shape[:2]), points.new_zeros(points.shape[:2])
+    for dim in (0, 1):
+        step = points.diff(dim=dim)
         count = step.shape[dim]
+        way = step.square().sum(-1)
         for start in (0, 1):  # each step leads from a pixel to its neighbour and back
-            way_off = (step * normals.narrow(dim, start, count)).sum(0).square_()
-            way = step.square().sum(0)
+            way_off = (step * normals.narrow(dim, start, count)).sum(-1).square_()
             known = torch.isfinite(way_off)
-            off.narrow(dim - 1, start, count).add_(torch.where(known, way_off, 0.0))
-            all_ways.narrow(dim - 1, start, count).add_(torch.where(known, way, 0.0))
+            off.narrow(dim, start, count).add_(torch.where(known, way_off, 0.0))
+            all_ways.narrow(dim, start, count).add_(torch.where(known, way, 0.0))
     return off / all_ways
 
 

@@ -30,7 +30,7 @@ class TinyModel(EngineModel):
 
     Images are read at about 256 x 192 pixels, averaged over area because that is how the training frames look; the
     network sees the rays of that smaller camera, lens distortion undone. NaN where the lens has no ray or one beyond
-    STEEPEST_RAY, +inf and `sky` where the network sees sky.
+    STEEPEST_RAY, +inf where the network sees sky.
     """
 
     def __init__(self, options: EngineOptions, weights: Path | None = None) -> None:
@@ -82,16 +82,13 @@ def postprocess(log_depth: Tensor, sky_logit: Tensor, camera: Camera, device: to
     """
     size = (camera.width, camera.height)
     values = resize_linear((-log_depth.float()).exp_(), size).reciprocal_()
-    sky = torch.zeros_like(values, dtype=torch.bool)
     # Indoors there is none, which saves most of the time; on a GPU asking would cost more than doing it.
     if device.type != "cpu" or bool((sky_logit > 0).any()):
-        sky = resize_linear(sky_logit.float(), size) > 0
-        values.masked_fill_(sky, torch.inf)
+        values.masked_fill_(resize_linear(sky_logit.float(), size) > 0, torch.inf)
     unseen = _unseen(camera, str(device))
     if unseen is not None:
         values.masked_fill_(unseen, torch.nan)
-        sky &= ~unseen
-    return DepthPrediction(values, DepthKind.METRIC, sky=sky)
+    return DepthPrediction(values, DepthKind.METRIC)
 
 
 @lru_cache(maxsize=32)

@@ -149,7 +149,7 @@ def _cuda(device: torch.device) -> dict[str, Any]:
 
             def work(p: Pipeline = pipeline) -> Any:
                 frame = p.estimate(image, camera)
-                return frame.depth.cpu(), frame.cloud().cpu()
+                return frame.depth.cpu(), frame.packed_cloud().cpu()
 
             ms = interleaved({"e": work}, rounds=50)["e"]
             rate = gflop / ms / result["matrix_bf16_tflops"]

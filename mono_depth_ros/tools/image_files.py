@@ -26,7 +26,7 @@ from mono_depth_ros.media.inputs import find_images, output_names
 from mono_depth_ros.media.ply import unpack_cloud, write_ply
 from mono_depth_ros.messages.depth import encode_depth
 from mono_depth_ros.models.loading import load_model
-from mono_depth_ros.pipeline import Pipeline, RgbdFrame
+from mono_depth_ros.pipeline import Frame, Pipeline
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.tools.measure import Pixels, measure, parse
 from mono_depth_ros.tools.reference_argument import Reference, ReferenceArgument
@@ -137,11 +137,11 @@ class Job:
             return Camera.pinhole(width, height, 60.0)
         return self.camera.camera(width, height, self.rectified)
 
-    def _write(self, kind: str, name: Path, frame: RgbdFrame, values: np.ndarray, reference: Reference | None) -> Path:
+    def _write(self, kind: str, name: Path, frame: Frame, values: np.ndarray, reference: Reference | None) -> Path:
         path = self.out / _output(name, kind)
         if kind == "ply":
             with torch.inference_mode():
-                cloud = frame.cloud().cpu().numpy()
+                cloud = frame.packed_cloud().cpu().numpy()
                 normals = cloud[..., 4:7] if frame.config.cloud_normals else None
                 write_ply(path, *unpack_cloud(cloud), normals)
             return path
@@ -153,7 +153,7 @@ class Job:
         return path
 
 
-def _picture(kind: str, frame: RgbdFrame, values: np.ndarray, reference: Reference | None) -> np.ndarray:
+def _picture(kind: str, frame: Frame, values: np.ndarray, reference: Reference | None) -> np.ndarray:
     if kind == "png16":
         return encode_depth(values, "16UC1")
     if kind == "overlay":

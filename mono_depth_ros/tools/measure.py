@@ -10,7 +10,7 @@ import numpy as np
 from mono_depth_ros.errors import ConfigError, DataError
 from mono_depth_ros.geometry.cloud import unproject
 from mono_depth_ros.geometry.rays import rays
-from mono_depth_ros.pipeline import RgbdFrame
+from mono_depth_ros.pipeline import Frame
 
 Pixels = tuple[int, int, int, int]
 
@@ -28,7 +28,7 @@ def parse(text: str) -> Pixels:
     return u1, v1, u2, v2
 
 
-def measure(frame: RgbdFrame, pixels: Pixels) -> dict[str, Any]:
+def measure(frame: Frame, pixels: Pixels) -> dict[str, Any]:
     """The distance in space between the points that two pixels show.
 
     Returns:

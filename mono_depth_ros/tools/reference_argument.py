@@ -19,7 +19,7 @@ from mono_depth_ros.errors import ConfigError, DataError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rigid import rigid_from_text, transform_points
 from mono_depth_ros.metrics import DepthMetrics
-from mono_depth_ros.pipeline import RgbdFrame
+from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.prediction import DepthPrediction
 from mono_depth_ros.tools.options import config_from
 from mono_depth_ros.tools.reference_options import REFERENCE_OPTIONS
@@ -127,7 +127,7 @@ class ReferenceArgument:
         """Whether there may be clouds among the references."""
         return self.cam_from_reference is not None
 
-    def align(self, image: Path, frame: RgbdFrame) -> Reference:
+    def align(self, image: Path, frame: Frame) -> Reference:
         """Align the prediction of an image.
 
         Raises:

@@ -44,12 +44,10 @@ def test_a_bare_metric_array(truth):
 def test_a_relative_prediction_keeps_unknown_and_infinite(truth):
     x = (1 / truth - 0.02) / 0.5
     x[0, 0], x[0, 1] = np.nan, -1.0
-    prediction = DepthPrediction(
-        torch.from_numpy(x), DepthKind.INVERSE_AFFINE, sky=torch.zeros(48, 64, dtype=torch.bool)
-    )
+    prediction = DepthPrediction(torch.from_numpy(x), DepthKind.INVERSE_AFFINE, confidence=torch.ones(48, 64))
     alignment = align(prediction, some(truth, 5), GLOBAL)
     found = alignment.apply(prediction)
-    assert alignment.before is None and found.kind is DepthKind.METRIC and found.sky is prediction.sky
+    assert alignment.before is None and found.kind is DepthKind.METRIC and found.confidence is prediction.confidence
     assert torch.isnan(found.values[0, 0]) and torch.isposinf(found.values[0, 1])
     np.testing.assert_allclose(found.values[1:].numpy(), truth[1:], rtol=1e-3)
 

@@ -21,8 +21,8 @@ def plane(camera: Camera, normal: torch.Tensor, distance: float) -> torch.Tensor
 
 
 def degrees(found: torch.Tensor, expected: torch.Tensor) -> torch.Tensor:
-    cross = torch.linalg.cross(found.double(), expected.expand_as(found).double(), dim=0)
-    return torch.rad2deg(torch.asin(torch.linalg.vector_norm(cross, dim=0).clamp(max=1)))
+    cross = torch.linalg.cross(found.double(), expected.expand_as(found).double(), dim=-1)
+    return torch.rad2deg(torch.asin(torch.linalg.vector_norm(cross, dim=-1).clamp(max=1)))
 
 
 @pytest.mark.parametrize("camera", [CAMERA, FISHEYE, BENT])
@@ -33,10 +33,10 @@ def test_a_plane_has_its_normal_everywhere(camera, normal) -> None:
     depth = plane(camera, expected, 2.0)
     seen = (depth > 0) & (depth < 50)
     found = normals_from_depth(torch.where(seen, depth, torch.nan), rays(camera))
-    known = torch.isfinite(found).all(0)
+    known = torch.isfinite(found).all(-1)
     assert known.sum() > 0.5 * seen.sum() > 2000
-    assert degrees(found, expected[:, None, None])[known].max() < 0.5
-    assert degrees(found, expected[:, None, None])[known].mean() < 0.05
+    assert degrees(found, expected)[known].max() < 0.5
+    assert degrees(found, expected)[known].mean() < 0.05
 
 
 def test_a_sphere_has_the_normals_of_its_radius() -> None:
@@ -46,27 +46,25 @@ def test_a_sphere_has_the_normals_of_its_radius() -> None:
     a, b, c = (grid * grid).sum(-1), grid @ centre, centre @ centre - radius**2
     depth = ((b - (b * b - a * c).sqrt()) / a).float()
     found = normals_from_depth(depth, rays(CAMERA))
-    expected = ((depth[..., None] * grid - centre) / radius).movedim(-1, 0)
-    frontal = torch.isfinite(found).all(0) & ((expected * grid.movedim(-1, 0)).sum(0) < -0.5)
+    expected = (depth[..., None] * grid - centre) / radius
+    frontal = torch.isfinite(found).all(-1) & ((expected * grid).sum(-1) < -0.5)
     assert frontal.sum() > 3000
     error = degrees(found, expected)[frontal]
     assert error.mean() < 0.2 and error.max() < 2
-    assert ((found * grid.movedim(-1, 0)).sum(0)[frontal] < 0).all()
+    assert ((found * grid).sum(-1)[frontal] < 0).all()
 
 
 def test_a_step_does_not_tilt_the_surfaces_beside_it() -> None:
     depth = torch.full((120, 160), 2.0)
     depth[:, 80:] = 4.0
     found = normals_from_depth(depth, rays(CAMERA))
-    torch.testing.assert_close(
-        found, torch.tensor([0.0, 0.0, -1.0])[:, None, None].expand(3, 120, 160), atol=2e-3, rtol=0
-    )
+    torch.testing.assert_close(found, torch.tensor([0.0, 0.0, -1.0]).expand(120, 160, 3), atol=2e-3, rtol=0)
 
 
 def test_what_is_unknown_stays_unknown_and_spoils_no_neighbour() -> None:
     depth = torch.full((120, 160), 2.0)
     depth[10, 20], depth[10, 30], depth[50:, 100:] = torch.nan, 0.0, torch.inf
-    found = torch.isfinite(normals_from_depth(depth, rays(CAMERA))).all(0)
+    found = torch.isfinite(normals_from_depth(depth, rays(CAMERA))).all(-1)
     expected = torch.isfinite(depth) & (depth > 0)
     assert torch.equal(found, expected)
 
@@ -106,7 +104,7 @@ def test_curvature_is_unknown_where_the_point_or_all_its_neighbours_are() -> Non
     points[1, 1] = torch.nan
     points[2:, 3:] = torch.nan
     points[3, 4] = 1.0
-    found = curvature(points, torch.tensor([0.0, 0.0, -1.0])[:, None, None].expand(3, 4, 5))
+    found = curvature(points, torch.tensor([0.0, 0.0, -1.0]).expand(4, 5, 3))
     unknown = torch.isnan(points[..., 0])
     unknown[3, 4] = True
     assert torch.equal(torch.isnan(found), unknown) and (found[~unknown] == 0).all()

@@ -24,7 +24,7 @@ def seeing(plane_model, **given):
     predict = model.predict
 
     def with_more(rgb, cameras):
-        normals = torch.tensor([0.0, -1.0, 0.0])[:, None, None].expand(3, *rgb.shape[1:3])
+        normals = torch.tensor([0.0, -1.0, 0.0]).expand(*rgb.shape[1:3], 3)
         return [replace(p, normals=normals, confidence=torch.full(rgb.shape[1:3], 0.25)) for p in predict(rgb, cameras)]
 
     model.predict = with_more

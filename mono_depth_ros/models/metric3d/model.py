@@ -91,7 +91,7 @@ class Metric3D(EngineModel):
             values,
             DepthKind.METRIC,
             confidence=resize_linear(placement.cut(confidence), size).clamp_(0, 1),
-            normals=functional.normalize(directions, dim=0),
+            normals=functional.normalize(directions, dim=0).movedim(0, -1).contiguous(),
         )
 
 

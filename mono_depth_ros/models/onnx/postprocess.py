@@ -43,25 +43,22 @@ def postprocess(
     depth = planes["depth"] if "depth" in planes else _depth_of_points(outputs, contract, camera, place)
     values = back(depth, place, size, wanted.resize)[0]
     invalid = None if mask is None else ~(mask > wanted.mask_above)
-    sky = None
-    if score is not None:
-        above, below = wanted.sky_above, wanted.sky_below
-        sky = score > above if above is not None else score < cast(float, below)
-        if invalid is not None:
-            sky &= ~invalid
     if contract.depth_kind is DepthKind.METRIC:
         values = _metric(values, outputs, contract, focal_px(place.camera(camera), contract))
-        if sky is not None:
+        if score is not None:
+            above, below = wanted.sky_above, wanted.sky_below
+            sky = score > above if above is not None else score < cast(float, below)
             values = values.masked_fill(sky, math.inf)
     confidence, normals = full("confidence"), None
     if "normals" in outputs:
         normals = back(_channels(outputs["normals"], "normals", wanted.normals), place, size, wanted.resize)
         normals = functional.normalize(normals * normals.new_tensor(wanted.normals_signs)[:, None, None], dim=0)
+        normals = normals.movedim(0, -1).contiguous()
     if invalid is not None:
         values = values.masked_fill(invalid, math.nan)
         confidence = None if confidence is None else confidence.masked_fill(invalid, math.nan)
-        normals = None if normals is None else normals.masked_fill(invalid, math.nan)
-    return DepthPrediction(values, contract.depth_kind, confidence, normals, sky)
+        normals = None if normals is None else normals.masked_fill(invalid[..., None], math.nan)
+    return DepthPrediction(values, contract.depth_kind, confidence, normals)
 
 
 def back(values: Tensor, place: Layout, size: Size, how: str) -> Tensor:

@@ -15,7 +15,7 @@ from mono_depth_ros.messages.depth import encode_depth
 from mono_depth_ros.messages.image import fill_image
 from mono_depth_ros.nodes.depth.outputs import copy_camera_info
 from mono_depth_ros.nodes.ros.publishing import Outputs
-from mono_depth_ros.pipeline import RgbdFrame
+from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.streams.monitor import Monitor
 
 POINTS = "aligned/points"
@@ -32,7 +32,7 @@ def publish_aligned(
     outputs: Outputs,
     monitor: Monitor,
     header: Any,
-    frame: RgbdFrame,
+    frame: Frame,
     camera_info: CameraInfo,
     encoding: str,
     coloured: bool,
@@ -53,7 +53,7 @@ def publish_aligned(
 
     def points() -> None:
         layout = XYZRGBNORMAL if frame.config.cloud_normals else XYZRGB
-        packed = frame.cloud().cpu().numpy()
+        packed = frame.packed_cloud().cpu().numpy()
         if not coloured:
             packed = np.delete(packed, _COLOUR, axis=-1)
             layout = CloudLayout(tuple(column for column in layout.columns if column[0] != "rgb"))

@@ -22,7 +22,7 @@ from mono_depth_ros.nodes.alignment.outputs import POINTS, publish_aligned
 from mono_depth_ros.nodes.alignment.references.source import ReferenceMatch, Source, View
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.publishing import Outputs
-from mono_depth_ros.pipeline import RgbdFrame
+from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.streams.cameras import Calibration
 from mono_depth_ros.streams.monitor import Monitor
@@ -150,7 +150,7 @@ class AlignmentStream:
         header = depth.message.header
         with torch.inference_mode():
             rgb = view.rgb if view.rgb is not None else torch.zeros((*aligned.values.shape, 3), dtype=torch.uint8)
-            frame = RgbdFrame(rgb, view.camera, aligned, self._options.get(DepthConfig))
+            frame = Frame(rgb, view.camera, aligned, self._options.get(DepthConfig))
             publish_aligned(
                 self._outputs,
                 self._monitor,

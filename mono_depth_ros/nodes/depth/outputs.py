@@ -15,7 +15,7 @@ from mono_depth_ros.messages.depth import encode_depth
 from mono_depth_ros.messages.image import fill_image
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.nodes.ros.publishing import Outputs
-from mono_depth_ros.pipeline import RgbdFrame
+from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.streams.cameras import Calibration
 from mono_depth_ros.streams.monitor import Monitor
@@ -41,7 +41,7 @@ def create_outputs(
 
 
 def publish_frame(
-    outputs: Outputs, monitor: Monitor, header: Any, frame: RgbdFrame, calibration: Calibration, depth_encoding: str
+    outputs: Outputs, monitor: Monitor, header: Any, frame: Frame, calibration: Calibration, depth_encoding: str
 ) -> None:
     """Make and publish what is subscribed to; `monitor` gets the time of each topic."""
     for topic, fill in _FILL.items():
@@ -51,37 +51,37 @@ def publish_frame(
                 outputs.publish(topic)
 
 
-def _depth(message: Image, frame: RgbdFrame, calibration: Calibration, encoding: str) -> None:
+def _depth(message: Image, frame: Frame, calibration: Calibration, encoding: str) -> None:
     fill_image(message, encode_depth(frame.depth.cpu().numpy(), encoding), encoding)
 
 
-def _inverse(message: Image, frame: RgbdFrame, *_: Any) -> None:
+def _inverse(message: Image, frame: Frame, *_: Any) -> None:
     fill_image(message, frame.prediction.values.cpu().numpy(), "32FC1")
 
 
-def _points(message: PointCloud2, frame: RgbdFrame, *_: Any) -> None:
+def _points(message: PointCloud2, frame: Frame, *_: Any) -> None:
     layout = XYZRGBNORMAL if frame.config.cloud_normals else XYZRGB
-    fill_cloud(message, frame.cloud().cpu().numpy(), PointField, layout)
+    fill_cloud(message, frame.packed_cloud().cpu().numpy(), PointField, layout)
 
 
-def _normals(message: Image, frame: RgbdFrame, *_: Any) -> None:
-    fill_image(message, frame.normals.movedim(0, -1).contiguous().cpu().numpy(), "32FC3")
+def _normals(message: Image, frame: Frame, *_: Any) -> None:
+    fill_image(message, frame.normals.cpu().numpy(), "32FC3")
 
 
-def _confidence(message: Image, frame: RgbdFrame, *_: Any) -> None:
+def _confidence(message: Image, frame: Frame, *_: Any) -> None:
     assert frame.prediction.confidence is not None, "the model's spec says that it gives confidence"
     fill_image(message, frame.prediction.confidence.cpu().numpy(), "32FC1")
 
 
-def _color(message: Image, frame: RgbdFrame, *_: Any) -> None:
+def _color(message: Image, frame: Frame, *_: Any) -> None:
     fill_image(message, frame.color().cpu().numpy(), "bgr8")
 
 
-def _rgb(message: Image, frame: RgbdFrame, *_: Any) -> None:
+def _rgb(message: Image, frame: Frame, *_: Any) -> None:
     fill_image(message, frame.rgb.cpu().numpy(), "rgb8")
 
 
-def _camera_info(message: CameraInfo, frame: RgbdFrame, calibration: Calibration, _: str) -> None:
+def _camera_info(message: CameraInfo, frame: Frame, calibration: Calibration, _: str) -> None:
     """The camera of the depth image: the image's own, distortion and all, or the rectified pinhole."""
     if calibration.into is not None:
         fill_camera_info(message, frame.camera)

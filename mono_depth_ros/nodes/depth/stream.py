@@ -24,7 +24,7 @@ from mono_depth_ros.nodes.depth.outputs import create_outputs, publish_frame
 from mono_depth_ros.nodes.ros.publishing import Outputs
 from mono_depth_ros.nodes.ros.qos import INPUT, overridable, own
 from mono_depth_ros.nodes.ros.topics import image_name, input_topics
-from mono_depth_ros.pipeline import RgbdFrame, Shot
+from mono_depth_ros.pipeline import Frame, Shot
 from mono_depth_ros.streams.cameras import Calibration, CameraInfos
 from mono_depth_ros.streams.health import Facts
 from mono_depth_ros.streams.monitor import Monitor
@@ -128,7 +128,7 @@ class CameraStream:
             found = self.infos.match(stamp_ns(job.message.header.stamp), rgb.shape[1], rgb.shape[0])
         return Shot(rgb, found.camera, found.into, found.rotation), found
 
-    def publish(self, job: Job, frame: RgbdFrame, calibration: Calibration) -> None:
+    def publish(self, job: Job, frame: Frame, calibration: Calibration) -> None:
         """Publish what is subscribed to; counts the result."""
         assert self.outputs is not None
         header = job.message.header

@@ -15,8 +15,8 @@ from mono_depth_ros.alignment.result import Curve, Fit
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.config import AlignConfig, TrackerConfig
 from mono_depth_ros.errors import MonoDepthError
-from mono_depth_ros.pipeline import RgbdFrame
-from mono_depth_ros.tools.bag.frames import Frame
+from mono_depth_ros.pipeline import Frame
+from mono_depth_ros.tools.bag.frames import BagFrame
 
 
 class Alignment:
@@ -31,7 +31,7 @@ class Alignment:
         self,
         config: AlignConfig,
         tracker: TrackerConfig,
-        samples: Callable[[Frame], Samples],
+        samples: Callable[[BagFrame], Samples],
         state: dict[str, Any] | None = None,
     ) -> None:
         self._aligner = _Aligner(config, tracker)
@@ -45,7 +45,7 @@ class Alignment:
             self._states, self._problems = Counter(state["states"]), Counter(state["problems"])
             self._sums, self._last_ns = state["sums"], state["last_ns"]
 
-    def align(self, frame: Frame) -> None:
+    def align(self, frame: BagFrame) -> None:
         """Give a frame with depth its `aligned`, where there is an alignment."""
         assert frame.result is not None
         prediction = frame.result.prediction
@@ -56,7 +56,7 @@ class Alignment:
             self._last_ns = frame.reference_ns
         self._states[found.state] += 1
         if found.prediction is not None:
-            frame.aligned = RgbdFrame(frame.result.rgb, frame.result.camera, found.prediction, frame.result.config)
+            frame.aligned = Frame(frame.result.rgb, frame.result.camera, found.prediction, frame.result.config)
         alignment = found.alignment
         if alignment is not None and alignment.after is not None:
             self._sums["n"] += alignment.after.n
@@ -86,7 +86,7 @@ class Alignment:
             "last_ns": self._last_ns,
         }
 
-    def _samples_of(self, frame: Frame) -> Samples | None:
+    def _samples_of(self, frame: BagFrame) -> Samples | None:
         if frame.reference is None:
             self._problems["no_reference"] += 1
             return None

@@ -15,7 +15,7 @@ from mono_depth_ros.messages.camera_info import camera_from_info
 from mono_depth_ros.messages.compressed import decode_compressed
 from mono_depth_ros.messages.image import decode_image
 from mono_depth_ros.pipeline import Shot
-from mono_depth_ros.tools.bag.frames import Batch, Frame
+from mono_depth_ros.tools.bag.frames import BagFrame, Batch
 from mono_depth_ros.tools.bag.outputs import header_of, info_from, info_of
 
 
@@ -41,7 +41,7 @@ class Decoder:
                 frame.problem = FrameError(str(error), "message")
         return batch
 
-    def _decode(self, frame: Frame) -> None:
+    def _decode(self, frame: BagFrame) -> None:
         message = self._reader.decode(frame.message)
         frame.header = header_of(message.header)
         rgb = decode_compressed(message) if frame.message.kind == COMPRESSED else decode_image(message)
@@ -50,7 +50,7 @@ class Decoder:
         camera.check_size(width, height)
         frame.shot = Shot(rgb, camera)
 
-    def _camera_of(self, frame: Frame, width: int, height: int) -> Camera:
+    def _camera_of(self, frame: BagFrame, width: int, height: int) -> Camera:
         if self._camera is not None:
             camera = self._camera.camera(width, height, self._rectified)
             frame.camera_info = info_from(camera, frame.header)

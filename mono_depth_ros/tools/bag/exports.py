@@ -22,8 +22,8 @@ from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import ConfigError, DataError
 from mono_depth_ros.media.calibration_yaml import Calibration, write_calibration
 from mono_depth_ros.media.ply import unpack_cloud, write_ply
-from mono_depth_ros.pipeline import RgbdFrame
-from mono_depth_ros.tools.bag.frames import Frame
+from mono_depth_ros.pipeline import Frame
+from mono_depth_ros.tools.bag.frames import BagFrame
 
 TUM_PER_METRE = 5000.0
 _MOST = 65535
@@ -33,7 +33,7 @@ _FAST = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 class Export(Protocol):
     """Gets every frame with metric depth, in order, and is finished once."""
 
-    def write(self, frame: Frame, depth: RgbdFrame) -> None: ...
+    def write(self, frame: BagFrame, depth: Frame) -> None: ...
 
     def finish(self) -> None: ...
 
@@ -51,7 +51,7 @@ class TumExport:
         for pattern in ("rgb/.*-*.png", "depth/.*-*.png", ".groundtruth-*.txt"):
             _remove(folder.glob(pattern))
 
-    def write(self, frame: Frame, depth: RgbdFrame) -> None:
+    def write(self, frame: BagFrame, depth: Frame) -> None:
         """Both pictures of a frame, each whole or not at all."""
         assert frame.shot is not None
         name = f"{stamp_text(frame.stamp_ns)}.png"
@@ -80,9 +80,9 @@ class PlyExport:
         self._folder = folder
         _remove(folder.glob(".*-*.ply"))
 
-    def write(self, frame: Frame, depth: RgbdFrame) -> None:
+    def write(self, frame: BagFrame, depth: Frame) -> None:
         """The cloud that depth/points would be."""
-        cloud = depth.cloud().cpu().numpy()
+        cloud = depth.packed_cloud().cpu().numpy()
         normals = cloud[..., 4:7] if depth.config.cloud_normals else None
         write_ply(self._folder / f"{stamp_text(frame.stamp_ns)}.ply", *unpack_cloud(cloud), normals)
 

@@ -15,7 +15,7 @@ from typing import Any
 from mono_depth_ros.bags.reader import BagReader, Message
 from mono_depth_ros.bags.topics import Chosen
 from mono_depth_ros.errors import DataError, FrameError
-from mono_depth_ros.pipeline import RgbdFrame, Shot
+from mono_depth_ros.pipeline import Frame, Shot
 
 _WAIT_NS = 1_000_000_000  # of recording time, for what belongs to an image but was recorded after it
 _WAITING_BYTES = 256 * 2**20
@@ -23,7 +23,7 @@ _BATCH_BYTES = 64 * 2**20  # of copied messages, where there are many between tw
 
 
 @dataclass(eq=False)
-class Frame:
+class BagFrame:
     """One image and what goes with it.
 
     Attributes:
@@ -43,8 +43,8 @@ class Frame:
     header: Any = None
     camera_info: Any = None
     problem: FrameError | None = None
-    result: RgbdFrame | None = None
-    aligned: RgbdFrame | None = None
+    result: Frame | None = None
+    aligned: Frame | None = None
 
 
 @dataclass(eq=False)
@@ -52,11 +52,11 @@ class Batch:
     """What goes through the stages together: frames for one run of the network, and messages to be copied, in order."""
 
     index: int
-    items: list[Frame | Message] = field(default_factory=list)
+    items: list[BagFrame | Message] = field(default_factory=list)
 
     @property
-    def frames(self) -> list[Frame]:
-        return [item for item in self.items if isinstance(item, Frame)]
+    def frames(self) -> list[BagFrame]:
+        return [item for item in self.items if isinstance(item, BagFrame)]
 
 
 def batches(
@@ -76,7 +76,7 @@ def batches(
     batch, frames, held = Batch(0), 0, 0
     for item in _items(reader, chosen, tolerance_ns, copied, also):
         batch.items.append(item)
-        frames += isinstance(item, Frame)
+        frames += isinstance(item, BagFrame)
         held += len(item.data) if isinstance(item, Message) else 0
         if frames == size or held > _BATCH_BYTES:
             yield batch
@@ -91,26 +91,26 @@ def _items(
     tolerance_ns: int,
     copied: tuple[str, ...],
     also: dict[str, Callable[[Message], None]],
-) -> Iterator[Frame | Message]:
+) -> Iterator[BagFrame | Message]:
     """Frames, complete, and messages to copy. An image waits for what is recorded after it, and all behind it waits."""
     partners = Partners(reader, chosen, tolerance_ns)
-    waiting: deque[Frame | Message] = deque()
+    waiting: deque[BagFrame | Message] = deque()
     held = count = 0
     wanted = {chosen.image, chosen.camera_info, chosen.reference, *copied, *also} - {""}
     for message in reader.messages(wanted):
         if message.topic in also:
             also[message.topic](message)
         partners.add(message)
-        fresh: list[Frame | Message] = [message] if message.topic in copied else []
+        fresh: list[BagFrame | Message] = [message] if message.topic in copied else []
         if message.topic == chosen.image:
-            fresh.append(Frame(count, message, stamp_of(reader, message)))
+            fresh.append(BagFrame(count, message, stamp_of(reader, message)))
             count += 1
         waiting.extend(fresh)
         held += len(message.data) * len(fresh)
         while waiting:
             first = waiting[0]
             late = held > _WAITING_BYTES
-            if isinstance(first, Frame):
+            if isinstance(first, BagFrame):
                 late = late or message.log_ns - first.message.log_ns > _WAIT_NS
                 if not (late or partners.complete(first)):
                     break
@@ -118,13 +118,13 @@ def _items(
             held -= len(_message(first).data)
             yield waiting.popleft()
     for item in waiting:
-        if isinstance(item, Frame):
+        if isinstance(item, BagFrame):
             partners.complete_frame(item)
         yield item
 
 
-def _message(item: Frame | Message) -> Message:
-    return item.message if isinstance(item, Frame) else item
+def _message(item: BagFrame | Message) -> Message:
+    return item.message if isinstance(item, BagFrame) else item
 
 
 class Partners:
@@ -143,12 +143,12 @@ class Partners:
                 while len(kept) > 1 and kept[-1][0] - kept[0][0] > 2 * _WAIT_NS + self._tolerance_ns:
                     kept.popleft()
 
-    def complete(self, frame: Frame) -> bool:
+    def complete(self, frame: BagFrame) -> bool:
         """Whether nothing better can come."""
         streams = ((self._chosen.camera_info, self._infos), (self._chosen.reference, self._references))
         return all(not topic or any(stamp >= frame.stamp_ns for stamp, _ in kept) for topic, kept in streams)
 
-    def complete_frame(self, frame: Frame) -> None:
+    def complete_frame(self, frame: BagFrame) -> None:
         """Give it the camera_info nearest in time, and the reference, if one is near enough."""
         info = _nearest(self._infos, frame.stamp_ns)
         if info is not None:

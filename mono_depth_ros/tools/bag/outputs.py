@@ -20,9 +20,9 @@ from mono_depth_ros.messages.cloud import XYZRGB, XYZRGBNORMAL, fill_cloud
 from mono_depth_ros.messages.depth import encode_depth
 from mono_depth_ros.messages.image import fill_image
 from mono_depth_ros.models.base import ModelSpec
-from mono_depth_ros.pipeline import RgbdFrame
+from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.prediction import DepthKind
-from mono_depth_ros.tools.bag.frames import Frame
+from mono_depth_ros.tools.bag.frames import BagFrame
 
 _NONE = np.empty(0, dtype=np.uint8)
 
@@ -74,7 +74,7 @@ class Encoder:
         skip = len(config.namespace.strip("/")) + 2 if config.namespace.strip("/") else 1
         self._topics = [(topic, topic[skip:], kind) for topic, kind in topics.kinds.items()]
 
-    def encode(self, frame: Frame) -> Iterator[tuple[str, memoryview]]:
+    def encode(self, frame: BagFrame) -> Iterator[tuple[str, memoryview]]:
         """(topic, bytes) of every message of a frame; stamp and frame are those of its image.
 
         A frame without alignment has no messages of it.
@@ -85,11 +85,11 @@ class Encoder:
                 message = frame.camera_info if kind == CAMERA_INFO else self._fill(name, kind, source, frame.header)
                 yield topic, TYPES.serialize_cdr(message, kind)
 
-    def _fill(self, name: str, kind: str, frame: RgbdFrame, header: Any) -> Any:
+    def _fill(self, name: str, kind: str, frame: Frame, header: Any) -> Any:
         message = empty(kind, header)
         if kind == CLOUD:
             layout = XYZRGBNORMAL if frame.config.cloud_normals else XYZRGB
-            fill_cloud(message, _host(frame.cloud()), TYPES.types["sensor_msgs/msg/PointField"], layout)
+            fill_cloud(message, _host(frame.packed_cloud()), TYPES.types["sensor_msgs/msg/PointField"], layout)
         elif name in ("depth/image", "aligned/image"):
             fill_image(message, encode_depth(_host(frame.depth), self._encoding), self._encoding)
         elif name == "depth/inverse":
@@ -97,7 +97,7 @@ class Encoder:
         elif name == "depth/color":
             fill_image(message, _host(frame.color()), "bgr8")
         elif name == "depth/normals":
-            fill_image(message, _host(frame.normals.movedim(0, -1).contiguous()), "32FC3")
+            fill_image(message, _host(frame.normals), "32FC3")
         else:
             assert frame.prediction.confidence is not None, "the model's spec says that it gives confidence"
             fill_image(message, _host(frame.prediction.confidence), "32FC1")

@@ -20,7 +20,7 @@ from mono_depth_ros.messages.depth import decode_depth
 from mono_depth_ros.messages.points import read_points
 from mono_depth_ros.messages.range import range_points
 from mono_depth_ros.messages.scan import scan_points
-from mono_depth_ros.tools.bag.frames import Frame
+from mono_depth_ros.tools.bag.frames import BagFrame
 
 _POINTS: dict[str, Callable[[Any], np.ndarray]] = {
     CLOUD: read_points,
@@ -61,7 +61,7 @@ class References:
         matrix = self._matrix(camera, reference)
         self.words = f"reference to camera: '{reference}' to '{camera}' by /tf_static, {_in_words(matrix)}"
 
-    def samples(self, frame: Frame) -> Samples:
+    def samples(self, frame: BagFrame) -> Samples:
         """The samples of the reference of a frame, in its image.
 
         Raises:

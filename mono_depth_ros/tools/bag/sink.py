@@ -16,7 +16,7 @@ from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.tools.bag.align import Alignment
 from mono_depth_ros.tools.bag.exports import Export
-from mono_depth_ros.tools.bag.frames import Batch, Frame
+from mono_depth_ros.tools.bag.frames import BagFrame, Batch
 from mono_depth_ros.tools.bag.outputs import Encoder
 from mono_depth_ros.tools.bag.resume import Progress
 
@@ -84,14 +84,14 @@ class Sink:
 
     def _write(self, batch: Batch) -> None:
         for item in batch.items:
-            if isinstance(item, Frame):
+            if isinstance(item, BagFrame):
                 self._frame(item)
             else:
                 self._writer.write(item.topic, item.log_ns, item.data)
         self._progress.batches += 1
         self._unfinished = True
 
-    def _frame(self, frame: Frame) -> None:
+    def _frame(self, frame: BagFrame) -> None:
         self._progress.frames += 1
         self._segment_frames += 1
         if frame.problem is not None:

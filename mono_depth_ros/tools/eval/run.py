@@ -20,7 +20,7 @@ from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.media.images import read_image
 from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.models.loading import load_model
-from mono_depth_ros.pipeline import Pipeline, RgbdFrame, Shot
+from mono_depth_ros.pipeline import Frame, Pipeline, Shot
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.tools.eval.aligning import align, check, disparity
 from mono_depth_ros.tools.eval.flicker import FlickerSum
@@ -165,7 +165,7 @@ def _done(item: Item, future: Future[Loaded]) -> tuple[Item, Loaded | MonoDepthE
 def _batch(pipeline: Pipeline, batch: list[Loaded], protocol: Protocol, config: EvalConfig, score: ModelScore) -> None:
     start_s = time.perf_counter()
     frames = pipeline.estimate_batch([Shot(loaded.rgb, loaded.camera) for loaded in batch])
-    values = [_values(frame) if isinstance(frame, RgbdFrame) else frame for frame in frames]
+    values = [_values(frame) if isinstance(frame, Frame) else frame for frame in frames]
     score.seconds += time.perf_counter() - start_s
     for loaded, found in zip(batch, values, strict=True):
         name = loaded.item.name
@@ -181,7 +181,7 @@ def _batch(pipeline: Pipeline, batch: list[Loaded], protocol: Protocol, config: 
             score.failed[name] = str(error)
 
 
-def _values(frame: RgbdFrame) -> NDArray[np.float64]:
+def _values(frame: Frame) -> NDArray[np.float64]:
     metric = frame.prediction.kind is DepthKind.METRIC
     values = frame.depth if metric else frame.prediction.values
     return values.cpu().numpy().astype(np.float64)

@@ -127,7 +127,7 @@ def test_beyond_300_m_is_unknown(model) -> None:
 def test_confidence_is_bounded_and_normals_have_unit_length(model) -> None:
     (found,) = model.predict(scene(CAMERA, 5.0), [CAMERA])
     torch.testing.assert_close(found.confidence, torch.ones(375, 1242))
-    torch.testing.assert_close(found.normals, torch.tensor([0.0, 0.0, -1.0])[:, None, None].expand(3, 375, 1242))
+    torch.testing.assert_close(found.normals, torch.tensor([0.0, 0.0, -1.0]).expand(375, 1242, 3))
 
 
 def test_a_camera_without_focal_length_is_refused() -> None:

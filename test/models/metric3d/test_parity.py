@@ -63,7 +63,7 @@ def assert_same(found: DepthPrediction, authors: dict[str, np.ndarray], case: st
     assert relative.max() <= 1e-4 and relative.mean() <= 1e-5
     confidence = found.confidence.numpy()[::STEP, ::STEP]
     np.testing.assert_allclose(confidence, authors[f"{case}_confidence"], rtol=0, atol=1e-4)
-    angles = degrees(found.normals.numpy()[:, ::STEP, ::STEP], authors[f"{case}_normals"])
+    angles = degrees(found.normals.movedim(-1, 0).numpy()[:, ::STEP, ::STEP], authors[f"{case}_normals"])
     assert angles.mean() <= 1e-3 and angles.max() <= 0.1
 
 
@@ -101,7 +101,7 @@ def test_processing_that_differs_is_seen(small, outputs, authors, monkeypatch) -
     (found,) = small.postprocess(outputs, [CAMERAS["kitti"]])
     relative = np.abs(found.values.numpy()[::STEP, ::STEP] / authors["small_kitti_depth"] - 1)
     assert relative.max() > 1e-3 and relative.mean() > 1e-4
-    assert degrees(found.normals.numpy()[:, ::STEP, ::STEP], authors["small_kitti_normals"]).mean() > 0.1
+    assert degrees(found.normals.movedim(-1, 0).numpy()[:, ::STEP, ::STEP], authors["small_kitti_normals"]).mean() > 0.1
 
 
 def test_the_input_is_the_authors(small, frames) -> None:

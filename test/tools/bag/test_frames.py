@@ -9,7 +9,7 @@ from mono_depth_ros.bags.reader import BagReader
 from mono_depth_ros.bags.topics import CAMERA_INFO, CLOUD, Chosen
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.tools.bag import frames
-from mono_depth_ros.tools.bag.frames import Frame, batches
+from mono_depth_ros.tools.bag.frames import BagFrame, batches
 from mono_depth_ros.tools.bag.outputs import info_from
 
 MS = 1_000_000
@@ -89,9 +89,11 @@ def test_batches_hold_what_is_copied_in_its_place(maker, kit, read):
     maker.frames(5).lidar(5)
     found = read(CAMERA, size=2, copied=("/camera/image_raw", "/lidar/points"))
     assert [len(batch.frames) for batch in found] == [2, 2, 1] and [batch.index for batch in found] == [0, 1, 2]
-    words = ["F" if isinstance(item, Frame) else item.topic.split("/")[-1] for batch in found for item in batch.items]
+    words = [
+        "F" if isinstance(item, BagFrame) else item.topic.split("/")[-1] for batch in found for item in batch.items
+    ]
     assert words[:4] == ["image_raw", "F", "points", "image_raw"]
-    logs = [(item.message if isinstance(item, Frame) else item).log_ns for batch in found for item in batch.items]
+    logs = [(item.message if isinstance(item, BagFrame) else item).log_ns for batch in found for item in batch.items]
     assert logs == sorted(logs) and len(logs) == 13
 
 
