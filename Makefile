@@ -18,7 +18,7 @@ help:
 	@echo 'make demo    a synthetic camera, a lidar and the depth node over real ROS 2; results in demo_output/'
 	@echo 'make test    all tests, node tests over real DDS included'
 	@echo 'make lint    ruff, mypy, import-linter'
-	@echo 'make bench   measure this machine'
+	@echo 'make bench   measure the claimed figures on this machine: all, or ARGS=NAME'
 	@echo 'make clean   remove .venv and everything generated'
 	@echo 'ARGS=... adds arguments: make demo ARGS="--source my_folder", make test ARGS=test/geometry'
 
@@ -35,7 +35,7 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 bench: $(STAMP)
-	$(BIN)/mono_depth bench $(ARGS)
+	$(BIN)/python benchmarks $(ARGS)
 
 clean:
 	rm -rf .venv build install log demo_output *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -70,7 +70,7 @@ setup(
         "onnx": ONNX,
         "openvino": OPENVINO,
         "ray": ["ray>=2.9"],  # many bags on many machines
-        "slam": ["evo>=1.26", "open3d>=0.18"],  # `mono_depth bench slam`
+        "slam": ["evo>=1.26", "open3d>=0.18"],  # benchmarks/slam.py
         "transformers": TRANSFORMERS,
         "test": TEST,  # tells `colcon test` to run pytest
         "jazzy": wheels("ros-jazzy-rclpy==7.1.6", "8.4.3", "5.3.6"),

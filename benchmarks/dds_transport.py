@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images between two processes over Fast DDS, with and without config/fastdds.xml: how many arrive, and how late.
 
-    .venv/bin/python benchmarks/dds_transport.py [--messages 150] [--rate 30] [--out benchmarks/dds_transport.json]
-
 Publisher and subscriber are this file in two processes, keep last 1 each, `sensor_msgs/Image`. Latency is from
 before `publish` to the subscriber's callback, on one clock.
 """
@@ -13,19 +11,22 @@ import argparse
 import array
 import json
 import os
-import platform
 import random
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from common import run
 
 SIZES = {"640x480 bgr8": (640, 480, 3), "640x480 32FC1": (640, 480, 4), "640x480 cloud": (640, 480, 16)}
 PROFILE = Path(__file__).resolve().parents[1] / "config" / "fastdds.xml"
 VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 
 
-def qos(reliability: str):
+def qos(reliability: str) -> Any:
     """Keep last 1, volatile, `reliable` or `best_effort`."""
     from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 
@@ -83,7 +84,9 @@ def subscribe(reliability: str, messages: int, rate_hz: float) -> None:
     rclpy.shutdown()
 
 
-def measure(size: tuple[int, int, int], reliability: str, profile: bool, messages: int, rate_hz: float) -> dict:
+def measure(
+    size: tuple[int, int, int], reliability: str, profile: bool, messages: int, rate_hz: float
+) -> dict[str, Any]:
     """One case: received, p50 and p99 latency."""
     environment = {key: value for key, value in os.environ.items() if key not in VARIABLES}
     environment["ROS_DOMAIN_ID"] = str(random.randint(1, 101))
@@ -106,38 +109,41 @@ def measure(size: tuple[int, int, int], reliability: str, profile: bool, message
     return {"received": len(latency), **quantile}
 
 
-def main() -> None:
-    """Run all cases and write the table."""
-    if sys.argv[1:2] == ["publish"]:
-        width, height, depth, reliability, messages, rate = sys.argv[2:]
-        return publish(int(width), int(height), int(depth), reliability, int(messages), float(rate))
-    if sys.argv[1:2] == ["subscribe"]:
-        return subscribe(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--messages", type=int, default=150)
-    parser.add_argument("--rate", type=float, default=30.0, help="Hz")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
-    arguments = parser.parse_args()
+def table(arguments: argparse.Namespace) -> dict[str, Any]:
+    """All cases, as plain values."""
     cases = []
     for name, size in SIZES.items():
         for reliability in ("best_effort", "reliable"):
-            case = {"message": name, "bytes": size[0] * size[1] * size[2], "subscriber": reliability}
+            case: dict[str, Any] = {"message": name, "bytes": size[0] * size[1] * size[2], "subscriber": reliability}
             for label, profile in (("default", False), ("profile", True)):
                 case[label] = measure(size, reliability, profile, arguments.messages, arguments.rate)
             print(json.dumps(case), file=sys.stderr, flush=True)
             cases.append(case)
-    result = {
+    return {
         "what": "two processes on one machine, Fast DDS as installed and with config/fastdds.xml, keep last 1",
         "messages": arguments.messages,
         "rate_hz": arguments.rate,
-        "cores": os.cpu_count(),
         "load_average": round(os.getloadavg()[0], 1),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
         "cases": cases,
     }
-    arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--messages", type=int, default=150, help="How many messages each case sends.")
+    parser.add_argument("--rate", type=float, default=30.0, help="At how many hertz it sends them.")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    given = sys.argv[1:] if argv is None else argv
+    if given[:1] == ["publish"]:
+        width, height, depth, reliability, messages, rate = given[1:]
+        publish(int(width), int(height), int(depth), reliability, int(messages), float(rate))
+        return 0
+    if given[:1] == ["subscribe"]:
+        subscribe(given[1], int(given[2]), float(given[3]))
+        return 0
+    return run(__file__, table, argv, add_options)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

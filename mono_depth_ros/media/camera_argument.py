@@ -10,12 +10,8 @@ import numpy as np
 
 from mono_depth_ros.errors import CameraError, ConfigError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.media import CAMERA_HELP
 from mono_depth_ros.media.calibration_yaml import Calibration, read_calibration
-
-CAMERA_HELP = (
-    "fx,fy,cx,cy in pixels of the images as they are, a calibration FILE.yaml as camera_calibration writes it, "
-    "or a FILE.txt with the 3x3 matrix"
-)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mono_depth_ros.config import DemoConfig, RecorderConfig, WorldNodeConfig
-from mono_depth_ros.media.camera_argument import CAMERA_HELP
+from mono_depth_ros.media import CAMERA_HELP
 from mono_depth_ros.tools.options import add_options, config_from
 from mono_depth_ros.tools.startup import importing
 

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from alignment_parts.row import row
 from mono_depth_ros.alignment.fit import fit_curve
 from mono_depth_ros.alignment.result import Fit
 from mono_depth_ros.config import AlignConfig
 from mono_depth_ros.errors import FitError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.prediction import DepthKind
-from mono_depth_ros.tools.bench_alignment.row import row
 from mono_depth_ros.world.world import KINDS, World
 
 Floats = NDArray[np.floating[Any]]

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from mono_depth_ros.tools.bench_alignment import ground
+from alignment_parts import ground
 
 
 @pytest.fixture(scope="module")

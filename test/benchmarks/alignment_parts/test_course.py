@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import pytest
 
+from alignment_parts import course
 from mono_depth_ros.config import TrackerConfig
 from mono_depth_ros.prediction import DepthKind
-from mono_depth_ros.tools.bench_alignment import course
 
 
 @pytest.fixture(autouse=True)

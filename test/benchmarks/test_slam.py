@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 
+import slam
 from mono_depth_ros.alignment.projected_points import project
 from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ConfigError, DataError
 from mono_depth_ros.geometry.rigid import rigid_from_pose, transform_points
 from mono_depth_ros.models.loading import load_model
-from mono_depth_ros.tools import bench, cli
 from mono_depth_ros.tools.bag.poses import quaternion
-from mono_depth_ros.tools.bench_slam.bench import DEPTHS, measure
-from mono_depth_ros.tools.bench_slam.odometry import ESTIMATE, accuracy, odometry, requirements
-from mono_depth_ros.tools.bench_slam.recording import Drive, record
 from mono_depth_ros.world import SpinningLidar, World
+from slam import DEPTHS, measure
+from slam_odometry import ESTIMATE, accuracy, odometry, requirements
+from slam_recording import Drive, record
 
 DRIVE = Drive("corridor", 20_000_001, frames=12, size=(160, 120), rate_hz=10.0, sweep_every=3)
 FOLDERS = ("truth", "tiny_raw", "tiny_aligned", "tiny_aligned_no_local")
@@ -129,22 +129,12 @@ def test_without_open3d_one_sentence_says_what_to_install(tmp_path, monkeypatch,
     monkeypatch.setitem(sys.modules, "open3d", None)
     with pytest.raises(ConfigError, match="pip install open3d evo"):
         requirements()
-    assert cli.main(["bench", "slam", "--out", str(tmp_path)]) == 1
+    assert slam.main(["--out", str(tmp_path)]) == 1
     assert "pip install open3d evo" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
-def test_without_open3d_all_the_others_are_measured(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(bench, "find_spec", lambda name: None if name == "open3d" else name)
-    for name in bench.BENCHES:
-        monkeypatch.setitem(bench.BENCHES, name, lambda _, name=name: {"what": name})
-    assert cli.main(["bench", "--out", str(tmp_path), "--json"]) == 0
-    captured = capsys.readouterr()
-    assert set(json.loads(captured.out)) == set(bench.BENCHES) - {"slam"}
-    assert "slam is left out: pip install open3d" in captured.err
-
-
 def test_the_table_in_the_docs_is_that_of_the_measurement():
-    repository = Path(__file__).parents[3]
+    repository = Path(__file__).parents[2]
     measured = json.loads((repository / "benchmarks" / "slam.json").read_text())
     assert list(measured["median"]) == list(DEPTHS)
     cells = [

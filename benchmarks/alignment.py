@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mono_depth bench alignment`: every figure of the alignment in one run, as a table and as JSON."""
+"""Every figure of the alignment in one run: planted truth, real frames, and in time; a table goes to stderr."""
 
 from __future__ import annotations
 
+import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from alignment_parts import course, ground, local, planted, real
+from common import run
 from mono_depth_ros.errors import ConfigError
-from mono_depth_ros.tools.bench_alignment import course, ground, local, planted, real
 
 
 def alignment(data: Path | None) -> dict[str, Any]:
@@ -58,3 +61,22 @@ def table(title: str, rows: Sequence[dict[str, Any]]) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(4)]
     body = ("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines)
     return "\n".join(("", title, *body))
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        default=os.environ.get("MONO_DEPTH_DATA"),
+        help="Real frames with depth, in folders seven_scenes, nyu_depth, kitti_lidar, kitti_depth; default: the "
+        "environment's MONO_DEPTH_DATA; without it the figures on real frames are left out.",
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run(__file__, lambda arguments: alignment(arguments.data), argv, add_options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -51,12 +51,12 @@ def parts(text: str) -> tuple[str, str, str]:
 def test_the_figures_are_those_that_were_measured(repository: Path) -> None:
     rows = json.loads((repository / "benchmarks" / "alignment.json").read_text())["rows"]
     _, found, _ = parts((repository / "docs" / "alignment.md").read_text(encoding="utf-8"))
-    assert found == figures(rows), "run: python test/test_alignment_figures.py"
+    assert found == figures(rows), "run: python test/benchmarks/test_alignment_figures.py"
     assert len(found.splitlines()) > 20
 
 
 if __name__ == "__main__":
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     page = root / "docs" / "alignment.md"
     before, _, after = parts(page.read_text(encoding="utf-8"))
     rows = json.loads((root / "benchmarks" / "alignment.json").read_text())["rows"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mono_depth bench bag`: what a conversion costs beside the network, frames a second of `tiny`, and peak memory.
+"""`mono_depth bag`: what a conversion costs beside the network, frames a second of `tiny`, and peak memory.
 
 Overhead: the time of a conversion over that of a plain loop that only runs the network over the same decoded frames,
 held in memory; in turns, and the fastest of each is taken, since other load only ever adds. Memory: in processes of
@@ -23,6 +23,8 @@ import numpy as np
 import torch
 from rosbags.rosbag2 import StoragePlugin, Writer
 
+from common import run
+from models import depth_anything, random_state
 from mono_depth_ros.bags.reader import TYPES
 from mono_depth_ros.bags.topics import CAMERA_INFO, IMAGE
 from mono_depth_ros.config import BagConfig, ModelConfig
@@ -37,6 +39,7 @@ from mono_depth_ros.tools.bag.convert import Job, batch_size, convert
 from mono_depth_ros.tools.bag.outputs import empty, header_of, info_from
 from mono_depth_ros.world import World
 
+PEAK_MEMORY = "peak-memory"
 _SIZE = (640, 480)
 _ROUNDS = 3
 _SMALL = (64, 48)
@@ -168,7 +171,7 @@ def _memory(where: Path, few: int, many: int, asked: float) -> dict[str, Any]:
     peaks = {}
     for count in (few, many):
         write_bag(where / f"memory_{count}", count, _SMALL)
-        command = [sys.executable, "-m", "mono_depth_ros.tools.bench_bag", str(where / f"memory_{count}")]
+        command = [sys.executable, __file__, PEAK_MEMORY, str(where / f"memory_{count}")]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         if done.returncode:
             raise MonoDepthError(f"the measurement of memory ended with exit code {done.returncode}, expected 0")
@@ -198,10 +201,8 @@ class _Constant:
 
 def _random_small() -> DepthModel:
     """Depth Anything V2 small, metric, with random weights: the time does not depend on them."""
-    from mono_depth_ros.tools.bench_models import _model, _random_state
-
     options = EngineOptions(torch.device("cpu"), "torch", "fp32")
-    return _model("small", _random_state("small"), 20.0, options)
+    return depth_anything("small", random_state("small"), 20.0, options)
 
 
 def peak_mib(path: Path) -> dict[str, float]:
@@ -220,5 +221,13 @@ def _status_mib(name: str) -> float:
     return round(int(next(line for line in lines if line.startswith(f"{name}:")).split()[1]) / 1024, 1)
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    given = sys.argv[1:] if argv is None else argv
+    if given[:1] == [PEAK_MEMORY]:
+        print(json.dumps(peak_mib(Path(given[1]))))
+        return 0
+    return run(__file__, lambda _: bag(), argv)
+
+
 if __name__ == "__main__":
-    print(json.dumps(peak_mib(Path(sys.argv[1]))))
+    sys.exit(main())

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mono_depth bench metric3d`: Metric3D v2 in every engine there is here, against its authors' code in one run.
+"""Metric3D v2 in every engine there is here, against its authors' code in one run.
 
 On a CPU the small network, on a CUDA device small and large, at 1064x616 and with random weights, the same for all.
-`python -m mono_depth_ros.tools.bench_metric3d ours|authors [DIR]` runs one of them once and prints its peak memory.
+`python benchmarks/metric3d.py peak-memory ours|authors [DIR]` runs one of them once and prints its peak memory.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from common import add_reference, run
+from models import CPU_RUNS, CUDA_RUNS, interleaved, matrix
 from mono_depth_ros.errors import ConfigError, ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.models.metric3d.canonical import INPUT_SIZE
@@ -24,8 +26,8 @@ from mono_depth_ros.models.metric3d.model import Metric3D
 from mono_depth_ros.models.metric3d.sizes import SIZES
 from mono_depth_ros.models.networks.metric3d import Metric3DNetwork
 from mono_depth_ros.models.runtime.engine import EngineOptions
-from mono_depth_ros.tools.bench_models import CPU_RUNS, CUDA_RUNS, interleaved, matrix
 
+PEAK_MEMORY = "peak-memory"
 _ROUNDS = 5
 
 
@@ -72,7 +74,7 @@ def _measure(size: str, image: Tensor, runs: tuple[tuple[str, str], ...], refere
         except ModelError as error:
             found[name] = f"not here: {error}"
             continue
-        candidates[name] = lambda run=model.run: [value.cpu() for value in run(channels_last)]
+        candidates[name] = lambda work=model.run: [value.cpu() for value in work(channels_last)]
         if engine == "auto":
             found["auto_is"] = model.engine
     rates = {"matrix fp32": matrix(torch.float32, image.device), "matrix bf16": matrix(torch.bfloat16, image.device)}
@@ -119,20 +121,14 @@ def authors(reference: Path, size: str) -> Any:
 
 
 def _peak(who: str, reference: Path | None) -> int:
-    command = [
-        sys.executable,
-        "-m",
-        "mono_depth_ros.tools.bench_metric3d",
-        who,
-        *([str(reference)] if reference else []),
-    ]
+    command = [sys.executable, __file__, PEAK_MEMORY, who, *([str(reference)] if reference else [])]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise ModelError(f"the measurement of {who}'s memory ended with exit code {done.returncode}, expected 0")
     return int(done.stdout.split()[-1])
 
 
-def _main(who: str, reference: str = "") -> None:
+def _print_peak(who: str, reference: str = "") -> None:
     width, height = INPUT_SIZE
     image = torch.rand(1, 3, height, width)
     with torch.inference_mode():
@@ -145,5 +141,18 @@ def _main(who: str, reference: str = "") -> None:
     print(int(status.partition("VmHWM:")[2].split()[0]) // 1024)
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    given = sys.argv[1:] if argv is None else argv
+    if given[:1] == [PEAK_MEMORY]:
+        _print_peak(*given[1:])
+        return 0
+    return run(
+        __file__,
+        lambda arguments: metric3d(arguments.reference),
+        argv,
+        lambda parser: add_reference(parser, "github.com/YvanYin/Metric3D"),
+    )
+
+
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    sys.exit(main())

@@ -4,8 +4,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from alignment_parts import local, real
 from mono_depth_ros.alignment.result import Alignment
-from mono_depth_ros.tools.bench_alignment import local, real
 
 KEYS = {"name", "measured", "asked", "unit", "holds"}
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from alignment_parts.row import row
 from mono_depth_ros.alignment.align import align
 from mono_depth_ros.alignment.ground import ground_samples
 from mono_depth_ros.config import AlignConfig
@@ -22,7 +23,6 @@ from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.models.runtime.engine import EngineOptions
 from mono_depth_ros.models.tiny_model import TinyModel
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
-from mono_depth_ros.tools.bench_alignment.row import row
 from mono_depth_ros.world.pose import camera_pose
 from mono_depth_ros.world.world import KINDS, World
 

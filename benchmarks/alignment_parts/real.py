@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from alignment_parts.baselines import METHODS
+from alignment_parts.row import row
 from mono_depth_ros.alignment.align import align
 from mono_depth_ros.alignment.projected_points import project
 from mono_depth_ros.alignment.samples import Samples, samples_from_depth
@@ -23,8 +25,6 @@ from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rigid import rigid_from_matrix, transform_points
 from mono_depth_ros.metrics import MetricsSum
 from mono_depth_ros.models.loading import load_model
-from mono_depth_ros.tools.bench_alignment.baselines import METHODS
-from mono_depth_ros.tools.bench_alignment.row import row
 from mono_depth_ros.tools.references import read_points_file
 
 DRAWS = {50: 8, 500: 3, 5000: 1}

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from alignment_parts.baselines import METHODS, ip_basic, linear, nearest
 from mono_depth_ros.alignment.samples import Samples
-from mono_depth_ros.tools.bench_alignment.baselines import METHODS, ip_basic, linear, nearest
 
 SIZE = (60, 80)
 

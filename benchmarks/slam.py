@@ -16,12 +16,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from common import run
 from mono_depth_ros.config import AlignConfig, BagConfig, ModelConfig
 from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.tools.bag.convert import Job, convert
-from mono_depth_ros.tools.bench_slam.odometry import ESTIMATE, Accuracy, accuracy, odometry, requirements
-from mono_depth_ros.tools.bench_slam.recording import Drive, TruthModel, record
+from slam_odometry import ESTIMATE, Accuracy, accuracy, odometry, requirements
+from slam_recording import Drive, TruthModel, record
 
 DRIVES = tuple(Drive(kind, seed) for kind in ("room", "corridor", "warehouse") for seed in (20_000_001, 20_000_002))
 DEPTHS: dict[str, tuple[str, AlignConfig]] = {
@@ -89,3 +90,11 @@ def _line(row: dict[str, Any]) -> str:
         f"{row['world']:20} {row['depth']:22} ATE {row['ate_m']:.3f} m of {row['length_m']:.2f} m "
         f"({row['ate_percent']:.1f} %), scale {row['scale']:.3f}, lost {row['lost']} of {row['poses'] - 1}"
     )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run(__file__, lambda _: slam(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from alignment_parts.row import row
 from mono_depth_ros.alignment.align import align
 from mono_depth_ros.alignment.local_correction import local_correction
 from mono_depth_ros.alignment.samples import Samples
@@ -21,7 +22,6 @@ from mono_depth_ros.config import AlignConfig
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.metrics import depth_metrics
 from mono_depth_ros.prediction import DepthKind
-from mono_depth_ros.tools.bench_alignment.row import row
 from mono_depth_ros.world import KINDS, World
 
 CAMERA = Camera.pinhole(640, 480, 70.0)

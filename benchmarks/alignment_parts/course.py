@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import torch
 
+from alignment_parts.row import row
 from mono_depth_ros.alignment.aligner import Aligned, Aligner
 from mono_depth_ros.alignment.projected_points import project
 from mono_depth_ros.alignment.samples import Samples
@@ -20,7 +21,6 @@ from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.runtime.engine import EngineOptions
 from mono_depth_ros.models.tiny_model import TinyModel
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
-from mono_depth_ros.tools.bench_alignment.row import row
 from mono_depth_ros.world.lidar import SpinningLidar
 from mono_depth_ros.world.world import World
 

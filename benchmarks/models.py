@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mono_depth bench models`: Depth Anything V2 in every engine there is here, against its authors' code in one run.
+"""Depth Anything V2 in every engine there is here, against its authors' code in one run.
 
 On a CPU: the small network. On a CUDA device: small, base and large, end to end from uint8 on the host to depth and
 cloud bytes on the host. Weights are random, the same for all; how long a network takes does not depend on them.
@@ -12,7 +12,7 @@ import statistics
 import sys
 import time
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from common import add_reference, run
 from mono_depth_ros.errors import ConfigError, ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.catalogue import CATALOGUE
@@ -73,7 +74,7 @@ def _cpu(reference: Path | None) -> dict[str, Any]:
         "load_s": {},
     }
     candidates: dict[str, Callable[[Tensor], Any]] = {}
-    state = _random_state("small")
+    state = random_state("small")
     if reference is not None:
         candidates["authors fp32"] = _authors(reference, state)
     loaded: dict[str, DepthAnythingV2] = {}
@@ -81,7 +82,7 @@ def _cpu(reference: Path | None) -> dict[str, Any]:
         name = f"{engine} {precision}" if engine != "auto" else "auto"
         start = time.perf_counter()
         try:
-            loaded[name] = _model("small", state, None, EngineOptions(device, engine, precision))
+            loaded[name] = depth_anything("small", state, None, EngineOptions(device, engine, precision))
         except ModelError as error:
             result["load_s"][name] = f"not here: {error}"
             continue
@@ -96,7 +97,7 @@ def _cpu(reference: Path | None) -> dict[str, Any]:
         inputs = model.preprocess(rgb, camera)
         assert f"{inputs[0].shape[2]}x{inputs[0].shape[3]}" == label
         outputs = model.run(*inputs)
-        runs = {name: (lambda run=run, x=inputs[0]: run(x)) for name, run in candidates.items()}
+        runs = {name: (lambda work=work, x=inputs[0]: work(x)) for name, work in candidates.items()}
         runs |= {f"matrix {p}": matrix(d, device) for p, d in (("fp32", torch.float32), ("bf16", torch.bfloat16))}
         runs["preprocess"] = lambda m=model, r=rgb, c=camera: m.preprocess(r, c)
         runs["postprocess"] = lambda m=model, o=outputs, c=camera: m.postprocess(o, c)
@@ -131,17 +132,17 @@ def _cuda(device: torch.device) -> dict[str, Any]:
         "what": "Depth Anything V2 metric, 518x518, end to end: uint8 on the host to depth and cloud bytes on the host",
         "gpu": torch.cuda.get_device_name(device),
     }
-    run = matrix(torch.bfloat16, device, 8192)
-    result["matrix_bf16_tflops"] = round(2 * 8192**3 / 1e9 / interleaved({"m": lambda: (run(), _wait())})["m"])
+    product = matrix(torch.bfloat16, device, 8192)
+    result["matrix_bf16_tflops"] = round(2 * 8192**3 / 1e9 / interleaved({"m": lambda: (product(), _wait())})["m"])
     camera = Camera.pinhole(518, 518, 60)
     image = _image(518, 518)[0].numpy()
     for size in SIZES:
-        state = _random_state(size)
+        state = random_state(size)
         gflop = CATALOGUE[f"depth_anything_v2_{size}"].gflop
         assert gflop is not None
         for engine, precision in CUDA_RUNS:
             try:
-                model = _model(size, state, 20.0, EngineOptions(device, engine, precision))
+                model = depth_anything(size, state, 20.0, EngineOptions(device, engine, precision))
             except ModelError as error:
                 result[f"{size} {engine} {precision}"] = f"not here: {error}"
                 continue
@@ -168,14 +169,17 @@ def _wait() -> None:
     torch.cuda.synchronize()
 
 
-def _model(size: str, state: dict[str, Tensor], max_depth_m: float | None, options: EngineOptions) -> DepthAnythingV2:
+def depth_anything(
+    size: str, state: dict[str, Tensor], max_depth_m: float | None, options: EngineOptions
+) -> DepthAnythingV2:
     network = DepthAnythingNetwork(SIZES[size], max_depth_m)
     network.load_state_dict(state)
     kind = "depth_anything_v2_metric_indoor_" if max_depth_m else "depth_anything_v2_"
     return DepthAnythingV2(CATALOGUE[kind + size].spec, network, options)
 
 
-def _random_state(size: str) -> dict[str, Tensor]:
+def random_state(size: str) -> dict[str, Tensor]:
+    """Seeded random weights with which the network's output is in range."""
     torch.manual_seed(0)
     network = DepthAnythingNetwork(SIZES[size], None)
     with torch.no_grad():
@@ -220,9 +224,22 @@ def interleaved(runs: dict[str, Callable[[], Any]], rounds: int = _ROUNDS) -> di
     """Median milliseconds of each, taken in turns so that a slow moment of the machine meets all of them."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(rounds + 1):
-        for name, run in runs.items():
+        for name, work in runs.items():
             start = time.perf_counter()
-            run()
+            work()
             if turn:
                 times[name].append((time.perf_counter() - start) * 1e3)
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run(
+        __file__,
+        lambda arguments: models(arguments.reference),
+        argv,
+        lambda parser: add_reference(parser, "github.com/DepthAnything/Depth-Anything-V2"),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -4,7 +4,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mono_depth_ros.tools.bench_alignment import planted
+from alignment_parts import planted
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measures the depth node itself over DDS; `mono_depth bench` starts it. Prints one JSON object on stdout.
-
-python -m mono_depth_ros.nodes.bench overhead|overload [SECONDS]
-"""
+"""The depth node itself, measured over DDS: what overhead.py and overload.py run."""
 
 from __future__ import annotations
 
-import json
 import resource
 import subprocess
 import sys
@@ -74,8 +70,9 @@ class SlowModel:
         return [DepthPrediction(image[..., 0].float() / 10 + 0.1, DepthKind.METRIC) for image in rgb]
 
 
-def overhead(frames: float = 100) -> dict[str, Any]:
+def overhead(frames: int = 100) -> dict[str, Any]:
     """Everything but the network's forward, from callback to published, 640x480 bgr8 in, depth and cloud out."""
+    rclpy.init()
     torch.set_num_threads(1)
     load = depth_node.load_model
     networks = []
@@ -97,7 +94,7 @@ def overhead(frames: float = 100) -> dict[str, Any]:
         assert stream.infos is not None
         stream.infos.add(info)
         totals, forwards = [], []
-        for index in range(int(frames) + 20):
+        for index in range(frames + 20):
             image.header.stamp.sec = index
             start = time.perf_counter()
             node._process([depth_node.Job(stream, image, time.monotonic())])
@@ -127,6 +124,7 @@ def overhead(frames: float = 100) -> dict[str, Any]:
 
 def overload(seconds: float = 60.0, inference_s: float = 0.33) -> dict[str, Any]:
     """A camera ten times faster than the network: how old each result is when it is received, and the memory."""
+    rclpy.init()
     depth_node.load_model = lambda *_: SlowModel(inference_s)
     node = _node([])
     outsider = Node("outsider")
@@ -201,15 +199,3 @@ def _memory_mib() -> float:
 
 def _round(value: float) -> float:
     return round(float(value), 2)
-
-
-def main(arguments: list[str]) -> int:
-    rclpy.init()
-    measure = {"overhead": overhead, "overload": overload}[arguments[0]]
-    print(json.dumps(measure(*(float(value) for value in arguments[1:]))), flush=True)
-    rclpy.try_shutdown()
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

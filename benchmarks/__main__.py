@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measure the figures that this package claims, on this machine.
+
+    python benchmarks [NAME ...] [OPTION ...]
+
+runs the scripts NAME.py, or all of them, one after the other, each with the options.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+NAMES = (
+    "cloud",
+    "tiny",
+    "world",
+    "models",
+    "metric3d",
+    "bag",
+    "alignment",
+    "slam",
+    "overhead",
+    "overload",
+    "dds_transport",
+)
+NEEDS = {"slam": ("open3d", "evo"), "world": ("numba",)}
+"""What is not installed with the package: without a name given, such a measurement is left out where it is missing."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Returns 0, 2 for a name that is not known, or the exit status of the first script that failed."""
+    if "-h" in argv[:1] or "--help" in argv[:1]:
+        print(f"{(__doc__ or '').strip()}\n\nNAME: {', '.join(NAMES)}\nOPTION: see python benchmarks/NAME.py --help")
+        return 0
+    count = next((index for index, text in enumerate(argv) if text.startswith("-")), len(argv))
+    given, options = argv[:count], argv[count:]
+    unknown = [name for name in given if name not in NAMES]
+    if unknown:
+        print(f"benchmarks: there is no measurement '{unknown[0]}', expected: {', '.join(NAMES)}", file=sys.stderr)
+        return 2
+    for name in given or NAMES:
+        missing = [need for need in NEEDS.get(name, ()) if find_spec(need) is None]
+        if missing and not given:
+            print(f"{name} is left out: pip install {' '.join(missing)}", file=sys.stderr)
+            continue
+        done = subprocess.run([sys.executable, str(Path(__file__).with_name(f"{name}.py")), *options])
+        if done.returncode:
+            return done.returncode
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
