@@ -25,18 +25,18 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 
 from common import run
 from models import depth_anything, random_state
+from mono_depth_ros.bags.messages import empty, header_of, info_from
 from mono_depth_ros.bags.reader import TYPES
-from mono_depth_ros.bags.topics import CAMERA_INFO, IMAGE
 from mono_depth_ros.config import BagConfig, ModelConfig
 from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.messages.image import fill_image
+from mono_depth_ros.messages.kinds import CAMERA_INFO, IMAGE
 from mono_depth_ros.models.base import DepthModel, ModelSpec
 from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.models.runtime.engine import EngineOptions
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.tools.bag.convert import Job, batch_size, convert
-from mono_depth_ros.tools.bag.outputs import empty, header_of, info_from
 from mono_depth_ros.world import World
 
 PEAK_MEMORY = "peak-memory"

@@ -9,11 +9,9 @@ from dataclasses import dataclass, field
 from mono_depth_ros.bags.reader import BagReader, TopicInfo
 from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import DataError, MonoDepthError
+from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, COMPRESSED, IMAGE, RANGE, SCAN
 
-IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
-CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
-CLOUD = "sensor_msgs/msg/PointCloud2"
-REFERENCES = (CLOUD, "sensor_msgs/msg/LaserScan", "sensor_msgs/msg/Range", IMAGE)
+REFERENCES = (CLOUD, SCAN, RANGE, IMAGE)
 POSES = (
     "geometry_msgs/msg/PoseStamped",
     "nav_msgs/msg/Odometry",

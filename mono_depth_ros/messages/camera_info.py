@@ -57,6 +57,14 @@ def fill_camera_info(msg: Any, camera: Camera) -> None:
     roi.do_rectify = False
 
 
+def copy_camera_info(source: Any, msg: Any) -> None:
+    """Write a CameraInfo of ROS 1 or ROS 2 into one of ROS 2: everything but the header."""
+    for name in ("height", "width", "distortion_model", "d", "k", "r", "p", "binning_x", "binning_y"):
+        setattr(msg, name, getattr(source, name) if hasattr(source, name) else getattr(source, name.upper()))
+    for name in ("x_offset", "y_offset", "height", "width", "do_rectify"):
+        setattr(msg.roi, name, getattr(source.roi, name))
+
+
 def _matrix(msg: Any, name: str) -> tuple[float, ...]:
     values = getattr(msg, name) if hasattr(msg, name) else getattr(msg, name.upper())
     return tuple(float(value) for value in values)

@@ -23,7 +23,6 @@ from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.nodes.alignment.colours import Colours
 from mono_depth_ros.nodes.alignment.health import NOT_ACTIVE, AlignmentFacts, alignment_figures, judge_alignment
 from mono_depth_ros.nodes.alignment.inputs import DepthInputs, DepthMessage
-from mono_depth_ros.nodes.alignment.outputs import POINTS, create_outputs
 from mono_depth_ros.nodes.alignment.references import open_reference
 from mono_depth_ros.nodes.alignment.references.source import Source, SourceFacts
 from mono_depth_ros.nodes.alignment.services import AlignmentServices
@@ -36,6 +35,7 @@ from mono_depth_ros.nodes.ros.runtime import run
 from mono_depth_ros.nodes.ros.worker import NewestWorker
 from mono_depth_ros.streams.health import WARN
 from mono_depth_ros.streams.monitor import Monitor
+from mono_depth_ros.streams.outputs import ALIGNED_POINTS, aligned_outputs
 
 _CONFIGS = (AlignmentNodeConfig, AlignConfig, TrackerConfig, ReferenceConfig, StereoConfig, GroundConfig, DepthConfig)
 _LOOK_S = 0.2  # between two looks at who subscribes
@@ -71,7 +71,7 @@ class AlignmentNode(ManagedNode):
         self._source = source = open_reference(self, config, self._options)
         self._inputs = DepthInputs(self, self._config, self._on_depth)
         self._colours = Colours(self, config.image_transport)
-        self._outputs = create_outputs(self, self._on_output_conflict)
+        self._outputs = Outputs(self, aligned_outputs(), self._on_output_conflict)
         self._stream = stream = AlignmentStream(
             self, self._options, self.monitor, self._aligner, self._inputs, self._colours, source, self._outputs
         )
@@ -120,7 +120,7 @@ class AlignmentNode(ManagedNode):
             inputs.open()
         elif inputs.opened:
             inputs.close()
-        self._colours.open(inputs.opened and outputs.wanted(POINTS))
+        self._colours.open(inputs.opened and outputs.wanted(ALIGNED_POINTS))
         if self._source is not None:
             self._source.listen(inputs.opened)
 

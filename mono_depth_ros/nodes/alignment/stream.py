@@ -18,7 +18,6 @@ from mono_depth_ros.errors import CameraError, ConfigError, DataError, FrameErro
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.nodes.alignment.colours import Colours
 from mono_depth_ros.nodes.alignment.inputs import DepthInputs, DepthMessage, decode_prediction
-from mono_depth_ros.nodes.alignment.outputs import POINTS, publish_aligned
 from mono_depth_ros.nodes.alignment.references.source import ReferenceMatch, Source, View
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.publishing import Outputs
@@ -26,6 +25,7 @@ from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.streams.cameras import Calibration
 from mono_depth_ros.streams.monitor import Monitor
+from mono_depth_ros.streams.outputs import ALIGNED_POINTS
 
 _LOG_PERIOD_S = 5.0  # between two log lines about the same reason
 
@@ -90,7 +90,7 @@ class AlignmentStream:
 
     def _rgb(self, message: Any) -> torch.Tensor | None:
         """The image's colours, while somebody wants the cloud."""
-        if not self._outputs.wanted(POINTS):
+        if not self._outputs.wanted(ALIGNED_POINTS):
             self.colour_problem = ""
             return None
         tolerance_s = self._options.get(ReferenceConfig).tolerance
@@ -151,14 +151,8 @@ class AlignmentStream:
         with torch.inference_mode():
             rgb = view.rgb if view.rgb is not None else torch.zeros((*aligned.values.shape, 3), dtype=torch.uint8)
             frame = Frame(rgb, view.camera, aligned, self._options.get(DepthConfig))
-            publish_aligned(
-                self._outputs,
-                self._monitor,
-                header,
-                frame,
-                calibration.message,
-                config.aligned_encoding,
-                coloured=view.rgb is not None,
+            self._outputs.publish(
+                self._monitor, header, frame, calibration.message, config.aligned_encoding, view.rgb is not None
             )
         age_s = (self._node.get_clock().now() - Time.from_msg(header.stamp)).nanoseconds / 1e9
         self._monitor.published(time.monotonic() - depth.received_s, age_s)

@@ -20,7 +20,6 @@ from mono_depth_ros.messages.compressed import decode_compressed
 from mono_depth_ros.messages.image import decode_image
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.models.base import ModelSpec
-from mono_depth_ros.nodes.depth.outputs import create_outputs, publish_frame
 from mono_depth_ros.nodes.ros.publishing import Outputs
 from mono_depth_ros.nodes.ros.qos import INPUT, overridable, own
 from mono_depth_ros.nodes.ros.topics import image_name, input_topics
@@ -28,6 +27,7 @@ from mono_depth_ros.pipeline import Frame, Shot
 from mono_depth_ros.streams.cameras import Calibration, CameraInfos
 from mono_depth_ros.streams.health import Facts
 from mono_depth_ros.streams.monitor import Monitor
+from mono_depth_ros.streams.outputs import depth_outputs
 
 _LOG_PERIOD_S = 5.0  # between two log lines about the same reason
 
@@ -68,7 +68,7 @@ class CameraStream:
         """Create the publishers that a model can serve, then subscribe; `offer` gets the images."""
         config = self._options()
         prefix = f"{self.name}/" if self.name else ""
-        self.outputs = create_outputs(self._node, spec, config.rectify, self._on_output_conflict, prefix)
+        self.outputs = Outputs(self._node, depth_outputs(spec, config.rectify), self._on_output_conflict, prefix)
         self._image_topic, self._info_topic = input_topics(self._node, config.image_transport, self.name)
         self.infos = CameraInfos(config.rectified, config.rectify)
 
@@ -132,7 +132,8 @@ class CameraStream:
         """Publish what is subscribed to; counts the result."""
         assert self.outputs is not None
         header = job.message.header
-        publish_frame(self.outputs, self.monitor, header, frame, calibration, self._options().depth_encoding)
+        info = calibration.message if calibration.into is None else None
+        self.outputs.publish(self.monitor, header, frame, info, self._options().depth_encoding)
         self._camera_problem = self._output_conflict = ""
         age_s = (self._node.get_clock().now() - Time.from_msg(header.stamp)).nanoseconds / 1e9
         self.monitor.published(time.monotonic() - job.received_s, age_s)

@@ -8,8 +8,15 @@ from typing import Any
 
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
+from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, IMAGE
 from mono_depth_ros.nodes.ros.qos import OUTPUT, overridable, own
+from mono_depth_ros.pipeline import Frame
+from mono_depth_ros.streams.monitor import Monitor
+from mono_depth_ros.streams.outputs import Output, Result
+
+_CLASSES = {IMAGE: Image, CAMERA_INFO: CameraInfo, CLOUD: PointCloud2}
 
 
 class Outputs:
@@ -20,23 +27,22 @@ class Outputs:
 
     Args:
         node: creates the publishers.
-        topics: (relative topic, message type) of each. prefix: goes before every topic on the wire, such as "front/".
+        outputs: what there is to publish. prefix: goes before every topic on the wire, such as "front/".
         conflict: called with a topic to which somebody subscribes with a QoS that cannot be met.
     """
 
     def __init__(
         self,
         node: LifecycleNode,
-        topics: Iterable[tuple[str, type]],
+        outputs: Iterable[Output],
         conflict: Callable[[str], None],
         prefix: str = "",
     ) -> None:
-        topics = dict(topics)
-        self._node = node
-        self._messages: dict[str, Any] = {topic: kind() for topic, kind in topics.items()}
+        self._node, self._outputs = node, {output.topic: output for output in outputs}
+        self._messages: dict[str, Any] = {topic: _CLASSES[item.kind]() for topic, item in self._outputs.items()}
         self._publishers = {
             topic: node.create_lifecycle_publisher(
-                kind,
+                _CLASSES[item.kind],
                 prefix + topic,
                 own(OUTPUT),
                 event_callbacks=PublisherEventCallbacks(
@@ -44,7 +50,7 @@ class Outputs:
                 ),
                 qos_overriding_options=overridable(),
             )
-            for topic, kind in topics.items()
+            for topic, item in self._outputs.items()
         }
 
     def wanted(self, topic: str) -> bool:
@@ -55,15 +61,27 @@ class Outputs:
         """How many subscriptions all the topics have together."""
         return sum(publisher.get_subscription_count() for publisher in self._publishers.values())
 
-    def message(self, topic: str, header: Any) -> Any:
-        """The message of a topic, to be filled anew, under the header of its image."""
-        message = self._messages[topic]
-        message.header = header
-        return message
+    def publish(
+        self,
+        monitor: Monitor,
+        header: Any,
+        frame: Frame,
+        camera_info: Any,
+        encoding: str,
+        coloured: bool = True,
+    ) -> None:
+        """Make and publish what is subscribed to; `monitor` gets the time of each topic.
 
-    def publish(self, topic: str) -> None:
-        """Publish the message of a topic as it is now; it may be filled again as soon as this returns."""
-        self._publishers[topic].publish(self._messages[topic])
+        Args: as of `Result`.
+        """
+        result = Result(frame, header, camera_info, encoding, PointField, coloured)
+        for topic, output in self._outputs.items():
+            if self.wanted(topic):
+                with monitor.stage(topic):
+                    message = self._messages[topic]
+                    message.header = header
+                    output.fill(message, result)
+                    self._publishers[topic].publish(message)
 
     def destroy(self) -> None:
         for publisher in self._publishers.values():

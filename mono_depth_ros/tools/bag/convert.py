@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,11 +19,12 @@ from mono_depth_ros.errors import ConfigError, FrameError, ModelError, MonoDepth
 from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.pipeline import Pipeline
 from mono_depth_ros.prediction import DepthKind
+from mono_depth_ros.streams.outputs import Output
 from mono_depth_ros.tools.bag.align import Alignment
 from mono_depth_ros.tools.bag.decode import Decoder
 from mono_depth_ros.tools.bag.exports import check_folders, clear_folders, open_exports, open_poses
 from mono_depth_ros.tools.bag.frames import Batch, batches
-from mono_depth_ros.tools.bag.outputs import Encoder, Topics
+from mono_depth_ros.tools.bag.outputs import written_topics
 from mono_depth_ros.tools.bag.poses import Poses
 from mono_depth_ros.tools.bag.references import References, first_frame
 from mono_depth_ros.tools.bag.resume import Progress, fingerprint
@@ -99,7 +100,7 @@ def convert(
             disk is full, the model fails. What was finished before stays, and `resume` goes on from there.
     """
     start_s = time.monotonic()
-    topics = Topics.of(job.bag, model.spec)
+    topics = written_topics(job.bag, model.spec)
     place = _place(job)
     with BagReader(job.source) as reader:
         chosen = choose(reader, job.bag)
@@ -128,9 +129,7 @@ def convert(
             segments = SegmentWriter(
                 place.folder, place.stem, channels, place.storage, job.bag.compression, place.metadata
             )
-            sink = Sink(
-                segments, Encoder(topics, job.bag), progress, job.bag, tell, lambda: reader.damage, alignment, exports
-            )
+            sink = Sink(segments, topics, progress, job.bag, tell, lambda: reader.damage, alignment, exports)
             size, first = batch_size(job.bag, model), progress.batches
             with _poses(reader, chosen, job.bag) as also:
                 stream = batches(reader, chosen, size, int(job.reference.tolerance * 1e9), copied, also)
@@ -164,7 +163,13 @@ def _place(job: Job) -> Target:
 
 
 def _summary(
-    job: Job, model: DepthModel, chosen: Chosen, topics: Topics, progress: Progress, begun: int, seconds: float
+    job: Job,
+    model: DepthModel,
+    chosen: Chosen,
+    topics: Iterable[str],
+    progress: Progress,
+    begun: int,
+    seconds: float,
 ) -> dict[str, Any]:
     return {
         "source": str(job.source),
@@ -173,7 +178,7 @@ def _summary(
         "engine": model.engine,
         "image_topic": chosen.image,
         "camera_info_topic": chosen.camera_info,
-        "topics": sorted(topics.kinds),
+        "topics": sorted(topics),
         "frames": progress.frames,
         "written": progress.written,
         "dropped": progress.dropped,
@@ -213,10 +218,10 @@ def _estimate(batch: Batch, pipeline: Pipeline) -> None:
 
 
 def _channels(
-    reader: BagReader, topics: Topics, job: Job, tell: Callable[[str], None]
+    reader: BagReader, topics: dict[str, Output], job: Job, tell: Callable[[str], None]
 ) -> tuple[tuple[str, ...], list[Channel]]:
     """Topics to copy, and everything that is written."""
-    ours = [Channel(topic, kind) for topic, kind in topics.kinds.items()]
+    ours = [Channel(topic, output.kind) for topic, output in topics.items()]
     if not job.bag.merge:
         return (), ours
     if reader.ros1:

@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from mono_depth_ros.bags.messages import header_of
 from mono_depth_ros.bags.reader import BagReader
-from mono_depth_ros.bags.topics import COMPRESSED
 from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import DataError, FrameError
 from mono_depth_ros.geometry.camera import Camera
@@ -14,9 +12,9 @@ from mono_depth_ros.media.camera_argument import CameraArgument
 from mono_depth_ros.messages.camera_info import camera_from_info
 from mono_depth_ros.messages.compressed import decode_compressed
 from mono_depth_ros.messages.image import decode_image
+from mono_depth_ros.messages.kinds import COMPRESSED
 from mono_depth_ros.pipeline import Shot
 from mono_depth_ros.tools.bag.frames import BagFrame, Batch
-from mono_depth_ros.tools.bag.outputs import header_of, info_from, info_of
 
 
 class Decoder:
@@ -31,7 +29,7 @@ class Decoder:
         self._camera = CameraArgument.parse(config.camera) if config.camera else None
 
     def decode(self, batch: Batch) -> Batch:
-        """Give the frames of a batch their `shot`, `header` and `camera_info`, or the `problem` with them."""
+        """Give the frames of a batch their `shot` and `header`, or the `problem` with them."""
         for frame in batch.frames:
             try:
                 self._decode(frame)
@@ -52,11 +50,7 @@ class Decoder:
 
     def _camera_of(self, frame: BagFrame, width: int, height: int) -> Camera:
         if self._camera is not None:
-            camera = self._camera.camera(width, height, self._rectified)
-            frame.camera_info = info_from(camera, frame.header)
-            return camera
-        info: Any = frame.info
-        if info is None:
+            return self._camera.camera(width, height, self._rectified)
+        if frame.camera_info is None:
             raise FrameError("no camera_info came within a second of recording time", "no_camera_info")
-        frame.camera_info = info_of(info, frame.header)
-        return camera_from_info(info, self._rectified)
+        return camera_from_info(frame.camera_info, self._rectified)

@@ -28,20 +28,20 @@ class BagFrame:
 
     Attributes:
         index: of the image in the bag. message: as recorded. stamp_ns: of its header.
-        info: its camera_info, decoded; None where a camera is given. reference: nearest in time, within the tolerance.
-        shot: the decoded image with its camera. header: for everything made of it. camera_info: its message, likewise.
+        camera_info: its message, decoded; None where a camera is given.
+        reference: nearest in time, within the tolerance.
+        shot: the decoded image with its camera. header: for everything made of it.
         problem: why there is no depth. result: of the network. aligned: the same in metres of the reference.
     """
 
     index: int
     message: Message
     stamp_ns: int
-    info: Any = None
+    camera_info: Any = None
     reference: Message | None = None
     reference_ns: int = 0
     shot: Shot | None = None
     header: Any = None
-    camera_info: Any = None
     problem: FrameError | None = None
     result: Frame | None = None
     aligned: Frame | None = None
@@ -153,7 +153,7 @@ class Partners:
         info = _nearest(self._infos, frame.stamp_ns)
         if info is not None:
             with suppress(DataError):
-                frame.info = self._reader.decode(info[1])
+                frame.camera_info = self._reader.decode(info[1])
         reference = _nearest(self._references, frame.stamp_ns)
         if reference is not None and abs(reference[0] - frame.stamp_ns) <= self._tolerance_ns:
             frame.reference_ns, frame.reference = reference

@@ -11,12 +11,13 @@ import numpy as np
 from mono_depth_ros.alignment.projected_points import project
 from mono_depth_ros.alignment.samples import Samples, samples_from_depth
 from mono_depth_ros.bags.reader import BagReader
-from mono_depth_ros.bags.topics import CLOUD, IMAGE, Chosen
+from mono_depth_ros.bags.topics import Chosen
 from mono_depth_ros.bags.transforms import StaticTransforms
 from mono_depth_ros.config import ReferenceConfig
 from mono_depth_ros.errors import DataError, SamplesError
 from mono_depth_ros.geometry.rigid import rigid_from_text, transform_points
 from mono_depth_ros.messages.depth import decode_depth
+from mono_depth_ros.messages.kinds import CLOUD, IMAGE
 from mono_depth_ros.messages.points import read_points
 from mono_depth_ros.messages.range import range_points
 from mono_depth_ros.messages.scan import scan_points

@@ -14,10 +14,11 @@ import torch
 from mono_depth_ros.bags.writer import SegmentWriter
 from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import MonoDepthError
+from mono_depth_ros.streams.outputs import Output
 from mono_depth_ros.tools.bag.align import Alignment
 from mono_depth_ros.tools.bag.exports import Export
 from mono_depth_ros.tools.bag.frames import BagFrame, Batch
-from mono_depth_ros.tools.bag.outputs import Encoder
+from mono_depth_ros.tools.bag.outputs import encode
 from mono_depth_ros.tools.bag.resume import Progress
 
 _TOLD = 5  # dropped frames that are told one by one
@@ -27,8 +28,8 @@ class Sink:
     """Takes batches in order.
 
     Args:
-        writer: of the segments. encoder: makes the messages. progress: what is finished, of earlier runs too; it is
-            kept up to date. config: how large segments become. tell: gets sentences for people.
+        writer: of the segments. topics: what is written of a frame. progress: what is finished, of earlier
+            runs too; it is kept up to date. config: how large segments become. tell: gets sentences for people.
         damage: asked in the end what is wrong with the input. alignment: of the frames, if it is wanted.
         exports: get every frame that has metres.
     """
@@ -36,7 +37,7 @@ class Sink:
     def __init__(
         self,
         writer: SegmentWriter,
-        encoder: Encoder,
+        topics: dict[str, Output],
         progress: Progress,
         config: BagConfig,
         tell: Callable[[str], None],
@@ -44,7 +45,7 @@ class Sink:
         alignment: Alignment | None = None,
         exports: Sequence[Export] = (),
     ) -> None:
-        self._writer, self._encoder, self._progress = writer, encoder, progress
+        self._writer, self._topics, self._progress = writer, topics, progress
         self._config, self._tell, self._damage = config, tell, damage
         self._alignment, self._exports = alignment, exports
         self._segment_frames, self._segment_begun_s = 0, time.monotonic()
@@ -101,7 +102,7 @@ class Sink:
             return
         if self._alignment is not None:
             self._alignment.align(frame)
-        for topic, data in self._encoder.encode(frame):
+        for topic, data in encode(frame, self._topics, self._config.depth_encoding):
             self._writer.write(topic, frame.message.log_ns, data)
         metres = frame.result if self._alignment is None else frame.aligned
         for export in self._exports if metres is not None else ():

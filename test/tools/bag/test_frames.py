@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import pytest
 
+from mono_depth_ros.bags.messages import info_from
 from mono_depth_ros.bags.reader import BagReader
-from mono_depth_ros.bags.topics import CAMERA_INFO, CLOUD, Chosen
+from mono_depth_ros.bags.topics import Chosen
+from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.tools.bag import frames
 from mono_depth_ros.tools.bag.frames import BagFrame, batches
-from mono_depth_ros.tools.bag.outputs import info_from
 
 MS = 1_000_000
 
@@ -35,13 +36,14 @@ def add_info(maker, kit, stamp, log):
 
 
 def add_cloud(maker, kit, stamp, log):
-    from mono_depth_ros.tools.bag.outputs import empty
+    from mono_depth_ros.bags.messages import empty
 
     maker.add("/lidar", CLOUD, log, empty(CLOUD, kit.header(stamp, "lidar")))
 
 
 def infos(found):
-    return [stamp_ns(item.info.header.stamp) if item.info else None for batch in found for item in batch.frames]
+    messages = [item.camera_info for batch in found for item in batch.frames]
+    return [stamp_ns(info.header.stamp) if info else None for info in messages]
 
 
 def test_camera_info_recorded_after_its_image_is_waited_for(maker, kit, read):

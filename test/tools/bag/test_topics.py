@@ -7,12 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
+from mono_depth_ros.bags.messages import empty, info_from
 from mono_depth_ros.bags.reader import TYPES, BagReader
-from mono_depth_ros.bags.topics import CAMERA_INFO, COMPRESSED, IMAGE, choose
+from mono_depth_ros.bags.topics import choose
 from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.messages.image import fill_image
-from mono_depth_ros.tools.bag.outputs import empty, info_from
+from mono_depth_ros.messages.kinds import CAMERA_INFO, COMPRESSED, IMAGE
 
 
 def choice(path, **options):

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ROS 2 messages of rosbags, made to be filled and written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mono_depth_ros.bags.reader import TYPES
+from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.messages.camera_info import fill_camera_info
+from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, IMAGE
+
+POINT_FIELD = TYPES.types["sensor_msgs/msg/PointField"]
+
+_NO_BYTES = np.empty(0, dtype=np.uint8)
+
+
+def header_of(source: Any) -> Any:
+    """A ROS 2 header with the stamp and frame of one of ROS 1 or ROS 2."""
+    stamp = source.stamp
+    time = TYPES.types["builtin_interfaces/msg/Time"](int(stamp.sec), int(stamp.nanosec))
+    return TYPES.types["std_msgs/msg/Header"](time, str(source.frame_id))
+
+
+def empty(kind: str, header: Any) -> Any:
+    """A message to fill: an Image, a PointCloud2 or a CameraInfo."""
+    make = TYPES.types[kind]
+    if kind == IMAGE:
+        return make(header, 0, 0, "", 0, 0, _NO_BYTES)
+    if kind == CLOUD:
+        return make(header, 0, 0, [], False, 0, 0, _NO_BYTES, False)
+    roi = TYPES.types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
+    return make(header, 0, 0, "", np.zeros(0), np.zeros(9), np.zeros(9), np.zeros(12), 0, 0, roi)
+
+
+def info_from(camera: Camera, header: Any) -> Any:
+    """A CameraInfo of a camera."""
+    message = empty(CAMERA_INFO, header)
+    fill_camera_info(message, camera)
+    return message
