@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one home of every default. Node parameters, YAML files, the command line and the README table derive from it."""
+"""The one home of every default: node parameters, YAML files, command line and docs/parameters.md derive from it."""
 
 from mono_depth_ros.config.alignment import (
     REFERENCES,

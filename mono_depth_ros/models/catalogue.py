@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models by name: what is known of each before it is loaded. The README's table is made from this."""
+"""Models by name: what is known of each before it is loaded. The table of docs/models.md is made from this."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from mono_depth_ros.streams.health import judge
 
 
 class DepthNode(ManagedNode):
-    """One model for one or several cameras. See the README for topics and parameters; `config` has the defaults."""
+    """One model for one or several cameras. See docs/topics.md and docs/parameters.md; `config` has the defaults."""
 
     def __init__(self, **node_options: Any) -> None:
         super().__init__("depth", **node_options)

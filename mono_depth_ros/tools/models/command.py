@@ -19,7 +19,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("models", help="the models there are; fetch, verify and export them")
     actions = parser.add_subparsers(dest="action", required=True, metavar="|".join(_MODULES))
     listing = actions.add_parser("list", help="one line for each model: kind, licence, size, cached or not")
-    listing.add_argument("--markdown", action="store_true", help="the table of the README instead")
+    listing.add_argument("--markdown", action="store_true", help="the table of docs/models.md instead")
     info = actions.add_parser("info", help="everything known of one model")
     info.add_argument("name", metavar="NAME", help="catalogue name")
     fetch = actions.add_parser(

@@ -121,7 +121,7 @@ def in_words(known: dict[str, Any]) -> str:
 
 
 def table_markdown() -> str:
-    """The README's table of models, made from the catalogue alone."""
+    """The table of docs/models.md, made from the catalogue alone."""
     lines = ["| name | kind | size | GFLOP | licence | focal length | hub |", "|---|---|--:|--:|---|---|---|"]
     for entry in CATALOGUE.values():
         row = describe(entry)

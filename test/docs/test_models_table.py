@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The README's table of models is the catalogue's; `python test/test_readme_models.py` writes it there."""
+"""The table in docs/models.md is the catalogue's; `python test/docs/test_models_table.py` writes it there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.tools.models.listing import table_markdown
 
-BEGIN = "<!-- models: `python test/test_readme_models.py` writes this table -->\n"
+BEGIN = "<!-- models: `python test/docs/test_models_table.py` writes this table -->\n"
 END = "<!-- end of the models -->\n"
 
 
@@ -16,13 +16,13 @@ def parts(text: str) -> tuple[str, str, str]:
     """What is before the table, the table, and what is after it."""
     before, begin, rest = text.partition(BEGIN)
     table, end, after = rest.partition(END)
-    assert begin and end, "the README has lost the marks around its table of models"
+    assert begin and end, "docs/models.md has lost the marks around its table of models"
     return before, table, after
 
 
 def test_the_table_of_models_is_that_of_the_catalogue(repository: Path) -> None:
-    _, table, _ = parts((repository / "README.md").read_text(encoding="utf-8"))
-    assert table == table_markdown() + "\n", "run: python test/test_readme_models.py"
+    _, table, _ = parts((repository / "docs" / "models.md").read_text(encoding="utf-8"))
+    assert table == table_markdown() + "\n", "run: python test/docs/test_models_table.py"
     assert len(table.splitlines()) == 2 + len(CATALOGUE)
 
 
@@ -36,6 +36,6 @@ def test_the_table_has_a_row_of_known_content() -> None:
 
 
 if __name__ == "__main__":
-    readme = Path(__file__).resolve().parents[1] / "README.md"
-    before, _, after = parts(readme.read_text(encoding="utf-8"))
-    readme.write_text(f"{before}{BEGIN}{table_markdown()}\n{END}{after}", encoding="utf-8")
+    page = Path(__file__).resolve().parents[2] / "docs" / "models.md"
+    before, _, after = parts(page.read_text(encoding="utf-8"))
+    page.write_text(f"{before}{BEGIN}{table_markdown()}\n{END}{after}", encoding="utf-8")
