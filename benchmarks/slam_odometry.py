@@ -13,9 +13,9 @@ import numpy as np
 from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.errors import ConfigError, DataError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.rigid import quaternion
 from mono_depth_ros.media.calibration_yaml import read_calibration
 from mono_depth_ros.tools.bag.exports import TUM_PER_METRE
-from mono_depth_ros.tools.bag.poses import quaternion
 
 DEPTH_MAX_M = 8.0
 ESTIMATE = "trajectory.txt"

@@ -16,12 +16,12 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from mono_depth_ros.bags.messages import empty, header_of, info_from
 from mono_depth_ros.bags.reader import TYPES
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.rigid import quaternion
 from mono_depth_ros.messages.cloud import XYZIRT, fill_cloud, write_points
 from mono_depth_ros.messages.image import fill_image
 from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, IMAGE
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
-from mono_depth_ros.tools.bag.poses import quaternion
 from mono_depth_ros.world import SpinningLidar, World
 
 _BEGIN_NS = 1_000 * 10**9

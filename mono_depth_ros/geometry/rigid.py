@@ -100,6 +100,31 @@ def rigid_from_matrix(matrix: ArrayLike) -> NDArray[np.float64]:
     return out
 
 
+def quaternion(rotation: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    """x, y, z, w of a (3, 3) rotation matrix, of unit length, w >= 0 (Shepperd 1978: the largest component first)."""
+    m = rotation
+    squares = np.array(
+        [
+            1 + m[0, 0] - m[1, 1] - m[2, 2],
+            1 - m[0, 0] + m[1, 1] - m[2, 2],
+            1 - m[0, 0] - m[1, 1] + m[2, 2],
+            1 + m[0, 0] + m[1, 1] + m[2, 2],
+        ]
+    )
+    products = np.array(
+        [
+            [squares[0], m[0, 1] + m[1, 0], m[0, 2] + m[2, 0], m[2, 1] - m[1, 2]],
+            [m[0, 1] + m[1, 0], squares[1], m[1, 2] + m[2, 1], m[0, 2] - m[2, 0]],
+            [m[0, 2] + m[2, 0], m[1, 2] + m[2, 1], squares[2], m[1, 0] - m[0, 1]],
+            [m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1], squares[3]],
+        ]
+    )
+    best = products[int(squares.argmax())]
+    best = best / np.linalg.norm(best) * (1.0 if best[3] >= 0 else -1.0)
+    x, y, z, w = best.tolist()
+    return x, y, z, w
+
+
 def inverse(b_from_a: NDArray[np.float64]) -> NDArray[np.float64]:
     """a_from_b, (4, 4) float64, of a rigid (4, 4)."""
     out = np.eye(4)

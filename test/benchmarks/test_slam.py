@@ -16,9 +16,8 @@ import slam
 from mono_depth_ros.alignment.projected_points import project
 from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ConfigError, DataError
-from mono_depth_ros.geometry.rigid import rigid_from_pose, transform_points
+from mono_depth_ros.geometry.rigid import quaternion, rigid_from_pose, transform_points
 from mono_depth_ros.models.loading import load_model
-from mono_depth_ros.tools.bag.poses import quaternion
 from mono_depth_ros.world import SpinningLidar, World
 from slam import DEPTHS, measure
 from slam_odometry import ESTIMATE, accuracy, odometry, requirements

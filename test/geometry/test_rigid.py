@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 
@@ -10,6 +11,7 @@ from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.geometry.rigid import (
     compose,
     inverse,
+    quaternion,
     rigid_from_matrix,
     rigid_from_pose,
     rigid_from_text,
@@ -108,3 +110,19 @@ def test_points_that_are_not_finite_stay_so_and_do_not_spread():
     np.testing.assert_array_equal(found[2], [1, 1, 1])
     assert found.dtype == np.float32 and found.shape == (3, 3)
     assert transform_points(np.eye(4), np.empty((0, 3))).shape == (0, 3)
+
+
+def test_known_quaternions():
+    assert quaternion(np.eye(3)) == (0.0, 0.0, 0.0, 1.0)
+    half = np.sqrt(0.5)
+    quarter_turn_left = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
+    assert quaternion(quarter_turn_left) == pytest.approx((0, 0, half, half))
+
+
+@pytest.mark.parametrize("axis", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, -2, 0.5), (-1, -1, -1)])
+@pytest.mark.parametrize("angle", [0.0, 1e-6, 0.3, 1.6, 3.0, np.pi])
+def test_a_quaternion_gives_its_rotation_back(axis, angle):
+    rotation, _ = cv2.Rodrigues(angle * np.array(axis, float) / np.linalg.norm(axis))
+    q = quaternion(rotation)
+    assert np.linalg.norm(q) == pytest.approx(1.0) and q[3] >= 0
+    np.testing.assert_allclose(rigid_from_pose((0, 0, 0), q)[:3, :3], rotation, atol=1e-9)

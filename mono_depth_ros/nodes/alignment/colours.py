@@ -9,14 +9,11 @@ from typing import Any
 
 import numpy as np
 from rclpy.node import Node
-from sensor_msgs.msg import CompressedImage, Image
 
 from mono_depth_ros.errors import FrameError
-from mono_depth_ros.messages.compressed import decode_compressed
-from mono_depth_ros.messages.image import decode_image
 from mono_depth_ros.messages.stamps import stamp_ns
-from mono_depth_ros.nodes.ros.qos import INPUT, overridable, own
-from mono_depth_ros.nodes.ros.topics import input_topics
+from mono_depth_ros.nodes.ros.subscribing import Input
+from mono_depth_ros.nodes.ros.topics import IMAGES, input_topics
 
 _MOST_BYTES = 256 << 20  # a slow network is seconds late, and an image of its depth's stamp is wanted all the same
 
@@ -29,26 +26,22 @@ class Colours:
     """
 
     def __init__(self, node: Node, transport: str) -> None:
-        self._node, self._compressed = node, transport == "compressed"
-        self.topic, _ = input_topics(node, transport)
+        kind, self._decode = IMAGES[transport]
+        self._input = Input(node, kind, input_topics(node, transport)[0], self._add)
+        self.topic = self._input.topic
         self._lock = threading.Lock()
         self._images: deque[Any] = deque()
         self._bytes = 0
-        self._subscription: Any = None
 
     def open(self, wanted: bool) -> None:
         """Subscribe, or unsubscribe and forget."""
-        if wanted and self._subscription is None:
-            kind = CompressedImage if self._compressed else Image
-            self._subscription = self._node.create_subscription(
-                kind, self.topic, self._add, own(INPUT), qos_overriding_options=overridable()
-            )
-        elif not wanted and self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
-            self._subscription = None
-            with self._lock:
-                self._images.clear()
-                self._bytes = 0
+        if wanted:
+            self._input.open()
+            return
+        self._input.close()
+        with self._lock:
+            self._images.clear()
+            self._bytes = 0
 
     def of(self, depth_stamp_ns: int, size: tuple[int, int], tolerance_s: float) -> np.ndarray:
         """(H, W, 3) uint8 RGB of the image with this very stamp, else of the one nearest in time.
@@ -74,7 +67,7 @@ class Colours:
                 f"the depth, expected at most {tolerance_s:g} s",
                 "colour_missing",
             )
-        rgb = decode_compressed(nearest) if self._compressed else decode_image(nearest)
+        rgb = self._decode(nearest)
         if rgb.shape[:2] != size:
             found = f"{rgb.shape[1]}x{rgb.shape[0]}"
             raise FrameError(

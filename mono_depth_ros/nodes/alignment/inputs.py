@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 
@@ -19,7 +19,7 @@ from mono_depth_ros.config import AlignmentNodeConfig
 from mono_depth_ros.errors import ImageError
 from mono_depth_ros.messages.depth import decode_depth
 from mono_depth_ros.messages.pixels import pixel_view
-from mono_depth_ros.nodes.ros.qos import INPUT, overridable, own
+from mono_depth_ros.nodes.ros.subscribing import Input
 from mono_depth_ros.nodes.ros.topics import sibling_info
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.streams.cameras import CameraInfos
@@ -50,27 +50,32 @@ class DepthInputs:
         on_depth: gets the messages to align.
 
     Attributes:
-        infos: the camera_info messages. conflict: why no publisher's QoS will do, or "".
+        infos: the camera_info messages.
     """
 
     def __init__(
         self, node: Node, options: Callable[[], AlignmentNodeConfig], on_depth: Callable[[DepthMessage], None]
     ) -> None:
         config = options()
-        self._node, self._options, self._on_depth = node, options, on_depth
-        self._kinds = _KINDS[config.prediction]
+        self._options, self._on_depth = options, on_depth
         self.infos = CameraInfos(config.rectified, rectify=False)
-        self.conflict = ""
-        self._topics = {kind: node.resolve_topic_name(TOPICS[kind]) for kind in self._kinds}
-        self.info_topic = _info_topic(node, self._kinds)
-        self._subscriptions: list[Any] = []
+        self._depths = {
+            kind: Input(node, Image, TOPICS[kind], partial(self._take, kind=kind)) for kind in _KINDS[config.prediction]
+        }
+        self._info = Input(node, CameraInfo, _info_topic(node, _KINDS[config.prediction]), self.infos.add)
+        self._inputs = (self._info, *self._depths.values())
         self._kind: DepthKind | None = None
-        self._heard_s = self._other_s = -float("inf")
+        self._heard_s = self._other_s = -math.inf
 
     @property
     def opened(self) -> bool:
         """Whether depth is subscribed to."""
-        return bool(self._subscriptions)
+        return self._info.opened
+
+    @property
+    def conflict(self) -> str:
+        """A sentence where a publisher's QoS does not match; "" else."""
+        return next((item.conflict for item in self._inputs if item.conflict), "")
 
     @property
     def silent_s(self) -> float:
@@ -80,64 +85,48 @@ class DepthInputs:
     @property
     def topics(self) -> str:
         """The topics of depth, in words."""
-        return " or ".join(self._topics.values())
+        return " or ".join(item.topic for item in self._depths.values())
+
+    @property
+    def info_topic(self) -> str:
+        """That of camera_info."""
+        return self._info.topic
 
     @property
     def quarrel(self) -> str:
         """A sentence where both kinds of depth come; "" else."""
         if self._kind is None or time.monotonic() - self._other_s > self._options().input_timeout:
             return ""
-        other = next(topic for kind, topic in self._topics.items() if kind is not self._kind)
+        other = next(item.topic for kind, item in self._depths.items() if kind is not self._kind)
         return (
-            f"depth comes on two topics: {self._topics[self._kind]} is aligned and {other} is not; set prediction to "
-            "metric or inverse"
+            f"depth comes on two topics: {self._depths[self._kind].topic} is aligned and {other} is not; set "
+            "prediction to metric or inverse"
         )
 
     def publishers(self) -> int:
         """How many publishers the topics of depth have."""
-        return sum(self._node.count_publishers(topic) for topic in self._topics.values())
+        return sum(item.publishers for item in self._depths.values())
 
     def open(self) -> None:
         """Subscribe to depth; this is what makes a lazy depth node run."""
-        if self._subscriptions:
+        if self.opened:
             return
         self._heard_s, self._kind = time.monotonic(), None
-        self._subscriptions = [self._subscribe(CameraInfo, self.info_topic, self.infos.add)]
-        for kind, topic in self._topics.items():
-            self._subscriptions.append(self._subscribe(Image, topic, partial(self._take, kind=kind)))
+        for item in self._inputs:
+            item.open()
 
     def close(self) -> None:
         """Unsubscribe."""
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-        self._subscriptions = []
+        for item in self._inputs:
+            item.close()
 
     def _take(self, message: Any, kind: DepthKind) -> None:
         now = time.monotonic()
-        self.conflict = ""
         if self._kind not in (kind, None) and now - self._heard_s <= self._options().input_timeout:
             self._other_s = now
             return
         self._kind, self._heard_s = kind, now
         self._on_depth(DepthMessage(message, kind, now))
-
-    def _subscribe(self, kind: type, topic: str, callback: Callable[[Any], None]) -> Any:
-        sentence = f"QoS mismatch: a publisher of {topic} offers less than the qos_overrides of this node ask for"
-
-        def conflict(_: Any) -> None:
-            self.conflict = sentence
-
-        def take(message: Any) -> None:
-            callback(message)
-
-        return self._node.create_subscription(
-            kind,
-            topic,
-            take,
-            own(INPUT),
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=conflict),
-            qos_overriding_options=overridable(),
-        )
 
 
 def _info_topic(node: Node, kinds: tuple[DepthKind, ...]) -> str:

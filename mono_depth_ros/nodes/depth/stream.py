@@ -9,20 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
 from rclpy.time import Time
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo
 
 from mono_depth_ros.config import DepthNodeConfig
 from mono_depth_ros.errors import CameraError, FrameError
-from mono_depth_ros.messages.compressed import decode_compressed
-from mono_depth_ros.messages.image import decode_image
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.nodes.ros.publishing import Outputs
-from mono_depth_ros.nodes.ros.qos import INPUT, overridable, own
-from mono_depth_ros.nodes.ros.topics import image_name, input_topics
+from mono_depth_ros.nodes.ros.subscribing import Input
+from mono_depth_ros.nodes.ros.topics import IMAGES, image_name, input_topics
 from mono_depth_ros.pipeline import Frame, Shot
 from mono_depth_ros.streams.cameras import Calibration, CameraInfos
 from mono_depth_ros.streams.health import Facts
@@ -58,10 +55,10 @@ class CameraStream:
         self.infos: CameraInfos | None = None
         self.outputs: Outputs | None = None
         self._node, self._options = node, options
-        self._inputs: list[Any] = []
+        self._inputs: list[Input] = []
         self._logged: dict[str, float] = {}
         self._received_s = -math.inf
-        self._camera_problem = self._input_conflict = self._output_conflict = ""
+        self._camera_problem = self._output_conflict = ""
         self._image_topic, self._info_topic = input_topics(node, options().image_transport, name)
 
     def open(self, spec: ModelSpec, offer: Callable[[Job], None]) -> None:
@@ -75,26 +72,18 @@ class CameraStream:
         def on_image(message: Any) -> None:
             self._on_image(message, offer)
 
-        image_type = CompressedImage if config.image_transport == "compressed" else Image
+        kind, self._decode = IMAGES[config.image_transport]
         self._inputs = [
-            self._node.create_subscription(
-                message_type,
-                topic,
-                callback,
-                own(INPUT),
-                event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_input_conflict),
-                qos_overriding_options=overridable(),
-            )
-            for message_type, topic, callback in (
-                (CameraInfo, self._info_topic, self.infos.add),
-                (image_type, self._image_topic, on_image),
-            )
+            Input(self._node, CameraInfo, self._info_topic, self.infos.add),
+            Input(self._node, kind, self._image_topic, on_image),
         ]
+        for item in self._inputs:
+            item.open()
 
     def close_inputs(self) -> None:
         """No image comes any more."""
-        for subscription in self._inputs:
-            self._node.destroy_subscription(subscription)
+        for item in self._inputs:
+            item.close()
         self._inputs = []
 
     def close_outputs(self) -> None:
@@ -123,8 +112,7 @@ class CameraStream:
         """
         assert self.infos is not None
         with self.monitor.stage("decode"):
-            decode = decode_compressed if self._options().image_transport == "compressed" else decode_image
-            rgb = decode(job.message)
+            rgb = self._decode(job.message)
             found = self.infos.match(stamp_ns(job.message.header.stamp), rgb.shape[1], rgb.shape[0])
         return Shot(rgb, found.camera, found.into, found.rotation), found
 
@@ -163,7 +151,7 @@ class CameraStream:
             image_name=image_name(self.name),
             image_topic=self._image_topic,
             image_publishers=self._node.count_publishers(self._image_topic),
-            qos_conflict=self._input_conflict or self._output_conflict,
+            qos_conflict=next((item.conflict for item in self._inputs if item.conflict), self._output_conflict),
             camera_info_topic=self._info_topic,
             camera_info_known=self.infos is not None and self.infos.known(),
             camera_problem=self._camera_problem,
@@ -179,18 +167,11 @@ class CameraStream:
 
     def _on_image(self, message: Any, offer: Callable[[Job], None]) -> None:
         received_s = self._received_s = time.monotonic()
-        self._input_conflict = ""
         back_ns = self.monitor.received(stamp_ns(message.header.stamp))
         if back_ns:
             self.drop("time_backwards", f"time jumped back by {back_ns / 1e9:.3f} s: a bag that loops?")
         else:
             offer(Job(self, message, received_s))
-
-    def _on_input_conflict(self, event: Any) -> None:
-        self._input_conflict = (
-            f"QoS mismatch: a publisher of {self._image_topic} or {self._info_topic} offers less than the "
-            "qos_overrides of this node ask for; remove them, the default matches every publisher"
-        )
 
     def _on_output_conflict(self, topic: str) -> None:
         self._output_conflict = (

@@ -1,9 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Topic names: camera_info is the sibling of its image, as image_transport has it."""
+"""Image topics as image_transport has them: raw or compressed, and camera_info the sibling of its image."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 from rclpy.node import Node
+from sensor_msgs.msg import CompressedImage, Image
+
+from mono_depth_ros.messages.compressed import decode_compressed
+from mono_depth_ros.messages.image import decode_image
+
+IMAGES: dict[str, tuple[type, Callable[[Any], np.ndarray]]] = {
+    "raw": (Image, decode_image),
+    "compressed": (CompressedImage, decode_compressed),
+}
+"""The message type and what decodes it to (H, W, 3) uint8 RGB, by transport."""
 
 _COMPRESSED = "/compressed"
 

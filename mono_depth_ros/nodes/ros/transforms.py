@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""4x4 matrices as messages; TF where tf2_msgs is installed, which the ROS wheels of the package index do not have."""
+"""TF: looked up where tf2_ros is installed, published where tf2_msgs is; the wheels of the index have neither."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import Pose, Transform, TransformStamped
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time
 
+from mono_depth_ros.errors import ConfigError, SamplesError
+from mono_depth_ros.geometry.rigid import quaternion, rigid_from_pose
 from mono_depth_ros.nodes.ros.qos import LATCHED
 
 try:
@@ -18,31 +21,6 @@ except ImportError:
     TFMessage = None
 
 _TF_DEPTH = 100  # as tf2_ros::TransformBroadcaster
-
-
-def quaternion(rotation: np.ndarray) -> tuple[float, float, float, float]:
-    """x, y, z, w of a 3x3 rotation matrix, w >= 0 (Shepperd 1978: the largest component first)."""
-    m = rotation
-    squares = np.array(
-        [
-            1 + m[0, 0] - m[1, 1] - m[2, 2],
-            1 - m[0, 0] + m[1, 1] - m[2, 2],
-            1 - m[0, 0] - m[1, 1] + m[2, 2],
-            1 + m[0, 0] + m[1, 1] + m[2, 2],
-        ]
-    )
-    products = np.array(
-        [
-            [squares[0], m[0, 1] + m[1, 0], m[0, 2] + m[2, 0], m[2, 1] - m[1, 2]],
-            [m[0, 1] + m[1, 0], squares[1], m[1, 2] + m[2, 1], m[0, 2] - m[2, 0]],
-            [m[0, 2] + m[2, 0], m[1, 2] + m[2, 1], squares[2], m[1, 0] - m[0, 1]],
-            [m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1], squares[3]],
-        ]
-    )
-    best = products[int(squares.argmax())]
-    best = best / np.linalg.norm(best) * (1.0 if best[3] >= 0 else -1.0)
-    x, y, z, w = best.tolist()
-    return x, y, z, w
 
 
 def pose_message(matrix: np.ndarray) -> Pose:
@@ -78,3 +56,81 @@ class TransformPublisher:
         message: Any = TransformStamped(child_frame_id=child, transform=transform_message(matrix))
         message.header.stamp, message.header.frame_id = stamp.to_msg(), parent
         (self._static if static else self._moving).publish(TFMessage(transforms=[message]))
+
+
+def tf2_module() -> Any:
+    """The module tf2_ros, or None where it is not installed."""
+    try:
+        import tf2_ros
+    except ImportError:
+        return None
+    return tf2_ros
+
+
+def bare(frame: str) -> str:
+    """A frame's name as tf2 has it; older drivers put a slash before it."""
+    return frame.removeprefix("/")
+
+
+class TransformLookup:
+    """Listens to /tf and /tf_static, and says how two frames lie to each other at a stamp.
+
+    Args:
+        timeout_s: how long to wait for a transform that is late. Wait in another thread than the executor's: the
+            transform comes through it.
+    """
+
+    def __init__(self, node: Node, timeout_s: float) -> None:
+        self._tf2 = tf2_module()
+        assert self._tf2 is not None
+        self._node, self._timeout = node, Duration(seconds=timeout_s)
+        # With the node it follows the node's clock: when simulated time jumps back, what it holds is forgotten.
+        self._buffer = self._tf2.Buffer(node=node)
+        self._listener = self._tf2.TransformListener(self._buffer, node)
+        self._missed: tuple[str, str] | None = None  # frames that nothing joined when last asked for
+        self._late: tuple[str, str, int] | None = None
+
+    def lookup(self, target: str, source: str, stamp: Any) -> np.ndarray:
+        """(4, 4) target_from_source at a builtin_interfaces/Time.
+
+        Each stamp is waited for once, and frames that nothing joins are not waited for again.
+
+        Raises:
+            SamplesError: reason `transform_missing`, `transform_late` or `transform_invalid`; both frames are named.
+        """
+        frames = (bare(target), bare(source))
+        time = Time.from_msg(stamp)
+        asked = (*frames, time.nanoseconds)
+        waited = self._missed == frames or self._late == asked
+        try:
+            found = self._buffer.lookup_transform(*frames, time, Duration() if waited else self._timeout)
+        except self._tf2.ExtrapolationException as error:
+            self._late, self._missed = asked, None
+            raise SamplesError(
+                f"tf2 has no transform from '{frames[1]}' to '{frames[0]}' at the stamp asked for, "
+                f"{time.nanoseconds / 1e9:.3f}: {error}; is it published late (tf_timeout), or with another clock?",
+                "transform_late",
+            ) from error
+        except self._tf2.TransformException as error:
+            self._missed = frames
+            raise SamplesError(
+                f"tf2 has no transform from '{frames[1]}' to '{frames[0]}': {error}; is a robot_state_publisher or a "
+                "static_transform_publisher running?",
+                "transform_missing",
+            ) from error
+        self._missed = self._late = None
+        t, q = found.transform.translation, found.transform.rotation
+        try:
+            return rigid_from_pose((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
+        except ConfigError as error:
+            raise SamplesError(f"tf2, from '{frames[1]}' to '{frames[0]}': {error}", "transform_invalid") from error
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._listener.unregister()
+        for part in ("srv", "jump_handle"):  # of Buffer, which cannot be closed itself
+            item = getattr(self._buffer, part, None)
+            if part == "srv" and item is not None:
+                self._node.destroy_service(item)
+            elif item is not None:
+                item.unregister()

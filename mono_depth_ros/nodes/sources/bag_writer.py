@@ -13,8 +13,8 @@ from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, Qo
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from mono_depth_ros.geometry.rigid import quaternion
 from mono_depth_ros.messages.stamps import sec_nanosec
-from mono_depth_ros.nodes.ros.transforms import quaternion
 
 _TF = "tf2_msgs/msg/TFMessage"
 _EVER = QosTime(2147483647, 4294967295)

@@ -17,12 +17,13 @@ from rclpy.time import Time
 from sensor_msgs.msg import Image, PointCloud2, PointField
 
 from mono_depth_ros.config import CameraTopicsConfig, WorldNodeConfig
+from mono_depth_ros.geometry.rigid import quaternion
 from mono_depth_ros.media.calibration_yaml import Calibration
 from mono_depth_ros.messages.cloud import XYZIRT, fill_cloud, write_points
 from mono_depth_ros.messages.image import fill_image
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.runtime import run
-from mono_depth_ros.nodes.ros.transforms import TransformPublisher, pose_message, quaternion
+from mono_depth_ros.nodes.ros.transforms import TransformPublisher, pose_message
 from mono_depth_ros.nodes.sources.camera_topics import CameraTopics, end, publisher, subscribed
 from mono_depth_ros.nodes.sources.drive import Drive, DriveFrame
 from mono_depth_ros.nodes.sources.player import Player

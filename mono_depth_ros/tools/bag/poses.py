@@ -11,7 +11,7 @@ import numpy as np
 from mono_depth_ros.bags.reader import BagReader, Message
 from mono_depth_ros.bags.transforms import StaticTransforms
 from mono_depth_ros.errors import MonoDepthError
-from mono_depth_ros.geometry.rigid import compose, rigid_from_pose
+from mono_depth_ros.geometry.rigid import compose, quaternion, rigid_from_pose
 from mono_depth_ros.messages.stamps import stamp_ns
 
 Write = Callable[[int, np.ndarray, tuple[float, ...]], None]
@@ -67,18 +67,3 @@ class Poses:
         if not hasattr(decoded, "child_frame_id"):
             return world_from_child
         return compose(world_from_child, self.child_from_camera(decoded.child_frame_id))
-
-
-def quaternion(rotation: np.ndarray) -> tuple[float, ...]:
-    """x, y, z, w of a rotation matrix (3, 3), w >= 0: the eigenvector of Bar-Itzhack 2000, which no case divides."""
-    m = rotation
-    k = np.array(
-        [
-            [m[0, 0] - m[1, 1] - m[2, 2], 0, 0, 0],
-            [m[1, 0] + m[0, 1], m[1, 1] - m[0, 0] - m[2, 2], 0, 0],
-            [m[2, 0] + m[0, 2], m[2, 1] + m[1, 2], m[2, 2] - m[0, 0] - m[1, 1], 0],
-            [m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1], m.trace()],
-        ]
-    )
-    found = np.linalg.eigh(k)[1][:, -1]
-    return tuple((found * (1.0 if found[3] >= 0 else -1.0)).tolist())

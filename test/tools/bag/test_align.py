@@ -13,13 +13,13 @@ from mono_depth_ros.bags.reader import TYPES, BagReader
 from mono_depth_ros.bags.transforms import StaticTransforms
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.rigid import quaternion
 from mono_depth_ros.messages.cloud import fill_cloud
 from mono_depth_ros.messages.depth import decode_depth
 from mono_depth_ros.messages.image import fill_image
 from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, IMAGE
 from mono_depth_ros.metrics import depth_metrics
 from mono_depth_ros.prediction import DepthKind
-from mono_depth_ros.tools.bag.poses import quaternion
 from mono_depth_ros.world import SpinningLidar, World
 
 SAME = ("--no-local", "--min-samples", "20", "--occlusion-window", "0", "--bandwidth", "0")

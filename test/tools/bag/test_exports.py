@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from mono_depth_ros.bags.reader import TYPES
-from mono_depth_ros.geometry.rigid import rigid_from_pose
+from mono_depth_ros.geometry.rigid import quaternion, rigid_from_pose
 from mono_depth_ros.media.calibration_yaml import read_calibration
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.tools.bag.exports import tum_depth
-from mono_depth_ros.tools.bag.poses import quaternion
 
 POSE, ODOMETRY = "geometry_msgs/msg/PoseStamped", "nav_msgs/msg/Odometry"
 

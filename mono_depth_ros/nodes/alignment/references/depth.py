@@ -22,7 +22,7 @@ from mono_depth_ros.nodes.alignment.references.extrinsics import Extrinsics
 from mono_depth_ros.nodes.alignment.references.rectified import raw_from_rectified
 from mono_depth_ros.nodes.alignment.references.source import TopicSource, View
 from mono_depth_ros.nodes.ros.topics import sibling_info
-from mono_depth_ros.nodes.ros.transform_lookup import bare
+from mono_depth_ros.nodes.ros.transforms import bare
 from mono_depth_ros.streams.cameras import Calibration, CameraInfos
 
 _INFO = "reference/camera_info"

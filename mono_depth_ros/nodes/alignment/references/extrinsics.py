@@ -10,7 +10,7 @@ from rclpy.node import Node
 
 from mono_depth_ros.errors import ConfigError, SamplesError
 from mono_depth_ros.geometry.rigid import rigid_from_text
-from mono_depth_ros.nodes.ros.transform_lookup import TransformLookup, bare, tf2_module
+from mono_depth_ros.nodes.ros.transforms import TransformLookup, bare, tf2_module
 
 _GIVE = "give the parameter cam_from_reference, 'x y z qx qy qz qw', or install tf2_ros and publish /tf"
 

@@ -19,7 +19,7 @@ from mono_depth_ros.errors import ConfigError, DataError, SamplesError
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.nodes.alignment.references.extrinsics import Extrinsics
 from mono_depth_ros.nodes.alignment.references.source import ReferenceMatch, Source, View
-from mono_depth_ros.nodes.ros.transform_lookup import TransformLookup, tf2_module
+from mono_depth_ros.nodes.ros.transforms import TransformLookup, tf2_module
 from mono_depth_ros.streams.pairing import Nearest
 
 _KEPT = 400  # messages of an IMU: a second or two

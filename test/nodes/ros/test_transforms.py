@@ -3,40 +3,11 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
-import pytest
 from rclpy.time import Time
 
 from mono_depth_ros.nodes.ros import transforms
-from mono_depth_ros.nodes.ros.transforms import TransformPublisher, pose_message, quaternion
-
-
-def rotation_of(x, y, z, w):
-    """The textbook formula, the other way round."""
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
-
-
-def test_known_quaternions():
-    assert quaternion(np.eye(3)) == (0.0, 0.0, 0.0, 1.0)
-    half = np.sqrt(0.5)
-    quarter_turn_left = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
-    assert quaternion(quarter_turn_left) == pytest.approx((0, 0, half, half))
-
-
-@pytest.mark.parametrize("axis", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, -2, 0.5), (-1, -1, -1)])
-@pytest.mark.parametrize("angle", [0.0, 1e-6, 0.3, 1.6, 3.0, np.pi])
-def test_a_quaternion_gives_its_rotation_back(axis, angle):
-    rotation, _ = cv2.Rodrigues(angle * np.array(axis, float) / np.linalg.norm(axis))
-    q = quaternion(rotation)
-    assert np.linalg.norm(q) == pytest.approx(1.0) and q[3] >= 0
-    np.testing.assert_allclose(rotation_of(*q), rotation, atol=1e-9)
+from mono_depth_ros.nodes.ros.transforms import TransformPublisher, pose_message
 
 
 def test_a_pose_has_position_and_orientation():
