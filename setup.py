@@ -27,6 +27,7 @@ def wheels(rclpy, rmw, common_interfaces):
     ]
 
 
+WORLD = ["numba>=0.57"]  # the synthetic world: demo and training; a robot does not need it
 TEST = ["pytest", "pytest-timeout"]
 TRANSFORMERS = ["transformers>=4.45"]
 # The graphs that OpenVINO and ONNX Runtime run are exported by torch, 2.5 or later, with onnxscript.
@@ -57,7 +58,6 @@ setup(
     # opencv-python 5 breaks cv_bridge for every multi-channel encoding.
     install_requires=[
         "huggingface_hub>=0.24",
-        "numba>=0.57",
         "numpy>=1.24",
         "opencv-python>=4.5,<5",
         "PyYAML",
@@ -72,6 +72,7 @@ setup(
         "ray": ["ray>=2.9"],  # many bags on many machines
         "slam": ["evo>=1.26", "open3d>=0.18"],  # benchmarks/slam.py
         "transformers": TRANSFORMERS,
+        "world": WORLD,
         "test": TEST,  # tells `colcon test` to run pytest
         "jazzy": wheels("ros-jazzy-rclpy==7.1.6", "8.4.3", "5.3.6"),
         "kilted": wheels("ros-kilted-rclpy==9.1.2", "9.3.3", "5.5.1"),
@@ -80,6 +81,7 @@ setup(
             *ONNX,
             *OPENVINO,
             *TRANSFORMERS,
+            *WORLD,
             "catkin-pkg",
             "colcon-common-extensions",
             "import-linter",

@@ -15,6 +15,7 @@ from launch_ros.actions import Node
 
 from mono_depth_ros.config import CameraTopicsConfig, WorldNodeConfig
 from mono_depth_ros.nodes.ros.launching import PROFILE_DOC, node_environment, option_arguments, option_parameters
+from mono_depth_ros.world import require_numba
 
 CLASSES = (WorldNodeConfig, CameraTopicsConfig)
 IMAGE = "camera/image_raw"
@@ -34,7 +35,8 @@ ARGUMENTS = [
 
 
 def start(context):
-    """The actions, with the arguments of `context`."""
+    """The actions, with the arguments of `context`. Raises ConfigError where numba is not installed."""
+    require_numba()
 
     def given(name):
         return LaunchConfiguration(name).perform(context)

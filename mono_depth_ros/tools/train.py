@@ -14,6 +14,7 @@ from typing import Any
 from mono_depth_ros.config import allowed
 from mono_depth_ros.tools.startup import importing
 from mono_depth_ros.training.config import TrainConfig
+from mono_depth_ros.world import require_numba
 
 
 def add_parser(subparsers: Any) -> None:
@@ -41,6 +42,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Render, train, export, measure. 0 on success; MonoDepthError goes up to the caller."""
     config = TrainConfig(**{item.name: getattr(args, item.name) for item in dataclasses.fields(TrainConfig)})
+    require_numba()
     with importing():
         from mono_depth_ros.training import run as training
 

@@ -11,7 +11,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from numba import njit
+from mono_depth_ros.world import require_numba
+
+require_numba()
+from numba import njit, prange  # noqa: E402
+
+__all__ = ["inner", "kernel", "one_at_a_time", "prange"]
 
 # "nnan" and "ninf" are left out: the kernels use infinities on purpose.
 FAST = {"contract", "reassoc", "nsz", "arcp"}

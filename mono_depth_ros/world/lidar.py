@@ -6,11 +6,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mono_depth_ros.errors import ConfigError
-from mono_depth_ros.world.world import World
+
+if TYPE_CHECKING:
+    from mono_depth_ros.world.world import World
 
 # Optical axes of a quadrant's virtual camera in the lidar's frame turned to that quadrant: x right = -y, y down = -z.
 _LIDAR_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])

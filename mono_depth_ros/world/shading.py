@@ -7,9 +7,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import prange
 
-from mono_depth_ros.world.kernels import inner, kernel
+from mono_depth_ros.world.kernels import inner, kernel, prange
 from mono_depth_ros.world.noise import noise2
 from mono_depth_ros.world.raycast import exact_hit
 from mono_depth_ros.world.scene import BOX, CYLINDER, EMISSION, GLOSS

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from mono_depth_ros.config import CameraTopicsConfig, WorldNodeConfig
+from mono_depth_ros.errors import ConfigError
 
 OPTIONS = {item.name for cls in (WorldNodeConfig, CameraTopicsConfig) for item in fields(cls)}
 
@@ -34,6 +36,12 @@ def test_no_argument_means_two_things(launched: Any, recorded: Callable[[str], A
 
 def test_the_demo_needs_no_network(launched: Any) -> None:
     assert launched.defaults["model"] == "tiny"
+
+
+def test_without_numba_the_launch_ends_with_what_to_install(launched: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "numba", None)
+    with pytest.raises(ConfigError, match="apt install python3-numba"):
+        launched.nodes()
 
 
 def test_arguments_reach_the_world(launched: Any) -> None:

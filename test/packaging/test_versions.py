@@ -17,7 +17,6 @@ import mono_depth_ros
 # Imports whose rosdep key or wheel has another name.
 KEYS = {
     "cv2": "python3-opencv",
-    "numba": "python3-numba",
     "numpy": "python3-numpy",
     "rosbags": "python3-rosbags-pip",
     "safetensors": "python3-transformers-pip",
@@ -35,6 +34,7 @@ OPTIONAL = {"backports", "compression", "lz4"} | {  # the first three are rosbag
     "onnxruntime",
     "open3d",
     "matplotlib",
+    "numba",
     "psutil",
     "ray",
 }

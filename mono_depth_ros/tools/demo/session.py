@@ -25,6 +25,8 @@ from mono_depth_ros.tools.demo.processes import Child, Children, uninterrupted
 from mono_depth_ros.tools.demo.recording import Recording
 from mono_depth_ros.tools.demo.source import Source, file_source, world_source
 from mono_depth_ros.tools.startup import signals_later
+from mono_depth_ros.world import require_numba
+from mono_depth_ros.world.lidar import roof_mount
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class Session:
     def _source(self, work: Path) -> Source:
         config = self.config
         if config.source == "world":
+            require_numba()
             if self.camera:
                 raise ConfigError("--camera is for other sources: the synthetic camera knows its own calibration")
             return world_source(self.world, config.rate, aligned=config.alignment != "none")
@@ -124,8 +127,6 @@ def _lidar_transform() -> str:
 
 def _mount() -> str:
     """camera_from_lidar of the world, 3x4, row by row."""
-    with signals_later():  # imported here: the renderer comes along, and the other nodes can start meanwhile
-        from mono_depth_ros.world.lidar import roof_mount
     return " ".join(f"{value:.9g}" for value in roof_mount()[:3].ravel())
 
 
