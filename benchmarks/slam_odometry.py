@@ -14,7 +14,6 @@ from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.errors import ConfigError, DataError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rigid import quaternion
-from mono_depth_ros.media.calibration_yaml import read_calibration
 from mono_depth_ros.tools.bag.exports import TUM_PER_METRE
 
 DEPTH_MAX_M = 8.0
@@ -74,7 +73,7 @@ def odometry(folder: Path) -> int:
     pairs = [line.split() for line in (folder / "associations.txt").read_text().splitlines()]
     if len(pairs) < 2:
         raise DataError(f"{folder}/associations.txt names {len(pairs)} pairs of images, expected at least 2")
-    camera: Camera = read_calibration(folder / "camera.yaml").camera()
+    camera = Camera.from_yaml(folder / "camera.yaml")
     intrinsic = o3d.camera.PinholeCameraIntrinsic(
         camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy
     )

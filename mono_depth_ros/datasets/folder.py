@@ -16,7 +16,6 @@ from mono_depth_ros.datasets.dataset import DataSet, Item
 from mono_depth_ros.datasets.files import Wanted, existing, pair_folders
 from mono_depth_ros.datasets.protocols import Protocol
 from mono_depth_ros.errors import DataError
-from mono_depth_ros.media.calibration_yaml import read_calibration
 from mono_depth_ros.media.camera_argument import CameraArgument
 
 
@@ -32,7 +31,7 @@ def read(wanted: Wanted) -> DataSet:
     path = folder / "camera.yaml"
     camera = None
     if path.is_file() and wanted.camera is None:
-        camera = CameraArgument(str(path), calibration=read_calibration(path))
+        camera = CameraArgument.of_file(path)
     return DataSet(
         name="folder",
         layout="rgb/ and depth/",

@@ -3,13 +3,20 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mono_depth_ros.errors import CameraError
+from mono_depth_ros.geometry.calibration import CameraCalibration, read_calibration, write_calibration
+from mono_depth_ros.geometry.exif import read_exif_focal
+
+LOGGER = logging.getLogger(__name__)
 
 DISTORTION_LENGTHS = {"none": (0,), "plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
 """Coefficient counts accepted per model; OpenCV's order (k1 k2 p1 p2 k3 k4 k5 k6 s1..s4 tx ty; fisheye k1..k4)."""
@@ -117,41 +124,122 @@ class Camera:
 
     @classmethod
     def pinhole(cls, width: int, height: int, hfov_deg: float) -> Camera:
-        """A pinhole with square pixels, centred, with the given horizontal field of view."""
+        """As `from_fov`."""
+        return cls.from_fov((width, height), hfov_deg)
+
+    @classmethod
+    def from_fov(cls, size: tuple[int, int], hfov_deg: float) -> Camera:
+        """A pinhole with square pixels, centred.
+
+        Args:
+            size: (width, height) in pixels. hfov_deg: horizontal field of view in degrees, between 0 and 180.
+        """
+        width, height = size
+        if not 0 < hfov_deg < 180:
+            raise CameraError(f"hfov_deg is {hfov_deg:g}, expected degrees between 0 and 180")
         focal = width / 2 / math.tan(math.radians(hfov_deg) / 2)
         return cls(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
 
     @classmethod
+    def from_matrix(
+        cls, K: ArrayLike, size: tuple[int, int], distortion: Sequence[float] = (), model: str = "plumb_bob"
+    ) -> Camera:
+        """The camera of an intrinsic matrix, as OpenCV's calibration gives it.
+
+        Args:
+            K: 3x3, in pixels: [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]. size: (width, height) of the image it is for.
+            distortion: coefficients of `model` in OpenCV's order; none: a pinhole.
+
+        Raises:
+            CameraError: K is not 3x3 or of another form, or divided by the size of the image.
+        """
+        try:
+            matrix = np.asarray(K, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise CameraError(f"K is {K!r}, expected 3x3 numbers") from error
+        if matrix.shape != (3, 3):
+            raise CameraError(f"K has the shape {matrix.shape}, expected (3, 3)")
+        (fx, skew, cx), (below, fy, cy), last = matrix.tolist()
+        if skew or below or last != [0, 0, 1]:
+            raise CameraError(f"K is {matrix.tolist()}, expected [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]")
+        if max(fx, fy, cx, cy) < 10 < max(size):
+            found = f"K is {matrix.tolist()} for a {size[0]}x{size[1]} image"
+            raise CameraError(f"{found}, expected pixels: is it divided by the size of the image?")
+        coefficients = tuple(float(value) for value in np.ravel(distortion))
+        return cls(*size, fx, fy, cx, cy, model if coefficients else "none", coefficients)
+
+    @classmethod
+    def from_yaml(cls, path: str | os.PathLike[str], rectified: bool = False) -> Camera:
+        """The camera of a calibration file as `camera_calibration` and `camera_info_manager` write it.
+
+        Args:
+            rectified: take P, without distortion: for images that are rectified already.
+
+        Raises:
+            CameraError: it cannot be read, or its numbers make no camera; the sentence names the file.
+        """
+        calibration = read_calibration(path)
+        try:
+            return cls.from_calibration(calibration, rectified=rectified)
+        except CameraError as error:
+            raise CameraError(f"calibration {path}: {error}", error.reason) from error
+
+    def to_yaml(self, path: str | os.PathLike[str], name: str = "camera") -> None:
+        """Write a calibration file, which `from_yaml` and ROS 2 camera drivers read."""
+        write_calibration(path, self.calibration(name))
+
+    @classmethod
+    def from_exif(cls, path: str | os.PathLike[str]) -> Camera:
+        """An estimate by the focal length that a camera or phone wrote into its JPEG or PNG picture, with a warning.
+
+        The image is taken as it is stored (a tag for its orientation is ignored, as `model(path)` does), its principal
+        point as its centre, its lens as free of distortion, its pixels as never cropped: a calibration knows better.
+
+        Raises:
+            CameraError: the file has no such tags.
+        """
+        found = read_exif_focal(path)
+        camera = cls(found.width, found.height, found.fx, found.fy, (found.width - 1) / 2, (found.height - 1) / 2)
+        LOGGER.warning("%s: the camera is estimated by the Exif tag %s: fx is %.1f px", path, found.source, found.fx)
+        return camera
+
+    def calibration(self, name: str = "camera") -> CameraCalibration:
+        """What a calibration file holds of this camera: R the identity, P = [K | 0], a pinhole as plumb_bob."""
+        K = self.matrix
+        return CameraCalibration(
+            name=name,
+            width=self.width,
+            height=self.height,
+            K=tuple(K.ravel().tolist()),
+            D=(0.0,) * 5 if self.rectified else self.distortion,
+            P=tuple(np.hstack([K, np.zeros((3, 1))]).ravel().tolist()),
+            model="plumb_bob" if self.rectified else self.model,
+        )
+
+    @classmethod
     def from_calibration(
         cls,
+        calibration: CameraCalibration,
         *,
-        width: int,
-        height: int,
-        K: Sequence[float],
-        D: Sequence[float] = (),
-        P: Sequence[float] = (),
-        model: str = "",
         binning: tuple[int, int] = (1, 1),
         roi: tuple[int, int, int, int] = (0, 0, 0, 0),
         rectified: bool = False,
     ) -> Camera:
-        """The camera of the image a driver sends, from the fields of a sensor_msgs/CameraInfo.
+        """The camera of the image a driver sends, by a calibration file or a sensor_msgs/CameraInfo.
 
         Args:
-            width, height: the full, unbinned resolution that K and P refer to.
-            K: 9 numbers, row major. D: distortion coefficients. P: 12 numbers, row major.
-            model: the `distortion_model`; empty means no distortion, and then D must be empty or zero.
             binning: pixels combined per output pixel (0 means 1). roi: x, y, width, height in unbinned pixels
                 (width = height = 0 means the whole image).
             rectified: True for `image_rect*` topics: the camera is then P, without distortion.
 
         A binned pixel averages whole sensor pixels, so binning follows the half-pixel rule.
         """
+        K, P, width, height = calibration.K, calibration.P, calibration.width, calibration.height
         if len(K) != 9 or len(P) not in (0, 12):
             raise CameraError(f"K has {len(K)} and P has {len(P)} numbers, expected 9 and 12")
-        distortion = tuple(float(c) for c in D)
+        distortion = tuple(float(c) for c in calibration.D)
         distorted = any(distortion)
-        model = _ALIASES.get(model, model)
+        model = _ALIASES.get(calibration.model, calibration.model)
         if model in ("", "none") and distorted:
             raise CameraError(f"D is {distortion} but the distortion model is empty, expected its name")
         if rectified:

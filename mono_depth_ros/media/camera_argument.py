@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from mono_depth_ros.errors import CameraError, ConfigError
+from mono_depth_ros.geometry.calibration import CameraCalibration, read_calibration
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.media import CAMERA_HELP
-from mono_depth_ros.media.calibration_yaml import Calibration, read_calibration
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class CameraArgument:
 
     text: str
     intrinsics: tuple[float, float, float, float] | None = None
-    calibration: Calibration | None = None
+    calibration: CameraCalibration | None = None
 
     @classmethod
     def parse(cls, text: str) -> CameraArgument:
@@ -37,8 +37,14 @@ class CameraArgument:
         if path.suffix.lower() == ".txt":
             return cls(text, intrinsics=read_intrinsics(path))
         if path.is_file() or path.suffix.lower() in (".yaml", ".yml"):
-            return cls(text, calibration=read_calibration(path))
+            return cls.of_file(path)
         raise ConfigError(f"--camera is '{text}', expected {CAMERA_HELP}")
+
+    @classmethod
+    def of_file(cls, path: Path) -> CameraArgument:
+        """Of a calibration file. Raises CameraError for a file that is none, or that makes no camera."""
+        Camera.from_yaml(path)
+        return cls(str(path), calibration=read_calibration(path))
 
     def camera(self, width: int, height: int, rectified: bool = False) -> Camera:
         """The camera of a width x height image; `rectified` takes P of the calibration, without distortion.
@@ -49,7 +55,7 @@ class CameraArgument:
         if self.calibration is None:
             assert self.intrinsics is not None
             return Camera(width, height, *self.intrinsics)
-        camera = self.calibration.camera(rectified)
+        camera = Camera.from_calibration(self.calibration, rectified=rectified)
         if (camera.width, camera.height) != (width, height):
             raise CameraError(
                 f"the image is {width}x{height} but {self.text} is for {camera.width}x{camera.height}: expected the "

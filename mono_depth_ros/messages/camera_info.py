@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mono_depth_ros.geometry.calibration import CameraCalibration
 from mono_depth_ros.geometry.camera import Camera
 
 
@@ -24,12 +25,14 @@ def camera_from_info(msg: Any, rectified: bool) -> Camera:
     """
     roi = msg.roi
     return Camera.from_calibration(
-        width=int(msg.width),
-        height=int(msg.height),
-        K=_matrix(msg, "k"),
-        D=_matrix(msg, "d"),
-        P=_matrix(msg, "p"),
-        model=str(msg.distortion_model),
+        CameraCalibration(
+            width=int(msg.width),
+            height=int(msg.height),
+            K=_matrix(msg, "k"),
+            D=_matrix(msg, "d"),
+            P=_matrix(msg, "p"),
+            model=str(msg.distortion_model),
+        ),
         binning=(int(msg.binning_x), int(msg.binning_y)),
         roi=(int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height)),
         rectified=rectified,

@@ -8,7 +8,6 @@ import pytest
 from mono_depth_ros.config import CameraNodeConfig, WorldNodeConfig
 from mono_depth_ros.errors import CameraError, DataError
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.media.calibration_yaml import Calibration, read_calibration, write_calibration
 from mono_depth_ros.tools.demo.source import file_source, world_source
 from mono_depth_ros.tools.demo.truth import FolderTruth
 
@@ -41,18 +40,18 @@ def test_intrinsics_beside_the_images_are_found(folder, tmp_path):
     (folder / "camera-intrinsics.txt").write_text(MATRIX)
     source = file_source(str(folder), "", 0.0, tmp_path)
     config = CameraNodeConfig(**source.parameters)
-    assert read_calibration(config.calibration).camera() == CAMERA
+    assert Camera.from_yaml(config.calibration) == CAMERA
     assert config.loop and config.source == str(folder)
 
 
 def test_a_calibration_file_comes_first(folder, tmp_path):
     (folder / "camera-intrinsics.txt").write_text(MATRIX)
     lens = Camera(64, 48, 60.0, 60.0, 31.5, 23.5, "plumb_bob", (-0.1, 0.0, 0.0, 0.0, 0.0))
-    write_calibration(folder / "camera.yaml", Calibration.of(lens))
+    lens.to_yaml(folder / "camera.yaml")
     source = file_source(str(folder), "", 0.0, tmp_path)
-    assert read_calibration(source.parameters["calibration"]).camera() == lens
+    assert Camera.from_yaml(source.parameters["calibration"]) == lens
     given = file_source(str(folder), "50,50,31.5,23.5", 0.0, tmp_path)
-    assert read_calibration(given.parameters["calibration"]).camera() == CAMERA
+    assert Camera.from_yaml(given.parameters["calibration"]) == CAMERA
 
 
 def test_ground_truth_is_found_by_the_pixels(folder, tmp_path):
@@ -93,7 +92,7 @@ def video(tmp_path):
 def test_video(video, tmp_path):
     source = file_source(str(video), "50,50,31.5,23.5", 0.0, tmp_path / "work")
     assert source.title == "video drive.avi" and source.lookup is None
-    assert read_calibration(source.parameters["calibration"]).camera() == CAMERA
+    assert Camera.from_yaml(source.parameters["calibration"]) == CAMERA
 
 
 def test_no_calibration_is_said(folder, video, tmp_path):
@@ -103,7 +102,7 @@ def test_no_calibration_is_said(folder, video, tmp_path):
 
 
 def test_calibration_of_another_size(folder, tmp_path):
-    write_calibration(folder / "camera.yaml", Calibration.of(Camera(640, 480, 500.0, 500.0, 320.0, 240.0)))
+    Camera(640, 480, 500.0, 500.0, 320.0, 240.0).to_yaml(folder / "camera.yaml")
     with pytest.raises(CameraError, match="the image is 64x48"):
         file_source(str(folder), "", 0.0, tmp_path)
 

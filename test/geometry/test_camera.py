@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mono_depth_ros.errors import CameraError
+from mono_depth_ros.geometry.calibration import CameraCalibration
 from mono_depth_ros.geometry.camera import Camera
 
 K = (500.0, 0, 320, 0, 510, 240, 0, 0, 1)
@@ -12,10 +13,9 @@ P = (400.0, 0, 310, 0, 0, 410, 230, 0, 0, 0, 1, 0)
 D = (-0.3, 0.1, 0.001, -0.002, 0.0)
 
 
-def calibrated(**changes) -> Camera:
-    return Camera.from_calibration(
-        **{"width": 640, "height": 480, "K": K, "D": D, "P": P, "model": "plumb_bob", **changes}
-    )
+def calibrated(rectified=False, roi=(0, 0, 0, 0), binning=(1, 1), **changes) -> Camera:
+    values = {"width": 640, "height": 480, "K": K, "D": D, "P": P, "model": "plumb_bob", **changes}
+    return Camera.from_calibration(CameraCalibration(**values), rectified=rectified, roi=roi, binning=binning)
 
 
 def test_raw_uses_k_and_d_and_rectified_uses_p():

@@ -5,7 +5,6 @@ import pytest
 
 from mono_depth_ros.errors import CameraError, ConfigError
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.media.calibration_yaml import Calibration, write_calibration
 from mono_depth_ros.media.camera_argument import CameraArgument
 
 LENS = Camera(64, 48, 50.0, 51.0, 31.0, 23.0, "plumb_bob", (-0.1, 0.01, 0.0, 0.0, 0.0))
@@ -13,7 +12,7 @@ LENS = Camera(64, 48, 50.0, 51.0, 31.0, 23.0, "plumb_bob", (-0.1, 0.01, 0.0, 0.0
 
 @pytest.fixture
 def yaml_file(tmp_path):
-    write_calibration(tmp_path / "lens.yaml", Calibration.of(LENS))
+    LENS.to_yaml(tmp_path / "lens.yaml")
     return tmp_path / "lens.yaml"
 
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.media.calibration_yaml import Calibration, write_calibration
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.tools.cli import main
@@ -130,7 +129,7 @@ def test_an_input_is_never_overwritten(tmp_path, model, capsys):
 
 
 def test_a_calibration_of_another_size_is_refused(tmp_path, model, capsys):
-    write_calibration(tmp_path / "lens.yaml", Calibration.of(Camera(64, 48, 50.0, 50.0, 31.0, 23.0)))
+    Camera(64, 48, 50.0, 50.0, 31.0, 23.0).to_yaml(tmp_path / "lens.yaml")
     path = write_image(tmp_path / "a.png")
     assert image(path, "--out", tmp_path / "out", "--camera", tmp_path / "lens.yaml") == 1
     assert "the image is 32x24" in capsys.readouterr().err
@@ -188,7 +187,7 @@ def test_an_unwritable_folder_is_one_sentence(tmp_path, model, capsys):
 
 def test_rectified_takes_the_projection_matrix(tmp_path, model):
     lens = Camera(32, 24, 50.0, 50.0, 15.5, 11.5, "plumb_bob", (-0.1, 0.0, 0.0, 0.0, 0.0))
-    write_calibration(tmp_path / "lens.yaml", Calibration.of(lens))
+    lens.to_yaml(tmp_path / "lens.yaml")
     path = write_image(tmp_path / "a.png")
     for flags, camera in (([], lens), (["--rectified"], lens.without_distortion())):
         model.cameras.clear()

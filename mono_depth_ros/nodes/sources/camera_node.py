@@ -17,7 +17,8 @@ from rclpy.time import Time
 
 from mono_depth_ros.config import CameraNodeConfig, CameraTopicsConfig
 from mono_depth_ros.errors import CameraError, ConfigError
-from mono_depth_ros.media.calibration_yaml import read_calibration
+from mono_depth_ros.geometry.calibration import read_calibration
+from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.media.sequences import open_source
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.runtime import run
@@ -39,7 +40,9 @@ class CameraNode(Node):
                 "calibration is empty, expected the YAML file that camera_calibration wrote for this camera: "
                 "without the focal length there are no metres, and it cannot be seen in a picture"
             )
-        self._calibration = read_calibration(Path(self._config.calibration).expanduser())
+        path = Path(self._config.calibration).expanduser()
+        Camera.from_yaml(path)  # raises where the file makes no camera
+        self._calibration = read_calibration(path)
         self._topics = CameraTopics(self, self._output, self._calibration)
         self._published = 0
         self._drops: Counter[str] = Counter()

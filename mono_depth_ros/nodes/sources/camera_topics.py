@@ -16,7 +16,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from mono_depth_ros.config import CameraTopicsConfig
-from mono_depth_ros.media.calibration_yaml import Calibration
+from mono_depth_ros.geometry.calibration import CameraCalibration
 from mono_depth_ros.messages.buffers import set_data
 from mono_depth_ros.messages.image import fill_image
 from mono_depth_ros.nodes.ros.qos import OUTPUT, overridable, own
@@ -32,7 +32,7 @@ class CameraTopics:
         node: creates them. config: names and encodings. calibration: goes into every camera_info as it is.
     """
 
-    def __init__(self, node: Node, config: CameraTopicsConfig, calibration: Calibration) -> None:
+    def __init__(self, node: Node, config: CameraTopicsConfig, calibration: CameraCalibration) -> None:
         self._node, self._config = node, config
         # Kept between frames: a message of the same size is filled in place.
         self._image, self._compressed, self._info = Image(), CompressedImage(), camera_info(calibration)
@@ -96,7 +96,7 @@ def end(node: Node, publishers: list[Any], exit_at_end: bool) -> None:
     rclpy.try_shutdown()
 
 
-def camera_info(calibration: Calibration) -> CameraInfo:
+def camera_info(calibration: CameraCalibration) -> CameraInfo:
     """The calibration as it is in its file, R and P included; the header is left empty."""
     message = CameraInfo(width=calibration.width, height=calibration.height, distortion_model=calibration.model)
     message.d = array.array("d", calibration.D)

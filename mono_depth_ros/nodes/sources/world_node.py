@@ -18,7 +18,6 @@ from sensor_msgs.msg import Image, PointCloud2, PointField
 
 from mono_depth_ros.config import CameraTopicsConfig, WorldNodeConfig
 from mono_depth_ros.geometry.rigid import quaternion
-from mono_depth_ros.media.calibration_yaml import Calibration
 from mono_depth_ros.messages.cloud import XYZIRT, fill_cloud, write_points
 from mono_depth_ros.messages.image import fill_image
 from mono_depth_ros.nodes.ros.parameters import Parameters
@@ -39,7 +38,7 @@ class WorldNode(Node):
         parameters = Parameters(self, (WorldNodeConfig, CameraTopicsConfig))
         self._config, self._output = parameters.get(WorldNodeConfig), parameters.get(CameraTopicsConfig)
         self._drive = Drive.of(self._config)
-        self._topics = CameraTopics(self, self._output, Calibration.of(self._drive.camera, "world"))
+        self._topics = CameraTopics(self, self._output, self._drive.camera.calibration("world"))
         self._pose = publisher(self, PoseStamped, "pose")
         self._truth = publisher(self, Image, "depth_truth") if self._config.truth else None
         self._lidar = publisher(self, PointCloud2, "lidar/points") if self._config.lidar else None

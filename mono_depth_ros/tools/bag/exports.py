@@ -20,7 +20,6 @@ import numpy as np
 from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import ConfigError, DataError
-from mono_depth_ros.media.calibration_yaml import Calibration, write_calibration
 from mono_depth_ros.media.ply import unpack_cloud, write_ply
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.tools.bag.frames import BagFrame
@@ -59,7 +58,7 @@ class TumExport:
         _png(self._folder / "depth" / name, tum_depth(depth.depth.cpu().numpy()))
         if not self._calibrated:
             self._calibrated = True
-            write_calibration(self._folder / "camera.yaml", Calibration.of(depth.camera))
+            depth.camera.to_yaml(self._folder / "camera.yaml")
 
     def finish(self) -> None:
         """The lists of what is there."""

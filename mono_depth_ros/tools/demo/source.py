@@ -15,8 +15,8 @@ import numpy as np
 
 from mono_depth_ros.config import WorldNodeConfig
 from mono_depth_ros.errors import DataError
+from mono_depth_ros.geometry.calibration import write_calibration
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.media.calibration_yaml import Calibration, write_calibration
 from mono_depth_ros.media.camera_argument import CameraArgument
 from mono_depth_ros.media.images import images_in, read_image
 from mono_depth_ros.tools.demo.recording import Topics
@@ -81,7 +81,7 @@ def file_source(text: str, camera: str, rate_hz: float, work: Path) -> Source:
     calibration = work / "camera.yaml"
     argument = CameraArgument.parse(camera) if camera else _calibration_beside(path, bool(webcam))
     chosen: Camera = argument.camera(width, height)
-    write_calibration(calibration, argument.calibration or Calibration.of(chosen))
+    write_calibration(calibration, argument.calibration or chosen.calibration())
     truth = FolderTruth(path) if path.is_dir() and not webcam else None
     return Source(
         module="mono_depth_ros.nodes.camera_node",

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mono_depth_ros.errors import CameraError, ImageError
+from mono_depth_ros.geometry.calibration import CameraCalibration
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.metric3d.canonical import (
@@ -103,7 +104,7 @@ def test_a_cropped_image(model, window) -> None:
 def test_a_binned_image(model) -> None:
     """As a driver reports it: K of the whole sensor, two by two pixels in one, a region of interest."""
     K = (700.0, 0.0, 600.5, 0.0, 700.0, 180.5, 0.0, 0.0, 1.0)
-    camera = Camera.from_calibration(width=1242, height=375, K=K, binning=(2, 2), roi=(300, 60, 600, 300))
+    camera = Camera.from_calibration(CameraCalibration(1242, 375, K), binning=(2, 2), roi=(300, 60, 600, 300))
     window = scene(CAMERA, 5.0)[0, 60:360, 300:900].float()
     binned = window.reshape(150, 2, 300, 2, 3).mean(dim=(1, 3)).to(torch.uint8)
     assert distance(model, binned[None], camera) == pytest.approx(5.0, rel=0.01)

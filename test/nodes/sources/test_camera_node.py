@@ -11,7 +11,6 @@ import pytest
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.media.calibration_yaml import Calibration, write_calibration
 from mono_depth_ros.messages.camera_info import camera_from_info
 from mono_depth_ros.messages.compressed import decode_compressed
 from mono_depth_ros.messages.image import decode_image
@@ -23,7 +22,7 @@ CAMERA = Camera(64, 48, 60.0, 61.0, 31.0, 23.0, "plumb_bob", (-0.2, 0.1, 0.001, 
 
 @pytest.fixture
 def calibration(tmp_path):
-    write_calibration(tmp_path / "camera.yaml", Calibration.of(CAMERA))
+    CAMERA.to_yaml(tmp_path / "camera.yaml")
     return tmp_path / "camera.yaml"
 
 
@@ -103,7 +102,7 @@ def test_a_video_has_its_own_rate(node_process, ros, tmp_path, calibration):
 
 
 def test_what_cannot_be_published_says_why_and_exits_1(node_process, tmp_path, folder, calibration):
-    write_calibration(tmp_path / "large.yaml", Calibration.of(CAMERA.resized(128, 96)))
+    CAMERA.resized(128, 96).to_yaml(tmp_path / "large.yaml")
     cases = {
         "without the focal length there are no metres": {"source": folder},
         "source is empty": {"calibration": calibration},

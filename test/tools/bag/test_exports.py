@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mono_depth_ros.bags.reader import TYPES
+from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rigid import quaternion, rigid_from_pose
-from mono_depth_ros.media.calibration_yaml import read_calibration
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.tools.bag.exports import tum_depth
 
@@ -58,7 +58,7 @@ def test_the_layout_of_tum(tmp_path, maker, use, kit):
     assert depth.dtype == np.uint16 and depth[0, 0] == 0 and (depth[1:] == 6000).all()  # red 12: 1.2 m
     rgb = cv2.imread(str(folder / table(folder / "rgb.txt")[2][1]))
     assert rgb[3, 3].tolist() == [9, 9, 12]
-    assert read_calibration(folder / "camera.yaml").camera() == kit.CAMERA
+    assert Camera.from_yaml(folder / "camera.yaml") == kit.CAMERA
     assert not list(folder.rglob(".*")) and len(kit.read(tmp_path / "out.mcap")) == 8
 
 

@@ -14,7 +14,6 @@ import torch
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.media.calibration_yaml import Calibration, write_calibration
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.tools.cli import main
@@ -62,7 +61,7 @@ def folder(tmp_path):
         truth = np.zeros((HEIGHT, WIDTH), np.uint16)
         truth[: HEIGHT // 2] = round(1000 * metres)
         assert cv2.imwrite(str(place / f"depth/{name}.png"), truth)
-    write_calibration(place / "camera.yaml", Calibration.of(Camera(WIDTH, HEIGHT, 30.0, 30.0, 15.5, 11.5)))
+    Camera(WIDTH, HEIGHT, 30.0, 30.0, 15.5, 11.5).to_yaml(place / "camera.yaml")
     with (place / "camera.yaml").open("a") as file:
         file.write("depth_scale: 1000\n")
     return place

@@ -13,7 +13,6 @@ from mono_depth_ros.datasets.files import Wanted, key
 from mono_depth_ros.datasets.tum import associate
 from mono_depth_ros.errors import CameraError, DataError
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.media.calibration_yaml import Calibration, write_calibration
 
 
 def rgb(path, width=8, height=6):
@@ -196,7 +195,7 @@ def test_folder_needs_the_unit_of_its_depth(tmp_path):
     depth(tmp_path / "depth/a.png", 3000)
     with pytest.raises(DataError, match="how many numbers of the depth make a metre: expected 'depth_scale: 1000' in"):
         read("folder", tmp_path)
-    write_calibration(tmp_path / "camera.yaml", Calibration.of(Camera(8, 6, 5.0, 6.0, 3.5, 2.5)))
+    Camera(8, 6, 5.0, 6.0, 3.5, 2.5).to_yaml(tmp_path / "camera.yaml")
     with pytest.raises(DataError, match="how many numbers"):
         read("folder", tmp_path)
     assert (

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mono_depth_ros.errors import CameraError
+from mono_depth_ros.geometry.calibration import read_calibration, write_calibration
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.media.calibration_yaml import Calibration, read_calibration, write_calibration
 
 # As `ros2 run camera_calibration cameracalibrator` writes it.
 FILE = """\
@@ -52,8 +52,8 @@ def test_read(path: Path) -> None:
     assert (calibration.name, calibration.width, calibration.height) == ("narrow_stereo", 640, 480)
     distortion = (-0.361976, 0.11051, 1e-05, 0.000505, 0.0)  # 1e-05 is a text in YAML 1.1
     raw = Camera(640, 480, 438.78367, 437.30228, 305.59336, 243.73832, "plumb_bob", distortion)
-    assert calibration.camera() == raw
-    assert calibration.camera(rectified=True) == Camera(640, 480, 393.65366, 393.48862, 322.79723, 241.09044)
+    assert Camera.from_yaml(path) == raw
+    assert Camera.from_yaml(path, rectified=True) == Camera(640, 480, 393.65366, 393.48862, 322.79723, 241.09044)
 
 
 def test_write_then_read(path: Path, tmp_path: Path) -> None:
@@ -66,9 +66,9 @@ def test_write_then_read(path: Path, tmp_path: Path) -> None:
     "camera", [Camera(64, 48, 50.1, 50.2, 31.5, 23.5), Camera(64, 48, 50, 50, 31, 23, "equidistant", (0.1, 0, 0, 1e-7))]
 )
 def test_of_a_camera(tmp_path: Path, camera: Camera) -> None:
-    write_calibration(tmp_path / "new.yaml", Calibration.of(camera, "eye"))
-    calibration = read_calibration(tmp_path / "new.yaml")
-    assert calibration.name == "eye" and calibration.camera() == camera
+    camera.to_yaml(tmp_path / "new.yaml", "eye")
+    assert read_calibration(tmp_path / "new.yaml").name == "eye"
+    assert Camera.from_yaml(tmp_path / "new.yaml") == camera
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_bad_files(path: Path, old: str, new: str, sentence: str) -> None:
     assert old in FILE
     path.write_text(FILE.replace(old, new, 1))
     with pytest.raises(CameraError) as caught:
-        read_calibration(path)
+        Camera.from_yaml(path)
     assert sentence in str(caught.value) and str(path) in str(caught.value)
 
 

@@ -8,63 +8,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.errors import CameraError
-from mono_depth_ros.geometry.camera import Camera
 
 _SHAPES = {"camera_matrix": (3, 3), "rectification_matrix": (3, 3), "projection_matrix": (3, 4)}
 _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """What a calibration file holds: K, R (row major, 9), P (12), D, as in sensor_msgs/CameraInfo."""
+class CameraCalibration:
+    """What calibration files and sensor_msgs/CameraInfo hold; `Camera.from_calibration` makes a camera of it.
 
-    name: str
+    Attributes:
+        width, height: the full, unbinned resolution that K and P refer to.
+        K: 9 numbers, row major. D: distortion coefficients. P: 12 numbers, row major, or none. R: 9 numbers.
+        model: the `distortion_model`; empty means no distortion, and then D must be empty or zero.
+    """
+
     width: int
     height: int
     K: tuple[float, ...]
-    D: tuple[float, ...]
-    P: tuple[float, ...]
+    D: tuple[float, ...] = ()
+    P: tuple[float, ...] = ()
     R: tuple[float, ...] = _IDENTITY
-    model: str = "plumb_bob"
-
-    def camera(self, rectified: bool = False) -> Camera:
-        """The camera of the raw image, or of the rectified one (P, no distortion).
-
-        Raises:
-            CameraError: as `Camera.from_calibration`.
-        """
-        return Camera.from_calibration(
-            width=self.width, height=self.height, K=self.K, D=self.D, P=self.P, model=self.model, rectified=rectified
-        )
-
-    @classmethod
-    def of(cls, camera: Camera, name: str = "camera") -> Calibration:
-        """The calibration of a Camera: R the identity, P = [K | 0], a pinhole as plumb_bob with five zeros."""
-        K = camera.matrix
-        P = np.hstack([K, np.zeros((3, 1))])
-        pinhole = camera.model == "none"
-        return cls(
-            name=name,
-            width=camera.width,
-            height=camera.height,
-            K=tuple(K.ravel().tolist()),
-            D=(0.0,) * 5 if pinhole else camera.distortion,
-            P=tuple(P.ravel().tolist()),
-            model="plumb_bob" if pinhole else camera.model,
-        )
+    model: str = ""
+    name: str = "camera"
 
 
-def read_calibration(path: str | os.PathLike[str]) -> Calibration:
+def read_calibration(path: str | os.PathLike[str]) -> CameraCalibration:
     """Read a calibration file.
 
     Raises:
-        CameraError: no file, no YAML, a key that is missing or of the wrong shape, a calibration that makes no camera
-            (unknown distortion model, focal length not positive); the sentence names file and key.
+        CameraError: no file, no YAML, a key that is missing or of the wrong shape; the sentence names file and key.
+            Whether the numbers make a camera, `Camera.from_yaml` says.
     """
     path = Path(path)
     try:
@@ -75,7 +53,7 @@ def read_calibration(path: str | os.PathLike[str]) -> Calibration:
         raise CameraError(f"calibration {path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise CameraError(f"calibration {path} holds a {type(content).__name__}, expected keys such as camera_matrix")
-    calibration = Calibration(
+    return CameraCalibration(
         name=str(content.get("camera_name", "camera")),
         width=_size(path, content, "image_width"),
         height=_size(path, content, "image_height"),
@@ -85,14 +63,9 @@ def read_calibration(path: str | os.PathLike[str]) -> Calibration:
         P=_numbers(path, content, "projection_matrix"),
         model=str(_value(path, content, "distortion_model")),
     )
-    try:
-        calibration.camera()
-    except CameraError as error:
-        raise CameraError(f"calibration {path}: {error}", error.reason) from error
-    return calibration
 
 
-def write_calibration(path: str | os.PathLike[str], calibration: Calibration) -> None:
+def write_calibration(path: str | os.PathLike[str], calibration: CameraCalibration) -> None:
     """Write a calibration file that camera_info_manager and `read_calibration` read back to the same numbers."""
     content: dict[str, Any] = {
         "image_width": calibration.width,
