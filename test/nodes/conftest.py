@@ -211,6 +211,22 @@ class NodeProcess:
 
 
 @pytest.fixture
+def refused(monkeypatch, capfd) -> Callable[..., str]:
+    """`refused(main, *words, **parameters)`: runs a node's entry point here, which ends with 1, and gives its log."""
+
+    def start(main: Callable[[], int], *words: str, **parameters: Any) -> str:
+        for name, value in parameters.items():
+            words += ("-p", f"{name}:={value}")
+        monkeypatch.setattr(sys, "argv", ["node", "--ros-args", *words])
+        code = main()
+        log = "".join(capfd.readouterr())
+        assert code == 1 and "Traceback" not in log, log
+        return log
+
+    return start
+
+
+@pytest.fixture
 def node_process(tmp_path, monkeypatch) -> Iterator[Callable[..., NodeProcess]]:
     """Starts nodes in a ROS domain of the test's own; name it before `ros`, which then listens in that domain."""
     environment = node_environment(tmp_path / "log", None)
