@@ -95,6 +95,11 @@ class ReferenceConfig(Config):
         0.1, "a neighbour is nearer when the sample is farther by more than this part", low=0.0, high=10.0
     )
 
+    reference_rectified: bool = option(
+        False,
+        "the reference depth image is rectified: use P of its camera_info, no distortion (stereo pairs always are)",
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.reference_min >= self.reference_max:
@@ -156,10 +161,6 @@ class AlignmentNodeConfig(Config):
         "",
         "'x y z qx qy qz qw', metres and a unit quaternion that take points of the reference into the camera's optical "
         "frame; empty: from tf2",
-    )
-    reference_rectified: bool = option(
-        False,
-        "the reference depth image is rectified: use P of its camera_info, no distortion (stereo pairs always are)",
     )
     tf_timeout: float = option(0.1, "wait this long for a transform that is late", unit="s", low=0.0, high=10.0)
     calibration: str = option(

@@ -23,8 +23,7 @@ from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.nodes.alignment.colours import Colours
 from mono_depth_ros.nodes.alignment.health import NOT_ACTIVE, AlignmentFacts, alignment_figures, judge_alignment
 from mono_depth_ros.nodes.alignment.inputs import DepthInputs, DepthMessage
-from mono_depth_ros.nodes.alignment.references import open_reference
-from mono_depth_ros.nodes.alignment.references.source import Source, SourceFacts
+from mono_depth_ros.nodes.alignment.references import Source, SourceFacts
 from mono_depth_ros.nodes.alignment.services import AlignmentServices
 from mono_depth_ros.nodes.alignment.stream import AlignmentStream
 from mono_depth_ros.nodes.ros.diagnostics import Diagnostics, Report
@@ -68,7 +67,8 @@ class AlignmentNode(ManagedNode):
         config = self._config()
         self._aligner.reset()
         self._begin_with_calibration(config)
-        self._source = source = open_reference(self, config, self._options)
+        source = Source(self, config, self._options) if config.reference != "none" else None
+        self._source = source
         self._inputs = DepthInputs(self, self._config, self._on_depth)
         self._colours = Colours(self, config.image_transport)
         self._outputs = Outputs(self, aligned_outputs(), self._on_output_conflict)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ from mono_depth_ros.errors import CameraError, ConfigError, DataError, FrameErro
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.nodes.alignment.colours import Colours
 from mono_depth_ros.nodes.alignment.inputs import DepthInputs, DepthMessage, decode_prediction
-from mono_depth_ros.nodes.alignment.references.source import ReferenceMatch, Source, View
+from mono_depth_ros.nodes.alignment.references import Source
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.publishing import Outputs
 from mono_depth_ros.pipeline import Frame
@@ -26,6 +25,7 @@ from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.streams.cameras import Calibration
 from mono_depth_ros.streams.monitor import Monitor
 from mono_depth_ros.streams.outputs import ALIGNED_POINTS
+from mono_depth_ros.streams.references.base import ReferenceMatch, View
 
 _LOG_PERIOD_S = 5.0  # between two log lines about the same reason
 
@@ -120,9 +120,8 @@ class AlignmentStream:
 
     def _align(self, view: View, match: ReferenceMatch | None) -> Aligned:
         config = self._options.get(AlignConfig)
-        if self._options.get(AlignmentNodeConfig).reference == "range":
-            # One sample is all it has: none to hold out, none to correct by, and a scale is all it can tell.
-            config = replace(config, min_samples=1, held_out=0.0, local=False)
+        if self._source is not None:
+            config = self._source.reference.align_config(config)
         self._aligner.configure(config, self._options.get(TrackerConfig))
         if match is None:
             return self._aligner.update(view.prediction, None, view.stamp_ns)

@@ -90,8 +90,8 @@ class TransformLookup:
         self._missed: tuple[str, str] | None = None  # frames that nothing joined when last asked for
         self._late: tuple[str, str, int] | None = None
 
-    def lookup(self, target: str, source: str, stamp: Any) -> np.ndarray:
-        """(4, 4) target_from_source at a builtin_interfaces/Time.
+    def lookup(self, target: str, source: str, stamp_ns: int) -> np.ndarray:
+        """(4, 4) target_from_source at a stamp in nanoseconds.
 
         Each stamp is waited for once, and frames that nothing joins are not waited for again.
 
@@ -99,8 +99,7 @@ class TransformLookup:
             SamplesError: reason `transform_missing`, `transform_late` or `transform_invalid`; both frames are named.
         """
         frames = (bare(target), bare(source))
-        time = Time.from_msg(stamp)
-        asked = (*frames, time.nanoseconds)
+        time, asked = Time(nanoseconds=stamp_ns), (*frames, stamp_ns)
         waited = self._missed == frames or self._late == asked
         try:
             found = self._buffer.lookup_transform(*frames, time, Duration() if waited else self._timeout)
@@ -108,7 +107,7 @@ class TransformLookup:
             self._late, self._missed = asked, None
             raise SamplesError(
                 f"tf2 has no transform from '{frames[1]}' to '{frames[0]}' at the stamp asked for, "
-                f"{time.nanoseconds / 1e9:.3f}: {error}; is it published late (tf_timeout), or with another clock?",
+                f"{stamp_ns / 1e9:.3f}: {error}; is it published late (tf_timeout), or with another clock?",
                 "transform_late",
             ) from error
         except self._tf2.TransformException as error:

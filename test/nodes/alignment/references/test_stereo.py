@@ -50,7 +50,7 @@ def test_the_wall_is_where_it_is(stereo, messages, pair):
 
 
 def test_a_pair_is_matched_once(stereo, messages, pair, monkeypatch):
-    import mono_depth_ros.nodes.alignment.references.stereo as module
+    import mono_depth_ros.streams.references.stereo as module
 
     calls, match = [], module.stereo_depth
     monkeypatch.setattr(module, "stereo_depth", lambda *given: calls.append(1) or match(*given))

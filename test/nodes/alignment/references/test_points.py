@@ -36,8 +36,8 @@ def test_a_cloud_falls_into_the_image_where_its_points_are(lidar, messages):
 
 def test_a_message_is_new_once_and_read_once(lidar, messages, monkeypatch):
     reads = []
-    read = lidar.source._read
-    monkeypatch.setattr(lidar.source, "_read", lambda message: reads.append(1) or read(message))
+    read = lidar.source.reference.read
+    monkeypatch.setattr(lidar.source.reference, "read", lambda message: reads.append(1) or read(message))
     lidar.deliver("/points", messages.cloud(POINTS))
     first, second, third = (lidar.samples(late_s=late_s) for late_s in (0.0, 0.03, 0.06))
     assert (first.fresh, second.fresh, third.fresh) == (True, False, False)

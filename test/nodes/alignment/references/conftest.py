@@ -21,11 +21,11 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
 from mono_depth_ros.config import AlignmentNodeConfig, GroundConfig, ReferenceConfig, StereoConfig
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.nodes.alignment.references import open_reference
-from mono_depth_ros.nodes.alignment.references.source import ReferenceMatch, View
+from mono_depth_ros.nodes.alignment.references import Source
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.transforms import transform_message
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
+from mono_depth_ros.streams.references.base import ReferenceMatch, View
 
 STAMP_NS = 1_700_000_000_000_000_000
 CAMERA = Camera(80, 60, 70.0, 70.0, 40.0, 30.0)
@@ -50,7 +50,7 @@ class Rig:
         self.node = Node("alignment", parameter_overrides=overrides, cli_args=words)
         try:
             options = Parameters(self.node, CONFIGS, locked=lambda: False)
-            self.source: Any = open_reference(self.node, options.get(AlignmentNodeConfig), options)
+            self.source: Any = Source(self.node, options.get(AlignmentNodeConfig), options)
         except Exception:
             self.node.destroy_node()
             raise

@@ -4,76 +4,63 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from rclpy.node import Node
-from rclpy.time import Time
-from sensor_msgs.msg import Imu
 
 from mono_depth_ros.alignment.gravity import up_from_attitude, up_from_gravity, up_from_pitch_roll
 from mono_depth_ros.alignment.ground import ground_samples
 from mono_depth_ros.config import GroundConfig, ReferenceConfig
 from mono_depth_ros.errors import ConfigError, DataError, SamplesError
+from mono_depth_ros.messages.kinds import IMU
 from mono_depth_ros.messages.stamps import stamp_ns
-from mono_depth_ros.nodes.alignment.references.extrinsics import Extrinsics
-from mono_depth_ros.nodes.alignment.references.source import ReferenceMatch, Source, View
-from mono_depth_ros.nodes.ros.transforms import TransformLookup, tf2_module
 from mono_depth_ros.streams.pairing import Nearest
+from mono_depth_ros.streams.references.base import Context, Input, Reference, ReferenceMatch, View
+from mono_depth_ros.streams.references.extrinsics import Extrinsics
 
 _KEPT = 400  # messages of an IMU: a second or two
 
 
-class GroundSource(Source):
+class GroundReference(Reference):
     """No sensor but perhaps `imu`; every image is its own reference, for scale and shift only.
 
-    Up is, in this order: `pitch_deg` and `roll_deg`; z of `base_frame` by tf2; by the IMU, once it has been heard; what
-    the floor itself says. The height is `camera_height`, else that of the camera in `base_frame`.
-
-    Args:
-        extrinsics: makes those of the IMU, when no other way to tell up is configured.
+    Up is, in this order: `pitch_deg` and `roll_deg`; z of `base_frame` by transforms; by the IMU, once it has been
+    heard; what the floor itself says. The height is `camera_height`, else that of the camera in `base_frame`.
 
     Raises:
-        ConfigError: no height, a pitch that is no number, or a base_frame without tf2_ros.
+        ConfigError: no height, a pitch that is no number, or a base_frame where transforms are not known.
     """
 
     local = False
 
-    def __init__(
-        self,
-        node: Node,
-        config: GroundConfig,
-        options: Callable[[], ReferenceConfig],
-        tf_timeout_s: float,
-        extrinsics: Callable[[], Extrinsics],
-    ) -> None:
-        super().__init__(node)
-        self._config, self._options = config, options
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._config = config = context.options(GroundConfig)
         self._up = _pitched(config)
-        self._base: TransformLookup | None = None
-        self._extrinsics: Extrinsics | None = None
-        self._imu: Nearest[Imu] = Nearest(_KEPT)
+        self._imu: Nearest[Any] = Nearest(_KEPT)
         if config.camera_height == 0 and not config.base_frame:
             raise ConfigError(
                 "the height of the camera above the floor is not known: give camera_height in metres, or base_frame, a "
                 "frame on the floor, for tf2 to tell it"
             )
-        if config.base_frame and (self._up is None or config.camera_height == 0):
-            if tf2_module() is None:
-                raise ConfigError(
-                    f"base_frame is '{config.base_frame}', but tf2_ros is not installed: give camera_height and "
-                    "pitch_deg instead"
-                )
-            self._base = TransformLookup(node, tf_timeout_s)
-        elif self._up is None:
-            self._extrinsics = extrinsics()
-            self.subscribe(Imu, "imu", self._on_imu, depth=10, needed=False)
+        self._based = bool(config.base_frame) and (self._up is None or config.camera_height == 0)
+        if self._based and context.transform is None:
+            raise ConfigError(
+                f"base_frame is '{config.base_frame}', but tf2_ros is not installed: give camera_height and "
+                "pitch_deg instead"
+            )
+        if not self._based and self._up is None:
+            self._extrinsics = Extrinsics(context, required=False)
+            self.inputs = (Input("imu", IMU, depth=10, needed=False),)
+
+    def add(self, name: str, message: Any) -> None:
+        self._imu.add(stamp_ns(message.header.stamp), message)
 
     def samples(self, view: View) -> ReferenceMatch | None:
         height_m, up = self._config.camera_height, self._up
-        if self._base is not None:
-            base_from_cam = self._base.lookup(self._config.base_frame, view.frame, _stamp(view))
+        if self._based:
+            assert self.context.transform is not None
+            base_from_cam = self.context.transform(self._config.base_frame, view.frame, view.stamp_ns)
             up = base_from_cam[2, :3] if up is None else up
             height_m = height_m or self._height(float(base_from_cam[2, 3]))
         elif up is None and len(self._imu):
@@ -91,8 +78,7 @@ class GroundSource(Source):
         return height_m
 
     def _from_imu(self, view: View) -> np.ndarray:
-        assert self._extrinsics is not None
-        tolerance_s = self._options().tolerance
+        tolerance_s = self.context.options(ReferenceConfig).tolerance
         match = self._imu.nearest(view.stamp_ns, tolerance_s)
         if match is None:
             why = self._imu.why_none(view.stamp_ns, tolerance_s).replace("the reference", "the imu message")
@@ -103,20 +89,12 @@ class GroundSource(Source):
         try:
             if message.orientation_covariance[0] != -1 and any((q.x, q.y, q.z, q.w)):
                 return up_from_attitude((q.x, q.y, q.z, q.w), cam_from_imu)
-            self._tell("gravity", "the imu knows no orientation: up is taken from its acceleration, true at rest only")
+            self.tell_once(
+                "gravity", "the imu knows no orientation: up is taken from its acceleration, true at rest only"
+            )
             return up_from_gravity((a.x, a.y, a.z), cam_from_imu)
         except DataError as error:
             raise SamplesError(f"imu: {error}", "imu_invalid") from error
-
-    def _on_imu(self, message: Any) -> None:
-        self._came()
-        self._imu.add(stamp_ns(message.header.stamp), message)
-
-    def close(self) -> None:
-        super().close()
-        for part in (self._base, self._extrinsics):
-            if part is not None:
-                part.close()
 
 
 def _pitched(config: GroundConfig) -> np.ndarray | None:
@@ -130,7 +108,3 @@ def _pitched(config: GroundConfig) -> np.ndarray | None:
     if not -90 <= pitch_deg <= 90:
         raise ConfigError(f"pitch_deg is '{text}', expected degrees from -90 to 90, positive looks down")
     return up_from_pitch_roll(pitch_deg, config.roll_deg)
-
-
-def _stamp(view: View) -> Any:
-    return Time(nanoseconds=view.stamp_ns).to_msg()

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A reference of `streams.references` in a node: its topics subscribed to, transforms by tf2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, Image, Imu, LaserScan, PointCloud2, Range
+from stereo_msgs.msg import DisparityImage
+
+from mono_depth_ros.config import AlignmentNodeConfig, GroundConfig
+from mono_depth_ros.errors import ConfigError
+from mono_depth_ros.geometry.rigid import rigid_from_text
+from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, DISPARITY, IMAGE, IMU, RANGE, SCAN
+from mono_depth_ros.nodes.ros.parameters import Parameters
+from mono_depth_ros.nodes.ros.subscribing import Input
+from mono_depth_ros.nodes.ros.topics import sibling_info
+from mono_depth_ros.nodes.ros.transforms import TransformLookup, tf2_module
+from mono_depth_ros.streams.references import REFERENCES
+from mono_depth_ros.streams.references.base import Context, ReferenceMatch, View
+
+_CLASSES = {
+    IMAGE: Image,
+    CAMERA_INFO: CameraInfo,
+    CLOUD: PointCloud2,
+    SCAN: LaserScan,
+    RANGE: Range,
+    DISPARITY: DisparityImage,
+    IMU: Imu,
+}
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """How a reference is doing.
+
+    Attributes:
+        topics: that it needs; "" for none. Those that nobody publishes, if there are such.
+        publishers: of the needed topic that has the fewest.
+        problem: "" or one sentence.
+    """
+
+    topics: str
+    publishers: int
+    received: int
+    since_received_s: float
+    problem: str
+
+
+class Source:
+    """The reference of a node's configuration; it is silent until `listen(True)`.
+
+    Args:
+        config: names it; not `none`. options: the node's.
+
+    Raises:
+        ConfigError: its extrinsics are missing or no rotation, or the floor's height is not known.
+    """
+
+    def __init__(self, node: Node, config: AlignmentNodeConfig, options: Parameters) -> None:
+        given = _parsed(config.cam_from_reference)
+        self._tf: TransformLookup | None = None
+        if tf2_module() is not None and (given is None or options.get(GroundConfig).base_frame):
+            self._tf = TransformLookup(node, config.tf_timeout)
+        self._inputs: dict[str, Input] = {}
+        context = Context(
+            options=options.get,
+            given=given,
+            transform=self._tf.lookup if self._tf is not None else None,
+            topic=lambda name: self._inputs[name].topic,
+            published=lambda name: self._inputs[name].publishers > 0,
+            tell=lambda sentence: node.get_logger().info(sentence),
+        )
+        try:
+            self.reference = REFERENCES[config.reference](context)
+        except ConfigError:
+            self.close()
+            raise
+        for item in self.reference.inputs:
+            topic = sibling_info(node, item.info_of, item.name) if item.info_of else item.name
+            add = partial(self.reference.add, item.name)
+            self._inputs[item.name] = Input(node, _CLASSES[item.kind], topic, add, item.depth)
+
+    def samples(self, view: View) -> ReferenceMatch | None:
+        """Of an image; as of `Reference`, in the worker's thread."""
+        return self.reference.samples(view)
+
+    def listen(self, wanted: bool) -> None:
+        """Subscribe, or stop: nobody decodes a lidar's messages for no use."""
+        for item in self._inputs.values():
+            if wanted:
+                item.open()
+            else:
+                item.close()
+
+    def topics(self) -> list[str]:
+        """The resolved topics, the reference's own first."""
+        return [item.topic for item in self._inputs.values()]
+
+    def facts(self) -> SourceFacts:
+        """At this moment."""
+        own = next(iter(self._inputs.values()), None)
+        needed = [self._inputs[item.name] for item in self.reference.inputs if item.needed]
+        counts = {item.topic: item.publishers for item in needed}
+        silent = [topic for topic in counts if counts[topic] == 0]
+        return SourceFacts(
+            topics=", ".join(silent or counts),
+            publishers=min(counts.values(), default=0),
+            received=own.count if own else 0,
+            since_received_s=own.silent_s if own else 0.0,
+            problem=next((item.conflict for item in self._inputs.values() if item.conflict), ""),
+        )
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.listen(False)
+        if self._tf is not None:
+            self._tf.close()
+
+
+def _parsed(text: str) -> np.ndarray | None:
+    try:
+        return rigid_from_text(text) if text.strip() else None
+    except ConfigError as error:
+        raise ConfigError(f"cam_from_reference: {error}") from error

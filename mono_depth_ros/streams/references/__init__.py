@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What fixes the scale, live and recorded alike: messages of a sensor in, samples of an image out.
+
+Adding a reference is one file here, its row in `REFERENCES` and its name in `config.REFERENCES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mono_depth_ros.streams.references.base import Context, Reference
+from mono_depth_ros.streams.references.depth import DepthReference, DisparityReference
+from mono_depth_ros.streams.references.ground import GroundReference
+from mono_depth_ros.streams.references.points import LidarReference, RangeReference, ScanReference
+from mono_depth_ros.streams.references.stereo import StereoReference
+
+REFERENCES: dict[str, Callable[[Context], Reference]] = {
+    "lidar": LidarReference,
+    "scan": ScanReference,
+    "range": RangeReference,
+    "depth": DepthReference,
+    "disparity": DisparityReference,
+    "stereo": StereoReference,
+    "ground": GroundReference,
+}
+"""By name. Making one raises ConfigError where its extrinsics or the floor's height are not known."""

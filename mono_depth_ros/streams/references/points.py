@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""References that are points: a lidar's cloud, a laser scan, a range finder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mono_depth_ros.alignment.projected_points import project
+from mono_depth_ros.alignment.samples import Samples
+from mono_depth_ros.config import AlignConfig, ReferenceConfig
+from mono_depth_ros.errors import DataError, SamplesError
+from mono_depth_ros.geometry.rigid import transform_points
+from mono_depth_ros.messages.kinds import CLOUD, RANGE, SCAN
+from mono_depth_ros.messages.points import has_point_times, read_points
+from mono_depth_ros.messages.range import range_points
+from mono_depth_ros.messages.scan import scan_points
+from mono_depth_ros.streams.references.base import Context, Input, TopicReference, View
+from mono_depth_ros.streams.references.extrinsics import Extrinsics
+
+
+class ScanReference(TopicReference):
+    """`scan`, taken into the camera's frame and projected into its image."""
+
+    inputs: tuple[Input, ...] = (Input("scan", SCAN),)
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._extrinsics = Extrinsics(context)
+
+    def read(self, message: Any) -> np.ndarray:
+        """(N, 3) metres, in the frame of the message."""
+        return scan_points(message)
+
+    def convert(self, message: Any, view: View, config: ReferenceConfig) -> Samples:
+        cam_from_reference = self._extrinsics.cam_from(message.header, view.frame)
+        try:
+            points = self.read(message)
+        except DataError as error:
+            raise SamplesError(f"{self.topic}: {error}", "reference_unreadable") from error
+        return project(transform_points(cam_from_reference, points), view.camera, config)
+
+
+class LidarReference(ScanReference):
+    """`points`."""
+
+    inputs = (Input("points", CLOUD),)
+
+    def read(self, message: Any) -> np.ndarray:
+        if name := has_point_times(message):
+            self.tell_once(
+                "times",
+                f"the points of {self.topic} have times of their own ({name}), which are ignored: all count as taken "
+                "at the stamp; a fast robot should undo its motion before",
+            )
+        return read_points(message, skip_nans=False)  # those left out are counted in the sentence, should none be left
+
+
+class RangeReference(ScanReference):
+    """`range`."""
+
+    inputs = (Input("range", RANGE),)
+
+    def read(self, message: Any) -> np.ndarray:
+        return range_points(message)
+
+    def align_config(self, config: AlignConfig) -> AlignConfig:
+        """One sample is all it has: none to hold out, none to correct by, and a scale is all it can tell."""
+        return replace(config, min_samples=1, held_out=0.0, local=False)
