@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 
 import metric3d
-from mono_depth_ros.models.metric3d.sizes import NetworkSize
+from mono_depth_ros.models.networks.metric3d_encoder import NetworkSize
 from mono_depth_ros.models.networks.vit import VitSize
 
 NARROW = NetworkSize(VitSize(64, 2, 1, (1,) * 4), False, (8, 16, 64), (64, 16, 8), 8, 1)

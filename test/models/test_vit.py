@@ -57,7 +57,7 @@ def test_a_token_linear_is_a_linear(shape: tuple[int, ...]) -> None:
 
 def test_folded_gains_change_nothing() -> None:
     torch.manual_seed(0)
-    encoder = VisionTransformer(VitSize(32, 3, 2, (0, 2), table=4)).eval()
+    encoder = VisionTransformer(VitSize(32, 3, 2, (0, 2), grid=4)).eval()
     for name, value in encoder.named_parameters():
         if name.endswith("gamma"):
             torch.nn.init.normal_(value)

@@ -120,10 +120,10 @@ def read_directory(directory: Path) -> tuple[CheckpointConfig, NetworkSize, dict
     weights = authors_names(read_safetensors(directory))
     size = size_of(weights, directory, _number(config, "num_attention_heads"), _taps(config))
     tensors: dict[str, Any] = {
-        "hidden_size": size.vit.width,
-        "num_hidden_layers": size.vit.depth,
-        "image_size": size.vit.table * PATCH,
-        "reassemble_hidden_size": size.vit.width,
+        "hidden_size": size.vit.embed_dim,
+        "num_hidden_layers": size.vit.num_layers,
+        "image_size": size.vit.grid * PATCH,
+        "reassemble_hidden_size": size.vit.embed_dim,
         "neck_hidden_sizes": list(size.channels),
         "fusion_hidden_size": size.width,
     }

@@ -19,7 +19,7 @@ UNUSED = frozenset({"pretrained.mask_token"})
 """Used in the encoder's pre-training alone; exports have it or not."""
 
 _HEAD_WIDTH = 64  # channels of an attention head, in every DINOv2
-_TAPS = {size.vit.depth: size.vit.taps for size in SIZES.values()}
+_TAPS = {size.vit.num_layers: size.vit.out_indices for size in SIZES.values()}
 
 
 def size_of(
@@ -58,7 +58,8 @@ def size_name(size: NetworkSize) -> str:
     if names:
         return names[0]
     vit = size.vit
-    return f"an encoder {vit.width} wide and {vit.depth} deep, a head {size.width} wide that reads blocks {vit.taps}"
+    encoder = f"an encoder {vit.embed_dim} wide and {vit.num_layers} deep"
+    return f"{encoder}, a head {size.width} wide that reads blocks {vit.out_indices}"
 
 
 def build(
@@ -102,4 +103,4 @@ def _shape(weights: Mapping[str, Tensor], name: str, ndim: int, where: Path) -> 
 
 
 def _names(depth: int) -> list[str]:
-    return [name for name, size in SIZES.items() if size.vit.depth == depth]
+    return [name for name, size in SIZES.items() if size.vit.num_layers == depth]

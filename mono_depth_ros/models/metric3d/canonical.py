@@ -22,7 +22,7 @@ from torch import Tensor
 
 from mono_depth_ros.errors import ImageError
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.models.metric3d.sizes import MULTIPLE
+from mono_depth_ros.models.networks.metric3d_encoder import MULTIPLE
 from mono_depth_ros.models.resample import Size
 
 CANONICAL_FOCAL = 1000.0

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.metric3d.sizes import SIZES
 from mono_depth_ros.models.metric3d.weights import Weights, merged
 from mono_depth_ros.models.networks.metric3d import Metric3DNetwork
+from mono_depth_ros.models.networks.metric3d_encoder import SIZES
 from mono_depth_ros.models.weights.files import check_finite, read_pth
 
 FILES = {
@@ -106,7 +106,7 @@ def _size_of(weights: Weights, path: Path) -> str:
     if token is None or "decoder.depth_regressor.0.weight" not in weights:
         some = ", ".join(sorted(weights)[:3])
         raise ModelError(f"{path} holds {some} and so on, expected the weights of Metric3D v2")
-    widths = {size.vit.width: name for name, size in SIZES.items()}
+    widths = {size.vit.embed_dim: name for name, size in SIZES.items()}
     if token.shape[-1] not in widths:
         known = ", ".join(f"{width} ({name})" for width, name in widths.items())
         raise ModelError(f"{path} has an encoder {token.shape[-1]} wide, expected one of: {known}")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mono_depth_ros.models.metric3d.sizes import NetworkSize
+from mono_depth_ros.models.networks.metric3d_encoder import NetworkSize
 
 Weights = dict[str, Tensor]
 

@@ -20,14 +20,14 @@ _POSITION_OFFSET = 0.1  # `interpolate_offset` of the authors' DINOv2
 
 @dataclass(frozen=True)
 class VitSize:
-    """Width, depth and heads of an encoder, and the blocks whose output the depth head reads."""
+    """An encoder's embedding dimension, layers and heads, and the layers whose output the depth head reads."""
 
-    width: int
-    depth: int
-    heads: int
-    taps: tuple[int, ...]
-    table: int = 37
-    """Side of the table of position embeddings: 518 / 14."""
+    embed_dim: int
+    num_layers: int
+    num_heads: int
+    out_indices: tuple[int, ...]
+    grid: int = 37
+    """Side of the square of learned position embeddings: 518 / 14."""
 
 
 class TokenLinear(nn.Linear):
@@ -132,14 +132,14 @@ class VisionTransformer(nn.Module):
     def __init__(self, size: VitSize) -> None:
         super().__init__()
         self.size = size
-        self.patch_embed = PatchEmbed(size.width)
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, size.width))
-        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + size.table**2, size.width))
-        self.blocks = nn.ModuleList(Block(size.width, size.heads) for _ in range(size.depth))
-        self.norm = nn.LayerNorm(size.width, eps=1e-6)
+        self.patch_embed = PatchEmbed(size.embed_dim)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, size.embed_dim))
+        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + size.grid**2, size.embed_dim))
+        self.blocks = nn.ModuleList(Block(size.embed_dim, size.num_heads) for _ in range(size.num_layers))
+        self.norm = nn.LayerNorm(size.embed_dim, eps=1e-6)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(N, 3, H, W) float, normalised, sides multiples of 14, to the tapped features (N, C, H / 14, W / 14)."""
+        """(N, 3, H, W) float, normalised, sides multiples of 14, to the features (N, C, H / 14, W / 14)."""
         rows, columns = image.shape[2] // PATCH, image.shape[3] // PATCH
         x = self.patch_embed(image)
         positions = resample_positions(self.pos_embed, rows, columns)
@@ -147,7 +147,7 @@ class VisionTransformer(nn.Module):
         features = []
         for index, block in enumerate(self.blocks):
             x = block(x)
-            if index in self.size.taps:
+            if index in self.size.out_indices:
                 patches = self.norm(x)[:, 1:]
                 features.append(patches.transpose(1, 2).unflatten(2, (rows, columns)))
         return features

@@ -27,7 +27,7 @@ def test_names_and_shapes_are_the_authors(size: str, max_depth_m: float | None) 
     with torch.device("meta"):
         network = DepthAnythingNetwork(SIZES[size], max_depth_m)
     shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    shapes["pretrained.mask_token"] = (1, SIZES[size].vit.width)  # of the encoder's pre-training
+    shapes["pretrained.mask_token"] = (1, SIZES[size].vit.embed_dim)  # of the encoder's pre-training
     lines = "\n".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in sorted(shapes.items()))
     found = hashlib.sha256(lines.encode()).hexdigest(), len(shapes), sum(map(math.prod, shapes.values()))
     assert found == AUTHORS[size]

@@ -130,7 +130,7 @@ def test_the_wrong_size_is_refused(named) -> None:
 def test_what_was_asked_for_is_held_to(named, name: str, found: str, expected: str) -> None:
     with pytest.raises(ModelError, match=rf"{name}: .*vits\.pth is {found}.*, expected {expected}"):
         read(named(RELATIVE), CATALOGUE[name])
-    assert read(named(RELATIVE), CATALOGUE["depth_anything_v2_small"]).size.vit.width == 384
+    assert read(named(RELATIVE), CATALOGUE["depth_anything_v2_small"]).size.vit.embed_dim == 384
 
 
 def test_a_known_file_is_known_whatever_it_is_called(named, monkeypatch) -> None:

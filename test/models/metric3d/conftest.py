@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from mono_depth_ros.models.metric3d.sizes import NetworkSize
 from mono_depth_ros.models.metric3d.weights import merged
 from mono_depth_ros.models.networks.metric3d import Metric3DNetwork
+from mono_depth_ros.models.networks.metric3d_encoder import NetworkSize
 from mono_depth_ros.models.networks.vit import VitSize
 from mono_depth_ros.models.runtime.engine import EngineOptions
 

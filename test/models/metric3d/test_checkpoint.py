@@ -40,7 +40,7 @@ def test_a_file_as_the_authors_publish_it(small_pth: Path, authors_parameters) -
     expected = {name: shape for name, shape in authors_parameters("small").items() if name != "encoder.mask_token"}
     assert size == "small" and {name: tuple(value.shape) for name, value in weights.items()} == expected
     network = build(small_pth, size, weights)
-    assert network.decoder.iterations == 4 and network.encoder.size.depth == 12
+    assert network.decoder.iterations == 4 and network.encoder.size.num_layers == 12
     assert all(value.dtype == torch.float32 and not value.is_meta for value in network.state_dict().values())
 
 

@@ -11,10 +11,16 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from mono_depth_ros.models.metric3d.sizes import SIZES
 from mono_depth_ros.models.metric3d.weights import merged, unused
-from mono_depth_ros.models.networks.metric3d import Metric3DNetwork, unit_normals
-from mono_depth_ros.models.networks.metric3d_refinement import FARTHEST_M, UNIT_M, ConvGru, convex_upsample
+from mono_depth_ros.models.networks.metric3d import (
+    FARTHEST_M,
+    UNIT_M,
+    ConvGru,
+    Metric3DNetwork,
+    convex_upsample,
+    unit_normals,
+)
+from mono_depth_ros.models.networks.metric3d_encoder import SIZES
 
 
 def image_of(pattern, width: int, height: int) -> Tensor:
