@@ -72,3 +72,12 @@ def test_what_is_written_works_when_typed(page: Path) -> None:
     assert "mono_depth_ros[" not in text
     assert "REPOSITORY" not in text
     assert page.name == "evaluation.md" or not re.search(r"--camera \d", text)
+
+
+def test_contributing_explains_every_room() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rooms = {path.name + "/" * path.is_dir() for path in (ROOT / "mono_depth_ros").iterdir()}
+    rooms -= {"__init__.py", "__pycache__/", "py.typed"}
+    assert {room for room in rooms if f"`{room}`" not in text} == set()
+    named = set(re.findall(r"^\| .*$", text, re.MULTILINE))
+    assert {room for row in named for room in re.findall(r"`(\w+(?:/|\.py))`", row.split("|")[2])} == rooms
