@@ -8,13 +8,14 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.cloud import unproject
 from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.media.ply import unpack_cloud
 from mono_depth_ros.tools.demo.frames import DemoFrame
-from mono_depth_ros.tools.demo.pictures import DepthScale, error_picture
+from mono_depth_ros.tools.report.pictures import DepthScale, error_picture
 
 MOST_POINTS = 80_000
 
@@ -31,22 +32,23 @@ def cloud_data(frame: DemoFrame, scale: DepthScale) -> dict[str, Any]:
     step = int(np.ceil(np.sqrt(frame.cloud[..., 0].size / MOST_POINTS)))
     xyz, rgb = unpack_cloud(frame.cloud[::step, ::step])
     pixel_step = step * round(frame.rgb.shape[1] / frame.cloud.shape[1])
-    colors = {"image": rgb, "distance": _rgb(scale.picture(xyz[..., 2]))}
-    clouds: dict[str, Any] = {}
     small = frame.camera.strided(pixel_step)
+    truth = frame.truth[::pixel_step, ::pixel_step] if frame.truth is not None else None
+
+    def cloud(points: np.ndarray) -> dict[str, Any]:
+        tints = {"image": rgb, "distance": _rgb(scale.picture(points[..., 2]))}
+        if truth is not None:
+            tints["error"] = _rgb(error_picture(points[..., 2], truth))
+        return _encode(points, tints)
+
+    clouds: dict[str, Any] = {}
     if frame.aligned is not None:
         aligned = np.where(np.isfinite(xyz[..., 2]), frame.aligned[::pixel_step, ::pixel_step], np.nan)
         if np.isfinite(aligned).any():
-            tints = {"image": rgb, "distance": _rgb(scale.picture(aligned))}
-            if frame.truth is not None:
-                tints["error"] = _rgb(error_picture(aligned, frame.truth[::pixel_step, ::pixel_step]))
-            clouds["aligned"] = _encode(_unproject(aligned.astype(np.float32), small), tints)
-    if frame.truth is not None:
-        truth = frame.truth[::pixel_step, ::pixel_step]
-        colors["error"] = _rgb(error_picture(xyz[..., 2], truth))
-        true_xyz = _unproject(truth, small)
-        clouds["truth"] = _encode(true_xyz, {"image": rgb, "distance": _rgb(scale.picture(truth))})
-    clouds["node"] = _encode(xyz, colors)
+            clouds["aligned"] = cloud(_unproject(aligned.astype(np.float32), small))
+    if truth is not None and np.isfinite(truth).any():
+        clouds["truth"] = _encode(_unproject(truth, small), {"image": rgb, "distance": _rgb(scale.picture(truth))})
+    clouds["node"] = cloud(xyz)
     z = xyz[..., 2][np.isfinite(xyz[..., 2])]
     distance = float(np.median(z))
     return {
@@ -74,8 +76,6 @@ def _encode(xyz: np.ndarray, colors: dict[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _unproject(depth: np.ndarray, camera: Camera) -> np.ndarray:
-    import torch
-
     return unproject(torch.from_numpy(depth), rays(camera)).numpy()
 
 

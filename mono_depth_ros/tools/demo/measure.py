@@ -11,14 +11,7 @@ import numpy as np
 from mono_depth_ros.metrics import DepthMetrics, MetricsSum, depth_metrics, valid_pairs
 from mono_depth_ros.tools.demo.course import Course
 from mono_depth_ros.tools.demo.frames import DemoFrame, Timing
-
-ERROR_EDGES = np.linspace(-1.0, 1.0, 81)
-"""Bins of the signed relative error (depth - truth) / truth; what lies outside counts in the outermost."""
-
-DISTANCE_EDGES_M = np.geomspace(0.25, 256.0, 41)
-"""Bins of the true distance: four for each doubling."""
-
-_FINE_EDGES = np.linspace(0.0, 1.0, 201)  # of the absolute relative error, for the quartiles by distance
+from mono_depth_ros.tools.report.errors import ErrorDistribution
 
 
 @dataclass(eq=False)
@@ -26,15 +19,12 @@ class Errors:
     """Accumulates the errors of frames with ground truth, pooled over all their pixels.
 
     Attributes:
-        signed: (80,) pixels a bin of `ERROR_EDGES`.
-        by_distance: (40, 200) pixels a bin of true distance and of absolute relative error.
         per_frame: errors of each frame, by its index.
         scales: the factor each frame lacks, by its index: the median of truth / depth.
     """
 
     total: MetricsSum = field(default_factory=MetricsSum)
-    signed: np.ndarray = field(default_factory=lambda: np.zeros(len(ERROR_EDGES) - 1))
-    by_distance: np.ndarray = field(default_factory=lambda: np.zeros((len(DISTANCE_EDGES_M) - 1, len(_FINE_EDGES) - 1)))
+    distribution: ErrorDistribution = field(default_factory=ErrorDistribution)
     per_frame: dict[int, DepthMetrics] = field(default_factory=dict)
     scales: dict[int, float] = field(default_factory=dict)
 
@@ -46,31 +36,14 @@ class Errors:
         if not depth.size:
             return
         self.total.add(depth, truth)
+        self.distribution.add(depth, truth)
         self.per_frame[frame.index] = depth_metrics(depth, truth)
         self.scales[frame.index] = float(np.median(truth / depth))
-        relative = (depth - truth) / truth
-        self.signed += np.histogram(np.clip(relative, -1.0, 1.0), ERROR_EDGES)[0]
-        pair = (np.clip(truth, DISTANCE_EDGES_M[0], DISTANCE_EDGES_M[-1]), np.minimum(np.abs(relative), 1.0))
-        self.by_distance += np.histogram2d(*pair, bins=(DISTANCE_EDGES_M, _FINE_EDGES))[0]
 
     @property
     def known(self) -> bool:
         """Whether any pixel had ground truth."""
         return self.total.n > 0
-
-    def quartiles_by_distance(self, least_share: float = 0.002) -> list[tuple[float, float, float, float, float]]:
-        """Distance from, to in metres; 25th, 50th and 75th percentile of the absolute relative error between them.
-
-        Distances with less than `least_share` of all pixels are left out.
-        """
-        rows = []
-        for k, counts in enumerate(self.by_distance):
-            if counts.sum() <= least_share * self.by_distance.sum():
-                continue
-            share = np.cumsum(counts) / counts.sum()
-            low, middle, high = (float(np.interp(q, share, _FINE_EDGES[1:])) for q in (0.25, 0.5, 0.75))
-            rows.append((float(DISTANCE_EDGES_M[k]), float(DISTANCE_EDGES_M[k + 1]), low, middle, high))
-        return rows
 
 
 def summary(

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from mono_depth_ros.tools.demo.frames import DemoFrame
-from mono_depth_ros.tools.demo.pictures import DepthScale, Scale, error_picture, error_scale
+from mono_depth_ros.tools.report.pictures import DepthScale, Scale, error_picture, error_scale
 
 _FONT, _INK, _PAPER, _QUIET = cv2.FONT_HERSHEY_SIMPLEX, (52, 44, 38), (255, 255, 255), (128, 118, 110)  # BGR
 _GAP, _TITLE, _BAR, _FOOT = 16, 38, 14, 44  # pixels

@@ -4,25 +4,30 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field
 from html import escape
-from importlib import resources
 from typing import Any
 
 import cv2
 import numpy as np
 
-from mono_depth_ros.tools.demo import charts
-from mono_depth_ros.tools.demo.before_after import before_after
 from mono_depth_ros.tools.demo.cloud_data import cloud_data
 from mono_depth_ros.tools.demo.course import Course
 from mono_depth_ros.tools.demo.frames import DemoFrame, Timing
-from mono_depth_ros.tools.demo.measure import ERROR_EDGES, Errors
-from mono_depth_ros.tools.demo.pictures import DepthScale, Scale, error_picture, error_scale, jpeg_uri
-from mono_depth_ros.tools.demo.words import Words
+from mono_depth_ros.tools.demo.measure import Errors
+from mono_depth_ros.tools.demo.words import Words, alignment_words
+from mono_depth_ros.tools.report import charts
+from mono_depth_ros.tools.report.errors import ERROR_EDGES
+from mono_depth_ros.tools.report.page import chart_figure, facts, figure, fill, page, read, scale_bar
+from mono_depth_ros.tools.report.pictures import DepthScale, error_picture, error_scale
 
-_FILES = resources.files("mono_depth_ros.tools.demo")
+_PACKAGE = "mono_depth_ros.tools.demo"
+_BEFORE_AFTER = (
+    ("abs_rel", "AbsRel", "{:.3f}"),
+    ("mae_m", "Mean absolute error", "{:.3f} m"),
+    ("rmse_m", "RMSE", "{:.3f} m"),
+    ("delta1", "δ1", "{:.1%}"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,116 +52,121 @@ class Report:
 
     def html(self) -> str:
         """The page. It asks nothing of the network: pictures, clouds, style and script are inside."""
-        scale = DepthScale.of(self.frames)
+        scale = DepthScale.of(part for frame in self.frames for part in (frame.depth, frame.aligned, frame.truth))
         data = cloud_data(self.cloud_frame, scale)
+        bars = scale_bar("distance", scale.scale()) + (scale_bar("error", error_scale()) if self.errors.known else "")
         parts = {
-            "title": escape(f"mono_depth_ros demo: {self.summary['model']}"),
             "headline": escape(self.words.headline),
             "lead": escape(self.words.lead),
             "honesty": escape(self.words.honesty),
             "tiles": "\n".join(_tile(*tile) for tile in self.words.tiles(self.summary)),
             "cloud_words": escape(self.words.cloud(self.cloud_frame, data)),
             "controls": _controls(data["clouds"]),
-            "scales": _scale("distance", scale.scale()) + (_scale("error", error_scale()) if self._truth else ""),
-            "alignment": before_after(self.summary, self.timing, self.errors, self.course),
+            "scales": bars,
+            "alignment": self._alignment(),
             "frames": "\n".join(self._frame(frame, scale) for frame in self.frames),
-            "charts": "\n".join(self._charts()),
+            "charts": "\n".join([*self._latency(), *self._errors()]),
             "notes": "".join(f"<li>{escape(note)}</li>" for note in self.words.notes),
-            "facts": "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in self.facts.items()),
-            # "</script>" inside JSON would end the element.
-            "cloud_data": json.dumps(data, allow_nan=False).replace("</", "<\\/"),
-            "style": _text("report.css"),
-            "script": _text("viewer.js"),
+            "facts": facts(self.facts),
         }
-        return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _text("report_template.html"))
-
-    @property
-    def _truth(self) -> bool:
-        return self.errors.known
+        # "</script>" inside JSON would end the element.
+        json_text = json.dumps(data, allow_nan=False).replace("</", "<\\/")
+        script = (
+            f'<script id="cloud-data" type="application/json">{json_text}</script>\n'
+            f"<script>\n{read(_PACKAGE, 'viewer.js')}\n</script>"
+        )
+        title = f"mono_depth_ros demo: {self.summary['model']}"
+        return page(title, fill(read(_PACKAGE, "body.html"), parts), script)
 
     def _frame(self, frame: DemoFrame, scale: DepthScale) -> str:
         start_s = (frame.stamp_ns - int(self.timing.image_ns.min())) / 1e9
-        aligned = frame.aligned
+        aligned, truth = frame.aligned, frame.truth
         cells = [("image", cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR)), ("depth", scale.picture(frame.depth))]
         if aligned is not None:
             cells.append(("depth, aligned", scale.picture(aligned)))
-        if frame.truth is not None:
-            cells += [
-                ("ground truth", scale.picture(frame.truth)),
-                ("error", error_picture(frame.depth, frame.truth)),
-            ]
+        if truth is not None:
+            cells += [("ground truth", scale.picture(truth)), ("error", error_picture(frame.depth, truth))]
             if aligned is not None:
-                cells.append(("error, aligned", error_picture(aligned, frame.truth)))
-        figures = "".join(
-            f'<figure><img src="{jpeg_uri(picture)}" alt="{name} of frame {frame.index}" loading="lazy">'
-            f"<figcaption>{name}</figcaption></figure>"
-            for name, picture in cells
-        )
-        found, after = self.errors.per_frame.get(frame.index), self.aligned.per_frame.get(frame.index)
-        figure = f"<span>AbsRel {found.abs_rel:.3f} · δ1 {100 * found.delta1:.1f} %" if found else ""
-        if found and after:
-            figure += f", aligned AbsRel {after.abs_rel:.3f} · δ1 {100 * after.delta1:.1f} %"
-        figure += "</span>" if found else ""
-        kind = "frame aligned" if aligned is not None else "frame" if frame.truth is not None else "frame plain"
+                cells.append(("error, aligned", error_picture(aligned, truth)))
+        figures = "".join(figure(name, picture) for name, picture in cells)
+        before, after = self.errors.per_frame.get(frame.index), self.aligned.per_frame.get(frame.index)
+        said = f"<span>AbsRel {before.abs_rel:.3f} · δ1 {100 * before.delta1:.1f} %" if before else ""
+        if before and after:
+            said += f", aligned AbsRel {after.abs_rel:.3f} · δ1 {100 * after.delta1:.1f} %"
+        said += "</span>" if before else ""
+        kind = "frame aligned" if aligned is not None else "frame" if truth is not None else "frame plain"
         return (
-            f'<article class="{kind}"><h3>Frame {frame.index}, {start_s:.1f} s{figure}</h3>'
+            f'<article class="{kind}"><h3>Frame {frame.index}, {start_s:.1f} s{said}</h3>'
             f'<div class="row">{figures}</div></article>'
         )
 
-    def _charts(self) -> list[str]:
-        found = []
+    def _latency(self) -> list[str]:
         latency = self.timing.latency_ms
-        if latency.size:
-            p50, p99 = self.summary["latency_ms"]["p50"], self.summary["latency_ms"]["p99"]
-            edges = np.linspace(0.0, max(float(latency.max()) * 1.05, 1.0), 41)
-            ticks = [(v, f"{v:g}") for v in charts.nice_ticks(0, float(edges[-1]))]
-            marks = [(p50, f"p50 {p50:.0f} ms"), (p99, f"p99 {p99:.0f} ms")]
-            chart = charts.histogram(
-                np.histogram(latency, edges)[0], edges, "milliseconds", ticks, "share of frames", marks
-            )
-            found.append(_chart("Latency", "from the stamp of an image to the arrival of its depth", chart))
-        if self._truth:
-            ticks = [(-1.0, "-100%"), (-0.5, "-50%"), (0.0, "0"), (0.5, "+50%"), (1.0, "≥100%")]
-            outline = self.aligned.signed if self.aligned.known else None
-            chart = charts.histogram(
-                self.errors.signed, ERROR_EDGES, "(depth - truth) / truth", ticks, "share of pixels", outline=outline
-            )
-            line = "; line: aligned" if self.aligned.known else ""
-            found.append(_chart("Error", f"to the right: too far, to the left: too near{line}", chart))
-            rows, after = _percent(self.errors), _percent(self.aligned)
-            chart = charts.bands(rows, "true distance, metres", "|depth - truth| / truth", after)
-            words = f"median, and the half of all pixels around it{'; second line: aligned' if after else ''}"
-            found.append(_chart("Error by distance", words, chart))
-        return found
+        if not latency.size:
+            return []
+        p50, p99 = self.summary["latency_ms"]["p50"], self.summary["latency_ms"]["p99"]
+        edges = np.linspace(0.0, max(float(latency.max()) * 1.05, 1.0), 41)
+        ticks = [(v, f"{v:g}") for v in charts.nice_ticks(0, float(edges[-1]))]
+        marks = [(p50, f"p50 {p50:.0f} ms"), (p99, f"p99 {p99:.0f} ms")]
+        counts = np.histogram(latency, edges)[0]
+        chart = charts.histogram(counts, edges, "milliseconds", ticks, "share of frames", marks)
+        return [chart_figure("Latency", "from the stamp of an image to the arrival of its depth", chart)]
 
+    def _errors(self) -> list[str]:
+        if not self.errors.known:
+            return []
+        both = self.aligned.known
+        before, after = self.errors.distribution, self.aligned.distribution
+        chart = charts.histogram(
+            before.signed, ERROR_EDGES, "(depth - truth) / truth", charts.SIGNED_TICKS, "share of pixels",
+            outline=after.signed if both else None,
+        )  # fmt: skip
+        words = f"to the right: too far, to the left: too near{'; line: aligned' if both else ''}"
+        found = [chart_figure("Error", words, chart)]
+        rows, others = ([(a, b, *(100 * q for q in qs)) for a, b, *qs in one.quartiles_by_distance()]
+                        for one in (before, after))  # fmt: skip
+        chart = charts.bands(rows, "true distance, metres", "|depth - truth| / truth", others)
+        words = f"median, and the half of all pixels around it{'; second line: aligned' if both else ''}"
+        return [*found, chart_figure("Error by distance", words, chart)]
 
-def _percent(errors: Errors) -> list[tuple[float, float, float, float, float]]:
-    if not errors.known:
-        return []
-    return [(a, b, 100 * q1, 100 * q2, 100 * q3) for a, b, q1, q2, q3 in errors.quartiles_by_distance()]
+    def _alignment(self) -> str:
+        """The figures before and after the alignment, and its scale over time; "" for a run without."""
+        before, after, alignment = self.summary.get("depth"), self.summary["aligned"], self.summary["alignment"]
+        if before is None or after is None:
+            return ""
+        rows = "".join(
+            f"<tr><td>{name}</td><td>{form.format(before[key])}</td>"
+            f'<td class="after">{form.format(after[key])}</td></tr>'
+            for key, name, form in _BEFORE_AFTER
+        )
+        head = "<tr><th></th><th>depth node</th><th>aligned</th></tr>"
+        table = f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+        figures = chart_figure("Errors", "against the ground truth, which the alignment never sees", table)
+        if alignment is not None:
+            figures += self._scale()
+        words = escape(alignment_words(before, after, alignment, self.timing))
+        return (
+            f"<section>\n<h2>Before and after alignment</h2>\n<p>{words}</p>\n"
+            f'<div class="aligned-figures">{figures}</div>\n</section>\n'
+        )
 
-
-def _text(name: str) -> str:
-    return (_FILES / name).read_text(encoding="utf-8")
+    def _scale(self) -> str:
+        stamps_ns = self.timing.image_ns
+        start_ns = int(stamps_ns.min())
+        seconds = ((self.course.stamp_ns - start_ns) / 1e9).tolist()
+        line = [(s, value) for s, value in zip(seconds, self.course.scale.tolist(), strict=True) if s >= 0]
+        dots = [((int(stamps_ns[k]) - start_ns) / 1e9, scale) for k, scale in sorted(self.errors.scales.items())]
+        words = (
+            '<b class="key">line</b>: what the alignment node multiplies by; <b class="key other">dots</b>: what each '
+            "frame alone would need, by its ground truth"
+        )
+        return chart_figure("Scale over time", words, charts.course(line, dots, "seconds", "scale"))
 
 
 def _tile(label: str, value: str, unit: str, explanation: str) -> str:
     small = f" <small>{escape(unit)}</small>" if unit else ""
-    figure = f"<b>{escape(value)}{small}</b>"
-    return f'<div class="tile"><span>{escape(label)}</span>{figure}<em>{escape(explanation)}</em></div>'
-
-
-def _scale(name: str, scale: Scale) -> str:
-    ticks = "".join(
-        f'<span class="{"first" if place < 0.03 else "last" if place > 0.97 else ""}" style="left:{100 * place:.1f}%">'
-        f"{escape(text)}</span>"
-        for place, text in scale.ticks
-    )
-    return f'<div class="scale">{name}<i style="background:{scale.gradient()}"></i><div>{ticks}</div></div>'
-
-
-def _chart(title: str, explanation: str, svg: str) -> str:
-    return f"<figure><figcaption>{escape(title)}<span>{escape(explanation)}</span></figcaption>{svg}</figure>"
+    shown = f"<b>{escape(value)}{small}</b>"
+    return f'<div class="tile"><span>{escape(label)}</span>{shown}<em>{escape(explanation)}</em></div>'
 
 
 def _controls(clouds: dict[str, Any]) -> str:

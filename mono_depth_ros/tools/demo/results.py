@@ -21,11 +21,11 @@ from mono_depth_ros.tools.demo.environment import facts
 from mono_depth_ros.tools.demo.frames import DemoFrame, Timing
 from mono_depth_ros.tools.demo.measure import Errors, summary
 from mono_depth_ros.tools.demo.panels import panel
-from mono_depth_ros.tools.demo.pictures import DepthScale
 from mono_depth_ros.tools.demo.recording import Recording
 from mono_depth_ros.tools.demo.report import Report
 from mono_depth_ros.tools.demo.source import Source
 from mono_depth_ros.tools.demo.words import OTHER_WORDS, TINY_WORDS, Words, notes
+from mono_depth_ros.tools.report.pictures import DepthScale
 
 
 def write_results(folder: Path, recording: Recording, source: Source, config: DemoConfig) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def write_results(folder: Path, recording: Recording, source: Source, config: De
     folder.mkdir()
     errors, aligned, shown = _look(recording, source, config.pictures)
     cloud_frame = _typical(shown, errors)
-    scale = DepthScale.of(shown)
+    scale = DepthScale.of(part for frame in shown for part in (frame.depth, frame.aligned, frame.truth))
     for frame in shown:
         # Their numbers are those in the report; level 9 takes as long as the rest of the demo.
         cv2.imwrite(str(folder / f"frame_{frame.index:04d}.png"), panel(frame, scale))

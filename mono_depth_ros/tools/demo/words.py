@@ -6,7 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from mono_depth_ros.tools.demo.frames import DemoFrame
+import numpy as np
+
+from mono_depth_ros.tools.demo.frames import DemoFrame, Timing
 
 TINY_WORDS = (
     "The model tiny is demo-grade: it is small, it was trained on this package's synthetic world only, and that world "
@@ -99,4 +101,25 @@ def notes(source: str, truth: str, rate_hz: float, window_s: float, aligned: boo
             "The alignment node is given the lidar's mounting and its points, with their noise, and nothing of the "
             "ground truth. It puts a tenth of the points aside, chosen by a hash, and measures its error on those."
         )
+    return found
+
+
+def alignment_words(
+    before: dict[str, Any], after: dict[str, Any], alignment: dict[str, Any] | None, timing: Timing
+) -> str:
+    """What the alignment made of the errors; the dictionaries are `depth`, `aligned`, `alignment` of summary.json."""
+    was, now = (f"{100 * figures['abs_rel']:.1f} %" for figures in (before, after))
+    change = f"went from {was} to {now}" if was != now else f"stayed at {now}"
+    found = f"By the points of the lidar the mean error {change} of the true distance."
+    if alignment is not None:
+        found += f" The alignment node multiplies all depth by {alignment['scale']:.3f}, corrects what is left locally"
+        if alignment["held_out_abs_rel"] is not None:
+            found += (
+                f", and says itself how far that can be trusted: {100 * alignment['held_out_abs_rel']:.1f} % off, in "
+                "the median, at lidar points that it did not use; between the lines of the lidar it may be more"
+            )
+        found += "."
+    if len(timing.aligned_ns):
+        delay = np.median((timing.aligned_ns[:, 1] - timing.aligned_ns[:, 0]) / 1e6)
+        found += f" Aligned depth arrives {delay:.0f} ms after the stamp of its image."
     return found

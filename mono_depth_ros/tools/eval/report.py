@@ -3,21 +3,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from html import escape
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 
-from mono_depth_ros.tools.demo.pictures import DepthScale, Scale, error_picture, error_scale, jpeg_uri
-from mono_depth_ros.tools.eval import charts
 from mono_depth_ros.tools.eval.aligning import ALIGNMENTS
 from mono_depth_ros.tools.eval.output import COLUMNS, counts
-from mono_depth_ros.tools.eval.score import ERROR_EDGES, ModelScore, Shown
+from mono_depth_ros.tools.eval.score import ModelScore, Shown
+from mono_depth_ros.tools.report import charts
+from mono_depth_ros.tools.report import page as html
+from mono_depth_ros.tools.report.errors import ERROR_EDGES
+from mono_depth_ros.tools.report.pictures import DepthScale, error_picture, error_scale
 
 _PICTURE_WIDTH = 360
 _MISSING_SHOWN = 200
@@ -32,22 +31,26 @@ def page(found: dict[str, Any], scores: Sequence[ModelScore]) -> str:
     """
     names = [score.model for score in scores]
     parts = {
-        "title": escape(f"{found['dataset']}: {', '.join(names)}"),
         "headline": escape(_headline(found)),
         "lead": escape(f"{counts(found)}; {found['protocol']['words']}; {ALIGNMENTS[found['protocol']['align']]}."),
         "results": _results(found),
         "comparisons": _comparisons(found["comparisons"]),
         "flicker": _flicker(found),
         "key": _key(names),
-        "histogram": charts.error_histogram([score.signed for score in scores], ERROR_EDGES),
-        "distance": charts.error_by_distance([score.medians_by_distance() for score in scores]),
+        "histogram": charts.histograms(
+            [score.errors.signed for score in scores], ERROR_EDGES, "(prediction - truth) / truth",
+            charts.SIGNED_TICKS, "share of pixels",
+        ),
+        "distance": charts.medians(
+            [[(a, b, 100 * middle) for a, b, _, middle, _ in score.errors.quartiles_by_distance()] for score in scores],
+            "true distance, metres", "median of |prediction - truth| / truth",
+        ),
         "images": _images(scores),
         "facts": _facts(found),
         "missing": _missing(found),
-        "style": _text("mono_depth_ros.tools.demo", "report.css") + _text("mono_depth_ros.tools.eval", "report.css"),
-    }
-    template = _text("mono_depth_ros.tools.eval", "report_template.html")
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+    }  # fmt: skip
+    body = html.fill(html.read("mono_depth_ros.tools.eval", "body.html"), parts)
+    return html.page(f"{found['dataset']}: {', '.join(names)}", body)
 
 
 def _headline(found: dict[str, Any]) -> str:
@@ -125,7 +128,7 @@ def _images(scores: Sequence[ModelScore]) -> str:
     groups = [("Best images", shown[:half]), ("Worst images", shown[half:][::-1])]
     others = [{image.name: image for image in score.shown} for score in scores[1:]]
     words = f"By AbsRel of {escape(scores[0].model)}. Error is |prediction - truth| / truth; grey: nothing to compare."
-    bars = _scale("error", error_scale())
+    bars = html.scale_bar("error", error_scale())
     found = [f'<p>{words}</p><div class="scales">{bars}</div>']
     for title, images in groups:
         if images:
@@ -138,7 +141,7 @@ def _images(scores: Sequence[ModelScore]) -> str:
 def _image(image: Shown, others: Sequence[tuple[str, Shown | None]], model: str) -> str:
     """One row a model: its depth and its error; image and truth in the first."""
     every = [(model, image), *((name, other) for name, other in others if other is not None)]
-    scale = _depth_scale([image.truth, *(one.depth for _, one in every)])
+    scale = DepthScale.of([image.truth, *(one.depth for _, one in every)])
     cells = [
         ("image", cv2.cvtColor(image.rgb, cv2.COLOR_RGB2BGR)),
         ("ground truth that counts", scale.picture(image.truth)),
@@ -146,38 +149,16 @@ def _image(image: Shown, others: Sequence[tuple[str, Shown | None]], model: str)
     rows = []
     for name, one in every:
         cells += [(f"{name}, depth", scale.picture(one.depth)), (f"{name}, error", error_picture(one.depth, one.truth))]
-        figures = "".join(_figure(text, picture) for text, picture in cells)
+        figures = "".join(html.figure(text, picture, _PICTURE_WIDTH) for text, picture in cells)
         blank = "" if rows == [] else '<span class="blank"></span><span class="blank"></span>'
         found = one.score.metrics
         said = f"{escape(name)}: AbsRel {found.abs_rel:.3f} · δ1 {100 * found.delta1:.1f} % · RMSE {found.rmse_m:.2f} m"
         rows.append(f'<p class="said">{said}</p><div class="row">{blank}{figures}</div>')
         cells = []
-    bar = _scale("distance", scale.scale())
+    bar = html.scale_bar("distance", scale.scale())
     return (
         f'<article class="frame"><h4>{escape(image.name)}</h4>{"".join(rows)}<div class="scales">{bar}</div></article>'
     )
-
-
-def _depth_scale(maps: Sequence[np.ndarray]) -> DepthScale:
-    inverse = np.concatenate([1.0 / part[np.isfinite(part) & (part > 0)][::7] for part in maps])
-    low, high = np.percentile(inverse, (1, 99)).tolist() if inverse.size else (0.0, 1.0)
-    return DepthScale(low, max(high, low + 1e-6))
-
-
-def _figure(text: str, picture: np.ndarray) -> str:
-    uri = jpeg_uri(picture, _PICTURE_WIDTH)
-    return (
-        f'<figure><img src="{uri}" alt="{escape(text)}" loading="lazy"><figcaption>{escape(text)}</figcaption></figure>'
-    )
-
-
-def _scale(name: str, scale: Scale) -> str:
-    ticks = "".join(
-        f'<span class="{"first" if place < 0.03 else "last" if place > 0.97 else ""}" style="left:{100 * place:.1f}%">'
-        f"{escape(text)}</span>"
-        for place, text in scale.ticks
-    )
-    return f'<div class="scale">{name}<i style="background:{scale.gradient()}"></i><div>{ticks}</div></div>'
 
 
 def _key(names: Sequence[str]) -> str:
@@ -200,7 +181,7 @@ def _facts(found: dict[str, Any]) -> str:
         },
         **{f"note {k + 1}": note for k, note in enumerate(found["notes"])},
     }
-    return "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.items())
+    return html.facts(facts)
 
 
 def _missing(found: dict[str, Any]) -> str:
@@ -213,19 +194,9 @@ def _missing(found: dict[str, Any]) -> str:
     return f'<section><h2>Not compared</h2><ul class="notes">{items}{more}</ul></section>'
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int = 2) -> str:
-    """Cells are HTML already; the first `left` columns are texts."""
-
-    def line(cells: Sequence[str], tag: str) -> str:
-        return "".join(f"<{tag}{' class=text' if k < left else ''}>{cell}</{tag}>" for k, cell in enumerate(cells))
-
-    body = "".join(f"<tr>{line(row, 'td')}</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{line(heads, "th")}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
 def _greek(heading: str) -> str:
     return escape(heading).replace("delta", "δ").replace("x100", "&times;100")
 
 
-def _text(package: str, name: str) -> str:
-    return (resources.files(package) / name).read_text(encoding="utf-8")
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int = 2) -> str:
+    return f'<div class="wide">{html.table(heads, rows, left)}</div>'

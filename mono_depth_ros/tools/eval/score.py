@@ -13,16 +13,9 @@ from numpy.typing import NDArray
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.metrics import DepthMetrics, MetricsSum, valid_pairs
 from mono_depth_ros.tools.eval.flicker import Flicker, FlickerSum
+from mono_depth_ros.tools.report.errors import ErrorDistribution
 
 METRICS = tuple(item.name for item in fields(DepthMetrics) if item.name != "n")
-
-ERROR_EDGES = np.linspace(-1.0, 1.0, 81)
-"""Bins of the signed relative error (prediction - truth) / truth; what lies outside counts in the outermost."""
-
-DISTANCE_EDGES_M = np.geomspace(0.25, 256.0, 41)
-"""Bins of the true distance: four for each doubling."""
-
-_FINE_EDGES = np.linspace(0.0, 1.0, 201)  # of the absolute relative error, for its median by distance
 
 
 @dataclass(frozen=True)
@@ -52,8 +45,7 @@ class ModelScore:
 
     Attributes:
         scores: by the name of the image. failed: why there is none. total: pooled over all pixels.
-        signed: (80,) pixels a bin of `ERROR_EDGES`. by_distance: (40, 200) pixels a bin of true distance and of
-            absolute relative error. keep: names of images for `shown`; None picks the `most` best and worst.
+        keep: names of images for `shown`; None picks the `most` best and worst.
     """
 
     model: str
@@ -65,10 +57,7 @@ class ModelScore:
     scores: dict[str, ImageScore] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     total: MetricsSum = field(default_factory=MetricsSum)
-    signed: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(ERROR_EDGES) - 1))
-    by_distance: NDArray[np.float64] = field(
-        default_factory=lambda: np.zeros((len(DISTANCE_EDGES_M) - 1, len(_FINE_EDGES) - 1))
-    )
+    errors: ErrorDistribution = field(default_factory=ErrorDistribution)
     flickers: dict[str, FlickerSum] = field(default_factory=dict)
     shown: list[Shown] = field(default_factory=list)
     counted: int = 0
@@ -98,11 +87,7 @@ class ModelScore:
         self.scores[name] = score
         self.known += predicted.size
         self.total.add(predicted, true)
-        relative = (predicted - true) / true
-        self.signed += np.histogram(np.clip(relative, -1.0, 1.0), ERROR_EDGES)[0]
-        distance = np.clip(true, DISTANCE_EDGES_M[0], DISTANCE_EDGES_M[-1])
-        edges = (DISTANCE_EDGES_M, _FINE_EDGES)
-        self.by_distance += np.histogram2d(distance, np.minimum(np.abs(relative), 1.0), bins=edges)[0]
+        self.errors.add(predicted, true)
         self._show(Shown(name, rgb, depth.astype(np.float32), np.where(mask, truth, np.nan).astype(np.float32), score))
 
     def _show(self, image: Shown) -> None:
@@ -125,18 +110,6 @@ class ModelScore:
             raise DataError(f"{self.model}: none of {len(self.failed)} images could be compared, expected one")
         rows = [[getattr(score.metrics, name) for name in METRICS] for score in self.scores.values()]
         return dict(zip(METRICS, np.mean(rows, axis=0).tolist(), strict=True))
-
-    def medians_by_distance(self, least_share: float = 0.002) -> list[tuple[float, float, float]]:
-        """(from, to) in metres and the median of the absolute relative error there.
-
-        Distances with less than `least_share` of all pixels are left out.
-        """
-        rows = []
-        for k, counts in enumerate(self.by_distance):
-            if counts.sum() > least_share * self.by_distance.sum():
-                middle = float(np.interp(0.5, np.cumsum(counts) / counts.sum(), _FINE_EDGES[1:]))
-                rows.append((float(DISTANCE_EDGES_M[k]), float(DISTANCE_EDGES_M[k + 1]), middle))
-        return rows
 
     def flicker(self) -> list[Flicker]:
         """Of every sequence that has one."""

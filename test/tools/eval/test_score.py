@@ -85,9 +85,9 @@ def test_the_best_and_the_worst_are_kept():
 def test_errors_by_distance_are_medians():
     total = score()
     add(total, "a", [[1.1, 1.1, 12.0]], [[1.0, 1.0, 10.0]])
-    (_, _, near), (low, high, far) = total.medians_by_distance()
+    (_, _, _, near, _), (low, high, _, far, _) = total.errors.quartiles_by_distance()
     assert near == pytest.approx(0.1, abs=0.006) and far == pytest.approx(0.2, abs=0.006) and low <= 10.0 < high
-    assert total.signed.sum() == 3
+    assert total.errors.signed.sum() == 3
 
 
 def test_no_image_at_all_is_an_error():

@@ -14,9 +14,9 @@ import pytest
 
 from mono_depth_ros.tools.demo.cloud_data import cloud_data
 from mono_depth_ros.tools.demo.measure import Errors, summary
-from mono_depth_ros.tools.demo.pictures import DepthScale
 from mono_depth_ros.tools.demo.report import Report
 from mono_depth_ros.tools.demo.words import TINY_WORDS, Words, notes
+from mono_depth_ros.tools.report.pictures import DepthScale
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def decoded(cloud, key="xyz"):
 
 def test_clouds_of_the_viewer(frame):
     one = frame(factor=1.25)
-    data = cloud_data(one, DepthScale.of([one]))
+    data = cloud_data(one, DepthScale.of([one.depth, one.truth]))
     assert data == json.loads(json.dumps(data, allow_nan=False))
     node, truth = data["clouds"]["node"], data["clouds"]["truth"]
     # Rows 0, 2, 4 ... of the image, of which row 0 is sky.
@@ -145,15 +145,21 @@ def test_clouds_of_the_viewer(frame):
 
 def test_the_aligned_cloud_beside_the_node_s(frame):
     one = frame(factor=1.25, aligned=1.0)
-    data = cloud_data(one, DepthScale.of([one]))
+    data = cloud_data(one, DepthScale.of([one.depth, one.truth]))
     aligned, truth = data["clouds"]["aligned"], data["clouds"]["truth"]
     assert aligned["n"] == data["clouds"]["node"]["n"] and data["pair"] == ["aligned", "truth"]
     np.testing.assert_allclose(decoded(aligned), decoded(truth), atol=2e-4)
     assert set(aligned["colors"]) == {"image", "distance", "error"}
 
 
+def test_ground_truth_without_a_known_pixel_has_no_cloud(frame):
+    one = replace(frame(), truth=np.full((48, 64), np.nan, np.float32))
+    data = cloud_data(one, DepthScale.of([one.depth]))
+    assert set(data["clouds"]) == {"node"} and data["clouds"]["node"]["n"] == 23 * 32
+
+
 def test_large_clouds_are_thinned(frame, monkeypatch):
     monkeypatch.setattr("mono_depth_ros.tools.demo.cloud_data.MOST_POINTS", 200)
     one = frame()
-    node = cloud_data(one, DepthScale.of([one]))["clouds"]["node"]
+    node = cloud_data(one, DepthScale.of([one.depth, one.truth]))["clouds"]["node"]
     assert 0 < node["n"] <= 200

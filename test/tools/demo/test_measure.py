@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mono_depth_ros.tools.demo.measure import ERROR_EDGES, Errors, summary
+from mono_depth_ros.tools.demo.measure import Errors, summary
+from mono_depth_ros.tools.report.errors import ERROR_EDGES
 
 
 def test_summary_of_a_known_run(frame, timing):
@@ -71,16 +72,16 @@ def test_histogram_of_signed_errors(frame):
     errors = Errors()
     errors.add(frame(factor=1.26))
     errors.add(frame(factor=5.0))  # beyond the last bin: counts in it
-    bins = np.flatnonzero(errors.signed)
-    assert len(bins) == 2 and errors.signed.sum() == 2 * 46 * 64
+    bins = np.flatnonzero(errors.distribution.signed)
+    assert len(bins) == 2 and errors.distribution.signed.sum() == 2 * 46 * 64
     assert ERROR_EDGES[bins[0]] < 0.26 < ERROR_EDGES[bins[0] + 1]
-    assert bins[1] == len(errors.signed) - 1
+    assert bins[1] == len(errors.distribution.signed) - 1
 
 
 def test_errors_by_distance(frame):
     errors = Errors()
     errors.add(frame(factor=1.1))
-    rows = errors.quartiles_by_distance()
+    rows = errors.distribution.quartiles_by_distance()
     assert rows[0][0] <= 2.0 and rows[-1][1] >= 4.0
     assert all(high <= 4.8 for _, high, *_ in rows)
     for _, _, low, middle, high in rows:

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from mono_depth_ros.tools.demo import charts
+from mono_depth_ros.tools.report import charts
 
 
 def points(svg, kind):
@@ -17,11 +17,11 @@ def points(svg, kind):
 def test_the_course_keeps_line_and_dots_apart_and_in_the_chart():
     svg = charts.course([(0.0, 1.0), (10.0, 1.1)], [(5.0, 1.05), (6.0, 1.2)], "seconds", "scale")
     line = points(svg, "line")
-    assert line[0, 0] == 44.0 and line[1, 0] == 408.0, "from edge to edge"
+    assert line[0, 0] == 48.0 and line[1, 0] == 408.0, "from edge to edge"
     assert line[0, 1] > line[1, 1], "more is higher up"
     dots = re.findall(r'class="dot other" cx="([\d.]+)" cy="([\d.]+)"', svg)
-    assert len(dots) == 2 and all(22 <= float(y) <= 190 for _, y in dots)
-    assert (line[:, 1] >= 22).all() and (line[:, 1] <= 190).all()
+    assert len(dots) == 2 and all(24 <= float(y) <= 188 for _, y in dots)
+    assert (line[:, 1] >= 24).all() and (line[:, 1] <= 188).all()
 
 
 def test_a_steady_scale_is_drawn_steady():
@@ -46,3 +46,36 @@ def test_medians_of_another_distribution_over_the_bands():
     first, second = points(svg, "line"), points(svg, "line other")
     assert first[:, 0] == pytest.approx(second[:, 0], abs=0.11)
     assert (second[:, 1] > first[:, 1]).all()
+
+
+def ticks(svg):
+    """Text, place and anchor of each label of an axis."""
+    found = re.findall(r'<text class="tick" x="([\d.-]+)" y="[\d.]+" text-anchor="(\w+)">([^<]*)<', svg)
+    return [(text, float(x), anchor) for x, anchor, text in found]
+
+
+def error_charts():
+    edges, counts = np.linspace(-1.0, 1.0, 81), np.ones(80)
+    return {
+        "one": charts.histogram(counts, edges, "error", charts.SIGNED_TICKS, "share"),
+        "several": charts.histograms([counts, counts], edges, "error", charts.SIGNED_TICKS, "share"),
+    }
+
+
+@pytest.mark.parametrize("name", ["one", "several"])
+def test_no_label_is_cut_off_at_the_edge(name):
+    """Eleven and a half pixels high, a character is at most 6.4 wide."""
+    svg = error_charts()[name]
+    width = float(re.search(r'viewBox="0 0 ([\d.]+)', svg)[1])
+    found = {text: x for text, x, anchor in ticks(svg) if anchor == "middle"}
+    assert list(found) == ["≤-100%", "-50%", "0", "+50%", "≥100%"]
+    for text, x in found.items():
+        assert x - 3.2 * len(text) >= 0 and x + 3.2 * len(text) <= width, text
+
+
+def test_a_line_for_each_model_over_distance():
+    rows = [[(0.5, 1.0, 10.0), (1.0, 2.0, 20.0)], [(0.5, 1.0, 5.0), (1.0, 2.0, 5.0)]]
+    svg = charts.medians(rows, "m", "error")
+    first, second = points(svg, "line c0"), points(svg, "line c1")
+    assert (first[:, 0] == second[:, 0]).all() and (first[:, 1] < second[:, 1]).all()
+    assert [text for text, _, anchor in ticks(svg) if anchor == "middle"] == ["0.5", "1", "2"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth and error as pictures with a scale in metres and percent: one scale for all the frames of a report."""
+"""Depth and error as pictures with a scale in metres and percent: one scale for all the pictures that are compared."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from mono_depth_ros.geometry.colorize import colorize
-from mono_depth_ros.tools.demo.frames import DemoFrame
 
 ERROR_LIMIT = 0.5
 """The relative error at the end of the error scale; larger ones look the same."""
@@ -47,12 +46,10 @@ class DepthScale:
     high: float
 
     @classmethod
-    def of(cls, frames: Iterable[DemoFrame]) -> DepthScale:
-        """The scale that suits all depth of these frames, the nodes' and the true one."""
-        maps = [
-            part[::4, ::4] for frame in frames for part in (frame.depth, frame.aligned, frame.truth) if part is not None
-        ]
-        inverse = np.concatenate([1.0 / part[np.isfinite(part) & (part > 0)] for part in maps]) if maps else np.empty(0)
+    def of(cls, maps: Iterable[np.ndarray | None]) -> DepthScale:
+        """The scale that suits all these depth maps (H, W) in metres; None is left out."""
+        known = [part[::4, ::4] for part in maps if part is not None]
+        inverse = np.concatenate([1.0 / part[np.isfinite(part) & (part > 0)] for part in known] or [np.empty(0)])
         if not inverse.size:
             return cls(0.0, 1.0)
         low, high = np.percentile(inverse, (1, 99)).tolist()

@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mono_depth_ros.tools.demo.panels import panel
-from mono_depth_ros.tools.demo.pictures import DepthScale, error_picture, error_scale, jpeg_uri
+from mono_depth_ros.tools.report.pictures import DepthScale, error_picture, error_scale, jpeg_uri
 
 
 def test_a_tick_stands_where_its_colour_is():
@@ -27,16 +26,17 @@ def test_ticks_do_not_run_into_each_other():
         assert places and min(np.diff(places), default=1) > 0.08
 
 
-def test_one_scale_for_all_frames(frame):
-    scale = DepthScale.of([frame(factor=1.0), frame(factor=2.0)])
+def test_one_scale_for_all_maps():
+    plane = np.tile(np.linspace(2.0, 4.0, 64, dtype=np.float32), (48, 1))
+    plane[0] = np.inf
+    scale = DepthScale.of([plane, None, 2 * plane])
     assert scale.low == pytest.approx(1 / 8, rel=0.05) and scale.high == pytest.approx(1 / 2, rel=0.05)
 
 
-def test_scale_of_nothing_but_sky(frame):
-    import dataclasses
-
-    empty = dataclasses.replace(frame(truth=False), depth=np.full((48, 64), np.nan, np.float32))
-    assert DepthScale.of([empty]).picture(empty.depth).max() == 0
+def test_scale_of_nothing_known():
+    empty = np.full((48, 64), np.nan, np.float32)
+    assert DepthScale.of([empty]).picture(empty).max() == 0
+    assert DepthScale.of([]) == DepthScale(0.0, 1.0)
 
 
 def test_unknown_is_black_and_far_is_not():
@@ -61,13 +61,3 @@ def test_picture_as_a_uri():
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     assert decoded.shape == (25, 50, 3)
     np.testing.assert_allclose(decoded[12, 25].astype(int), (10, 100, 200), atol=4)
-
-
-@pytest.mark.parametrize("truth, rows", [(True, 2), (False, 1)])
-def test_panel_has_a_row_more_with_ground_truth(frame, truth, rows):
-    one = frame(truth=truth)
-    found = panel(one, DepthScale.of([one]), width=160)
-    assert found.dtype == np.uint8 and found.shape[1] == 2 * 160 + 3 * 16
-    assert found.shape[0] == pytest.approx(rows * (120 + 98) + 16, abs=2)
-    image = found[16 + 38 : 16 + 38 + 120, 16 : 16 + 160]
-    assert (image == (40, 120, 200)).all(), "the image itself, as BGR"
