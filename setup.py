@@ -58,10 +58,11 @@ setup(
     # opencv-python 5 breaks cv_bridge for every multi-channel encoding.
     install_requires=[
         "huggingface_hub>=0.24",
+        "mcap>=1.1",
         "numpy>=1.24",
         "opencv-python>=4.5,<5",
         "PyYAML",
-        "rosbags>=0.10",
+        "rosbags>=0.11",
         "safetensors>=0.4",
         "torch>=2.1",
         "tqdm",

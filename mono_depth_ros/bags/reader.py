@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bag as one ordered stream of messages, read up to its damage where it is damaged."""
+"""A recording as one ordered stream of messages of ROS 2, read up to its damage where it is damaged."""
 
 from __future__ import annotations
 
-import struct
+import re
+import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import zstandard
 from rosbags import rosbag1, rosbag2
+from rosbags.interfaces import ConnectionExtRosbag1, MessageDefinition, Qos
 from rosbags.typesys import Stores, get_typestore
 
-from mono_depth_ros.bags.salvage import salvage_parts
+from mono_depth_ros.bags.metadata import read_metadata
+from mono_depth_ros.bags.ros1 import Ros1Messages
+from mono_depth_ros.bags.salvage import Damage, McapScan, SqliteScan
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.messages.cdr import header_stamp_ns
 
@@ -23,10 +29,16 @@ FORMS = "a ROS 2 bag folder, a .mcap or .db3 file, or a ROS 1 .bag file"
 TYPES = get_typestore(Stores.ROS2_JAZZY)
 """The ROS 2 message classes, and their serialisation."""
 
+_NUMBER = re.compile(r"(\d+)")
+_ZSTD = b"\x28\xb5\x2f\xfd"  # begins what zstd has packed, and no message: those begin with a zero
+
 
 @dataclass(frozen=True)
 class Message:
-    """One serialised message: `log_ns` is when it was recorded."""
+    """One message, serialised as in ROS 2 (CDR), also where the recording is one of ROS 1.
+
+    `log_ns` is when it was recorded. A message of ROS 1 that cannot be converted has no bytes.
+    """
 
     topic: str
     kind: str
@@ -36,12 +48,21 @@ class Message:
 
 @dataclass(frozen=True)
 class TopicInfo:
-    """One topic of a bag. `count` is None in a damaged bag. `connection` is what rosbags knows of it."""
+    """One topic of a recording.
+
+    Attributes:
+        kind: its type, such as sensor_msgs/msg/Image. count: of its messages; None where it is not known.
+        encoding: of its messages, "cdr" for those of ROS 2. definition: of its type, as far as the recording has it.
+        qos: as its publishers offered it. latched: it was, in ROS 1.
+    """
 
     name: str
     kind: str
     count: int | None
-    connection: Any
+    encoding: str = "cdr"
+    definition: MessageDefinition | None = None
+    qos: tuple[Qos, ...] = ()
+    latched: bool = False
 
 
 class BagReader:
@@ -51,7 +72,8 @@ class BagReader:
         path: a bag folder, a .mcap or .db3 file, a ROS 1 .bag file.
 
     Attributes:
-        topics: what is in it, by name. files: its storage files. ros1: it is a bag of ROS 1.
+        topics: what is in it, by name. files: its storage files. ros1: it is a recording of ROS 1.
+        start_ns, end_ns: of its messages, in the time of the recording; `end_ns` is that of the last one.
         damage: where and how it is damaged, "" as long as nothing was found; complete after the last message.
 
     Raises:
@@ -59,7 +81,7 @@ class BagReader:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.damage, self.ros1 = path, "", path.suffix == ".bag"
+        self.path, self.damage = path, ""
         if not path.exists():
             raise DataError(f"there is no bag {path}: expected {FORMS}")
         if not path.is_dir() and path.suffix not in (".mcap", ".db3", ".bag"):
@@ -67,81 +89,73 @@ class BagReader:
         self.files = storage_files(path)
         if not self.files:
             raise DataError(f"{path} holds no .mcap and no .db3 file: expected {FORMS}")
-        self._stack = ExitStack()
-        self._types = get_typestore(Stores.ROS1_NOETIC) if self.ros1 else TYPES
-        self._parts = self._open()
-        self.topics: dict[str, TopicInfo] = {}
-        for part in self._parts:
-            for connection in part.connections:
-                known = self.topics.get(connection.topic)
-                if known is None:
-                    count = None if self.damage else connection.msgcount
-                    self.topics[connection.topic] = TopicInfo(connection.topic, connection.msgtype, count, connection)
-                elif known.kind == connection.msgtype and known.count is not None:
-                    count = known.count + connection.msgcount
-                    self.topics[connection.topic] = TopicInfo(known.name, known.kind, count, known.connection)
-        if not self.topics:
-            raise DataError(f"{path} holds no topic" + (f": {self.damage}" if self.damage else ""))
+        with ExitStack() as stack:
+            self._parts = self._open(stack)
+            self.topics = self._topics()
+            if not self.topics:
+                raise DataError(f"{path} holds no topic" + (f": {self.damage}" if self.damage else ""))
+            self._stack = stack.pop_all()
+        self.ros1 = any(item.encoding == "ros1" for item in self.topics.values())
+        self.start_ns = min(part.start_time for _, part in self._parts)
+        self.end_ns = max(part.end_time for _, part in self._parts) - 1
 
     def __enter__(self) -> BagReader:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files."""
         self._stack.close()
 
-    def messages(self, topics: Collection[str]) -> Iterator[Message]:
-        """The messages of these topics in the order of their recording, up to the end or the damage."""
-        count, last_ns = 0, None
-        for part in self._parts:
-            chosen = [item for item in part.connections if item.topic in topics]
-            if not chosen:
-                continue
-            stream = part.messages(chosen)
+    def messages(
+        self, topics: Collection[str], start_ns: int | None = None, end_ns: int | None = None
+    ) -> Iterator[Message]:
+        """The messages of these topics in the order of their recording, up to the end or the damage.
+
+        Args:
+            start_ns, end_ns: only those recorded from `start_ns` on and before `end_ns`.
+        """
+        count, last_ns = 0, 0
+        for file, part in self._parts:
+            chosen: list[Any] = [item for item in part.connections if item.topic in topics]
+            kinds = {item.id: self._kind(item) for item in chosen}
+            ros1 = {item.id for item in chosen if _encoding(item) == "ros1"}
+            stream: Iterator[Any] = part.messages(chosen, start_ns, end_ns) if chosen else iter(())
             while True:
                 # What a broken file makes its reader raise is anything: struct.error, TypeError, zstd's, SQLite's.
                 try:
                     connection, log_ns, data = next(stream)
+                    if data[:4] == _ZSTD:  # a recorder may pack each message
+                        data = zstandard.ZstdDecompressor().decompressobj().decompress(data)
                 except StopIteration:
                     break
                 except Exception as error:
-                    where = (
-                        f"after {count} messages, the last recorded at {last_ns / 1e9:.3f} s" if count else "at once"
-                    )
-                    self.damage = f"{self.path} is damaged, {where}: {_in_words(error)}"
+                    last = f"after {count} messages, the last recorded at {last_ns / 1e9:.3f} s"
+                    self.damage = f"{file} is damaged, {last if count else 'at once'}: {_in_words(error)}"
                     return
                 count, last_ns = count + 1, log_ns
-                yield Message(connection.topic, connection.msgtype, log_ns, data)
-            if getattr(part, "damage", ""):
-                self.damage = part.damage
+                kind = kinds[connection.id]
+                data = self._ros1.cdr(kind, data) if connection.id in ros1 else bytes(data)
+                yield Message(connection.topic, kind, log_ns, data)
+            if chosen and (damage := _damage(part)):
+                self.damage = f"{file} {damage}"
                 return
         self.damage = self.damage or self._unmerged()
 
-    def decode(self, message: Message) -> Any:
-        """The message as an object with the fields of its type.
+    @staticmethod
+    def decode(message: Message) -> Any:
+        """The message as an object with the fields of its type in ROS 2.
 
         Raises:
             DataError: its bytes are not of that type.
         """
         try:
-            if self.ros1:
-                return self._types.deserialize_ros1(message.data, message.kind)
-            return self._types.deserialize_cdr(message.data, message.kind)
+            return TYPES.deserialize_cdr(message.data, message.kind)
         except Exception as error:
             found = f"{len(message.data)} bytes on {message.topic} are no {message.kind}"
             raise DataError(f"{found}: {_in_words(error)}") from error
-
-    def stamp_ns(self, message: Message) -> int:
-        """Of the header, which the message begins with, without decoding it.
-
-        Raises:
-            DataError: too few bytes.
-        """
-        if not self.ros1:
-            return header_stamp_ns(message.data)
-        if len(message.data) < 12:
-            raise DataError(f"a message on {message.topic} has {len(message.data)} bytes, expected at least 12")
-        _, seconds, nanoseconds = struct.unpack_from("<III", message.data)
-        return int(seconds) * 1_000_000_000 + int(nanoseconds)
 
     def _unmerged(self) -> str:
         """SQLite keeps what was written last in a second file, until somebody merges it in."""
@@ -152,17 +166,72 @@ class BagReader:
                 return f"{log} holds messages that are not read: {hint}"
         return ""
 
-    def _open(self) -> list[Any]:
-        """Readers of rosbags; where it refuses, our own, which take what there is."""
+    def _open(self, stack: ExitStack) -> list[tuple[Path, Any]]:
+        """Its storage files in their order, and the reader of each; nothing after a damaged one: it would be a gap."""
+        parts: list[tuple[Path, Any]] = []
+        for file in self._in_order():
+            try:
+                part = _open_file(_unpacked(file, stack), stack)
+            except (Damage, OSError) as error:
+                if not parts:
+                    raise DataError(f"{self.path} cannot be read: {error}") from error
+                self.damage = f"{file} is damaged: {error}"
+                break
+            parts.append((file, part))
+            if damage := _damage(part):
+                self.damage = f"{file} {damage}"
+                break
+        return parts
+
+    def _in_order(self) -> list[Path]:
+        """As metadata.yaml says; without it by the numbers in the names, as rosbag2 splits bags."""
+        if not self.path.is_dir():
+            return self.files
         try:
-            reader: Any = rosbag1.Reader(self.path) if self.ros1 else rosbag2.Reader(self.path)
-            return [self._stack.enter_context(reader)]
-        except Exception as error:
-            problem = _in_words(error)
-        if self.ros1:
-            raise DataError(f"{self.path} cannot be read: {problem}; `rosbag reindex` may repair it")
-        self.damage = f"{self.path}: {problem}"
-        return [self._stack.enter_context(part) for part in salvage_parts(self.path, self.files)]
+            metadata = read_metadata(self.path)
+            if metadata is None:
+                raise DataError(f"{self.path} has no metadata.yaml: its recorder was ended before its time")
+            found = [self.path / Path(item).name for item in metadata.get("relative_file_paths") or ()]
+            missing = [item.name for item in found if item not in self.files]
+            if found and not missing:
+                return found
+            listed = f"does not hold {missing[0]}" if missing else "holds storage files"
+            raise DataError(f"{self.path} {listed}, unlike its metadata.yaml says")
+        except DataError as error:
+            self.damage = str(error)
+        return sorted(self.files, key=lambda item: [int(n) if n.isdecimal() else n for n in _NUMBER.split(item.name)])
+
+    @cached_property
+    def _ros1(self) -> Ros1Messages:
+        return Ros1Messages()
+
+    def _kind(self, connection: Any) -> str:
+        """The type of its messages in ROS 2."""
+        return self._ros1.kind(connection) if _encoding(connection) == "ros1" else str(connection.msgtype)
+
+    def _topics(self) -> dict[str, TopicInfo]:
+        """Every topic once, as its first part has it."""
+        topics: dict[str, TopicInfo] = {}
+        for _, part in self._parts:
+            for item in part.connections:
+                kind = self._kind(item)
+                count = None if _damage(part) else item.msgcount
+                known = topics.get(item.topic)
+                if known is None:
+                    ros1 = isinstance(item.ext, ConnectionExtRosbag1)
+                    topics[item.topic] = TopicInfo(
+                        item.topic,
+                        kind,
+                        count,
+                        _encoding(item),
+                        item.msgdef,
+                        () if ros1 else tuple(item.ext.offered_qos_profiles),
+                        bool(ros1 and item.ext.latching),
+                    )
+                elif known.kind == kind:
+                    total = None if known.count is None or count is None else known.count + count
+                    topics[item.topic] = replace(known, count=total)
+        return topics
 
 
 def storage_files(path: Path) -> list[Path]:
@@ -170,6 +239,47 @@ def storage_files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     return sorted(item for item in path.iterdir() if {".mcap", ".db3"} & set(item.suffixes) and item.is_file())
+
+
+def stamp_ns(message: Message) -> int:
+    """Of its header, without decoding it; when it was recorded, where it is too short to have one."""
+    try:
+        return header_stamp_ns(message.data)
+    except DataError:
+        return message.log_ns
+
+
+def _encoding(connection: Any) -> str:
+    return "ros1" if isinstance(connection.ext, ConnectionExtRosbag1) else str(connection.ext.serialization_format)
+
+
+def _damage(part: Any) -> str:
+    """What our own readers have found; those of rosbags refuse what is damaged."""
+    return str(getattr(part, "damage", ""))
+
+
+def _unpacked(file: Path, stack: ExitStack) -> Path:
+    """A storage file that its recorder has packed, unpacked in a folder that goes with `stack`; others as they are."""
+    if file.suffix not in (".zstd", ".zst"):
+        return file
+    unpacked = Path(stack.enter_context(tempfile.TemporaryDirectory()), file.stem)
+    # What was unpacked before an error is salvaged, as of a file that was cut off.
+    with file.open("rb") as source, unpacked.open("wb") as target, suppress(zstandard.ZstdError):
+        zstandard.ZstdDecompressor().copy_stream(source, target)
+    return unpacked
+
+
+def _open_file(file: Path, stack: ExitStack) -> Any:
+    """A reader of rosbags for one file; where it refuses, our own, which takes what there is. Raises Damage."""
+    try:
+        reader: Any = rosbag1.Reader(file) if file.suffix == ".bag" else rosbag2.Reader(file)
+        return stack.enter_context(reader)
+    except Exception as error:
+        if file.suffix == ".bag":
+            raise Damage(f"{_in_words(error)}; `rosbag reindex` may repair it") from error
+    part = McapScan(file) if file.suffix == ".mcap" else SqliteScan(file)
+    stack.callback(part.close)
+    return part
 
 
 def _in_words(error: Exception) -> str:

@@ -9,7 +9,7 @@ from mono_depth_ros.bags.reader import BagReader
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.geometry.rigid import compose, inverse, rigid_from_pose
 
-_KINDS = ("tf2_msgs/msg/TFMessage", "tf/msg/tfMessage")
+_KIND = "tf2_msgs/msg/TFMessage"
 
 
 class StaticTransforms:
@@ -28,7 +28,7 @@ class StaticTransforms:
         topics = [
             item.name
             for item in reader.topics.values()
-            if item.kind in _KINDS and item.name.rpartition("/")[2] == "tf_static"
+            if item.kind == _KIND and item.name.rpartition("/")[2] == "tf_static"
         ]
         parents = {}
         for message in reader.messages(topics) if topics else ():

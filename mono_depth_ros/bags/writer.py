@@ -11,19 +11,17 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import yaml
-from rosbags.interfaces import ConnectionExtRosbag2, MessageDefinitionFormat
+from rosbags.interfaces import MessageDefinitionFormat
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 
+from mono_depth_ros.bags.metadata import BUSY, joined, read_metadata, write_metadata
 from mono_depth_ros.bags.reader import TYPES, TopicInfo
 
-_VERSION = 8  # of metadata.yaml; 9 is read by Jazzy and later only
+_VERSION: Literal[8] = 8  # of metadata.yaml; 9 is read by Jazzy and later only
 _PLUGINS = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
-BUSY = ".writing"
-"""Subfolder of a bag for what is not finished."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +37,8 @@ class Channel:
 
 def copied_channel(item: TopicInfo) -> Channel | None:
     """The channel to copy a topic's messages into, or None where nobody knows the definition of its type."""
-    qos = (
-        tuple(item.connection.ext.offered_qos_profiles) if isinstance(item.connection.ext, ConnectionExtRosbag2) else ()
-    )
-    definition = item.connection.msgdef
-    if definition.format is MessageDefinitionFormat.NONE or not definition.data:
+    definition, qos = item.definition, item.qos
+    if definition is None or definition.format is MessageDefinitionFormat.NONE or not definition.data:
         return Channel(item.name, item.kind, qos=qos) if item.kind in TYPES.fielddefs else None
     types = get_typestore(Stores.EMPTY)
     try:
@@ -130,9 +125,10 @@ class SegmentWriter:
         """Close the current segment and list it, together with `record`, in one step that happens or does not."""
         file = self._open()
         path = file.close()
-        fresh = _metadata(file.folder)
+        fresh = read_metadata(file.folder)
+        assert fresh is not None, "rosbags has written it"
         os.replace(path, self.folder / path.name)
-        self.metadata = _joined(self.metadata, fresh)
+        self.metadata = joined(self.metadata, fresh)
         self.metadata["custom_data"] = {"mono_depth": record}
         self._file = None
         write_metadata(self.folder, self.metadata)
@@ -150,51 +146,3 @@ class SegmentWriter:
             folder = self.folder / BUSY / f"{self._name}_{self.count}"
             self._file = BagFile(folder, self._channels, self._storage, self._compression)
         return self._file
-
-
-def write_metadata(folder: Path, metadata: dict[str, Any]) -> None:
-    """metadata.yaml of a bag folder, whole or not at all; no kill leaves anything beside it that stays."""
-    temporary = folder / BUSY / "metadata.yaml"
-    temporary.parent.mkdir(exist_ok=True)
-    with temporary.open("w", encoding="utf-8") as stream:
-        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-        yaml.dump({"rosbag2_bagfile_information": metadata}, stream, dumper, sort_keys=False, allow_unicode=True)
-    os.replace(temporary, folder / "metadata.yaml")
-
-
-def read_metadata(folder: Path) -> dict[str, Any] | None:
-    """The contents of metadata.yaml, or None where there is none."""
-    if not (folder / "metadata.yaml").is_file():
-        return None
-    return _metadata(folder)
-
-
-def _metadata(folder: Path) -> dict[str, Any]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    content = yaml.load((folder / "metadata.yaml").read_text(encoding="utf-8"), loader)
-    found: dict[str, Any] = content["rosbag2_bagfile_information"]
-    return found
-
-
-def _joined(before: dict[str, Any] | None, fresh: dict[str, Any]) -> dict[str, Any]:
-    """The metadata of a bag with one more file: see rosbag2_storage/BagMetadata."""
-    if before is None:
-        return fresh
-    counts = {item["topic_metadata"]["name"]: item["message_count"] for item in before["topics_with_message_count"]}
-    topics = [
-        {**item, "message_count": item["message_count"] + counts[item["topic_metadata"]["name"]]}
-        for item in fresh["topics_with_message_count"]
-    ]
-    files = before["files"] + fresh["files"]
-    held = [item for item in files if item["message_count"]] or files
-    start = min(item["starting_time"]["nanoseconds_since_epoch"] for item in held)
-    end = max(item["starting_time"]["nanoseconds_since_epoch"] + item["duration"]["nanoseconds"] for item in held)
-    return {
-        **fresh,
-        "relative_file_paths": before["relative_file_paths"] + fresh["relative_file_paths"],
-        "files": files,
-        "topics_with_message_count": topics,
-        "message_count": before["message_count"] + fresh["message_count"],
-        "starting_time": {"nanoseconds_since_epoch": start},
-        "duration": {"nanoseconds": end - start},
-    }

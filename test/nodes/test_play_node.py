@@ -152,5 +152,5 @@ def test_bad_input_is_told_at_the_start(play, bag, parameters, error, words):
 
 def test_a_file_that_is_no_recording(play, tmp_path):
     (tmp_path / "broken.mcap").write_bytes(b"\x89MCAP0\r\n and then nothing")
-    with pytest.raises(DataError, match="cannot be read as a recording"):
+    with pytest.raises(DataError, match=r"broken\.mcap cannot be read: it is broken before byte"):
         play(tmp_path / "broken.mcap")

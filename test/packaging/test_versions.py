@@ -17,6 +17,7 @@ import mono_depth_ros
 # Imports whose rosdep key or wheel has another name.
 KEYS = {
     "cv2": "python3-opencv",
+    "mcap": "mcap-ros2-support",
     "numpy": "python3-numpy",
     "rosbags": "python3-rosbags-pip",
     "safetensors": "python3-transformers-pip",
@@ -25,9 +26,10 @@ KEYS = {
     "tqdm": "python3-tqdm",
     "transformers": "python3-transformers-pip",
     "yaml": "python3-yaml",
+    "zstandard": "mcap-ros2-support",
 }
 # Wanted only where they are: an error or another path where they are not.
-OPTIONAL = {"backports", "compression", "lz4"} | {  # the first three are rosbags' own, by version of Python
+OPTIONAL = {
     "certifi",
     "evo",
     "onnx",

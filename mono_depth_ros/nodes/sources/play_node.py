@@ -6,6 +6,7 @@ Nothing is ever left out to keep the pace: where the machine is too slow the pla
 
 from __future__ import annotations
 
+import importlib
 import threading
 import time
 from pathlib import Path
@@ -14,20 +15,22 @@ from typing import Any
 import rclpy
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import qos_profile_system_default
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_system_default
+from rosbags.interfaces import QosDurability, QosReliability
 from rosgraph_msgs.msg import Clock
 from std_srvs.srv import SetBool
 
+from mono_depth_ros.bags.reader import BagReader, TopicInfo
 from mono_depth_ros.config import PlayConfig
-from mono_depth_ros.errors import ConfigError
+from mono_depth_ros.errors import ConfigError, DataError
 from mono_depth_ros.messages.stamps import sec_nanosec
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.runtime import run
-from mono_depth_ros.nodes.sources.bag_source import BagSource
 
 _LOOK_S = 0.05  # between two looks at subscribers and the pause
 _LATE_S = 0.1  # later than this is said
 _TELL_S = 5.0  # between two sentences about it
+_DEPTH = 10  # messages kept for a reliable subscriber that is slow
 
 
 class PlayNode(Node):
@@ -35,18 +38,30 @@ class PlayNode(Node):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__("play", **arguments)
-        self._source: BagSource | None = None
+        self._reader: BagReader | None = None
         self._thread: threading.Thread | None = None
         self._stopping, self._going = threading.Event(), threading.Event()
         config = self._config = Parameters(self, (PlayConfig,)).get(PlayConfig)
         if not config.bag:
             raise ConfigError("bag is empty, expected the recording to play")
-        self._source = BagSource(Path(config.bag).expanduser(), _names(config.topics), config.start, config.duration)
-        for topic, why in self._source.skipped.items():
-            self.get_logger().warning(f"{topic} is not played: {why}")
-        self._outputs = {
-            topic.name: self.create_publisher(topic.message, topic.name, topic.qos) for topic in self._source.topics
-        }
+        self._reader = BagReader(Path(config.bag).expanduser())
+        if self._reader.damage:
+            self.get_logger().warning(self._reader.damage)
+        self._start_ns, self._end_ns = _part(self._reader, config)
+        self._kinds: dict[str, str] = {}
+        self._outputs: dict[str, Any] = {}
+        skipped: dict[str, str] = {}
+        for topic in _wanted(self._reader, _names(config.topics)):
+            message = message_class(topic.kind)
+            if message is None or topic.encoding not in ("cdr", "ros1"):
+                skipped[topic.name] = _why_not(topic)
+                self.get_logger().warning(f"{topic.name} is not played: {skipped[topic.name]}")
+                continue
+            self._kinds[topic.name] = topic.kind
+            self._outputs[topic.name] = self.create_publisher(message, topic.name, _qos(topic))
+        if not self._outputs:
+            why = "; ".join(f"{topic}: {reason}" for topic, reason in skipped.items())
+            raise DataError(f"nothing of {config.bag} can be published: {why}")
         missing = [name for name in _names(config.wait_for) if name not in self._outputs]
         if missing:
             raise ConfigError(f"wait_for names {', '.join(missing)}, expected of: {', '.join(self._outputs)}")
@@ -64,8 +79,8 @@ class PlayNode(Node):
         self._going.set()
         if self._thread is not None:
             self._thread.join(2.0)
-        if self._source is not None:
-            self._source.close()
+        if self._reader is not None:
+            self._reader.close()
         super().destroy_node()
 
     def _on_pause(self, request: Any, response: Any) -> Any:
@@ -90,6 +105,9 @@ class PlayNode(Node):
                     # Reliable subscribers may still be reading the last ones.
                     publisher.wait_for_all_acked(Duration(seconds=1))
                 self.get_logger().info(f"played {count} messages")
+                assert self._reader is not None
+                if self._reader.damage:
+                    raise DataError(f"{self._reader.damage}; what was before it is played")
         except Exception as error:
             self._error = error
         if not self._stopping.is_set():
@@ -102,11 +120,14 @@ class PlayNode(Node):
 
     def _play(self) -> int:
         """The recording once; how many messages were published."""
-        assert self._source is not None
-        pace = _Pace(self._source.start_ns, self._config.rate)
+        assert self._reader is not None
+        pace = _Pace(self._start_ns, self._config.rate)
         tick_ns = int(1e9 / self._config.clock * self._config.rate) if self._config.clock else 0
-        next_tick_ns, count, told_s = self._source.start_ns, 0, 0.0
-        for topic, time_ns, data in self._source.messages():
+        next_tick_ns, count, told_s = self._start_ns, 0, 0.0
+        for message in self._reader.messages(self._outputs, self._start_ns, self._end_ns):
+            if message.kind != self._kinds[message.topic]:
+                continue
+            time_ns = message.log_ns
             while tick_ns and next_tick_ns <= time_ns:
                 if not self._wait_until(pace, next_tick_ns):
                     return count
@@ -114,7 +135,7 @@ class PlayNode(Node):
                 next_tick_ns += tick_ns
             if not self._wait_until(pace, time_ns):
                 return count
-            self._outputs[topic].publish(data)
+            self._outputs[message.topic].publish(message.data)
             count += 1
             late_s = pace.late_s(time_ns)
             if late_s > _LATE_S and time.monotonic() - told_s > _TELL_S:
@@ -157,6 +178,54 @@ def _clock(time_ns: int) -> Clock:
     message = Clock()
     message.clock.sec, message.clock.nanosec = sec_nanosec(time_ns)
     return message
+
+
+def _part(reader: BagReader, config: PlayConfig) -> tuple[int, int]:
+    """Begin and end of what is played, in the time of the recording, ns; the end is exclusive."""
+    length_s = max(0, reader.end_ns + 1 - reader.start_ns) / 1e9
+    if config.start >= length_s:
+        raise ConfigError(f"start is {config.start:g} s, expected less than the recording's length, {length_s:g} s")
+    start_ns = reader.start_ns + int(config.start * 1e9)
+    end_ns = start_ns + int(config.duration * 1e9) if config.duration else reader.end_ns
+    return start_ns, min(end_ns, reader.end_ns) + 1
+
+
+def _wanted(reader: BagReader, names: tuple[str, ...]) -> list[TopicInfo]:
+    missing = [name for name in names if name not in reader.topics]
+    if missing:
+        there = ", ".join(sorted(reader.topics))
+        raise ConfigError(f"{reader.path} has no topic {', '.join(missing)}; it has: {there}")
+    return [topic for name, topic in reader.topics.items() if name in names or not names]
+
+
+def message_class(kind: str) -> type | None:
+    """The Python class of a type such as sensor_msgs/msg/Image, or None where its package is not installed."""
+    package, _, name = kind.partition("/msg/")
+    try:
+        found: type = getattr(importlib.import_module(f"{package}.msg"), name)
+    except (ImportError, AttributeError, TypeError):  # the last of names that are no name of a module
+        return None
+    return found
+
+
+def _why_not(topic: TopicInfo) -> str:
+    if topic.encoding not in ("cdr", "ros1"):
+        return f"its messages are {topic.encoding or 'of no encoding'}, expected cdr"
+    return f"{topic.kind or 'its type'} is not installed here"
+
+
+def _qos(topic: TopicInfo) -> QoSProfile:
+    """As it was offered when it was recorded: latched topics stay latched. Unknown: reliable and volatile."""
+    qos = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=_DEPTH, reliability=ReliabilityPolicy.RELIABLE)
+    if topic.qos and all(profile.durability == QosDurability.TRANSIENT_LOCAL for profile in topic.qos):
+        qos.durability = DurabilityPolicy.TRANSIENT_LOCAL
+        qos.depth = max(_DEPTH, *(profile.depth for profile in topic.qos))
+    if any(profile.reliability == QosReliability.BEST_EFFORT for profile in topic.qos):
+        qos.reliability = ReliabilityPolicy.BEST_EFFORT
+    # ROS 1 and recorders that kept no profiles: the static transforms are latched by convention.
+    if topic.latched or topic.name.rsplit("/", 1)[-1] == "tf_static":
+        qos.durability = DurabilityPolicy.TRANSIENT_LOCAL
+    return qos
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from mono_depth_ros.bags.reader import BagReader, Message
+from mono_depth_ros.bags.reader import BagReader, Message, stamp_ns
 from mono_depth_ros.bags.topics import Chosen
 from mono_depth_ros.errors import DataError, FrameError
 from mono_depth_ros.pipeline import Frame, Shot
@@ -103,7 +103,7 @@ def _items(
         partners.add(message)
         fresh: list[BagFrame | Message] = [message] if message.topic in copied else []
         if message.topic == chosen.image:
-            fresh.append(BagFrame(count, message, stamp_of(reader, message)))
+            fresh.append(BagFrame(count, message, stamp_ns(message)))
             count += 1
         waiting.extend(fresh)
         held += len(message.data) * len(fresh)
@@ -138,7 +138,7 @@ class Partners:
     def add(self, message: Message) -> None:
         for topic, kept in ((self._chosen.camera_info, self._infos), (self._chosen.reference, self._references)):
             if message.topic == topic:
-                kept.append((stamp_of(self._reader, message), message))
+                kept.append((stamp_ns(message), message))
                 # At least one stays: a camera_info may be recorded once, long before its images.
                 while len(kept) > 1 and kept[-1][0] - kept[0][0] > 2 * _WAIT_NS + self._tolerance_ns:
                     kept.popleft()
@@ -157,14 +157,6 @@ class Partners:
         reference = _nearest(self._references, frame.stamp_ns)
         if reference is not None and abs(reference[0] - frame.stamp_ns) <= self._tolerance_ns:
             frame.reference_ns, frame.reference = reference
-
-
-def stamp_of(reader: BagReader, message: Message) -> int:
-    """Of the header, or when it was recorded where the message is too short to have one."""
-    try:
-        return reader.stamp_ns(message)
-    except DataError:
-        return message.log_ns
 
 
 def _nearest(kept: deque[tuple[int, Message]], stamp_ns: int) -> tuple[int, Message] | None:

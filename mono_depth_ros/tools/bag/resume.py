@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mono_depth_ros.bags.writer import read_metadata
+from mono_depth_ros.bags.metadata import read_metadata
 from mono_depth_ros.errors import DataError
 
 _FORMAT = 1

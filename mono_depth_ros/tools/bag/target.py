@@ -5,16 +5,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rosbags.rosbag2 import Reader
 
-from mono_depth_ros.bags.mcap_records import Damage, mcap_metadata
-from mono_depth_ros.bags.writer import BUSY, BagFile, Channel, read_metadata
+from mono_depth_ros.bags.metadata import BUSY, kept_text, read_metadata
+from mono_depth_ros.bags.writer import BagFile, Channel
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.tools.bag.resume import Progress
 
@@ -123,20 +121,10 @@ def finished(out: Path) -> Progress:
     Raises:
         DataError: it is a bag of somebody else.
     """
-    try:
-        text = mcap_metadata(out) if out.suffix == ".mcap" else _sqlite_metadata(out)
-        record = yaml.safe_load(text)["custom_data"]["mono_depth"]
-    except (Damage, sqlite3.Error, OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise DataError(f"{out} is not a finished bag that mono_depth bag has written") from error
+    record = kept_text(out, "mono_depth")
+    if record is None:
+        raise DataError(f"{out} is not a finished bag that mono_depth bag has written")
     return Progress.parse(record, out)
-
-
-def _sqlite_metadata(path: Path) -> str:
-    database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-    try:
-        return str(database.execute("SELECT metadata FROM metadata ORDER BY id DESC").fetchone()[0])
-    finally:
-        database.close()
 
 
 def _check_bag(folder: Path) -> None:

@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rosbags.rosbag2 import Reader
-from rosbags.typesys import Stores, get_typestore
 
+from mono_depth_ros.bags.reader import BagReader, Message, stamp_ns
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.messages.camera_info import camera_from_info
-from mono_depth_ros.messages.cdr import header_stamp_ns
 from mono_depth_ros.messages.depth import decode_depth
 from mono_depth_ros.messages.image import decode_image
 from mono_depth_ros.messages.points import read_points
@@ -58,15 +56,14 @@ class Recording:
 
     def __init__(self, path: Path, topics: Topics) -> None:
         self._path, self._topics = path, topics
-        self._types = get_typestore(Stores.ROS2_JAZZY)
         self._arrivals: dict[str, dict[int, int]] = defaultdict(dict)
-        told = []
-        for topic, kind, arrival_ns, data in self._messages():
-            if topic == topics.diagnostics:
-                told.append(self._types.deserialize_cdr(data, kind))
+        diagnostics = []
+        for message in self._messages():
+            if message.topic == topics.diagnostics:
+                diagnostics.append(BagReader.decode(message))
             else:
-                self._arrivals[topic][header_stamp_ns(data)] = arrival_ns
-        self.course = Course.of(told)
+                self._arrivals[message.topic][stamp_ns(message)] = message.log_ns
+        self.course = Course.of(diagnostics)
         # An image that the recorder itself missed was published all the same: its results tell.
         images = sorted({stamp for name in (topics.image, topics.depth) for stamp in self._arrivals[name]})
         if not images:
@@ -91,13 +88,13 @@ class Recording:
         index = {int(stamp): k for k, stamp in enumerate(self.timing.image_ns)}
         waiting: dict[int, dict[str, Any]] = defaultdict(dict)
         info: Any = None
-        for topic, kind, _, data in self._messages():
-            stamp = header_stamp_ns(data)
+        for message in self._messages():
+            stamp, topic = stamp_ns(message), message.topic
             if topic == self._topics.camera_info and info is None:
-                info = self._types.deserialize_cdr(data, kind)
+                info = BagReader.decode(message)
             if topic not in expected.get(stamp, ()):
                 continue
-            waiting[stamp][topic] = self._types.deserialize_cdr(data, kind)
+            waiting[stamp][topic] = BagReader.decode(message)
             if waiting[stamp].keys() == expected[stamp]:
                 parts = {names[topic]: message for topic, message in waiting.pop(stamp).items()}
                 yield _frame(index[stamp], stamp, parts, info)
@@ -109,11 +106,9 @@ class Recording:
         """(N, 2) int64 stamp and arrival."""
         return np.array(list(self._arrivals[topic].items()), dtype=np.int64).reshape(-1, 2)
 
-    def _messages(self) -> Iterator[tuple[str, str, int, bytes]]:
-        with Reader(self._path) as reader:
-            known = [connection for connection in reader.connections if connection.topic != "/tf_static"]
-            for connection, arrival_ns, data in reader.messages(known):
-                yield connection.topic, connection.msgtype, arrival_ns, bytes(data)
+    def _messages(self) -> Iterator[Message]:
+        with BagReader(self._path) as reader:
+            yield from reader.messages(reader.topics.keys() - {"/tf_static"})
 
 
 def _frame(index: int, stamp: int, parts: dict[str, Any], info: Any) -> DemoFrame:

@@ -6,9 +6,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
+from rosbags.rosbag2 import Reader
 
-from mono_depth_ros.bags.reader import TYPES, BagReader
+from mono_depth_ros.bags.reader import BagReader
 from mono_depth_ros.errors import DataError
 
 COUNT = 40
@@ -32,7 +32,7 @@ def is_a_beginning(kit, logs):
 def test_an_mcap_file_that_was_cut_off(tmp_path, maker, use, kit, capsys, share, compressed):
     use()
     maker.frames(COUNT)
-    path = write_mcap(tmp_path / "whole", maker, compressed)
+    path = kit.write_mcap(tmp_path / "whole", maker, compressed)
     data = path.read_bytes()
     cut = tmp_path / "cut.mcap"
     summary_begins = int.from_bytes(data[-28:-20], "little")
@@ -44,25 +44,9 @@ def test_an_mcap_file_that_was_cut_off(tmp_path, maker, use, kit, capsys, share,
     assert summary["written"] == len(logs) >= (COUNT - 1) * share * 0.5
 
 
-def write_mcap(folder, maker, compressed):
-    """With a chunk for every few messages, as recorders write."""
-    writer = Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP)
-    if compressed:
-        writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-    with writer:
-        known = {}
-        for number, (topic, kind, log_ns, data) in enumerate(sorted(maker.messages, key=lambda item: item[2])):
-            if topic not in known:
-                known[topic] = writer.add_connection(topic, kind, typestore=TYPES)
-            writer.write(known[topic], log_ns, data)
-            if number % 5 == 4:
-                writer.storage.close_chunk()
-    return next(folder.glob("*.mcap"))
-
-
 def test_a_chunk_that_is_broken_in_the_middle(tmp_path, maker, use, kit, capsys):
     use()
-    path = write_mcap(tmp_path / "whole", maker.frames(COUNT), compressed=True)
+    path = kit.write_mcap(tmp_path / "whole", maker.frames(COUNT), compressed=True)
     data = bytearray(path.read_bytes())
     at = -1
     for _ in range(9):  # the ninth chunk: it begins as all that zstd packs
@@ -143,7 +127,7 @@ def test_what_is_no_bag(tmp_path, kit):
 
 def test_an_unindexed_file_is_read_too(tmp_path, maker, kit):
     """No summary, as a writer without an index leaves it: readers scan it."""
-    path = write_mcap(tmp_path / "whole", maker.frames(6), compressed=False)
+    path = kit.write_mcap(tmp_path / "whole", maker.frames(6), compressed=False)
     with Reader(path) as reader:
         assert reader.message_count == 12
     with BagReader(path) as reader:

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""metadata.yaml of a bag folder, and the text that `mono_depth bag` keeps in a single file."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import struct
+from pathlib import Path
+from typing import Any
+
+import yaml
+from mcap.exceptions import McapError
+from mcap.reader import make_reader
+
+from mono_depth_ros.errors import DataError
+
+BUSY = ".writing"
+"""Subfolder of a bag for what is not finished."""
+
+_NAME = "metadata.yaml"
+
+
+def write_metadata(folder: Path, metadata: dict[str, Any]) -> None:
+    """metadata.yaml of a bag folder, whole or not at all; no kill leaves anything beside it that stays."""
+    temporary = folder / BUSY / _NAME
+    temporary.parent.mkdir(exist_ok=True)
+    with temporary.open("w", encoding="utf-8") as stream:
+        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+        yaml.dump({"rosbag2_bagfile_information": metadata}, stream, dumper, sort_keys=False, allow_unicode=True)
+    os.replace(temporary, folder / _NAME)
+
+
+def read_metadata(folder: Path) -> dict[str, Any] | None:
+    """The contents of metadata.yaml, or None where there is none.
+
+    Raises:
+        DataError: it is not that of a bag.
+    """
+    try:
+        return _parse((folder / _NAME).read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise DataError(f"{folder / _NAME} is not that of a bag: {' '.join(str(error).split())}") from error
+
+
+def joined(before: dict[str, Any] | None, fresh: dict[str, Any]) -> dict[str, Any]:
+    """The metadata of a bag with one more file: see rosbag2_storage/BagMetadata."""
+    if before is None:
+        return fresh
+    counts = {item["topic_metadata"]["name"]: item["message_count"] for item in before["topics_with_message_count"]}
+    topics = [
+        {**item, "message_count": item["message_count"] + counts[item["topic_metadata"]["name"]]}
+        for item in fresh["topics_with_message_count"]
+    ]
+    files = before["files"] + fresh["files"]
+    held = [item for item in files if item["message_count"]] or files
+    start = min(item["starting_time"]["nanoseconds_since_epoch"] for item in held)
+    end = max(item["starting_time"]["nanoseconds_since_epoch"] + item["duration"]["nanoseconds"] for item in held)
+    return {
+        **fresh,
+        "relative_file_paths": before["relative_file_paths"] + fresh["relative_file_paths"],
+        "files": files,
+        "topics_with_message_count": topics,
+        "message_count": before["message_count"] + fresh["message_count"],
+        "starting_time": {"nanoseconds_since_epoch": start},
+        "duration": {"nanoseconds": end - start},
+    }
+
+
+def kept_text(file: Path, key: str) -> str | None:
+    """What is kept under `key` in a finished .mcap or .db3 file; None where there is nothing, or no such file."""
+    try:
+        text = _of_mcap(file) if file.suffix == ".mcap" else _of_sqlite(file)
+        return str(_parse(text)["custom_data"][key])
+    except (McapError, struct.error, sqlite3.Error, OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        return None
+
+
+def _of_mcap(file: Path) -> str:
+    with file.open("rb") as stream:
+        found = {item.name: item.metadata for item in make_reader(stream).iter_metadata()}
+    return found["rosbag2"]["serialized_metadata"]
+
+
+def _of_sqlite(file: Path) -> str:
+    database = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        return str(database.execute("SELECT metadata FROM metadata ORDER BY id DESC").fetchone()[0])
+    finally:
+        database.close()
+
+
+def _parse(text: str) -> Any:
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
