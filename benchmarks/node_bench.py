@@ -25,7 +25,9 @@ from mono_depth_ros.messages.image import fill_image
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.runtime.engine import Engine
-from mono_depth_ros.nodes.depth import node as depth_node
+from mono_depth_ros.nodes.depth import session
+from mono_depth_ros.nodes.depth.node import DepthNode
+from mono_depth_ros.nodes.depth.stream import ImageJob
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 _CAMERA = Camera.pinhole(640, 480, 58.7)
@@ -74,7 +76,7 @@ def overhead(frames: int = 100) -> dict[str, Any]:
     """Everything but the network's forward, from callback to published, 640x480 bgr8 in, depth and cloud out."""
     rclpy.init()
     torch.set_num_threads(1)
-    load = depth_node.load_model
+    load = session.load_model
     networks = []
 
     def load_timed(*_: Any) -> Any:
@@ -83,26 +85,26 @@ def overhead(frames: int = 100) -> dict[str, Any]:
         networks.append(model.run)
         return model
 
-    depth_node.load_model = load_timed
+    session.load_model = load_timed
     node = _node([Parameter("model", value="tiny"), Parameter("threads", value=1)])
     listener = subprocess.Popen([sys.executable, "-c", _LISTENER])
     try:
-        while (outputs := node.streams[0].outputs) is None or outputs.subscribers() < 2:
+        assert node.session is not None
+        while node.session.streams[0].outputs.subscribers() < 2:
             time.sleep(0.05)
         image, info = _messages()
-        stream = node.streams[0]
-        assert stream.infos is not None
+        stream = node.session.streams[0]
         stream.infos.add(info)
         totals, forwards = [], []
         for index in range(frames + 20):
             image.header.stamp.sec = index
             start = time.perf_counter()
-            node._process([depth_node.Job(stream, image, time.monotonic())])
+            node.session.work([ImageJob(stream, image, time.monotonic())])
             if index >= 20:
                 totals.append((time.perf_counter() - start) * 1e3)
                 forwards.append(networks[0].last_s * 1e3)
             time.sleep(0.02)  # let the listener take its copy: its time is not the node's
-        stages = node.streams[0].monitor.snapshot().stages_ms
+        stages = node.session.streams[0].monitor.snapshot().stages_ms
     finally:
         listener.kill()
         listener.wait()
@@ -125,7 +127,7 @@ def overhead(frames: int = 100) -> dict[str, Any]:
 def overload(seconds: float = 60.0, inference_s: float = 0.33) -> dict[str, Any]:
     """A camera ten times faster than the network: how old each result is when it is received, and the memory."""
     rclpy.init()
-    depth_node.load_model = lambda *_: SlowModel(inference_s)
+    session.load_model = lambda *_: SlowModel(inference_s)
     node = _node([])
     outsider = Node("outsider")
     executors = [SingleThreadedExecutor(), SingleThreadedExecutor()]
@@ -155,7 +157,8 @@ def overload(seconds: float = 60.0, inference_s: float = 0.33) -> dict[str, Any]
         sent += 1
         memory.append((elapsed, _memory_mib()))
         time.sleep(inference_s / 10)
-    snapshot = node.streams[0].monitor.snapshot()
+    assert node.session is not None
+    snapshot = node.session.streams[0].monitor.snapshot()
     for executor, thread in zip(executors, threads, strict=True):
         executor.shutdown()
         thread.join()
@@ -175,8 +178,8 @@ def overload(seconds: float = 60.0, inference_s: float = 0.33) -> dict[str, Any]
     }
 
 
-def _node(parameters: list[Parameter]) -> depth_node.DepthNode:
-    node = depth_node.DepthNode(parameter_overrides=parameters, cli_args=["--ros-args", "-r", "image:=/cam/image_raw"])
+def _node(parameters: list[Parameter]) -> DepthNode:
+    node = DepthNode(parameter_overrides=parameters, cli_args=["--ros-args", "-r", "image:=/cam/image_raw"])
     node.trigger_configure()
     node.trigger_activate()
     return node

@@ -5,22 +5,56 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mono_depth_ros.streams.monitor import Snapshot
+from mono_depth_ros.streams.monitor import EXPECTED, Snapshot
 
 OK, WARN, ERROR = 0, 1, 2
 """The levels of diagnostic_msgs/DiagnosticStatus."""
 
-LOSSY = 0.05  # of the messages: below that a gap is bad luck, above it the transport is at fault
+NOT_ACTIVE = "not active: waiting for a lifecycle manager to configure and activate the node"
+
+_LOSSY = 0.05  # of the messages: below that a gap is bad luck, above it the transport is at fault
+
+
+def nothing_comes(what: str, topics: str, publishers: int, silent_s: float, timeout_s: float) -> str:
+    """A sentence where nothing comes on some topics, such as "no image: nothing publishes /image"; "" else."""
+    if publishers == 0:
+        return f"no {what}: nothing publishes {topics}"
+    if silent_s > timeout_s:
+        return f"no {what}: {topics} is advertised but nothing has arrived for {silent_s:.1f} s"
+    return ""
+
+
+def all_dropped(what: str, now: Snapshot, before: Snapshot) -> str:
+    """A sentence where messages came between two snapshots and every one was dropped for a fault; "" else."""
+    faults = any(n > before.drops.get(reason, 0) for reason, n in now.drops.items() if reason not in EXPECTED)
+    idle = now.received == before.received or now.published > before.published
+    return "" if idle or not faults else f"every {what} is dropped: {now.last_drop}"
+
+
+def many_lost(what: str, now: Snapshot, before: Snapshot, who: str) -> str:
+    """A sentence where many messages were lost between two snapshots, and `who` is to use our profile; "" else."""
+    received, lost = now.received - before.received, now.lost - before.lost
+    if lost <= _LOSSY * max(received, 1):
+        return ""
+    return (
+        f"{lost} of {received + lost} {what} were lost on the way: start {who} with this package's "
+        "config/fastdds.xml as FASTRTPS_DEFAULT_PROFILES_FILE"
+    )
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the sentence is made from, beside the counts of the Monitor since the previous report."""
+    """What the depth node's sentence is made from, beside the counts of the Monitor since the previous report.
 
-    active: bool
+    Attributes:
+        image_silent_s: how long no image has come. qos_conflict, camera_problem: a sentence, or "".
+        relative: the model's depth has no metres.
+    """
+
     image_name: str
     image_topic: str
     image_publishers: int
+    image_silent_s: float
     qos_conflict: str
     camera_info_topic: str
     camera_info_known: bool
@@ -28,23 +62,17 @@ class Facts:
     subscribers: int
     lazy: bool
     timeout_s: float
-    relative_only: str
+    relative: bool
 
 
 def judge(facts: Facts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
-    """The diagnostic level and the sentence, by what hinders most."""
-    received, published = now.received - before.received, now.published - before.published
-    lost = now.lost - before.lost
-    if not facts.active:
-        return WARN, "not active: waiting for a lifecycle manager to configure and activate the node"
+    """The diagnostic level and the sentence for one camera of an active depth node, by what hinders most."""
     if facts.qos_conflict:
         return ERROR, facts.qos_conflict
-    if facts.image_publishers == 0:
-        return WARN, f"no image: nothing publishes {facts.image_topic}; remap it with -r {facts.image_name}:=TOPIC"
-    if now.since_received_s > facts.timeout_s:
-        return WARN, (
-            f"no image: {facts.image_topic} is advertised but nothing has arrived for {now.since_received_s:.1f} s"
-        )
+    silent = nothing_comes("image", facts.image_topic, facts.image_publishers, facts.image_silent_s, facts.timeout_s)
+    if silent:
+        hint = "" if facts.image_publishers else f"; remap it with -r {facts.image_name}:=TOPIC"
+        return WARN, silent + hint
     if facts.lazy and facts.subscribers == 0:
         return OK, "idle: nobody subscribes to an output, so nothing is computed"
     if not facts.camera_info_known:
@@ -54,17 +82,13 @@ def judge(facts: Facts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
         )
     if facts.camera_problem:
         return ERROR, facts.camera_problem
-    if facts.relative_only and published:
-        return WARN, facts.relative_only
-    if received and not published:
-        # A slow network has simply not finished; anything else dropped the frames for a reason.
-        reasons = {reason: count - before.drops.get(reason, 0) for reason, count in now.drops.items()}
-        if any(count for reason, count in reasons.items() if reason != "superseded"):
-            return ERROR, f"every frame is dropped: {now.last_drop}"
+    published = now.published > before.published
+    if facts.relative and published:
+        return WARN, "relative model: depth/inverse has no metres; align it with a reference or choose a metric model"
+    if dropped := all_dropped("frame", now, before):
+        return ERROR, dropped
+    if now.received > before.received and not published:
         return OK, "working on the first frames" if not now.published else "working: slower than the report period"
-    if lost > LOSSY * max(received, 1):
-        return WARN, (
-            f"{lost} of {received + lost} images were lost on the way: start the camera driver with this package's "
-            "config/fastdds.xml as FASTRTPS_DEFAULT_PROFILES_FILE"
-        )
+    if lost := many_lost("images", now, before, "the camera driver"):
+        return WARN, lost
     return OK, f"publishing {now.rate_out_hz:.1f} Hz, latency p50 {now.latency_p50_ms:.0f} ms"

@@ -14,6 +14,9 @@ import numpy as np
 
 _WINDOW = 300  # results that the percentiles look back on
 _RATE_WINDOW_S = 5.0
+EXPECTED = frozenset({"superseded", "ended", "inactive"})
+"""Reasons for a drop that are nobody's fault: a newer message came, or the node was cleaned up or deactivated."""
+
 _GAP = 1.5  # a step between stamps above this many typical steps means that messages were lost between
 
 
@@ -31,7 +34,6 @@ class Snapshot:
     latency_p99_ms: float
     age_p50_ms: float
     stages_ms: dict[str, float]
-    since_received_s: float
     last_drop: str
 
 
@@ -40,7 +42,6 @@ class Monitor:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._start = time.monotonic()
         self._received = self._published = self._lost = 0
         self._drops: Counter[str] = Counter()
         self._last_drop = ""
@@ -72,7 +73,8 @@ class Monitor:
     def dropped(self, reason: str, sentence: str = "") -> None:
         with self._lock:
             self._drops[reason] += 1
-            self._last_drop = sentence or reason
+            if reason not in EXPECTED:
+                self._last_drop = sentence or reason
 
     def published(self, latency_s: float, age_s: float) -> None:
         """Count a result: `latency_s` from its callback, `age_s` from its stamp, both until it was published."""
@@ -108,7 +110,6 @@ class Monitor:
                 latency_p99_ms=_percentile_ms(self._latency, 99),
                 age_p50_ms=_percentile_ms(self._age, 50),
                 stages_ms={name: _percentile_ms(times, 50) for name, times in self._stages.items()},
-                since_received_s=now - (self._arrivals[-1] if self._arrivals else self._start),
                 last_drop=self._last_drop,
             )
 

@@ -98,7 +98,7 @@ class Rig:
     SIZE = (64, 48)
 
     def __init__(self, ros: Ros, model: PlaneModel, monkeypatch: pytest.MonkeyPatch, **parameters: Any) -> None:
-        monkeypatch.setattr("mono_depth_ros.nodes.depth.node.load_model", lambda *_: model)
+        monkeypatch.setattr("mono_depth_ros.nodes.depth.session.load_model", lambda *_: model)
         self.ros, self.model = ros, model
         self.stamp_ns = 1_700_000_000_000_000_000
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
@@ -142,7 +142,7 @@ class Rig:
         return image
 
     def drops(self) -> dict[str, int]:
-        return self.node.streams[0].monitor.snapshot().drops
+        return self.node.session.streams[0].monitor.snapshot().drops
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from mono_depth_ros.streams.health import ERROR, OK, WARN, Facts, judge
 from mono_depth_ros.streams.monitor import Monitor
 
 FACTS = {
-    "active": True,
     "image_name": "image",
     "image_topic": "/cam/image_raw",
     "image_publishers": 1,
+    "image_silent_s": 0.1,
     "qos_conflict": "",
     "camera_info_topic": "/cam/camera_info",
     "camera_info_known": True,
@@ -18,7 +18,7 @@ FACTS = {
     "subscribers": 1,
     "lazy": True,
     "timeout_s": 2.0,
-    "relative_only": "",
+    "relative": False,
 }
 
 
@@ -50,13 +50,13 @@ def test_latency_percentiles():
 @pytest.mark.parametrize(
     ("changes", "level", "words"),
     [
-        ({"active": False}, WARN, "not active"),
         ({"image_publishers": 0}, WARN, "nothing publishes /cam/image_raw"),
-        ({"timeout_s": -1.0}, WARN, "advertised but nothing has arrived"),
+        ({"image_silent_s": 3.0}, WARN, "advertised but nothing has arrived for 3.0 s"),
         ({"subscribers": 0}, OK, "nobody subscribes"),
         ({"camera_info_known": False}, WARN, "nothing has arrived on /cam/camera_info"),
         ({"camera_problem": "the camera is not calibrated"}, ERROR, "not calibrated"),
         ({"qos_conflict": "QoS mismatch: x"}, ERROR, "QoS mismatch"),
+        ({"relative": True}, WARN, "depth/inverse has no metres"),
         ({}, OK, "publishing"),
     ],
 )
@@ -73,9 +73,11 @@ def test_dropping_everything_is_an_error_with_the_reason_but_being_slow_is_not()
     monitor = Monitor()
     before = monitor.snapshot()
     monitor.received(0)
-    monitor.dropped("superseded")
+    for reason in ("superseded", "ended", "inactive"):
+        monitor.dropped(reason)
     assert judge(Facts(**FACTS), monitor.snapshot(), before)[0] == OK
     monitor.dropped("image_step", "step is 10, expected 192")
+    monitor.dropped("superseded", "a newer one came")
     assert judge(Facts(**FACTS), monitor.snapshot(), before) == (
         ERROR,
         "every frame is dropped: step is 10, expected 192",

@@ -12,10 +12,8 @@ import numpy as np
 from mono_depth_ros.alignment.align import Histogram
 from mono_depth_ros.alignment.aligner import Aligned
 from mono_depth_ros.metrics import DepthMetrics
-from mono_depth_ros.streams.health import ERROR, LOSSY, OK, WARN
+from mono_depth_ros.streams.health import ERROR, OK, WARN, all_dropped, many_lost, nothing_comes
 from mono_depth_ros.streams.monitor import Snapshot
-
-NOT_ACTIVE = "not active: waiting for a lifecycle manager to configure and activate the node"
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,6 @@ class AlignmentFacts:
         last: what became of the last image; None before the first.
     """
 
-    active: bool
     lazy: bool
     subscribers: int
     qos_conflict: str
@@ -53,20 +50,16 @@ class AlignmentFacts:
 
 
 def judge_alignment(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
-    """The diagnostic level and the sentence, by what hinders most."""
-    if not facts.active:
-        return WARN, NOT_ACTIVE
+    """The diagnostic level and the sentence for an active node, by what hinders most."""
     if facts.qos_conflict:
         return ERROR, facts.qos_conflict
     if facts.lazy and facts.subscribers == 0:
         return OK, "idle: nobody subscribes to an output, so no depth is asked for"
-    if facts.depth_publishers == 0:
-        return WARN, f"no depth: nothing publishes {facts.depth_topics}; is the depth node running in this namespace?"
-    if facts.depth_silent_s > facts.timeout_s:
-        return WARN, (
-            f"no depth: {facts.depth_topics} is advertised but nothing has arrived for {facts.depth_silent_s:.1f} s; "
-            "what does the depth node say on /diagnostics?"
-        )
+    silent = nothing_comes("depth", facts.depth_topics, facts.depth_publishers, facts.depth_silent_s, facts.timeout_s)
+    if silent:
+        if facts.depth_publishers:
+            return WARN, f"{silent}; what does the depth node say on /diagnostics?"
+        return WARN, f"{silent}; is the depth node running in this namespace?"
     if not facts.camera_info_known and now.received > before.received:
         return WARN, (
             f"no camera_info: nothing has arrived on {facts.camera_info_topic}; the depth node publishes it beside the "
@@ -81,22 +74,18 @@ def _of_reference(facts: AlignmentFacts) -> tuple[int, str] | None:
     last = facts.last
     if last is not None and last.state == "frozen":
         return None
-    if facts.reference_topics and facts.reference_publishers == 0:
-        return _level(last), f"no reference: nothing publishes {facts.reference_topics}{_state(last)}"
-    if facts.reference_topics and facts.reference_silent_s > facts.timeout_s:
-        return _level(last), (
-            f"no reference: {facts.reference_topics} is advertised but nothing has arrived for "
-            f"{facts.reference_silent_s:.1f} s{_state(last)}"
-        )
-    if facts.reference_problem:
-        return _level(last), facts.reference_problem + _state(last)
-    return None
+    silent = facts.reference_topics and nothing_comes(
+        "reference", facts.reference_topics, facts.reference_publishers, facts.reference_silent_s, facts.timeout_s
+    )
+    problem = silent or facts.reference_problem
+    if not problem:
+        return None
+    level = WARN if last is None or last.prediction is not None else ERROR
+    return level, problem + _state(last)
 
 
 def _of_results(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
     last = facts.last
-    published, received = now.published - before.published, now.received - before.received
-    lost = now.lost - before.lost
     if last is not None and last.prediction is None:
         return ERROR, f"unaligned: {last.reason}"
     if last is not None and last.alignment is not None and last.alignment.trusted is False:
@@ -106,21 +95,14 @@ def _of_results(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> tuple
             f"held-out AbsRel {last.alignment.after.abs_rel:.3f} exceeds max_abs_rel, {facts.max_abs_rel:g}{kept}: are "
             "extrinsics and time stamps right, and does the reference see what the camera sees?"
         )
-    if received and not published:
-        # A slow alignment has simply not finished; anything else dropped the images for a reason.
-        reasons = {reason: count - before.drops.get(reason, 0) for reason, count in now.drops.items()}
-        if any(count for reason, count in reasons.items() if reason != "superseded"):
-            return ERROR, f"every image is dropped: {now.last_drop}"
+    if dropped := all_dropped("image", now, before):
+        return ERROR, dropped
     if last is None:
         return OK, "working on the first images"
-    for problem in (facts.depth_quarrel, last.reason, facts.colour_problem):
+    lost = many_lost("depth images", now, before, "both nodes")
+    for problem in (facts.depth_quarrel, last.reason, facts.colour_problem, lost):
         if problem:
             return WARN, problem
-    if lost > LOSSY * max(received, 1):
-        return WARN, (
-            f"{lost} of {received + lost} depth images were lost on the way: start both nodes with this package's "
-            "config/fastdds.xml as FASTRTPS_DEFAULT_PROFILES_FILE"
-        )
     return OK, f"{last.state}, publishing {now.rate_out_hz:.1f} Hz{_error(last)}"
 
 
@@ -172,10 +154,6 @@ def _metrics(when: str, metrics: DepthMetrics | None) -> dict[str, str]:
     values = asdict(metrics)
     names = {"mae_m": "MAE (m)", "rmse_m": "RMSE (m)", "abs_rel": "AbsRel", "delta1": "delta1"}
     return {f"held-out {label} {when}": f"{values[name]:.4f}" for name, label in names.items()}
-
-
-def _level(last: Aligned | None) -> int:
-    return WARN if last is None or last.prediction is not None else ERROR
 
 
 def _state(last: Aligned | None) -> str:

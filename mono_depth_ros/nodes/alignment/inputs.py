@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -31,15 +30,6 @@ _INFO = "depth/camera_info"
 _KINDS = {"metric": (DepthKind.METRIC,), "inverse": (DepthKind.INVERSE_AFFINE,), "auto": tuple(TOPICS)}
 
 
-@dataclass(frozen=True)
-class DepthMessage:
-    """One message to align, and when its callback ran (time.monotonic)."""
-
-    message: Any
-    kind: DepthKind
-    received_s: float
-
-
 class DepthInputs:
     """`depth/image` or `depth/inverse`, with `depth/camera_info`.
 
@@ -47,14 +37,14 @@ class DepthInputs:
     place once nothing has come for `input_timeout`.
 
     Args:
-        on_depth: gets the messages to align.
+        on_depth: gets the messages to align, their kind, and when they came (time.monotonic).
 
     Attributes:
         infos: the camera_info messages.
     """
 
     def __init__(
-        self, node: Node, options: Callable[[], AlignmentNodeConfig], on_depth: Callable[[DepthMessage], None]
+        self, node: Node, options: Callable[[], AlignmentNodeConfig], on_depth: Callable[[Any, DepthKind, float], None]
     ) -> None:
         config = options()
         self._options, self._on_depth = options, on_depth
@@ -126,7 +116,7 @@ class DepthInputs:
             self._other_s = now
             return
         self._kind, self._heard_s = kind, now
-        self._on_depth(DepthMessage(message, kind, now))
+        self._on_depth(message, kind, now)
 
 
 def _info_topic(node: Node, kinds: tuple[DepthKind, ...]) -> str:

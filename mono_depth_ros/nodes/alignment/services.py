@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,45 +20,56 @@ class AlignmentServices:
     """The services of the alignment node; each answers with success and one sentence.
 
     Args:
+        aligner: of the present session; None while the node is not configured.
         place: (path, scene) of the calibration that save writes and load reads; path "" where none was given.
     """
 
-    def __init__(self, node: Node, aligner: Aligner, place: Callable[[], tuple[str, str]]) -> None:
-        self._aligner, self._place = aligner, place
+    def __init__(self, node: Node, aligner: Callable[[], Aligner | None], place: Callable[[], tuple[str, str]]) -> None:
+        self._session_aligner, self._place = aligner, place
         self._services = [
             node.create_service(SetBool, "~/freeze", self._freeze),
             *(
-                node.create_service(Trigger, f"~/{name}", lambda _, response, act=act: _answer(response, act))
+                node.create_service(Trigger, f"~/{name}", partial(_trigger, act))
                 for name, act in (("reset", self._reset), ("save", self._save), ("load", self._load))
             ),
         ]
 
     def _freeze(self, request: Any, response: Any) -> Any:
         def act() -> str:
-            self._aligner.freeze(request.data)
+            self._aligner().freeze(request.data)
             return "scale and shift are frozen" if request.data else "scale and shift follow the reference again"
 
         return _answer(response, act)
 
     def _reset(self) -> str:
-        self._aligner.reset()
+        self._aligner().reset()
         return "scale and shift are forgotten"
 
     def _save(self) -> str:
         path, scene = self._file()
-        write_calibration(path, self._aligner.calibration(), scene)
+        write_calibration(path, self._aligner().calibration(), scene)
         return f"scene '{scene}' written to {path}"
 
     def _load(self) -> str:
         path, scene = self._file()
-        self._aligner.load(read_calibration(path, scene))
+        self._aligner().load(read_calibration(path, scene))
         return f"scene '{scene}' of {path} loaded"
+
+    def _aligner(self) -> Aligner:
+        aligner = self._session_aligner()
+        if aligner is None:
+            raise ConfigError("the node is not configured: it has no scale and shift yet")
+        return aligner
 
     def _file(self) -> tuple[Path, str]:
         path, scene = self._place()
         if not path:
             raise ConfigError("no file to keep the calibration in: set the parameter calibration")
         return Path(path).expanduser(), scene
+
+
+def _trigger(act: Callable[[], str], _: Any, response: Any) -> Any:
+    return _answer(response, act)
 
 
 def _answer(response: Any, act: Callable[[], str]) -> Any:

@@ -1,96 +1,114 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way of a prediction through the alignment node, in the worker's thread: decode, match, align, publish."""
+"""The way of a prediction through the alignment node: decode, match, align, publish."""
 
 from __future__ import annotations
 
 import math
-import time
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from rclpy.lifecycle import LifecycleNode
-from rclpy.time import Time
 
 from mono_depth_ros.alignment.aligner import Aligned, Aligner
 from mono_depth_ros.config import AlignConfig, AlignmentNodeConfig, DepthConfig, ReferenceConfig, TrackerConfig
-from mono_depth_ros.errors import CameraError, ConfigError, DataError, FrameError
+from mono_depth_ros.errors import ConfigError, DataError, FrameError
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.nodes.alignment.colours import Colours
-from mono_depth_ros.nodes.alignment.inputs import DepthInputs, DepthMessage, decode_prediction
-from mono_depth_ros.nodes.alignment.references import Source
+from mono_depth_ros.nodes.alignment.health import AlignmentFacts
+from mono_depth_ros.nodes.alignment.inputs import DepthInputs, decode_prediction
+from mono_depth_ros.nodes.alignment.references import Source, SourceFacts
+from mono_depth_ros.nodes.ros.lifecycle import Session
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.publishing import Outputs
+from mono_depth_ros.nodes.ros.stream import Job, MessageStream
 from mono_depth_ros.pipeline import Frame
-from mono_depth_ros.prediction import DepthKind
+from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.streams.cameras import Calibration
 from mono_depth_ros.streams.monitor import Monitor
-from mono_depth_ros.streams.outputs import ALIGNED_POINTS
+from mono_depth_ros.streams.outputs import ALIGNED_POINTS, aligned_outputs
 from mono_depth_ros.streams.references.base import ReferenceMatch, View
 
-_LOG_PERIOD_S = 5.0  # between two log lines about the same reason
+_NO_SENSOR = SourceFacts("", 0, 0, 0.0, "")
 
 
-class AlignmentStream:
-    """Takes depth messages, one after the other, to aligned ones.
+@dataclass(frozen=True)
+class DepthJob(Job):
+    """A message of depth, of the kind that its topic has."""
+
+    kind: DepthKind
+
+
+class AlignmentStream(MessageStream):
+    """What the alignment node has from configure to cleanup; takes depth messages, one by one, to aligned ones.
+
+    Args:
+        session: that it belongs to, and that closes what is opened here. options: with the configurations of the node.
 
     Attributes:
+        aligner: scale and shift. outputs: the publishers. reference: what fixes the scale; None for none.
         last: what became of the last image that got as far; None before the first. offset_s: reference minus image.
-        camera_problem, reference_problem, colour_problem: what was wrong with them for the last image, or "".
+        reference_problem, colour_problem: what was wrong with them for the last image, or "".
     """
 
-    def __init__(
-        self,
-        node: LifecycleNode,
-        options: Parameters,
-        monitor: Monitor,
-        aligner: Aligner,
-        inputs: DepthInputs,
-        colours: Colours,
-        source: Source | None,
-        outputs: Outputs,
-    ) -> None:
-        self._node, self._options, self._monitor, self._aligner = node, options, monitor, aligner
-        self._inputs, self._colours, self._source, self._outputs = inputs, colours, source, outputs
+    def __init__(self, session: Session[Any], monitor: Monitor, options: Parameters, aligner: Aligner) -> None:
+        super().__init__(session.node, monitor, "depth")
+        self._session, self._options, self.aligner = session, options, aligner
+        config = self._config()
+        self.outputs = Outputs(session.node, aligned_outputs())
+        session.closing(self.outputs.destroy)
+        self.reference: Source | None = None
+        if config.reference != "none":
+            self.reference = Source(session.node, config, options)
+            session.closing(self.reference.close)
+        self._colours = Colours(session.node, config.image_transport)
+        session.closing(lambda: self._colours.open(False))
+        self._inputs = DepthInputs(session.node, self._config, self._on_depth)
+        session.closing(self._inputs.close)
         self.last: Aligned | None = None
         self.offset_s = math.nan
-        self.camera_problem = self.reference_problem = self.colour_problem = ""
-        self._logged: dict[str, float] = {}
+        self.reference_problem = self.colour_problem = ""
 
-    def process(self, depth: DepthMessage) -> None:
-        """Align one message and publish it, or drop it for a reason that is counted and said."""
-        # torch has this number for each thread: it holds for the one that works here.
-        if torch.get_num_threads() != (threads := self._options.get(AlignmentNodeConfig).alignment_threads):
-            torch.set_num_threads(threads)
-        try:
-            with self._monitor.stage("decode"):
-                view, calibration = self._decode(depth)
-            with self._monitor.stage("reference"):
-                match = self._match(view)
-            with self._monitor.stage("align"):
-                self.last = found = self._align(view, match)
-            self._publish(depth, view, calibration, found)
-        except FrameError as error:
-            self.camera_problem = str(error) if isinstance(error, CameraError) else ""
-            self.drop(error.reason, str(error))
-        except (ConfigError, DataError) as error:
-            self.drop("not_alignable", str(error))
+    def topics(self) -> str:
+        """What is aligned by what, in words."""
+        topics = ", ".join(self.reference.topics()) if self.reference is not None else ""
+        by = topics or self._config().reference
+        return f"{self._inputs.topics} by {by}" if self.reference is not None else self._inputs.topics
 
-    def drop(self, reason: str, sentence: str) -> None:
-        """Count a dropped message and say why."""
-        self._monitor.dropped(reason, sentence)
-        self._say(reason, f"depth dropped ({reason}): {sentence}")
+    def follow_subscribers(self) -> None:
+        """Ask for depth while somebody wants it aligned: this is what makes a lazy depth node run."""
+        if self._session.active and (not self._config().lazy or self.outputs.subscribers() > 0):
+            self._inputs.open()
+        else:
+            self._inputs.close()
+        self._colours.open(self._inputs.opened and self.outputs.wanted(ALIGNED_POINTS))
+        if self.reference is not None:
+            self.reference.listen(self._inputs.opened)
 
-    def _decode(self, depth: DepthMessage) -> tuple[View, Calibration]:
+    def process(self, depth: DepthJob) -> None:
+        """Align one message and publish it; in the worker's thread.
+
+        Raises:
+            FrameError: the message is dropped for a reason.
+        """
+        with self.monitor.stage("decode"):
+            view, calibration = self._decode(depth)
+        with self.monitor.stage("reference"):
+            match = self._match(view)
+        with self.monitor.stage("align"):
+            self.last = found = self._align(view, match)
+        self._session.check()
+        self._publish(depth, view, calibration, self._publishable(view, found))
+
+    def _decode(self, depth: DepthJob) -> tuple[View, Calibration]:
         header = depth.message.header
         prediction = decode_prediction(depth.message, depth.kind)
         height, width = prediction.values.shape
         found = self._inputs.infos.match(stamp_ns(header.stamp), width, height)
-        self.camera_problem = ""
         return View(stamp_ns(header.stamp), found.camera, header.frame_id, prediction, self._rgb(depth.message)), found
 
     def _rgb(self, message: Any) -> torch.Tensor | None:
         """The image's colours, while somebody wants the cloud."""
-        if not self._outputs.wanted(ALIGNED_POINTS):
+        if not self.outputs.wanted(ALIGNED_POINTS):
             self.colour_problem = ""
             return None
         tolerance_s = self._options.get(ReferenceConfig).tolerance
@@ -98,7 +116,7 @@ class AlignmentStream:
             rgb = self._colours.of(stamp_ns(message.header.stamp), (message.height, message.width), tolerance_s)
         except FrameError as error:
             self.colour_problem = f"aligned/points has no colour: {error}"
-            self._say(error.reason, self.colour_problem)
+            self.log.warning(error.reason, self.colour_problem)
             return None
         self.colour_problem = ""
         # torch takes no read-only arrays, which views of immutable bytes are.
@@ -106,13 +124,13 @@ class AlignmentStream:
 
     def _match(self, view: View) -> ReferenceMatch | None:
         """Samples of the reference; without them the scale goes on as it is."""
-        if self._source is None:
+        if self.reference is None:
             return None
         try:
-            match = self._source.samples(view)
+            match = self.reference.samples(view)
         except (FrameError, DataError) as error:
             self.reference_problem = str(error)
-            self._say(getattr(error, "reason", "reference"), f"reference not used: {error}")
+            self.log.warning(getattr(error, "reason", "reference"), f"reference not used: {error}")
             return None
         if match is not None:
             self.reference_problem, self.offset_s = "", match.offset_s
@@ -120,45 +138,75 @@ class AlignmentStream:
 
     def _align(self, view: View, match: ReferenceMatch | None) -> Aligned:
         config = self._options.get(AlignConfig)
-        if self._source is not None:
-            config = self._source.reference.align_config(config)
-        self._aligner.configure(config, self._options.get(TrackerConfig))
-        if match is None:
-            return self._aligner.update(view.prediction, None, view.stamp_ns)
-        return self._aligner.update(
-            view.prediction, match.samples, view.stamp_ns, match.fresh, view.rgb, local=match.local
-        )
+        if self._config().reference == "range":
+            # One sample is all it has: none to hold out, none to correct by, and a scale is all it can tell.
+            config = replace(config, min_samples=1, held_out=0.0, local=False)
+        self.aligner.configure(config, self._options.get(TrackerConfig))
+        try:
+            if match is None:
+                return self.aligner.update(view.prediction, None, view.stamp_ns)
+            return self.aligner.update(
+                view.prediction, match.samples, view.stamp_ns, match.fresh, view.rgb, local=match.local
+            )
+        except (ConfigError, DataError) as error:
+            raise FrameError(str(error), "not_alignable") from error
 
-    def _publish(self, depth: DepthMessage, view: View, calibration: Calibration, found: Aligned) -> None:
-        config = self._options.get(AlignmentNodeConfig)
-        aligned = found.prediction
-        if aligned is None:
+    def _publishable(self, view: View, found: Aligned) -> DepthPrediction:
+        """The depth to publish, or the FrameError for which there is none."""
+        config, alignment = self._config(), found.alignment
+        if found.prediction is None:
             why = f"unaligned: {self.reference_problem or found.reason}"
             if not (config.publish_unaligned and view.prediction.kind is DepthKind.METRIC):
-                self.drop("unaligned", why)
-                return
-            self._say("unaligned", f"depth is published as it came, {why}")
-            aligned = view.prediction
-        elif found.alignment is not None and found.alignment.trusted is False and not config.publish_bad:
-            assert found.alignment.after is not None
+                raise FrameError(why, "unaligned")
+            self.log.warning("unaligned", f"depth is published as it came, {why}")
+            return view.prediction
+        if alignment is not None and alignment.trusted is False and not config.publish_bad:
+            assert alignment.after is not None
             limit = self._options.get(AlignConfig).max_abs_rel
-            self.drop(
-                "bad_alignment", f"held-out AbsRel {found.alignment.after.abs_rel:.3f} exceeds max_abs_rel {limit:g}"
+            raise FrameError(
+                f"held-out AbsRel {alignment.after.abs_rel:.3f} exceeds max_abs_rel {limit:g}", "bad_alignment"
             )
-            return
-        header = depth.message.header
+        return found.prediction
+
+    def _publish(self, depth: DepthJob, view: View, calibration: Calibration, aligned: DepthPrediction) -> None:
+        header, encoding = depth.message.header, self._config().aligned_encoding
         with torch.inference_mode():
             rgb = view.rgb if view.rgb is not None else torch.zeros((*aligned.values.shape, 3), dtype=torch.uint8)
             frame = Frame(rgb, view.camera, aligned, self._options.get(DepthConfig))
-            self._outputs.publish(
-                self._monitor, header, frame, calibration.message, config.aligned_encoding, view.rgb is not None
+            self.outputs.publish(
+                self.monitor, header, frame, calibration.message, encoding, coloured=view.rgb is not None
             )
-        age_s = (self._node.get_clock().now() - Time.from_msg(header.stamp)).nanoseconds / 1e9
-        self._monitor.published(time.monotonic() - depth.received_s, age_s)
+        self.published(header, depth.received_s)
 
-    def _say(self, reason: str, sentence: str) -> None:
-        """In the log, the same reason every few seconds only."""
-        now = time.monotonic()
-        if now - self._logged.get(reason, -_LOG_PERIOD_S) >= _LOG_PERIOD_S:
-            self._logged[reason] = now
-            self._node.get_logger().warning(sentence)
+    def _on_depth(self, message: Any, kind: DepthKind, received_s: float) -> None:
+        if self.arrived(message):
+            self._session.offer(DepthJob(self, message, received_s, kind))
+
+    def facts(self) -> AlignmentFacts:
+        """What the health sentence needs to know at this moment."""
+        config, inputs = self._config(), self._inputs
+        reference = self.reference.facts() if self.reference is not None else _NO_SENSOR
+        return AlignmentFacts(
+            lazy=config.lazy,
+            subscribers=self.outputs.subscribers(),
+            qos_conflict=inputs.conflict or reference.problem or self.outputs.conflict,
+            depth_topics=inputs.topics,
+            depth_publishers=inputs.publishers(),
+            depth_silent_s=inputs.silent_s,
+            depth_quarrel=inputs.quarrel,
+            camera_info_topic=inputs.info_topic,
+            camera_info_known=inputs.infos.known(),
+            camera_problem=self.camera_problem,
+            colour_problem=self.colour_problem,
+            reference_topics=reference.topics,
+            reference_publishers=reference.publishers,
+            reference_silent_s=reference.since_received_s,
+            reference_problem=self.reference_problem,
+            last=self.last,
+            max_abs_rel=self._options.get(AlignConfig).max_abs_rel,
+            publish_bad=config.publish_bad,
+            timeout_s=config.input_timeout,
+        )
+
+    def _config(self) -> AlignmentNodeConfig:
+        return self._options.get(AlignmentNodeConfig)

@@ -47,10 +47,11 @@ def _options(classes: tuple[type[Config], ...], without: Collection[str]) -> Ite
 
 def typed(item: Field[Any], text: str) -> Any:
     """The text of an argument as the option's type; what does not fit stays text, which the node refuses."""
-    if isinstance(item.default, bool):
+    default: Any = item.default
+    if isinstance(default, bool):
         return {"true": True, "false": False}.get(text.lower(), text)
     try:
-        return type(item.default)(text)
+        return type(default)(text)
     except ValueError:
         return text
 

@@ -26,7 +26,6 @@ class Parameters:
         node: declares the parameters here, one for each field of `classes`.
         classes: configuration classes; their field names must not overlap.
         locked: tells whether the node is configured, so that only dynamic parameters may change.
-        on_change: called after a change has been accepted.
 
     Raises:
         ConfigError: an override that is out of range, of the wrong type or misspelt.
@@ -37,9 +36,8 @@ class Parameters:
         node: Node,
         classes: tuple[type[Config], ...],
         locked: Callable[[], bool] = lambda: True,
-        on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        self._locked, self._on_change = locked, on_change
+        self._locked = locked
         self._options = {item.name: item for cls in classes for item in fields(cls)}
         self._owners = {item.name: cls for cls in classes for item in fields(cls)}
         values = {name: _declare(node, item) for name, item in self._options.items()}
@@ -64,9 +62,7 @@ class Parameters:
                 updated[owner] = replace(updated[owner], **{change.name: _converted(item, change.value)})
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        if updated != self._configs:
-            self._configs = updated
-            self._on_change()
+        self._configs = updated
         return SetParametersResult(successful=True)
 
 

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
+from mono_depth_ros.errors import FrameError
 from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, IMAGE
 from mono_depth_ros.nodes.ros.qos import OUTPUT, overridable, own
 from mono_depth_ros.pipeline import Frame
@@ -28,38 +31,43 @@ class Outputs:
     Args:
         node: creates the publishers.
         outputs: what there is to publish. prefix: goes before every topic on the wire, such as "front/".
-        conflict: called with a topic to which somebody subscribes with a QoS that cannot be met.
     """
 
     def __init__(
         self,
         node: LifecycleNode,
         outputs: Iterable[Output],
-        conflict: Callable[[str], None],
         prefix: str = "",
     ) -> None:
         self._node, self._outputs = node, {output.topic: output for output in outputs}
         self._messages: dict[str, Any] = {topic: _CLASSES[item.kind]() for topic, item in self._outputs.items()}
+        self._conflict = ""
+        self._lock = threading.Lock()  # a worker may be publishing when the node is cleaned up
         self._publishers = {
             topic: node.create_lifecycle_publisher(
                 _CLASSES[item.kind],
                 prefix + topic,
                 own(OUTPUT),
-                event_callbacks=PublisherEventCallbacks(
-                    incompatible_qos=lambda _, topic=prefix + topic: conflict(topic)
-                ),
+                event_callbacks=PublisherEventCallbacks(incompatible_qos=partial(self._on_conflict, prefix + topic)),
                 qos_overriding_options=overridable(),
             )
             for topic, item in self._outputs.items()
         }
 
+    @property
+    def conflict(self) -> str:
+        """A sentence where somebody subscribes with a QoS that cannot be met, and nobody else does; "" else."""
+        return "" if self.subscribers() else self._conflict
+
     def wanted(self, topic: str) -> bool:
         """Whether the topic exists and somebody subscribes to it."""
-        return topic in self._publishers and self._publishers[topic].get_subscription_count() > 0
+        with self._lock:
+            return topic in self._publishers and self._publishers[topic].get_subscription_count() > 0
 
     def subscribers(self) -> int:
         """How many subscriptions all the topics have together."""
-        return sum(publisher.get_subscription_count() for publisher in self._publishers.values())
+        with self._lock:
+            return sum(publisher.get_subscription_count() for publisher in self._publishers.values())
 
     def publish(
         self,
@@ -73,6 +81,9 @@ class Outputs:
         """Make and publish what is subscribed to; `monitor` gets the time of each topic.
 
         Args: as of `Result`.
+
+        Raises:
+            FrameError: reason `ended`: the publishers were destroyed meanwhile.
         """
         result = Result(frame, header, camera_info, encoding, PointField, coloured)
         for topic, output in self._outputs.items():
@@ -81,9 +92,23 @@ class Outputs:
                     message = self._messages[topic]
                     message.header = header
                     output.fill(message, result)
-                    self._publishers[topic].publish(message)
+                    self._send(topic, message)
 
     def destroy(self) -> None:
-        for publisher in self._publishers.values():
+        """Nothing is published any more from here on."""
+        with self._lock:
+            publishers, self._publishers = self._publishers, {}
+        for publisher in publishers.values():
             self._node.destroy_lifecycle_publisher(publisher)
-        self._publishers = {}
+
+    def _send(self, topic: str, message: Any) -> None:
+        with self._lock:
+            if topic not in self._publishers:
+                raise FrameError("its publishers are gone", "ended")
+            self._publishers[topic].publish(message)
+
+    def _on_conflict(self, topic: str, _: Any) -> None:
+        self._conflict = (
+            f"QoS mismatch: a subscriber of {topic} asks for more than reliable and volatile; ask for less there, or "
+            "set qos_overrides here"
+        )

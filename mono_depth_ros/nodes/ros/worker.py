@@ -54,13 +54,20 @@ class NewestWorker(Generic[Item]):
         if replaced is not None:
             self._superseded(replaced)
 
-    def stop(self, timeout_s: float = 10.0) -> None:
-        """Forget the waiting items and end the thread after those it is working on."""
+    @property
+    def alive(self) -> bool:
+        """Whether the thread is still there: until it has ended what it was working on when it was stopped."""
+        return self._thread.is_alive()
+
+    def stop(self, timeout_s: float = 10.0) -> list[Item]:
+        """End the thread after the items it is working on, for which this waits so long; returns those that waited."""
         with self._condition:
             self._running = False
+            waiting = list(self._items.values())
             self._items.clear()
             self._condition.notify()
         self._thread.join(timeout_s)
+        return waiting
 
     def _loop(self) -> None:
         while items := self._take():

@@ -37,7 +37,8 @@ class CameraTopics:
         # Kept between frames: a message of the same size is filled in place.
         self._image, self._compressed, self._info = Image(), CompressedImage(), camera_info(calibration)
         self._compressed.format = _compressed_format(config.encoding)
-        self._raw_publisher = self._compressed_publisher = None
+        self._raw_publisher: Any = None
+        self._compressed_publisher: Any = None
         if config.transport != "compressed":
             self._raw_publisher = publisher(node, Image, "image_raw")
         if config.transport != "raw":

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,14 +94,10 @@ class RecorderNode(Node):
             package, _, name = kind.split("/")
             self._bag.add_topic(topic, kind)
             self._seen[topic] = 0
-            self.create_subscription(
-                getattr(importlib.import_module(f"{package}.msg"), name),
-                topic,
-                # Two arguments: rclpy then tells when the message reached this process.
-                lambda data, info, topic=topic: self._on_message(topic, data, info),
-                qos,
-                raw=True,
-            )
+            # It takes two arguments: rclpy then tells when the message reached this process.
+            callback: Any = partial(self._on_message, topic)
+            message_type = getattr(importlib.import_module(f"{package}.msg"), name)
+            self.create_subscription(message_type, topic, callback, qos, raw=True)
 
     def _missing(self) -> list[str]:
         found = []

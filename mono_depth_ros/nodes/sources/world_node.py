@@ -82,7 +82,7 @@ class WorldNode(Node):
         header = self._topics.header(stamp)
         self._tf.send(self._config.world_frame, header.frame_id, frame.pose, stamp)
         self._topics.publish(frame.rgb, header)
-        if frame.scan is not None and self._lidar_wanted():
+        if frame.scan is not None and self._lidar is not None and subscribed(self._lidar):
             self._lidar.publish(self._cloud(frame.scan, stamp))
         if self._truth is not None and subscribed(self._truth):
             self._truth_message.header = header

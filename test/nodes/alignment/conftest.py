@@ -48,8 +48,8 @@ class Robot:
         if listen:
             self.images = ros.listen(Image, "/aligned/image", 50)
             ros.wait(lambda: all(p.get_subscription_count() for p in (self.depths, self.infos)))
-            ros.wait(lambda: node._outputs.subscribers() > 0)
-        if listen and matched and node._source is not None:
+            ros.wait(lambda: node.session.stream.outputs.subscribers() > 0)
+        if listen and matched and node.session.stream.reference is not None:
             ros.wait(self.clouds.get_subscription_count)
 
     def depth_publisher(self, topic: str) -> Any:
@@ -135,7 +135,7 @@ class Robot:
         return bool(self.heard) and words in self.status().message
 
     def drops(self) -> dict[str, int]:
-        return self.node.monitor.snapshot().drops
+        return self.node.monitors[""].snapshot().drops
 
     @staticmethod
     def pixels(message: Image) -> np.ndarray:

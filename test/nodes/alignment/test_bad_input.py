@@ -89,10 +89,10 @@ def test_a_reference_that_changes_its_frame_is_refused(robot):
 
 def test_an_error_of_ours_costs_one_image(robot, monkeypatch):
     r = robot()
-    align = r.node._aligner.update
-    monkeypatch.setattr(r.node._aligner, "update", lambda *_, **__: 1 / 0)
+    align = r.node.session.aligner.update
+    monkeypatch.setattr(r.node.session.aligner, "update", lambda *_, **__: 1 / 0)
     r.drive(lambda: r.says("every image is dropped: ZeroDivisionError"))
-    monkeypatch.setattr(r.node._aligner, "update", align)
+    monkeypatch.setattr(r.node.session.aligner, "update", align)
     r.drive(lambda: r.images)
 
 

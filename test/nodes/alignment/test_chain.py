@@ -34,7 +34,7 @@ def test_the_network_runs_only_for_somebody_who_wants_aligned_depth(ros, rig, pl
         clouds.publish(wall(image.header, 8.0))
         camera.send(image)
 
-    received = camera.node.streams[0].monitor.snapshot
+    received = camera.node.session.streams[0].monitor.snapshot
     ros.wait(lambda: received().received > 5, poll=send)
     assert model.calls == 0, "nobody wants depth, aligned or not"
     aligned: list[Image] = []
@@ -43,7 +43,7 @@ def test_the_network_runs_only_for_somebody_who_wants_aligned_depth(ros, rig, pl
     np.testing.assert_allclose(np.frombuffer(aligned[-1].data, "<f4"), 8.0, rtol=5e-3)
     assert aligned[-1].header.frame_id == "camera_optical"
     ros.outsider.destroy_subscription(wish)
-    ros.wait(lambda: camera.node.streams[0].outputs.subscribers() == 0)
+    ros.wait(lambda: camera.node.session.streams[0].outputs.subscribers() == 0)
     calls, seen = model.calls, received().received
     ros.wait(lambda: received().received > seen + 5, poll=send)
     assert model.calls <= calls + 1, "of the image that was under way"

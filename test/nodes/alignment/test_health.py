@@ -25,7 +25,6 @@ DEPTH = DepthPrediction(torch.ones(2, 2), DepthKind.METRIC)
 GOOD = Aligned(DEPTH, Alignment(FIT, None, METRICS, METRICS, True), "aligned", 0.1, "", 90, 10)
 NONE = Aligned(None, None, "unaligned", float("nan"), "no reference was fitted yet")
 FACTS = AlignmentFacts(
-    active=True,
     lazy=True,
     subscribers=1,
     qos_conflict="",
@@ -62,7 +61,6 @@ def bad():
     ("changes", "level", "words"),
     [
         ({}, OK, "aligned, publishing 0.0 Hz, held-out AbsRel 0.050 (before: 0.050)"),
-        ({"active": False}, WARN, "not active"),
         ({"qos_conflict": "QoS mismatch"}, ERROR, "QoS mismatch"),
         ({"subscribers": 0, "depth_publishers": 0}, OK, "idle: nobody subscribes"),
         ({"subscribers": 0, "lazy": False}, OK, "aligned, publishing"),

@@ -3,8 +3,13 @@
 
 from __future__ import annotations
 
+import threading
+
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image, PointCloud2
+from std_srvs.srv import Trigger
+
+from mono_depth_ros.nodes.ros.lifecycle import Session
 
 
 def test_depth_is_asked_for_only_while_somebody_wants_it_aligned(robot):
@@ -25,7 +30,7 @@ def test_depth_is_asked_for_only_while_somebody_wants_it_aligned(robot):
 def test_without_lazy_depth_is_aligned_for_nobody(robot):
     r = robot(listen=False, lazy=False)
     r.ros.wait(r.depths.get_subscription_count)
-    r.drive(lambda: r.node.monitor.snapshot().published > 1)
+    r.drive(lambda: r.node.monitors[""].snapshot().published > 1)
 
 
 def test_a_node_that_is_not_active_asks_for_nothing(robot):
@@ -38,7 +43,7 @@ def test_a_node_that_is_not_active_asks_for_nothing(robot):
     r.ros.wait(lambda: r.clouds.get_subscription_count() == 0)
     assert r.node.trigger_configure().name == "SUCCESS" and r.node.trigger_activate().name == "SUCCESS"
     r.images.clear()
-    r.ros.wait(lambda: r.node._outputs.subscribers() and r.clouds.get_subscription_count())
+    r.ros.wait(lambda: r.node.session.stream.outputs.subscribers() and r.clouds.get_subscription_count())
     r.drive(lambda: r.images)
     r.newest_is()
 
@@ -85,16 +90,54 @@ def test_a_qos_that_cannot_be_met_is_told(robot):
 def test_old_depth_is_dropped_for_new_depth_and_counted(robot, monkeypatch):
     r = robot()
     r.drive(lambda: r.images)
-    align, slow, done = r.node._aligner.update, [], []
+    align, slow, done = r.node.session.aligner.update, [], []
 
     def sluggish(*words, **more):
         slow.append(r.ros.wait(lambda: done or r.drops().get("superseded", 0) > len(slow)))
         return align(*words, **more)
 
-    monkeypatch.setattr(r.node._aligner, "update", sluggish)
+    monkeypatch.setattr(r.node.session.aligner, "update", sluggish)
     r.drive(lambda: r.drops().get("superseded", 0) > 3)
     done.append(True)
     assert 2 <= len(slow) <= r.drops()["superseded"]
+
+
+def test_what_was_begun_before_a_cleanup_is_dropped_and_counted(robot, monkeypatch):
+    monkeypatch.setattr(Session, "patience_s", 0.05)
+    r = robot()
+    r.drive(lambda: r.images)
+    align, at_it, go = r.node.session.aligner.update, threading.Event(), threading.Event()
+
+    def waits(*words, **more):
+        at_it.set()
+        go.wait(60)
+        return align(*words, **more)
+
+    monkeypatch.setattr(r.node.session.aligner, "update", waits)
+    r.drive(at_it.is_set)
+    for name in ("deactivate", "cleanup", "configure", "activate"):
+        assert getattr(r.node, f"trigger_{name}")().name == "SUCCESS"
+    before_ns = r.stamp_ns
+    r.images.clear()
+    r.ros.wait(lambda: r.node.session.stream.outputs.subscribers() and r.clouds.get_subscription_count())
+    r.drive(lambda: r.images)
+    ended = r.drops().get("ended", 0)
+    go.set()
+    r.ros.wait(lambda: r.drops().get("ended", 0) == ended + 1)
+    r.drive(lambda: len(r.images) > 3)
+    stamps = [r.ns(message) for message in r.images]
+    assert stamps == sorted(set(stamps)) and stamps[0] > before_ns
+    r.ros.wait(lambda: r.values().get("dropped: ended") == str(r.drops()["ended"]))
+
+
+def test_services_of_a_node_without_a_configuration_say_so(robot):
+    r = robot(listen=False)
+    assert r.node.trigger_deactivate().name == "SUCCESS" and r.node.trigger_cleanup().name == "SUCCESS"
+    client = r.ros.outsider.create_client(Trigger, "/alignment/reset")
+    r.ros.wait(client.service_is_ready)
+    future = client.call_async(Trigger.Request())
+    r.ros.wait(future.done)
+    assert not future.result().success and "not configured" in future.result().message
 
 
 def test_time_that_jumps_back_begins_anew(robot):

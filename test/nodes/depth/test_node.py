@@ -45,7 +45,7 @@ def test_depth_cloud_and_camera_info_carry_the_stamp_and_frame_of_the_image(ros,
 
 def test_nothing_is_computed_while_nobody_listens(ros, rig):
     r = rig()
-    ros.wait(lambda: r.node.streams[0].monitor.snapshot().received > 3, poll=r.send)
+    ros.wait(lambda: r.node.session.streams[0].monitor.snapshot().received > 3, poll=r.send)
     assert r.model.calls == 0
     heard = ros.listen(CameraInfo, "/depth/camera_info")
     ros.wait(lambda: heard, poll=r.send)
@@ -136,5 +136,5 @@ def test_newest_frame_wins_and_results_do_not_grow_old(ros, rig, plane_model):
         r.send(image)
         time.sleep(delay / 10)
     assert len(ages) > 10 and max(ages) < 2 * delay + 0.05
-    snapshot = r.node.streams[0].monitor.snapshot()
+    snapshot = r.node.session.streams[0].monitor.snapshot()
     assert snapshot.drops["superseded"] > 5 * snapshot.published

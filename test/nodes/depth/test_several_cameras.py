@@ -49,7 +49,7 @@ def start(ros, monkeypatch, plane_model):
 
     def start(names=NAMES, model=None, remap=(), **parameters):
         model = model or plane_model()
-        monkeypatch.setattr("mono_depth_ros.nodes.depth.node.load_model", lambda *_: model)
+        monkeypatch.setattr("mono_depth_ros.nodes.depth.session.load_model", lambda *_: model)
         parameters = {"batch_window": 0.5, **parameters, "cameras": list(names)}
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
         words = [word for rule in remap for word in ("-r", rule)]
@@ -68,7 +68,7 @@ def pair(ros, start):
     cameras = [OutsideCamera(ros, name) for name in NAMES]
     node = start()
     ros.wait(lambda: all(camera.connected() and camera.depths is not None for camera in cameras))
-    ros.wait(lambda: all(stream.wanted() for stream in node.streams))
+    ros.wait(lambda: all(stream.wanted() for stream in node.session.streams))
     for camera in cameras:  # camera_info may be lost before the match; images of this turn count for nothing
         camera.send(1)
     ros.wait(lambda: all(camera.depths for camera in cameras), poll=lambda: [c.send(1) for c in cameras])
@@ -107,7 +107,7 @@ def test_images_of_different_sizes_go_in_runs_of_their_own_in_the_same_turn(ros,
     cameras = [OutsideCamera(ros, "front"), OutsideCamera(ros, "left", (32, 24)), OutsideCamera(ros, "back")]
     node = start(("front", "left", "back"))
     ros.wait(lambda: all(camera.connected() for camera in cameras))
-    ros.wait(lambda: all(stream.wanted() for stream in node.streams))
+    ros.wait(lambda: all(stream.wanted() for stream in node.session.streams))
 
     def send() -> None:
         for camera in cameras:
@@ -126,8 +126,8 @@ def test_a_bad_image_or_calibration_costs_its_own_camera_only(ros, pair) -> None
     left.size = (20, 10)  # no camera_info of this size will come
     front.send(10)
     left.send(10, info=False)
-    ros.wait(lambda: front.depths and node.streams[1].monitor.snapshot().drops)
-    assert not left.depths and node.streams[0].monitor.snapshot().drops == {}
+    ros.wait(lambda: front.depths and node.session.streams[1].monitor.snapshot().drops)
+    assert not left.depths and node.session.streams[0].monitor.snapshot().drops == {}
     ros.wait(lambda: [s for m in heard[-1:] for s in m.status if s.name == "depth: left" and s.level == b"\x02"])
     status = {s.name: s for s in heard[-1].status}
     assert set(status) == {"depth: front", "depth: left"} and "20x10" in status["depth: left"].message
@@ -148,25 +148,25 @@ def test_an_image_that_the_model_cannot_read_is_found_among_its_partners(ros, pa
     front.send(10, red=99)
     left.send(10, red=40)
     ros.wait(lambda: left.depths)
-    assert not front.depths and node.streams[0].monitor.snapshot().drops == {"image_shape": 1}
-    assert (metres(left.depths[0]) == 4.0).all() and node.streams[1].monitor.snapshot().drops == {}
+    assert not front.depths and node.session.streams[0].monitor.snapshot().drops == {"image_shape": 1}
+    assert (metres(left.depths[0]) == 4.0).all() and node.session.streams[1].monitor.snapshot().drops == {}
 
 
 def test_a_camera_without_subscribers_is_not_computed(ros, start) -> None:
     front = OutsideCamera(ros, "front")
     images = ros.outsider.create_publisher(Image, "/left/image_raw", qos_profile_sensor_data)
     node = start(batch_window=1.0)
-    ros.wait(lambda: front.connected() and images.get_subscription_count() and node.streams[0].wanted())
+    ros.wait(lambda: front.connected() and images.get_subscription_count() and node.session.streams[0].wanted())
     ros.wait(lambda: front.depths, poll=lambda: (images.publish(Image()), front.send(3), time.sleep(0.05)))
     assert set(node.model.batches) == {1}
-    left = node.streams[1].monitor.snapshot()
+    left = node.session.streams[1].monitor.snapshot()
     assert left.received > 0 and left.published == 0 and left.drops == {}
 
 
 def test_overload_drops_the_older_images_of_each_camera_and_starves_none(ros, start, plane_model) -> None:
     cameras = [OutsideCamera(ros, name) for name in NAMES]
     node = start(model=plane_model(delay_s=0.1), batch_window=0.0)
-    ros.wait(lambda: all(camera.connected() for camera in cameras) and all(s.wanted() for s in node.streams))
+    ros.wait(lambda: all(camera.connected() for camera in cameras) and all(s.wanted() for s in node.session.streams))
     stamp = iter(range(1, 10_000))
 
     def send() -> None:
@@ -177,7 +177,7 @@ def test_overload_drops_the_older_images_of_each_camera_and_starves_none(ros, st
     ros.wait(lambda: all(len(camera.depths) > 10 for camera in cameras), poll=send)
     counts = [len(camera.depths) for camera in cameras]
     assert max(counts) <= 1.5 * min(counts)
-    for stream, camera in zip(node.streams, cameras, strict=True):
+    for stream, camera in zip(node.session.streams, cameras, strict=True):
         assert stream.monitor.snapshot().drops["superseded"] > 0
         stamps = [message.header.stamp.sec for message in camera.depths]
         assert stamps == sorted(set(stamps))
@@ -188,15 +188,16 @@ def test_overload_drops_the_older_images_of_each_camera_and_starves_none(ros, st
     ("text", "names"), [("[]", [""]), ("''", [""]), ("[front]", ["front"]), ("[front, left]", ["front", "left"])]
 )
 def test_cameras_as_written_on_the_command_line(ros, text, names) -> None:
-    node = ros.add(DepthNode(cli_args=["--ros-args", "-p", f"cameras:={text}"]))
-    assert [stream.name for stream in node.streams] == names
-    images = [stream.topics().split()[0] for stream in node.streams]
+    node = ros.add(DepthNode(cli_args=["--ros-args", "-p", f"cameras:={text}", "-p", "model:=tiny"]))
+    assert node.streams() == tuple(names) and node.trigger_configure().name == "SUCCESS"
+    assert [stream.name for stream in node.session.streams] == names
+    images = [stream.topics().split()[0] for stream in node.session.streams]
     assert images == [f"/{name}/image_raw" if name else "/image" for name in names]
 
 
 def test_one_camera_can_be_remapped_and_brings_its_camera_info_along(ros, start) -> None:
     node = start(remap=("front/image_raw:=/oak/rgb/image", "left/camera_info:=/calibration"))
-    assert [stream.topics() for stream in node.streams] == [
+    assert [stream.topics() for stream in node.session.streams] == [
         "/oak/rgb/image with /oak/rgb/camera_info",
         "/left/image_raw with /calibration",
     ]
@@ -204,7 +205,7 @@ def test_one_camera_can_be_remapped_and_brings_its_camera_info_along(ros, start)
 
 def test_compressed_images_and_a_second_configuration_with_other_cameras(ros, start) -> None:
     node = start(image_transport="compressed")
-    assert node.streams[0].topics() == "/front/image_raw/compressed with /front/camera_info"
+    assert node.session.streams[0].topics() == "/front/image_raw/compressed with /front/camera_info"
     publisher = ros.outsider.create_publisher(CompressedImage, "/front/image_raw/compressed", 1)
     ros.wait(publisher.get_subscription_count)
     refused = node.set_parameters([Parameter("cameras", value=["back"])])[0]
@@ -213,7 +214,7 @@ def test_compressed_images_and_a_second_configuration_with_other_cameras(ros, st
     ros.wait(lambda: publisher.get_subscription_count() == 0)
     assert node.set_parameters([Parameter("cameras", value="back, roof/rear")])[0].successful
     assert node.trigger_configure().name == "SUCCESS"
-    assert [stream.name for stream in node.streams] == ["back", "roof/rear"]
+    assert [stream.name for stream in node.session.streams] == ["back", "roof/rear"]
     ros.wait(lambda: ros.outsider.count_publishers("/roof/rear/depth/points") == 1)
     assert ros.outsider.count_publishers("/front/depth/points") == 0
 
@@ -234,8 +235,8 @@ def test_time_that_jumps_back_is_the_affair_of_one_camera(ros, pair) -> None:
     ros.wait(lambda: front.depths and left.depths)
     left.send(2)
     front.send(11)
-    ros.wait(lambda: len(front.depths) == 2 and node.streams[1].monitor.snapshot().drops)
-    assert node.streams[1].monitor.snapshot().drops == {"time_backwards": 1}
-    assert node.streams[0].monitor.snapshot().drops == {}
+    ros.wait(lambda: len(front.depths) == 2 and node.session.streams[1].monitor.snapshot().drops)
+    assert node.session.streams[1].monitor.snapshot().drops == {"time_backwards": 1}
+    assert node.session.streams[0].monitor.snapshot().drops == {}
     left.send(3)
     ros.wait(lambda: [message.header.stamp.sec for message in left.depths] == [10, 3])

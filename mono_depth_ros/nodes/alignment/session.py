@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The alignment node from configure to cleanup."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import torch
+from rclpy.lifecycle import LifecycleNode
+
+from mono_depth_ros.alignment.aligner import Aligner
+from mono_depth_ros.alignment.scale_file import read_calibration
+from mono_depth_ros.config import AlignConfig, AlignmentNodeConfig, TrackerConfig
+from mono_depth_ros.errors import ConfigError
+from mono_depth_ros.nodes.alignment.health import alignment_figures, judge_alignment
+from mono_depth_ros.nodes.alignment.stream import AlignmentStream, DepthJob
+from mono_depth_ros.nodes.ros.diagnostics import Report
+from mono_depth_ros.nodes.ros.lifecycle import Session
+from mono_depth_ros.nodes.ros.parameters import Parameters
+from mono_depth_ros.streams.monitor import Monitor
+
+_LOOK_S = 0.2  # between two looks at who subscribes
+
+
+class AlignmentSession(Session[DepthJob]):
+    """Attributes: aligner: scale and shift. stream: once the session is open."""
+
+    stream: AlignmentStream
+
+    def __init__(self, node: LifecycleNode, options: Parameters, monitor: Monitor) -> None:
+        super().__init__(node)
+        self._options, self._monitor = options, monitor
+        self.aligner = Aligner(options.get(AlignConfig), options.get(TrackerConfig))
+
+    def open(self) -> None:
+        self._begin_with_calibration(self._config())
+        self.stream = AlignmentStream(self, self._monitor, self._options, self.aligner)
+        timer = self.node.create_timer(_LOOK_S, self.stream.follow_subscribers)
+        self.closing(lambda: self.node.destroy_timer(timer))
+        self.node.get_logger().info(f"aligning {self.stream.topics()}")
+
+    def _begin_with_calibration(self, config: AlignmentNodeConfig) -> None:
+        path = Path(config.calibration).expanduser()
+        if config.calibration and not config.frozen and not path.exists():
+            self.node.get_logger().warning(f"calibration {path} is not there yet: the service ~/save will write it")
+        elif config.calibration:
+            self.aligner.load(read_calibration(path, config.calibration_scene))
+        if config.frozen and not config.calibration:
+            raise ConfigError("frozen is true, expected a calibration to go by: give the parameter calibration")
+        if config.reference == "none" and not config.frozen:
+            raise ConfigError(
+                "reference is none, expected frozen and a calibration as well: else nothing gives a scale"
+            )
+        self.aligner.freeze(config.frozen)
+
+    def work(self, jobs: list[DepthJob]) -> None:
+        # torch has this number for each thread: it holds for the one that works here.
+        if torch.get_num_threads() != (threads := self._config().alignment_threads):
+            torch.set_num_threads(threads)
+        for job in jobs:
+            with job.stream.handling():
+                self.check()
+                self.stream.process(job)
+
+    def reports(self) -> list[Report]:
+        stream = self.stream
+        figures = {"reference": self._config().reference, **alignment_figures(stream.last, stream.offset_s)}
+        return [Report("", self._monitor, partial(judge_alignment, stream.facts()), figures)]
+
+    def _config(self) -> AlignmentNodeConfig:
+        return self._options.get(AlignmentNodeConfig)
