@@ -3,85 +3,49 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
-from mono_depth_ros.config import DepthConfig
+from mono_depth_ros.config import DepthConfig, ModelConfig
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.frame import Frame, needs_camera
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.geometry.cloud import depth_edges, limit_range, pack_cloud
-from mono_depth_ros.geometry.colorize import colorize
-from mono_depth_ros.geometry.normals import curvature, normals_from_depth
-from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.geometry.rectify import IDENTITY, Rotation, rectify
+from mono_depth_ros.media.camera_argument import as_camera
+from mono_depth_ros.media.image_argument import as_rgb
+from mono_depth_ros.models import loading
 from mono_depth_ros.models.base import DepthModel
-from mono_depth_ros.prediction import DepthKind, DepthPrediction
+
+AnyCamera = Camera | ArrayLike | str | os.PathLike[str]
+"""A Camera, a 3x3 matrix K in pixels, or the path of a calibration file."""
 
 
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """One image with its depth. What is derived is computed when asked for, once, on the model's device.
+def load_model(
+    name: str | os.PathLike[str],
+    device: str | torch.device = "auto",
+    engine: str = "auto",
+    precision: str = "auto",
+    input_size: tuple[int, int] | None = None,
+) -> Pipeline:
+    """A model by its name of `list_models()`, by a path or by a hub name, ready to be called with images.
 
-    Attributes:
-        rgb: (H, W, 3) uint8. camera: of this image. prediction: of the model, (H, W).
+    Args:
+        device: "auto", "cpu", "cuda" or "cuda:N". engine: "auto", "torch", "torch_compile", "onnxruntime", "openvino"
+            or "tensorrt". precision: "auto", "fp32", "fp16" or "bf16".
+        input_size: (width, height) at which Metric3D v2 reads images; other models have their own rule.
+
+    Raises:
+        ModelError: the name is unknown, the device or the engine is not there, or the weights are missing or not what
+            they should be. ConfigError: another engine or precision than these.
     """
-
-    rgb: torch.Tensor
-    camera: Camera
-    prediction: DepthPrediction
-    config: DepthConfig
-
-    @cached_property
-    def depth(self) -> torch.Tensor:
-        """(H, W) float32 metres along the optical axis; NaN unknown, +inf sky and beyond range.
-
-        Raises:
-            ModelError: the model's output is relative: it has no metres.
-        """
-        if self.prediction.kind is not DepthKind.METRIC:
-            raise ModelError("relative inverse depth has no metres: align it with a reference or use a metric model")
-        return limit_range(self.prediction.values, self.config.min_depth, self.config.max_depth)
-
-    @cached_property
-    def normals(self) -> torch.Tensor:
-        """(H, W, 3) float32 unit normals, camera optical frame, towards the camera; NaN where the depth is unknown.
-
-        The model's own, or for a model without them those of its depth.
-
-        Raises:
-            ModelError: the model has none and its output is relative.
-        """
-        given = self.prediction.normals
-        if given is None:
-            return normals_from_depth(self.depth, rays(self.camera, self.rgb.device))
-        known = (
-            torch.isfinite(self.depth) if self.prediction.kind is DepthKind.METRIC else torch.isfinite(given[..., 0])
-        )
-        return torch.where(known[..., None], given, torch.nan)
-
-    def packed_cloud(self) -> torch.Tensor:
-        """(H / stride, W / stride, 4) float32 x, y, z, rgb: `pack_cloud` without flying pixels.
-
-        With `cloud_normals` (..., 8): normal_x, normal_y, normal_z and curvature follow.
-        """
-        depth, step = self.depth, self.config.stride
-        if self.config.edge_ratio > 0:
-            depth = torch.where(depth_edges(depth, self.config.edge_ratio), torch.nan, depth)
-        grid = rays(self.camera.strided(step), depth.device)
-        packed = pack_cloud(depth[::step, ::step], grid, self.rgb[::step, ::step])
-        if not self.config.cloud_normals:
-            return packed
-        normals = torch.where(torch.isfinite(packed[..., 2:3]), self.normals[::step, ::step], torch.nan)
-        return torch.cat((packed, normals, curvature(packed[..., :3], normals)[..., None]), dim=-1)
-
-    def color(self) -> torch.Tensor:
-        """(H, W, 3) uint8 BGR picture of the inverse depth, near is warm: for eyes, never for measuring."""
-        metric = self.prediction.kind is DepthKind.METRIC
-        return colorize(1 / self.depth if metric else self.prediction.values)
+    size = "" if input_size is None else "{}x{}".format(*input_size)
+    return Pipeline(loading.load_model(ModelConfig(str(name), str(device), engine, precision, size)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,27 +53,70 @@ class Shot:
     """One image to estimate the depth of.
 
     Attributes:
-        rgb: (H, W, 3) uint8. camera: of this image, distortion included.
+        rgb: (H, W, 3) uint8. camera: of this image, distortion included; None where the model needs none.
         into: rectify the image into this pinhole first; the frame is then in that camera.
         rotation: R of the CameraInfo, used with `into`.
     """
 
-    rgb: np.ndarray
-    camera: Camera
+    rgb: np.ndarray | torch.Tensor
+    camera: Camera | None
     into: Camera | None = None
     rotation: Rotation = IDENTITY
 
 
 class Pipeline:
-    """rgb + camera -> Frame."""
+    """rgb + camera -> Frame.
+
+    `model(image, camera)` takes whatever is an image and a camera, and gives tensors of the caller's own. `estimate`
+    and `estimate_batch` take shots as they are, and give what the model made: tensors of inference mode.
+    """
 
     def __init__(self, model: DepthModel, config: DepthConfig | None = None) -> None:
         self.model = model
         self.config = config or DepthConfig()
 
+    def __call__(self, image: Any, camera: AnyCamera | None = None) -> Frame:
+        """The depth of one image.
+
+        Args:
+            image: a path; a PIL image; a numpy array uint8, (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) grey; a torch
+                tensor (H, W, 3) uint8, (3, H, W) uint8, or (3, H, W) float from 0 to 1. Orientation tags are ignored.
+            camera: of this image, where the model or the result needs it.
+
+        Raises:
+            ImageError, DataError: something else than an image. CameraError: no camera, or of another size.
+            ModelError: the model needs the camera.
+        """
+        (frame,) = self.batch([image], camera)
+        return frame
+
+    def batch(self, images: Sequence[Any], camera: AnyCamera | Sequence[Camera | None] | None = None) -> list[Frame]:
+        """The depth of several images, those of one size in one run of the network.
+
+        Args:
+            camera: the same for all, or a list with one `Camera` for each image.
+
+        Raises:
+            MonoDepthError: as for one image; the first that is wrong.
+        """
+        each = list(camera) if isinstance(camera, (list, tuple)) and _cameras(camera) else [camera] * len(images)
+        if len(each) != len(images):
+            raise ModelError(f"found {len(each)} cameras for {len(images)} images, expected one, or one for each")
+        arrays = [as_rgb(image) for image in images]
+        shots = [Shot(rgb, as_camera(given, rgb)) for rgb, given in zip(arrays, each, strict=True)]
+        frames = self.estimate_batch(shots)
+        for frame in frames:
+            if isinstance(frame, Exception):
+                raise frame
+        return [_owned(frame) for frame in frames if isinstance(frame, Frame)]
+
     @torch.inference_mode()
     def estimate(
-        self, rgb: np.ndarray, camera: Camera, into: Camera | None = None, rotation: Rotation = IDENTITY
+        self,
+        rgb: np.ndarray | torch.Tensor,
+        camera: Camera | None,
+        into: Camera | None = None,
+        rotation: Rotation = IDENTITY,
     ) -> Frame:
         """Depth of one image; the arguments are those of a `Shot`.
 
@@ -131,12 +138,12 @@ class Pipeline:
         """
         found: list[Frame | Exception | None] = [None] * len(shots)
         batches: dict[tuple[int, int], list[int]] = {}
-        images: dict[int, tuple[torch.Tensor, Camera]] = {}
+        images: dict[int, _Image] = {}
         for index, shot in enumerate(shots):
             try:
                 images[index] = self._prepare(shot)
-                camera = images[index][1]
-                batches.setdefault((camera.width, camera.height), []).append(index)
+                height, width = images[index][0].shape[:2]
+                batches.setdefault((width, height), []).append(index)
             except Exception as error:
                 found[index] = error
         for batch in batches.values():
@@ -144,25 +151,33 @@ class Pipeline:
                 found[index] = frame
         return [frame for frame in found if frame is not None]
 
-    def _prepare(self, shot: Shot) -> tuple[torch.Tensor, Camera]:
+    def _prepare(self, shot: Shot) -> _Image:
         """The image on the device, rectified where that is asked for, and the camera that goes with it."""
-        shot.camera.check_size(shot.rgb.shape[1], shot.rgb.shape[0])
-        # torch takes no read-only arrays, which views of immutable bytes are.
-        host = torch.from_numpy(shot.rgb if shot.rgb.flags.writeable else shot.rgb.copy())
-        image = host.to(self.model.device, non_blocking=True)
-        if shot.into is None:
+        height, width = shot.rgb.shape[:2]
+        if shot.camera is not None:
+            shot.camera.check_size(width, height)
+        elif self.model.spec.needs_camera:
+            raise ModelError(needs_camera(f"the model {self.model.spec.name} needs", width, height))
+        image = shot.rgb
+        if not isinstance(image, torch.Tensor):
+            # torch takes no read-only arrays, which views of immutable bytes are.
+            image = torch.from_numpy(image if image.flags.writeable else image.copy())
+        image = image.to(self.model.device, non_blocking=True)
+        if shot.into is None or shot.camera is None:
             return image, shot.camera
         return rectify(image, shot.camera, shot.into, shot.rotation), shot.into
 
-    def _predict(self, images: Sequence[tuple[torch.Tensor, Camera]]) -> list[Frame]:
+    def _predict(self, images: Sequence[_Image]) -> list[Frame]:
         rgb = torch.stack([image for image, _ in images]) if len(images) > 1 else images[0][0][None]
-        predictions = self.model.predict(rgb, [camera for _, camera in images])
+        # A model that needs no camera reads nothing but the size of it.
+        stand_in = Camera.from_fov((rgb.shape[2], rgb.shape[1]), hfov_deg=60)
+        predictions = self.model.predict(rgb, [camera or stand_in for _, camera in images])
         return [
             Frame(image, camera, prediction, self.config)
             for (image, camera), prediction in zip(images, predictions, strict=True)
         ]
 
-    def _predict_each(self, images: Sequence[tuple[torch.Tensor, Camera]]) -> Sequence[Frame | Exception]:
+    def _predict_each(self, images: Sequence[_Image]) -> Sequence[Frame | Exception]:
         """All at once; if the model fails at that, one by one, to lose none but those that it fails at alone."""
         try:
             return self._predict(images)
@@ -170,3 +185,18 @@ class Pipeline:
             if len(images) == 1:
                 return [error]
             return [frame for image in images for frame in self._predict_each([image])]
+
+
+_Image = tuple[torch.Tensor, Camera | None]
+
+
+def _cameras(given: Sequence[Any]) -> bool:
+    return all(item is None or isinstance(item, Camera) for item in given)
+
+
+def _owned(frame: Frame) -> Frame:
+    """With copies of its own: what an engine gives may be its buffer, and inference tensors cannot be changed."""
+    prediction = frame.prediction
+    tensors = ((item.name, getattr(prediction, item.name)) for item in fields(prediction))
+    copies: dict[str, Any] = {name: tensor.clone() for name, tensor in tensors if isinstance(tensor, torch.Tensor)}
+    return replace(frame, rgb=frame.rgb.clone(), prediction=replace(prediction, **copies))

@@ -30,12 +30,14 @@ class DepthPrediction:
         kind: what `values` means.
         confidence: (H, W) float32 in [0, 1], where the model has one.
         normals: (H, W, 3) float32, unit length, camera optical frame, towards the camera, where the model has them.
+        uncertainty: (H, W) float32, one standard deviation of METRIC values in metres, where it is known.
     """
 
     values: torch.Tensor
     kind: DepthKind
     confidence: torch.Tensor | None = None
     normals: torch.Tensor | None = None
+    uncertainty: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         import torch
@@ -43,7 +45,7 @@ class DepthPrediction:
         if self.values.ndim != 2 or self.values.dtype != torch.float32:
             raise ValueError(f"values: expected (H, W) float32, got {tuple(self.values.shape)} {self.values.dtype}")
         shape = tuple(self.values.shape)
-        for name, expected in (("confidence", shape), ("normals", (*shape, 3))):
+        for name, expected in (("confidence", shape), ("normals", (*shape, 3)), ("uncertainty", shape)):
             tensor = getattr(self, name)
             if tensor is not None and tuple(tensor.shape) != expected:
                 raise ValueError(f"{name}: expected {expected}, got {tuple(tensor.shape)}")

@@ -75,15 +75,15 @@ def test_relative_depth_gives_no_metres_but_a_picture():
         _ = frame.depth
     with pytest.raises(ModelError, match="no metres"):
         frame.packed_cloud()
-    assert frame.color().shape == (48, 64, 3) and frame.color().dtype == torch.uint8
+    assert frame.picture().shape == (48, 64, 3) and frame.picture().dtype == torch.uint8
 
 
 def test_near_is_warm_far_is_cold_unknown_is_black():
     rgb = picture()
     rgb[20, 20] = 0  # no depth at all
     frame = Pipeline(Red(), DepthConfig(max_depth=10.0)).estimate(rgb, CAMERA)
-    near, far, unknown = (frame.color()[20, column].tolist() for column in (5, 50, 20))
-    assert near[2] > near[0] and far[0] > far[2] and unknown == [0, 0, 0]
+    near, far, unknown = (frame.picture()[20, column].tolist() for column in (5, 50, 20))
+    assert near[0] > near[2] and far[2] > far[0] and unknown == [0, 0, 0]
 
 
 def test_an_image_of_another_size_than_its_camera_is_refused():

@@ -69,7 +69,7 @@ class Aligner:
         with self._lock:
             self._config, self._tracker.config = config, tracker
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def update(
         self,
         prediction: DepthPrediction,

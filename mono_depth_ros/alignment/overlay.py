@@ -41,7 +41,7 @@ def overlay(rgb: NDArray[np.uint8], samples: Samples, radius: int | None = None)
         return out
     inverse = 1.0 / samples.depth
     low, high = np.percentile(inverse, (2, 98)).tolist()
-    colours = colorize(torch.from_numpy(inverse)[None], low, high).numpy()[0, :, ::-1]
+    colours = colorize(torch.from_numpy(inverse)[None], low, high).numpy()[0]
     order = np.argsort(-samples.depth, kind="stable")  # of two assignments to one pixel the last one stays
     rows, columns, colours = samples.rows[order], samples.columns[order], colours[order]
     r = max(width // _PART, 1) if radius is None else radius

@@ -112,7 +112,7 @@ class Alignment:
             import torch
 
             depth = depth * torch.exp(self.correction)
-        return replace(prediction, values=depth, kind=DepthKind.METRIC)
+        return replace(prediction, values=depth, kind=DepthKind.METRIC, uncertainty=None)
 
 
 def _inverted(inverse: torch.Tensor) -> torch.Tensor:

@@ -20,7 +20,7 @@ def colorize(inverse: torch.Tensor, low: float | None = None, high: float | None
         low, high: the range of the colours; by default the 2nd and 98th percentile of this image.
 
     Returns:
-        (H, W, 3) uint8 BGR on the same device.
+        (H, W, 3) uint8 RGB on the same device.
     """
     known = torch.isfinite(inverse)
     if low is None or high is None:
@@ -36,7 +36,7 @@ def colorize(inverse: torch.Tensor, low: float | None = None, high: float | None
 
 @lru_cache(maxsize=4)
 def _palette(device: str) -> torch.Tensor:
-    """(256, 3) uint8 BGR: OpenCV's turbo, with black at 0 for what is unknown."""
-    colours = cv2.applyColorMap(np.arange(256, dtype=np.uint8), cv2.COLORMAP_TURBO)[:, 0]
+    """(256, 3) uint8 RGB: OpenCV's turbo, with black at 0 for what is unknown."""
+    colours = cv2.applyColorMap(np.arange(256, dtype=np.uint8), cv2.COLORMAP_TURBO)[:, 0, ::-1].copy()
     colours[0] = 0
     return torch.from_numpy(colours).to(device)

@@ -23,10 +23,15 @@ def rays(camera: Camera, device: torch.device | str = "cpu") -> torch.Tensor:
 
 @lru_cache(maxsize=32)
 def _rays(camera: Camera, device: str) -> torch.Tensor:
+    # Kept for callers in and out of inference mode: a tensor made in it could not be used where gradients flow.
+    with torch.inference_mode(False):
+        return pixel_rays(_pixels(camera), camera).to(torch.float32).to(device)
+
+
+def _pixels(camera: Camera) -> torch.Tensor:
     u = torch.arange(camera.width, dtype=torch.float64)
     v = torch.arange(camera.height, dtype=torch.float64)
-    pixels = torch.stack(torch.meshgrid(u, v, indexing="xy"), dim=-1)
-    return pixel_rays(pixels, camera).to(torch.float32).to(device)
+    return torch.stack(torch.meshgrid(u, v, indexing="xy"), dim=-1)
 
 
 def pixel_rays(pixels: torch.Tensor, camera: Camera) -> torch.Tensor:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -63,6 +65,28 @@ class CameraArgument:
                 "camera_info_size",
             )
         return camera
+
+
+def as_camera(given: Any, image: Any) -> Camera | None:
+    """The camera of an image (H, W, ...): a `Camera` or None as it is, a 3x3 matrix K, the path of a calibration file.
+
+    Raises:
+        CameraError: something else, or a file or matrix that makes no camera.
+    """
+    if given is None or isinstance(given, Camera):
+        return given
+    if isinstance(given, (str, os.PathLike)):
+        return Camera.from_yaml(Path(given).expanduser())
+    try:
+        matrix = np.asarray(given.detach().cpu() if hasattr(given, "detach") else given, dtype=np.float64)
+    except (TypeError, ValueError):
+        matrix = np.zeros(0)
+    if matrix.shape != (3, 3):
+        found = f"of shape {matrix.shape}" if matrix.size else f"a {type(given).__name__}"
+        raise CameraError(
+            f"the camera is {found}, expected a Camera, a 3x3 matrix K in pixels, or the path of a calibration file"
+        )
+    return Camera.from_matrix(matrix, (image.shape[1], image.shape[0]))
 
 
 def read_intrinsics(path: Path) -> tuple[float, float, float, float]:

@@ -187,3 +187,9 @@ def _exists(name: str) -> bool:
         return Path(name).expanduser().exists()
     except (OSError, RuntimeError, ValueError):  # too long, forbidden, the home of nobody, a null character
         return False
+
+
+def list_models() -> list[ModelSpec]:
+    """The models that `load_model` knows by name: `name`, `kind`, `licence` of the weights, `needs_camera`, ...; any
+    other is given by its path or its hub name."""
+    return [entry.spec for entry in CATALOGUE.values()]

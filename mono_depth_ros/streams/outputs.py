@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 
@@ -107,7 +108,7 @@ def _confidence(message: Any, result: Result) -> None:
 
 
 def _color(message: Any, result: Result) -> None:
-    fill_image(message, _host(result.frame.color()), "bgr8")
+    fill_image(message, cv2.cvtColor(_host(result.frame.picture()), cv2.COLOR_RGB2BGR), "bgr8")
 
 
 def _rgb(message: Any, result: Result) -> None:
@@ -116,6 +117,7 @@ def _rgb(message: Any, result: Result) -> None:
 
 def _camera_info(message: Any, result: Result) -> None:
     if result.camera_info is None:
+        assert result.frame.camera is not None, "frames of topics have a camera"
         fill_camera_info(message, result.frame.camera)
     else:
         copy_camera_info(result.camera_info, message)

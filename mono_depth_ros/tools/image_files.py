@@ -131,11 +131,8 @@ class Job:
             **({"alignment": reference.summary()} if reference is not None else {}),
         }
 
-    def _camera_of(self, width: int, height: int) -> Camera:
-        if self.camera is None:
-            # Never seen: the model ignores the camera and no cloud is made. Any camera of this size will do.
-            return Camera.pinhole(width, height, 60.0)
-        return self.camera.camera(width, height, self.rectified)
+    def _camera_of(self, width: int, height: int) -> Camera | None:
+        return None if self.camera is None else self.camera.camera(width, height, self.rectified)
 
     def _write(self, kind: str, name: Path, frame: Frame, values: np.ndarray, reference: Reference | None) -> Path:
         path = self.out / _output(name, kind)
@@ -159,7 +156,7 @@ def _picture(kind: str, frame: Frame, values: np.ndarray, reference: Reference |
     if kind == "overlay":
         assert reference is not None
         return overlay(frame.rgb.cpu().numpy(), reference.samples)[..., ::-1]
-    return frame.color().cpu().numpy()
+    return cv2.cvtColor(frame.picture().cpu().numpy(), cv2.COLOR_RGB2BGR)
 
 
 def _output(name: Path, kind: str) -> Path:

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 
 from mono_depth_ros.errors import ConfigError, DataError
-from mono_depth_ros.geometry.cloud import unproject
-from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.pipeline import Frame
 
 Pixels = tuple[int, int, int, int]
@@ -38,7 +36,7 @@ def measure(frame: Frame, pixels: Pixels) -> dict[str, Any]:
     Raises:
         DataError: a pixel lies outside the image, or its depth is not known.
     """
-    points = unproject(frame.depth, rays(frame.camera, frame.depth.device)).cpu().numpy().astype(np.float64)
+    points = frame.points.cpu().numpy().astype(np.float64)
     ends = [_end(points, u, v) for u, v in (pixels[:2], pixels[2:])]
     middle = [points[v, u] for u, v in (pixels[:2], pixels[2:])]
     metres = float(np.linalg.norm(middle[0] - middle[1]))

@@ -16,7 +16,6 @@ from mono_depth_ros.alignment.result import Alignment
 from mono_depth_ros.alignment.samples import Samples, samples_from_depth
 from mono_depth_ros.config import AlignConfig, ReferenceConfig
 from mono_depth_ros.errors import ConfigError, DataError
-from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rigid import rigid_from_text, transform_points
 from mono_depth_ros.metrics import DepthMetrics
 from mono_depth_ros.pipeline import Frame
@@ -133,11 +132,11 @@ class ReferenceArgument:
         Raises:
             DataError, FrameError: the reference cannot be used, or it fixes no scale.
         """
-        samples = self.samples(image, frame.camera)
+        samples = self.samples(image, frame)
         alignment = align(frame.prediction, samples, self.align_config, frame.rgb)
         return Reference(samples, alignment, alignment.apply(frame.prediction))
 
-    def samples(self, image: Path, camera: Camera) -> Samples:
+    def samples(self, image: Path, frame: Frame) -> Samples:
         """The known depths of an image.
 
         Raises:
@@ -145,13 +144,14 @@ class ReferenceArgument:
         """
         file = self.file_of(image)
         if file.suffix.lower() in _CLOUDS:
-            assert self.cam_from_reference is not None
+            assert self.cam_from_reference is not None and frame.camera is not None, "checked at the start"
             points = transform_points(self.cam_from_reference, read_points_file(file))
-            return project(points, camera, self.config)
+            return project(points, frame.camera, self.config)
         depth = read_depth_file(file, self.unit)
-        if depth.shape != (camera.height, camera.width):
+        height, width = frame.prediction.values.shape
+        if depth.shape != (height, width):
             found = f"{depth.shape[1]}x{depth.shape[0]}"
-            raise DataError(f"{file} is {found}, expected the size of {image.name}, {camera.width}x{camera.height}")
+            raise DataError(f"{file} is {found}, expected the size of {image.name}, {width}x{height}")
         return samples_from_depth(depth, self.config.reference_min, self.config.reference_max)
 
 

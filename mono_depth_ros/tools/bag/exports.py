@@ -58,6 +58,7 @@ class TumExport:
         _png(self._folder / "depth" / name, tum_depth(depth.depth.cpu().numpy()))
         if not self._calibrated:
             self._calibrated = True
+            assert depth.camera is not None, "frames of recordings have a camera"
             depth.camera.to_yaml(self._folder / "camera.yaml")
 
     def finish(self) -> None:

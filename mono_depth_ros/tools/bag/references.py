@@ -71,6 +71,7 @@ class References:
         assert frame.reference is not None and frame.result is not None
         message = self._reader.decode(frame.reference)
         camera = frame.result.camera
+        assert camera is not None, "frames of recordings have a camera"
         if self._depth:
             depth = decode_depth(message)
             if depth.shape != (camera.height, camera.width):

@@ -27,7 +27,6 @@ from mono_depth_ros.tools.eval.flicker import FlickerSum
 from mono_depth_ros.tools.eval.score import ModelScore
 
 GPU_BATCH = 8
-_ANY_FOV_DEG = 60.0  # never seen: the model ignores the camera
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +35,7 @@ class Loaded:
 
     item: Item
     rgb: NDArray[np.uint8]
-    camera: Camera
+    camera: Camera | None
     truth: NDArray[np.float64]
     mask: NDArray[np.bool_]
 
@@ -75,7 +74,7 @@ def load(dataset: DataSet, protocol: Protocol, item: Item) -> Loaded:
     mask = protocol.mask(truth)
     if not mask.any():
         raise DataError(f"ground truth {item.truth} has no pixel that counts: found none, {protocol.words()}")
-    return Loaded(item, rgb, camera or Camera.pinhole(width, height, _ANY_FOV_DEG), truth, mask)
+    return Loaded(item, rgb, camera, truth, mask)
 
 
 def evaluate(

@@ -59,13 +59,13 @@ class DepthScale:
         """(H, W, 3) uint8 BGR; unknown is black."""
         with np.errstate(divide="ignore"):
             inverse = torch.from_numpy(1.0 / depth.astype(np.float32))
-        return colorize(inverse, self.low, self.high).numpy()
+        return cv2.cvtColor(colorize(inverse, self.low, self.high).numpy(), cv2.COLOR_RGB2BGR)
 
     def scale(self) -> Scale:
         """The bar, near on the left."""
         line = torch.linspace(self.high, self.low, 256)[None]
         places = [((self.high - 1 / metres) / (self.high - self.low), f"{metres:g} m") for metres in _TICKS_M]
-        return Scale(colorize(line, self.low, self.high).numpy()[0], _spaced(places))
+        return Scale(colorize(line, self.low, self.high).numpy()[0, :, ::-1], _spaced(places))
 
 
 def error_picture(depth: np.ndarray, truth: np.ndarray) -> np.ndarray:
