@@ -4,12 +4,42 @@
 from __future__ import annotations
 
 import numpy as np
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 
-from mono_depth_ros.bags.reader import BagReader
+from mono_depth_ros.bags.reader import TYPES, BagReader
+from mono_depth_ros.bags.writer import Channel
 from mono_depth_ros.errors import DataError
-from mono_depth_ros.geometry.rigid import compose, inverse, rigid_from_pose
+from mono_depth_ros.geometry.rigid import compose, inverse, quaternion, rigid_from_pose
+from mono_depth_ros.messages.stamps import sec_nanosec
 
 _KIND = "tf2_msgs/msg/TFMessage"
+_EVER = QosTime(2147483647, 4294967295)
+# As tf2_ros::StaticTransformBroadcaster offers it.
+_LATCHED = Qos(
+    QosHistory.KEEP_LAST,
+    1,
+    QosReliability.RELIABLE,
+    QosDurability.TRANSIENT_LOCAL,
+    _EVER,
+    _EVER,
+    QosLiveliness.AUTOMATIC,
+    _EVER,
+    False,
+)
+TF_STATIC = Channel("/tf_static", _KIND, qos=(_LATCHED,))
+"""The topic of static transforms, in a bag that is written."""
+
+
+def static_transform(parent: str, child: str, parent_from_child: np.ndarray, stamp_ns: int) -> bytes:
+    """The message for TF_STATIC that says where a frame is, (4, 4), in its parent."""
+    make = TYPES.types
+    header = make["std_msgs/msg/Header"](make["builtin_interfaces/msg/Time"](*sec_nanosec(stamp_ns)), parent)
+    transform = make["geometry_msgs/msg/Transform"](
+        make["geometry_msgs/msg/Vector3"](*parent_from_child[:3, 3].tolist()),
+        make["geometry_msgs/msg/Quaternion"](*quaternion(parent_from_child[:3, :3])),
+    )
+    stamped = make["geometry_msgs/msg/TransformStamped"](header, child, transform)
+    return bytes(TYPES.serialize_cdr(make[_KIND]([stamped]), _KIND))
 
 
 class StaticTransforms:

@@ -50,7 +50,11 @@ def copied_channel(item: TopicInfo) -> Channel | None:
 
 
 class BagFile:
-    """One new storage file in a folder of its own, by rosbags."""
+    """One new storage file in a folder of its own, by rosbags.
+
+    Args:
+        folder: must not exist. channels: to begin with. storage: "mcap" or "sqlite3". compression: "none" or "zstd".
+    """
 
     def __init__(self, folder: Path, channels: Iterable[Channel], storage: str, compression: str) -> None:
         self.folder = folder
@@ -58,7 +62,16 @@ class BagFile:
         if compression == "zstd":
             self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         self._writer.open()
-        self._connections = {item.topic: self._add(item) for item in channels}
+        self._connections: dict[str, Any] = {}
+        for item in channels:
+            self.add(item)
+
+    def add(self, item: Channel) -> None:
+        """One more topic."""
+        given = {"msgdef": item.definition, "rihs01": item.digest} if item.definition else {"typestore": TYPES}
+        self._connections[item.topic] = self._writer.add_connection(
+            item.topic, item.kind, offered_qos_profiles=item.qos, **given
+        )
 
     def set_record(self, text: str) -> None:
         """Text kept with the bag."""
@@ -77,10 +90,6 @@ class BagFile:
         """Leave it, unfinished, and remove it."""
         self._writer.abort()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _add(self, item: Channel) -> Any:
-        given = {"msgdef": item.definition, "rihs01": item.digest} if item.definition else {"typestore": TYPES}
-        return self._writer.add_connection(item.topic, item.kind, offered_qos_profiles=item.qos, **given)
 
 
 class SegmentWriter:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import json
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,14 @@ import rclpy
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 
+from mono_depth_ros.bags.transforms import TF_STATIC, static_transform
+from mono_depth_ros.bags.writer import BagFile, Channel
 from mono_depth_ros.config import RecorderConfig
 from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.geometry.rigid import rigid_from_text
 from mono_depth_ros.messages.cdr import header_stamp_ns
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.runtime import run
-from mono_depth_ros.nodes.sources.bag_writer import BagWriter
 
 _QUEUE = 20  # messages of a topic that wait while another is being written
 _DRAIN_S = 3.0  # for the result of the last image
@@ -45,7 +47,11 @@ class RecorderNode(Node):
         self._image = self.resolve_topic_name(self._config.image)
         self._result = self.resolve_topic_name(self._config.result)
         self._wanted = [self.resolve_topic_name(name) for name in topics]
-        self._bag = BagWriter(Path(self._config.output))
+        self._bag = BagFile(Path(self._config.output), (), "mcap", "zstd")
+        # What is written and compressed in a thread of its own makes no arrival late.
+        self._thread = ThreadPoolExecutor(1, "bag")
+        self._writes: list[Future[None]] = []
+        self._closed = False
         self._static = _static(self._config.static_transform)
         self._seen: dict[str, int] = {}  # messages of each topic before the recording
         self._newest_ns = 0
@@ -55,7 +61,7 @@ class RecorderNode(Node):
         self.create_timer(0.25, self._look)
 
     def destroy_node(self) -> None:
-        self._bag.close()
+        self._close()
         super().destroy_node()
 
     def _look(self) -> None:
@@ -68,7 +74,8 @@ class RecorderNode(Node):
             else:
                 self._window = [self._newest_ns + 1]
                 if self._static is not None:
-                    self._bag.write_static(*self._static, self._window[0], time.time_ns())
+                    self._bag.add(TF_STATIC)
+                    self._write(TF_STATIC.topic, time.time_ns(), static_transform(*self._static, self._window[0]))
                 self._start_s = self._last_image_s = time.monotonic()
             return
         now_s = time.monotonic()
@@ -92,7 +99,7 @@ class RecorderNode(Node):
             )
             kind = types[topic][0]
             package, _, name = kind.split("/")
-            self._bag.add_topic(topic, kind)
+            self._bag.add(Channel(topic, kind))
             self._seen[topic] = 0
             # It takes two arguments: rclpy then tells when the message reached this process.
             callback: Any = partial(self._on_message, topic)
@@ -116,7 +123,7 @@ class RecorderNode(Node):
         if not self._window:
             self._seen[topic] += 1
         elif stamp >= self._window[0] and (len(self._window) == 1 or stamp <= self._window[1]):
-            self._bag.write(topic, arrival_ns, data)
+            self._write(topic, arrival_ns, data)
             if topic == self._image:
                 self._on_image(stamp)
         if len(self._window) == 2 and topic == self._result and stamp >= self._window[1]:
@@ -135,8 +142,22 @@ class RecorderNode(Node):
         self._window.append(self._last_stamp if self._images else self._window[0])
         self._deadline_s = time.monotonic() + _DRAIN_S
 
-    def _finish(self) -> None:
+    def _write(self, topic: str, arrival_ns: int, data: bytes) -> None:
+        if not self._closed:
+            self._writes.append(self._thread.submit(self._bag.write, topic, arrival_ns, data))
+
+    def _close(self) -> None:
+        """Write what is waiting and finish the file; once. Raises what went wrong in the thread."""
+        if self._closed:
+            return
+        self._closed = True
+        self._thread.shutdown()
         self._bag.close()
+        for write in self._writes:
+            write.result()
+
+    def _finish(self) -> None:
+        self._close()
         _say(event="done", images=self._images)
         rclpy.try_shutdown()
 

@@ -181,3 +181,17 @@ def test_a_static_transform_is_recorded_though_nobody_publishes_it(tmp_path):
         (item,) = get_typestore(Stores.ROS2_JAZZY).deserialize_cdr(found[0][1], found[0][0].msgtype).transforms
     assert (item.header.frame_id, item.child_frame_id) == ("camera", "lidar")
     assert (item.transform.translation.x, item.transform.rotation.w) == (0.5, 1.0)
+
+
+def test_what_cannot_be_written_is_raised_at_the_end(tmp_path):
+    rclpy.init()
+    try:
+        values = {"output": str(tmp_path / "bag"), "topics": IMAGE, "image": IMAGE, "result": IMAGE}
+        node = RecorderNode(parameter_overrides=[Parameter(name, value=value) for name, value in values.items()])
+        node._write("/never added", 1, b"")
+        with pytest.raises(KeyError, match="/never added"):
+            node._close()
+        node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+    assert (tmp_path / "bag" / "bag.mcap").exists()
