@@ -3,7 +3,10 @@
 
 import sys
 
-from mono_depth_ros.nodes.alignment.node import main
+from mono_depth_ros.startup import importing
+
+with importing(last_words=""):
+    from mono_depth_ros.nodes.alignment.node import main
 
 if __name__ == "__main__":
     sys.exit(main())

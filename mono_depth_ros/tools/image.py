@@ -11,9 +11,9 @@ from typing import Any
 
 from mono_depth_ros.config import AlignConfig, DepthConfig, ModelConfig
 from mono_depth_ros.media import CAMERA_HELP
+from mono_depth_ros.startup import importing
 from mono_depth_ros.tools.options import add_options, config_from
 from mono_depth_ros.tools.reference_options import add_reference_options
-from mono_depth_ros.tools.startup import importing
 
 
 def add_parser(subparsers: Any) -> None:

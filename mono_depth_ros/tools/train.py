@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mono_depth_ros.config import allowed
-from mono_depth_ros.tools.startup import importing
+from mono_depth_ros.startup import importing
 from mono_depth_ros.training.config import TrainConfig
 from mono_depth_ros.world import require_numba
 

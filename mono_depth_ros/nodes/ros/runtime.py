@@ -14,6 +14,7 @@ from rclpy.logging import get_logger
 from rclpy.node import Node
 
 from mono_depth_ros.errors import MonoDepthError
+from mono_depth_ros.startup import interrupts_between_imports
 
 EXIT_WITH_PARENT = "MONO_DEPTH_ROS_EXIT_WITH_PARENT"
 """Environment variable: when it is "1" the node shuts down as soon as the process that started it is gone."""
@@ -39,10 +40,15 @@ class LogBridge(logging.Handler):
 
 def run(create: Callable[[], Node], args: list[str] | None = None) -> int:
     """Start ROS, create the node, bring it up, spin until a signal. Returns the exit code of the process."""
-    rclpy.init(args=args)
+    with interrupts_between_imports():
+        return _run(create, args)
+
+
+def _run(create: Callable[[], Node], args: list[str] | None) -> int:
     node = None
     bridge = None
     try:
+        rclpy.init(args=args)
         executor = SingleThreadedExecutor()
         node = create()
         executor.add_node(node)

@@ -20,8 +20,8 @@ from mono_depth_ros.config import (
     TrackerConfig,
 )
 from mono_depth_ros.errors import ConfigError
+from mono_depth_ros.startup import importing
 from mono_depth_ros.tools.options import add_options, config_from
-from mono_depth_ros.tools.startup import importing
 
 
 def add_parser(subparsers: Any) -> None:

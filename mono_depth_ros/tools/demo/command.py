@@ -11,8 +11,8 @@ from typing import Any
 
 from mono_depth_ros.config import DemoConfig, RecorderConfig, WorldNodeConfig
 from mono_depth_ros.media import CAMERA_HELP
+from mono_depth_ros.startup import importing
 from mono_depth_ros.tools.options import add_options, config_from
-from mono_depth_ros.tools.startup import importing
 
 WORLD_OPTIONS = ("scene", "seed", "width", "height", "hfov_deg", "noise")
 RECORDER_OPTIONS = ("duration", "frames")

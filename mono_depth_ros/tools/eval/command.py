@@ -13,8 +13,8 @@ from typing import Any
 
 from mono_depth_ros.config import EvalConfig, ModelConfig
 from mono_depth_ros.media import CAMERA_HELP
+from mono_depth_ros.startup import importing
 from mono_depth_ros.tools.options import add_options, config_from
-from mono_depth_ros.tools.startup import importing
 
 DATASETS = ("nyu", "kitti", "tum", "seven_scenes", "folder")
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from mono_depth_ros.config import ModelConfig
-from mono_depth_ros.tools.startup import importing
+from mono_depth_ros.startup import importing
 
 
 def run(args: argparse.Namespace) -> int:
