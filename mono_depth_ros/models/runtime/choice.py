@@ -1,94 +1,128 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the parameters `engine` and `precision` to an engine that is loaded and checked."""
+"""From the parameters `engine` and `precision` to an engine that was proved right, now or at an earlier start.
+
+With auto every candidate is loaded, checked and timed; the fastest that is right is kept and remembered.
+"""
 
 from __future__ import annotations
 
-import difflib
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.runtime.auto import Candidate, fastest
-from mono_depth_ros.models.runtime.build import build, cannot_run
-from mono_depth_ros.models.runtime.engine import (
-    ENGINES,
-    PRECISIONS,
-    Engine,
-    EngineOptions,
-    GraphFile,
-    Inputs,
-    Network,
-)
-from mono_depth_ros.models.runtime.from_file import file_reference
-from mono_depth_ros.models.runtime.memory import memory_explained
+from mono_depth_ros.models.runtime.device import memory_explained
+from mono_depth_ros.models.runtime.engine import Engine, EngineOptions, GraphFile, Inputs, Network
+from mono_depth_ros.models.runtime.engines import ENGINES, Candidate, build, candidates_of, cannot_run
+from mono_depth_ros.models.runtime.onnxruntime_engine import OnnxRuntimeEngine
+from mono_depth_ros.models.runtime.remembered import key_of, recall, remember, restored
 from mono_depth_ros.models.runtime.selfcheck import Reference, check
 from mono_depth_ros.models.runtime.torch_engine import TorchEngine
 
 LOGGER = logging.getLogger(__name__)
+FAST_ENOUGH_S = 0.03
+"""On a CPU a network that torch runs in this time in float32 stays with torch: it comes up at once, and no camera is
+faster. Others are worth seconds at the first start."""
 
-_ORDER = {
-    "cpu": (
-        ("openvino", "bf16"),
-        ("torch", "bf16"),
-        ("openvino", "fp32"),
-        ("onnxruntime", "fp32"),
-        ("torch", "fp32"),
-    ),
-    "cuda": (
-        ("torch", "fp16"),
-        ("torch", "bf16"),
-        ("onnxruntime", "fp16"),
-        ("torch", "fp32"),
-        ("onnxruntime", "fp32"),
-    ),
-}
-"""What `auto` tries on each kind of device. Not torch_compile, which takes 30 s for each shape to be no faster than
-torch on a CPU (fp32 and bf16, two cores), and not tensorrt, which takes minutes: these are to be asked for."""
+_RUNS, _BUDGET_S = 5, 3.0
+_MARGIN = 0.9
+"""Of the time of the best so far, which stands earlier in the expected order; others on the machine blur the times."""
 
-_PRECISIONS = {"cpu": ("bf16", "fp32"), "cuda": ("fp16", "bf16", "fp32")}
+Examples = Callable[[], Sequence[Inputs]]
+"""Makes two sets of fixed inputs on the device, which engines are compared on."""
 
 
-def make_engine(network: Network | GraphFile, examples: Sequence[Inputs], options: EngineOptions) -> Engine:
+@dataclass(frozen=True)
+class Trial:
+    """What became of one candidate.
+
+    Attributes:
+        seconds: on the first example. error: AbsRel to the reference. refused: why it is not taken, "" where it passed.
+        possible: False where it cannot run here at all.
+    """
+
+    engine: str
+    precision: str
+    seconds: float = 0.0
+    error: float = 0.0
+    refused: str = ""
+    possible: bool = True
+
+    @property
+    def label(self) -> str:
+        return f"{self.engine} {self.precision}"
+
+
+def make_engine(network: Network | GraphFile, examples: Examples | Sequence[Inputs], options: EngineOptions) -> Engine:
     """The engine asked for, or with auto the fastest that passes the self-check. Takes over the network's module.
 
-    An engine that is asked for is never replaced by another; with precision auto it gets the fastest that passes.
+    An engine that is asked for is never replaced by another; with precision auto it gets the fastest that passes. What
+    passed at an earlier start, with all the same, is used at once: neither checked again nor timed.
 
     Args:
-        examples: two sets of fixed inputs on the device, on which an engine must agree with torch in float32, or for
-            a file with ONNX Runtime in float32.
+        examples: two sets of fixed inputs on the device, or what makes them: an engine must agree on them with torch in
+            float32, or for a file with ONNX Runtime in float32.
 
     Raises:
         ModelError: it is unknown, not installed, cannot run on the device or gives other results; found and expected.
     """
-    _check_name("engine", options.engine, ENGINES)
-    _check_name("precision", options.precision, PRECISIONS)
-    candidates = _candidates(network, options)
-    if len(candidates) == 1:
-        return _only(network, examples, options.device, *candidates[0])
-    reference, torch_fp32 = _reference(network, examples, options.device)
-    return fastest(network, reference, torch_fp32, options.device, candidates)
-
-
-def _only(
-    network: Network | GraphFile, examples: Sequence[Inputs], device: torch.device, engine: str, precision: str
-) -> Engine:
-    reason = cannot_run(network, engine, device, precision)  # before the reference takes its time
-    if reason is not None:
-        raise ModelError(reason)
-    if isinstance(network, Network) and (engine, precision) == ("torch", "fp32"):
+    given = examples if callable(examples) else lambda: examples
+    device, candidates = options.device, candidates_of(network, options)
+    if isinstance(network, Network) and candidates == [("torch", "fp32")]:
         only = TorchEngine(network, device, "fp32")
-        only(*examples[0])  # what it needs more than at rest, a node finds out now and not at its first frame
+        only(*given()[0])  # what it needs more than at rest, a node finds out now and not at its first frame
         return only
-    reference, _ = _reference(network, examples, device)
-    if isinstance(network, Network) and engine not in ("torch", "torch_compile"):
-        _leave_device(network, device)
-    chosen = build(network, examples, engine, device, precision)
-    with memory_explained(network.name, device):
-        error = check(chosen, reference)
-    LOGGER.info("%s: engine %s %s, AbsRel %.1g to %s", network.name, engine, precision, error, reference.by)
-    return chosen
+    if len(candidates) == 1 and (reason := cannot_run(network, candidates[0][0], device, candidates[0][1])):
+        raise ModelError(reason)  # before the reference takes its time
+    key = key_of(network, given, options, candidates)
+    engine = _remembered(network, key, given, device)
+    if engine is None:
+        reference, torch_fp32 = _reference(network, given(), device)
+        trying = _Trying(network, reference, torch_fp32, device)
+        engine = trying.only(*candidates[0]) if len(candidates) == 1 else trying.fastest(candidates)
+        remember(key, network.name, engine)
+    if isinstance(network, Network) and not (engine.name.startswith("torch") and engine.precision == "fp32"):
+        network.release()
+    return engine
+
+
+def trials(
+    network: Network | GraphFile, examples: Sequence[Inputs], device: torch.device, names: Sequence[str] = ()
+) -> Iterator[Trial]:
+    """Every engine of the table in every precision, or those called `names`, against the reference; one at a time.
+
+    Raises:
+        ModelError: the reference itself cannot be made.
+    """
+    reference, torch_fp32 = _reference(network, examples, device)
+    trying = _Trying(network, reference, torch_fp32, device)
+    for engine in names or ENGINES:
+        for precision in ENGINES[engine].precisions.get(device.type, ("fp32",)):
+            yield trying.one((engine, precision))[1]
+
+
+def _remembered(network: Network | GraphFile, key: str, examples: Examples, device: torch.device) -> Engine | None:
+    """The engine of an earlier start, None where there was none or it cannot be made now."""
+    known = recall(key)
+    if known is None:
+        return None
+    label = f"{known['engine']} {known['precision']}"
+    try:
+        with memory_explained(network.name, device):
+            engine = restored(network, known, device)
+            if engine is not None and device.type == "cuda":
+                engine(*examples()[0])  # whether its memory suffices, and its kernels, before the first frame
+    except ModelError as error:
+        LOGGER.warning("%s: %s was right at an earlier start but does not run now: %s", network.name, label, error)
+        return None
+    if engine is None:
+        LOGGER.warning("%s: the graph of %s in the cache is gone or was altered: made anew", network.name, label)
+    else:
+        LOGGER.info("%s: engine %s, right and the fastest at an earlier start", network.name, label)
+    return engine
 
 
 def _reference(
@@ -96,48 +130,120 @@ def _reference(
 ) -> tuple[Reference, Engine | None]:
     """What right outputs are; and torch in float32, where that gave them."""
     if isinstance(network, Network):
-        engine: Engine = TorchEngine(network, device, "fp32", graphs=False)
-        return Reference.of(engine, examples, network.depth), engine
-    engine = file_reference(network)
+        torch_fp32 = TorchEngine(network, device, "fp32", graphs=False)
+        return Reference.of(torch_fp32, examples, network.depth), torch_fp32
+    engine = OnnxRuntimeEngine(network, torch.device("cpu"), "fp32")
     outputs = [engine(*(value.cpu() for value in inputs)) for inputs in examples]
     on_device = [tuple(value.to(device) for value in values) for values in outputs]
     return Reference(examples, on_device, network.depth, "ONNX Runtime fp32 on the CPU"), None
 
 
-def _candidates(network: Network | GraphFile, options: EngineOptions) -> list[Candidate]:
-    """What may run, in the order of expected speed; explicit wishes are kept to, whatever they lead to."""
-    if options.engine != "auto" and options.precision != "auto":
-        return [(options.engine, options.precision)]
-    kind = options.device.type
-    if options.engine == "auto":
-        pairs = [pair for pair in _ORDER[kind] if isinstance(network, Network) or pair[0] != "torch"]
-    else:
-        pairs = [(options.engine, precision) for precision in _PRECISIONS[kind]]
-    if options.precision != "auto":
-        pairs = [(engine, precision) for engine, precision in pairs if precision == options.precision]
-        if not pairs:
-            raise ModelError(
-                f"precision is '{options.precision}', which no engine has on {options.device}: "
-                f"expected auto, {' or '.join(_PRECISIONS[kind])}"
-            )
-    if options.engine == "auto":
-        return pairs
-    reasons = [cannot_run(network, engine, options.device, precision) for engine, precision in pairs]
-    possible = [pair for pair, reason in zip(pairs, reasons, strict=True) if reason is None]
-    if not possible:
-        raise ModelError(str(reasons[-1]))  # before the reference takes its time; of fp32, the last, which all have
-    return possible
+@dataclass(frozen=True)
+class _Trying:
+    """Candidates against the reference. `torch_fp32` is the engine that gave it, where that was torch."""
+
+    network: Network | GraphFile
+    reference: Reference
+    torch_fp32: Engine | None
+    device: torch.device
+
+    def only(self, engine: str, precision: str) -> Engine:
+        """The one that was asked for; its error goes up."""
+        chosen = build(self.network, self.reference.examples, engine, self.device, precision)
+        with memory_explained(self.network.name, self.device):
+            error = check(chosen, self.reference)
+        LOGGER.info(
+            "%s: engine %s %s, AbsRel %.1g to %s", self.network.name, engine, precision, error, self.reference.by
+        )
+        return chosen
+
+    def fastest(self, candidates: Sequence[Candidate]) -> Engine:
+        """The fastest that passes. One engine beside the best is in memory at a time.
+
+        Raises:
+            ModelError: none passes; gives each one's reason.
+        """
+        name, baseline = self.network.name, None
+        if self.torch_fp32 is not None:
+            baseline = seconds_of(self.torch_fp32, self.reference.examples[0])
+            stays = self.device.type == "cpu" and ("torch", "fp32") in candidates
+            if stays and baseline < FAST_ENOUGH_S:
+                LOGGER.info("%s: engine torch fp32, %.0f ms an image, fast enough", name, baseline * 1e3)
+                return self.torch_fp32
+        best: Engine | None = None
+        tried: list[Trial] = []
+        least = float("inf")
+        for candidate in candidates:
+            if candidate[1] == "fp32" and candidate[0] != "torch" and _has_faster(candidate[0], tried, baseline):
+                continue  # its half precision is right and fast already
+            engine, trial = self.one(candidate, baseline)
+            tried.append(trial)
+            if engine is not None and trial.seconds < _MARGIN * least:
+                best, least = engine, trial.seconds
+            engine = None
+        refusals = "; ".join(f"{trial.label}: {trial.refused}" for trial in tried if trial.refused)
+        if best is None:
+            raise ModelError(f"no engine can run {name} on {self.device}: {refusals}")
+        _report(name, f"{best.name} {best.precision}", tried, baseline, refusals)
+        return best
+
+    def one(self, candidate: Candidate, baseline: float | None = None) -> tuple[Engine | None, Trial]:
+        """The engine where it passes, and its trial. `baseline` is the time of `torch_fp32`, where it is known."""
+        trial, ours = Trial(*candidate), candidate == ("torch", "fp32") and self.torch_fp32 is not None
+        try:
+            reason = cannot_run(self.network, candidate[0], self.device, candidate[1])
+        except ModelError as missing:
+            reason = str(missing)
+        if reason is not None:
+            return None, replace(trial, refused=reason, possible=False)
+        try:
+            if ours and self.device.type == "cpu":
+                assert self.torch_fp32 is not None
+                engine, error = self.torch_fp32, 0.0  # right by definition
+            else:
+                engine = build(self.network, self.reference.examples, candidate[0], self.device, candidate[1])
+                with memory_explained(self.network.name, self.device):
+                    error = check(engine, self.reference)
+            known = baseline if engine is self.torch_fp32 else None
+            return engine, replace(trial, seconds=known or seconds_of(engine, self.reference.examples[0]), error=error)
+        except ModelError as refusal:
+            return None, replace(trial, refused=str(refusal))
 
 
-def _leave_device(network: Network, device: torch.device) -> None:
-    """The graph is all that is needed from here on: a GPU's memory is not filled twice."""
-    if device.type == "cuda":
-        network.module.cpu()
-        torch.cuda.empty_cache()
+def _has_faster(engine: str, tried: Sequence[Trial], baseline: float | None) -> bool:
+    return any(
+        trial.engine == engine and not trial.refused and (baseline is None or trial.seconds < baseline)
+        for trial in tried
+    )
 
 
-def _check_name(parameter: str, found: str, known: Sequence[str]) -> None:
-    if found not in known:
-        close = difflib.get_close_matches(found.lower(), known, n=1, cutoff=0.5)
-        hint = f"did you mean '{close[0]}'? " if close else ""
-        raise ModelError(f"{parameter} is '{found}', {hint}expected {', '.join(known)}")
+def seconds_of(engine: Engine, inputs: Inputs) -> float:
+    """The shortest of a few runs: what others do on the machine meanwhile can only make them longer."""
+    times: list[float] = []
+    while len(times) < _RUNS and sum(times) < _BUDGET_S:
+        _wait(inputs)
+        start = time.perf_counter()
+        engine(*inputs)
+        _wait(inputs)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _wait(inputs: Inputs) -> None:
+    if inputs[0].device.type == "cuda":
+        torch.cuda.synchronize(inputs[0].device)
+
+
+def _report(name: str, best: str, tried: Sequence[Trial], baseline: float | None, refusals: str) -> None:
+    passed = sorted((trial for trial in tried if not trial.refused), key=lambda trial: trial.label != best)
+    against = f", torch fp32 {baseline * 1e3:.0f} ms" if baseline is not None else ""
+    others = ", ".join(f"{trial.label} {trial.seconds * 1e3:.0f} ms" for trial in passed[1:])
+    LOGGER.info(
+        "%s: engine %s, %.0f ms an image%s%s%s",
+        name,
+        best,
+        passed[0].seconds * 1e3,
+        against,
+        f"; others: {others}" if others else "",
+        f"; refused: {refusals}" if refusals else "",
+    )

@@ -1,16 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a model runs. CUDA that was asked for and is not there is an error, never a silent CPU."""
+"""Where a model runs. CUDA that was asked for and is not there is an error, never a silent CPU.
+
+Out of GPU memory is one sentence: how much was there, and which smaller model fits.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
+from collections.abc import Iterator
 
 import torch
 
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
 
 LOGGER = logging.getLogger(__name__)
+
+_SIGNS = ("out of memory", "Failed to allocate memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
+_WORKING = 2.5
+"""Memory at run time over that of the float32 weights, roughly: weights, activations, the libraries' workspaces."""
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -60,3 +70,68 @@ def _why_no_cuda() -> str:
     if torch.version.cuda is None:
         return f"torch {torch.__version__} is built without CUDA: install a CUDA build of torch (https://pytorch.org)"
     return "torch finds no CUDA device: check that `nvidia-smi` lists one and that CUDA_VISIBLE_DEVICES is not empty"
+
+
+@contextlib.contextmanager
+def memory_explained(name: str, device: torch.device) -> Iterator[None]:
+    """Turn an out-of-memory error of any engine into one sentence.
+
+    Raises:
+        ModelError: memory ran out; says how much was asked for and free, and names a smaller model of the family.
+    """
+    try:
+        yield
+    except Exception as error:
+        cause = error.__cause__ if isinstance(error, ModelError) else error
+        text = str(cause or error)
+        ours = isinstance(cause, torch.cuda.OutOfMemoryError) or any(sign in text for sign in _SIGNS)
+        if not ours:
+            raise
+        raise ModelError(out_of_memory(name, device, text)) from error
+
+
+def out_of_memory(name: str, device: torch.device, text: str) -> str:
+    """The sentence, from a model's name and the text of the error."""
+    free, total = free_memory(device)
+    wanted = re.search(r"[Tt]ried to allocate ([\d.]+ ?[KMG]i?B)", text) or re.search(r"of size (\d+)", text)
+    if wanted is None:
+        asked = ""
+    elif wanted[1].isdigit():
+        asked = f" {int(wanted[1]) / 2**20:.0f} MiB more were asked for,"
+    else:
+        asked = f" {wanted[1]} more were asked for,"
+    memory = f"{free / 2**20:.0f} of {total / 2**20:.0f} MiB are free"
+    found = f"{name} does not fit into the memory of {device}:{asked} {memory}"
+    smaller = smaller_model(name, free)
+    return f"{found}; {f'model:={smaller} is smaller' if smaller else 'expected more memory, or device:=cpu'}"
+
+
+def smaller_model(name: str, free: int) -> str | None:
+    """The largest model of the same family and kind that needs less: one that fits into `free` bytes, else the least.
+
+    None where `name` is the smallest already or is not in the catalogue.
+    """
+    entry = CATALOGUE.get(name)
+    if entry is None:
+        return None
+    smaller = sorted(
+        (other for other in CATALOGUE.values() if _alike(other, entry) and other.parameters_m < entry.parameters_m),
+        key=lambda other: other.parameters_m,
+    )
+    fitting = [other for other in smaller if other.megabytes * 1e6 * _WORKING < free]
+    chosen = fitting[-1:] or smaller[:1]
+    return chosen[0].spec.name if chosen else None
+
+
+def free_memory(device: torch.device) -> tuple[int, int]:
+    """Free and total bytes of a CUDA device; zeros for others, which torch does not tell."""
+    if device.type != "cuda":
+        return 0, 0
+    torch.cuda.empty_cache()
+    free, total = torch.cuda.mem_get_info(device)
+    return free, total
+
+
+def _alike(one: CatalogueEntry, other: CatalogueEntry) -> bool:
+    spec, wanted = one.spec, other.spec
+    return (spec.family, spec.kind, spec.max_depth_m) == (wanted.family, wanted.kind, wanted.max_depth_m)

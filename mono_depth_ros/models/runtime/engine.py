@@ -11,33 +11,65 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-ENGINES = ("auto", "torch", "torch_compile", "onnxruntime", "openvino", "tensorrt")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 Inputs = tuple[Tensor, ...]
 
 
-@dataclass(frozen=True, eq=False)
+def _first(outputs: Inputs) -> Tensor:
+    return outputs[0]
+
+
 class Network:
     """A network that any engine can run.
 
     Attributes:
         name: for messages and file names.
-        module: float32, eval, no gradients, on the CPU; takes the inputs, gives one tensor or a tuple of them. It is
-            the engine's once one is made of it, which moves it or lets it go: keep no other use for it.
         inputs: names of its inputs. outputs: names of its outputs.
         shapes: for each input the axes whose size may change, by their name, such as {0: "batch", 2: "14*rows"}:
             a name, or a whole number times a name. An empty dict for an input of fixed shape.
         depth: from the outputs to positive values, depth or inverse depth, that two engines are compared by.
+        files: what the module follows from, beside the code of this package and its dependencies: checkpoint, its
+            configuration. Empty where that is not known.
     """
 
-    name: str
-    module: nn.Module
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    shapes: tuple[dict[int, str], ...]
-    depth: Callable[[Inputs], Tensor] = field(default=lambda outputs: outputs[0])
+    def __init__(
+        self,
+        name: str,
+        module: nn.Module | Callable[[], nn.Module],
+        inputs: tuple[str, ...],
+        outputs: tuple[str, ...],
+        shapes: tuple[dict[int, str], ...],
+        depth: Callable[[Inputs], Tensor] = _first,
+        files: tuple[Path, ...] = (),
+    ) -> None:
+        """Args:
+        module: float32, eval, no gradients, on the CPU; takes the inputs, gives one tensor or a tuple of them. It is
+            the engine's once one is made of it: keep no other use for it. Or a function that reads and checks the
+            files and gives the module: it is called when a module is needed, which at a warm start is never.
+        """
+        self.name, self.inputs, self.outputs, self.shapes, self.depth = name, inputs, outputs, shapes, depth
+        self.files = files
+        self._module = module if isinstance(module, nn.Module) else None
+        self._load = None if isinstance(module, nn.Module) else module
+
+    @property
+    def module(self) -> nn.Module:
+        """The module.
+
+        Raises:
+            ModelError: it must be read, and its files are not what they should be.
+        """
+        if self._module is None:
+            assert self._load is not None
+            self._module = self._load()
+        return self._module
+
+    def release(self) -> None:
+        """Let the module go where it can be read again: an engine that does not run it has what it needs."""
+        if self._load is not None:
+            self._module = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,13 +81,15 @@ class GraphFile:
         path: the .onnx file, weights inside or beside it.
         inputs, outputs: their names in the file, in the order in which tensors are given and wanted.
         depth: as for `Network`.
+        beside: the files that it needs: weights outside of it, its contract.
     """
 
     name: str
     path: Path
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    depth: Callable[[Inputs], Tensor] = field(default=lambda outputs: outputs[0])
+    depth: Callable[[Inputs], Tensor] = field(default=_first)
+    beside: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +97,7 @@ class EngineOptions:
     """Where and how a network is to run.
 
     Attributes:
-        device: that the tensors live on. engine: one of ENGINES. precision: one of PRECISIONS.
+        device: that the tensors live on. engine: a name of the table ENGINES, or auto. precision: one of PRECISIONS.
         input_size: (width, height) that images are read at, for a family that leaves the choice; None is its own.
     """
 
@@ -78,7 +112,7 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """One of ENGINES, without auto."""
+        """Its name in the table ENGINES."""
         ...
 
     @property
@@ -92,3 +126,8 @@ class Engine(Protocol):
 def as_tuple(outputs: Any) -> Inputs:
     """The outputs of a module, which may be a single tensor, as a tuple."""
     return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+def first_line(error: BaseException) -> str:
+    """An error's first line, for a sentence of one line."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

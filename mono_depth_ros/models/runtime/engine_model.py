@@ -22,6 +22,7 @@ class EngineModel(ABC):
     """`DepthModel` around a `Network`; a family gives `preprocess` and `postprocess`.
 
     Attributes:
+        network: what was given; its module may have been let go.
         run: the network in its engine, from what `preprocess` gives to what `postprocess` takes.
     """
 
@@ -31,11 +32,18 @@ class EngineModel(ABC):
         Raises:
             ModelError: see `make_engine`.
         """
-        self.spec, self.device = spec, options.device
-        with torch.inference_mode():
-            examples = tuple(self.preprocess(rgb.to(self.device), cameras) for rgb, cameras in check_frames())
-        self.run = make_engine(network, examples, options)
-        self.engine = f"{self.run.name} {self.run.precision}"
+        self.spec, self.device, self.network = spec, options.device, network
+        self.run = make_engine(network, self.examples, options)
+
+    @property
+    def engine(self) -> str:
+        """What runs the network, such as "openvino bf16"."""
+        return f"{self.run.name} {self.run.precision}"
+
+    @torch.inference_mode()
+    def examples(self) -> tuple[Inputs, ...]:
+        """The network's inputs for the fixed images that engines are checked with."""
+        return tuple(self.preprocess(rgb.to(self.device), cameras) for rgb, cameras in check_frames())
 
     @torch.inference_mode()
     def predict(self, rgb: Tensor, cameras: Sequence[Camera]) -> list[DepthPrediction]:

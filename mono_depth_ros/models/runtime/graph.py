@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import io
 import json
@@ -20,10 +21,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from mono_depth_ros.cache import cache_folder, sealed_sha256, sha256
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.runtime.cache import cache_folder
-from mono_depth_ros.models.runtime.engine import GraphFile, Inputs, Network
-from mono_depth_ros.models.runtime.onnxruntime_engine import first_line
+from mono_depth_ros.models.runtime.engine import GraphFile, Inputs, Network, first_line
 from mono_depth_ros.models.runtime.packages import load_package, versions
 
 LOGGER = logging.getLogger(__name__)
@@ -44,11 +44,38 @@ def graph_of(network: Network, examples: Sequence[Inputs]) -> GraphFile:
         ModelError: onnxscript is missing, torch cannot export the network, or the cache cannot be written.
     """
     folder = cache_folder("graphs") / f"{network.name.replace('/', '_')[:80]}-{content_hash(network, examples)[:32]}"
-    if not _intact(folder):
+    if not intact(folder):
         _discard(folder)
         LOGGER.info("exporting the graph of %s to %s, once", network.name, folder)
         _fill(folder, network, examples)
+    return graph_in(folder, network)
+
+
+def half_graph_of(network: Network, examples: Sequence[Inputs]) -> GraphFile:
+    """The graph of a copy in float16, inputs and outputs too: what to keep in float32 needs no further package."""
+    half = Network(
+        network.name,
+        copy.deepcopy(network.module).half(),
+        network.inputs,
+        network.outputs,
+        network.shapes,
+        network.depth,
+    )
+    return graph_of(half, [tuple(value.half() for value in inputs) for inputs in examples])
+
+
+def graph_in(folder: Path, network: Network) -> GraphFile:
+    """The graph of a network in a folder that `graph_of` gave before."""
     return GraphFile(network.name, folder / _FILE, network.inputs, network.outputs, network.depth)
+
+
+def intact(folder: Path) -> bool:
+    """Whether every file is as it was written: a disk that filled up or a file that was changed is noticed here."""
+    try:
+        seals = json.loads((folder / _SEALS).read_text(encoding="utf-8"))
+        return _FILE in seals and all(sealed_sha256(folder / name) == seal for name, seal in seals.items())
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def write_graph(network: Network, examples: Sequence[Inputs], path: Path) -> None:
@@ -60,13 +87,13 @@ def write_graph(network: Network, examples: Sequence[Inputs], path: Path) -> Non
     Raises:
         ModelError: onnxscript is missing, or torch cannot export the network.
     """
-    load_package("export")
+    load_package("onnxscript", "onnx", "the export of graphs")
     example = tuple(_batched(value.cpu(), axes) for value, axes in zip(examples[0], network.shapes, strict=True))
     size = sum(value.nbytes for value in (*network.module.parameters(), *network.module.buffers()))
     try:
-        with _quiet(), _on_cpu(network.module):
+        with _quiet():
             program = torch.onnx.export(
-                network.module,
+                _on_cpu(network.module),
                 example,
                 dynamo=True,
                 input_names=list(network.inputs),
@@ -153,26 +180,17 @@ def _fill(folder: Path, network: Network, examples: Sequence[Inputs]) -> None:
     temporary = Path(tempfile.mkdtemp(prefix=".export-", dir=folder.parent))
     try:
         write_graph(network, examples, temporary / _FILE)
-        seals = {path.name: file_hash(path) for path in temporary.iterdir()}
+        seals = {path.name: sha256(path) for path in temporary.iterdir()}
         (temporary / _SEALS).write_text(json.dumps(seals), encoding="utf-8")
         temporary.chmod(0o755)
         with contextlib.suppress(OSError):  # another process was first: what it wrote is checked below
             os.rename(temporary, folder)
-        if not _intact(folder):
+        if not intact(folder):
             raise ModelError(f"the graph of {network.name} cannot be kept in {folder}, expected a folder to write to")
     except OSError as error:
         raise ModelError(f"the graph of {network.name} cannot be written to {folder}: {error.strerror}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _intact(folder: Path) -> bool:
-    """Whether every file is as it was written: a disk that filled up or a bit that turned is noticed here."""
-    try:
-        seals = json.loads((folder / _SEALS).read_text(encoding="utf-8"))
-        return _FILE in seals and all(file_hash(folder / name) == seal for name, seal in seals.items())
-    except (OSError, ValueError, TypeError):
-        return False
 
 
 def _discard(folder: Path) -> None:
@@ -181,24 +199,9 @@ def _discard(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file of any size."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def _on_cpu(module: nn.Module) -> Iterator[None]:
-    """What a graph holds is nobody's device's."""
-    device = next((value.device for value in module.parameters()), torch.device("cpu"))
-    module.cpu()
-    try:
-        yield
-    finally:
-        module.to(device)
+def _on_cpu(module: nn.Module) -> nn.Module:
+    """What a graph holds is nobody's device's. A copy: an engine that holds the module has recorded where it lies."""
+    return module if all(value.device.type == "cpu" for value in module.parameters()) else copy.deepcopy(module).cpu()
 
 
 @contextlib.contextmanager

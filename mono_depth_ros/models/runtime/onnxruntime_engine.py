@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mono_depth_ros.cache import cache_folder
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.runtime.cache import cache_folder
-from mono_depth_ros.models.runtime.engine import Inputs
-from mono_depth_ros.models.runtime.packages import load_package
+from mono_depth_ros.models.runtime.engine import GraphFile, Inputs, first_line
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 GPU_WHEELS = "pip install onnxruntime-gpu, on Jetson from https://pypi.jetson-ai-lab.io"
@@ -35,15 +35,7 @@ class OnnxRuntimeEngine:
     and they sleep while they wait (2 % slower measured, but the node's other threads get their cores).
     """
 
-    def __init__(
-        self,
-        path: Path,
-        inputs: tuple[str, ...],
-        outputs: tuple[str, ...],
-        device: torch.device,
-        precision: str,
-        tensorrt: bool = False,
-    ) -> None:
+    def __init__(self, graph: GraphFile, device: torch.device, precision: str, tensorrt: bool = False) -> None:
         """Load the graph.
 
         Args:
@@ -56,7 +48,8 @@ class OnnxRuntimeEngine:
         self.name = "tensorrt" if tensorrt else "onnxruntime"
         self.precision = precision
         self.device = device
-        runtime = load_package(self.name)
+        path = graph.path
+        runtime = importlib.import_module("onnxruntime")
         provider = _provider(runtime, self.name, device)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
@@ -70,9 +63,10 @@ class OnnxRuntimeEngine:
         found = self._session.get_providers()
         if provider not in found:
             raise ModelError(f"engine '{self.name}' came up with {', '.join(found)}, expected {provider}")
-        self._inputs, self._outputs = inputs, outputs
-        self._input_types = _types("inputs", self._session.get_inputs(), inputs, path)
-        self._output_types = _types("outputs", self._session.get_outputs(), outputs, path)
+        self.graph = graph
+        self._inputs, self._outputs = graph.inputs, graph.outputs
+        self._input_types = _types("inputs", self._session.get_inputs(), graph.inputs, path)
+        self._output_types = _types("outputs", self._session.get_outputs(), graph.outputs, path)
         self._bound = device.type == "cuda"
         self._shapes: OrderedDict[tuple[torch.Size, ...], list[tuple[int, ...]]] = OrderedDict()
 
@@ -140,17 +134,10 @@ def element_type(dtype: torch.dtype) -> Any:
     return 16 if dtype == torch.bfloat16 else torch.empty(0, dtype=dtype).numpy().dtype.type
 
 
-def first_line(error: BaseException) -> str:
-    """An error's first line, for a sentence of one line."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
-
-
-def provider_missing(engine: str, device: torch.device) -> str | None:
+def provider_missing(engine: str, device: torch.device, _precision: str = "") -> str | None:
     """Why an engine of ONNX Runtime cannot run on this device, None where it can."""
-    if engine == "tensorrt" and device.type != "cuda":
-        return f"engine 'tensorrt' runs on CUDA only, found device {device}; choose device:=cuda or another engine"
     wanted = PROVIDERS["tensorrt" if engine == "tensorrt" else device.type]
-    found = load_package(engine).get_available_providers()
+    found = importlib.import_module("onnxruntime").get_available_providers()
     if wanted in found:
         return None
     return f"engine '{engine}' on {device} needs {wanted}, this onnxruntime has {', '.join(found)}: {GPU_WHEELS}"

@@ -6,7 +6,6 @@ from __future__ import annotations
 import importlib
 from collections import OrderedDict
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,7 @@ import torch
 from torch import Tensor
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.runtime.engine import Inputs
-from mono_depth_ros.models.runtime.onnxruntime_engine import first_line
-from mono_depth_ros.models.runtime.packages import load_package
+from mono_depth_ros.models.runtime.engine import GraphFile, Inputs, first_line
 
 SHAPES_KEPT = 4
 """Compiled for so many input shapes at a time; each keeps the weights in its own order, so this costs memory."""
@@ -35,9 +32,7 @@ class OpenVinoEngine:
 
     name = "openvino"
 
-    def __init__(
-        self, path: Path, inputs: tuple[str, ...], outputs: tuple[str, ...], device: torch.device, precision: str
-    ) -> None:
+    def __init__(self, graph: GraphFile, device: torch.device, precision: str) -> None:
         """Read the graph.
 
         Raises:
@@ -48,18 +43,23 @@ class OpenVinoEngine:
         if reason is not None:
             raise ModelError(reason)
         self.precision = precision
-        self._inputs, self._outputs = inputs, outputs
+        self.graph = graph
+        self._inputs, self._outputs = graph.inputs, graph.outputs
+        path = graph.path
         try:
             self._model = _core().read_model(str(path))
             _keep_absolute_values(self._model)
         except Exception as error:  # RuntimeError and its own
             raise ModelError(f"engine 'openvino' cannot load {path.name}: {first_line(error)}") from error
-        for what, ports, names in (("inputs", self._model.inputs, inputs), ("outputs", self._model.outputs, outputs)):
+        for what, ports, names in (
+            ("inputs", self._model.inputs, graph.inputs),
+            ("outputs", self._model.outputs, graph.outputs),
+        ):
             found = [port.get_names() for port in ports]
             if any(not any(name in port for port in found) for name in names):
                 listed = ", ".join(sorted(name for port in found for name in port))
                 raise ModelError(f"{path.name} has {what} {listed}, expected {', '.join(names)}")
-        self._types = [np.dtype(self._model.input(name).get_element_type().to_dtype()) for name in inputs]
+        self._types = [np.dtype(self._model.input(name).get_element_type().to_dtype()) for name in graph.inputs]
         self._requests: OrderedDict[tuple[torch.Size, ...], Any] = OrderedDict()
 
     @torch.inference_mode()
@@ -94,10 +94,8 @@ class OpenVinoEngine:
         return self._requests[shapes]
 
 
-def cannot_run(device: torch.device, precision: str) -> str | None:
-    """Why OpenVINO cannot run on this device in this precision, None where it can."""
-    if device.type != "cpu":
-        return f"engine 'openvino' runs on the CPU only, found device {device}; choose device:=cpu or another engine"
+def cannot_run(_device: torch.device, precision: str) -> str | None:
+    """Why OpenVINO cannot run on the CPU in this precision, None where it can."""
     wanted = _CAPABILITIES.get(precision)
     found = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if wanted is None or wanted in found:
@@ -121,7 +119,7 @@ def _keep_absolute_values(model: Any) -> None:
 
 @lru_cache(maxsize=1)
 def _core() -> Any:
-    core = load_package("openvino").Core()
+    core = importlib.import_module("openvino").Core()
     if "CPU" not in core.available_devices:
         found = ", ".join(core.available_devices) or "no device"
         raise ModelError(f"engine 'openvino' finds {found}, expected CPU: its CPU plugin is not installed")

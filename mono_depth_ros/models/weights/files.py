@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pickle
 import re
@@ -16,9 +15,11 @@ from zipfile import BadZipFile, ZipFile
 import torch
 from torch import Tensor
 
+from mono_depth_ros.cache import sealed_sha256
 from mono_depth_ros.errors import ModelError
 
 INDEX, WHOLE = "model.safetensors.index.json", "model.safetensors"
+sha256 = sealed_sha256
 _PICKLES = (".bin", ".pth", ".pt", ".ckpt", ".pkl")
 
 
@@ -39,18 +40,9 @@ def read_safetensors(directory: Path) -> dict[str, Tensor]:
     return _read_file(directory / WHOLE)
 
 
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def check_digest(path: Path, expected: str) -> None:
     """Raise ModelError unless the file has the SHA-256 `expected`."""
-    found = sha256(path)
+    found = sealed_sha256(path)
     if found != expected:
         raise ModelError(f"{path} has the SHA-256 {found}, expected {expected}: damaged or changed, fetch it again")
 

@@ -24,9 +24,9 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 @pytest.mark.parametrize(
     ("engine", "precision", "message"),
     [
-        ("openvin", "auto", r"engine is 'openvin', did you mean 'openvino'\? expected auto, torch, "),
+        ("openvin", "auto", r"engine is 'openvin', did you mean 'openvino'\? expected auto, openvino, "),
         ("TensorRT", "auto", r"did you mean 'tensorrt'\?"),
-        ("zzz", "auto", r"engine is 'zzz', expected auto, torch, torch_compile, onnxruntime, openvino, tensorrt$"),
+        ("zzz", "auto", r"engine is 'zzz', expected auto, openvino, torch, onnxruntime, tensorrt, torch_compile$"),
         ("auto", "fp23", r"precision is 'fp23', did you mean 'fp32'\? expected auto, fp32, fp16, bf16$"),
         ("torch", "fp16", r"torch on the CPU: found precision fp16, expected fp32 or bf16"),
         ("onnxruntime", "bf16", r"engine 'onnxruntime' on cpu: found precision bf16, expected fp32$"),
@@ -99,11 +99,11 @@ def test_torch_fp32_is_not_compared_with_itself(
 ) -> None:
     monkeypatch.setattr(choice, "check", None)  # would raise
     made = make_engine(network, examples, EngineOptions(CPU, "torch", "fp32"))
-    assert isinstance(made, TorchEngine) and made.network is network
+    assert isinstance(made, TorchEngine) and made._module is network.module
 
 
 def test_what_is_asked_for_and_wrong_is_not_replaced(
-    network: Network, examples: Sequence[Inputs], monkeypatch: pytest.MonkeyPatch
+    network: Network, examples: Sequence[Inputs], own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def build(network: Network, _examples: Sequence[Inputs], engine: str, device: torch.device, _: str) -> TorchEngine:
         with torch.no_grad():
@@ -137,7 +137,7 @@ def test_of_a_file(file: GraphFile, network: Network, examples: Sequence[Inputs]
 
 
 def test_a_file_cannot_run_in_torch(file: GraphFile, examples: Sequence[Inputs]) -> None:
-    with pytest.raises(ModelError, match="is an ONNX file: found engine 'torch', expected onnxruntime, openvino or"):
+    with pytest.raises(ModelError, match="is an ONNX file: found engine 'torch', expected openvino, onnxruntime or"):
         make_engine(file, examples, EngineOptions(CPU, "torch", "fp32"))
 
 

@@ -13,9 +13,9 @@ import torch
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.runtime import openvino_engine
-from mono_depth_ros.models.runtime.build import build, half_graph
-from mono_depth_ros.models.runtime.engine import Engine, Inputs, Network
-from mono_depth_ros.models.runtime.graph import graph_of
+from mono_depth_ros.models.runtime.engine import Engine, GraphFile, Inputs, Network
+from mono_depth_ros.models.runtime.engines import build
+from mono_depth_ros.models.runtime.graph import graph_of, half_graph_of
 from mono_depth_ros.models.runtime.onnxruntime_engine import OnnxRuntimeEngine
 from mono_depth_ros.models.runtime.openvino_engine import SHAPES_KEPT, OpenVinoEngine
 from mono_depth_ros.models.runtime.selfcheck import Reference, check
@@ -113,7 +113,7 @@ def test_bf16_where_the_processor_has_none(monkeypatch: pytest.MonkeyPatch) -> N
     assert openvino_engine.cannot_run(CPU, "fp32") is None
     expected = r"this processor has no bf16 \(OpenVINO finds FP32, INT8\), expected fp32"
     with pytest.raises(ModelError, match=expected):
-        OpenVinoEngine(Path("graph.onnx"), ("image",), ("depth",), CPU, "bf16")
+        OpenVinoEngine(GraphFile("net", Path("graph.onnx"), ("image",), ("depth",)), CPU, "bf16")
 
 
 @pytest.mark.parametrize("name", MISSING)
@@ -125,9 +125,9 @@ def test_other_names_in_the_file_are_listed(
     path = graph_of(add_one(), examples).path
     make: Any = {"onnxruntime": OnnxRuntimeEngine, "openvino": OpenVinoEngine}[name]
     with pytest.raises(ModelError, match=r"graph\.onnx has inputs image.*, expected pixels"):
-        make(path, ("pixels",), ("depth",), CPU, "fp32")
+        make(GraphFile("net", path, ("pixels",), ("depth",)), CPU, "fp32")
     with pytest.raises(ModelError, match=r"graph\.onnx has outputs depth.*, expected disparity"):
-        make(path, ("image",), ("disparity",), CPU, "fp32")
+        make(GraphFile("net", path, ("image",), ("disparity",)), CPU, "fp32")
 
 
 @pytest.mark.parametrize("name", MISSING)
@@ -136,7 +136,7 @@ def test_what_is_no_graph(name: str, tmp_path: Path) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"nonsense")
     make: Any = {"onnxruntime": OnnxRuntimeEngine, "openvino": OpenVinoEngine}[name]
     with pytest.raises(ModelError, match=rf"engine '{name}' cannot load bad\.onnx: ") as error:
-        make(tmp_path / "bad.onnx", ("image",), ("depth",), CPU, "fp32")
+        make(GraphFile("net", tmp_path / "bad.onnx", ("image",), ("depth",)), CPU, "fp32")
     assert "\n" not in str(error.value)
 
 
@@ -168,9 +168,9 @@ def test_the_graph_in_half_precision_is_right(network: Network, examples: Sequen
     # It is for CUDA; on the CPU ONNX Runtime runs the same graph, slowly.
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    graph = half_graph(network, examples)
+    graph = half_graph_of(network, examples)
     assert {value.dtype for value in network.module.parameters()} == {torch.float32}
-    engine = OnnxRuntimeEngine(graph.path, graph.inputs, graph.outputs, CPU, "fp16")
+    engine = OnnxRuntimeEngine(graph, CPU, "fp16")
     error = check(engine, Reference.of(TorchEngine(network, CPU, "fp32"), examples, network.depth))
     assert 1e-6 < error < 5e-3
 

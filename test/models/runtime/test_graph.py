@@ -82,7 +82,7 @@ def test_a_damaged_graph_is_made_again(
     with caplog.at_level(logging.WARNING):
         assert graph_of(add_one(), examples).path == path
     assert "damaged" in caplog.text
-    assert graph._intact(path.parent)
+    assert graph.intact(path.parent)
     pytest.importorskip("onnx").checker.check_model(str(path))
 
 

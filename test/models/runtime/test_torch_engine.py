@@ -12,10 +12,9 @@ import torch
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.runtime import torch_engine
-from mono_depth_ros.models.runtime.cuda_graph import SHAPES_KEPT, Function, GraphCache
 from mono_depth_ros.models.runtime.engine import Inputs, Network
 from mono_depth_ros.models.runtime.selfcheck import Reference, check
-from mono_depth_ros.models.runtime.torch_engine import CompiledEngine, TorchEngine
+from mono_depth_ros.models.runtime.torch_engine import SHAPES_KEPT, CompiledEngine, Function, GraphCache, TorchEngine
 
 CPU = torch.device("cpu")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

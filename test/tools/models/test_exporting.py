@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.runtime import export
-from mono_depth_ros.tools.models import command
+from mono_depth_ros.tools.models import command, exporting
 
 
 def call(*words: str) -> int:
@@ -32,7 +31,7 @@ def exported(monkeypatch, tmp_path) -> list[tuple[str, str, str, Path]]:
         path.write_bytes(b"graph")
         return path
 
-    monkeypatch.setattr(export, "export_model", instead)
+    monkeypatch.setattr(exporting, "export_model", instead)
     return calls
 
 

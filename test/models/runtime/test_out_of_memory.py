@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.runtime import memory
-from mono_depth_ros.models.runtime.memory import memory_explained, smaller_model
+from mono_depth_ros.models.runtime import device
+from mono_depth_ros.models.runtime.device import memory_explained, smaller_model
 
 CUDA = torch.device("cuda", 0)
 GIB = 2**30
@@ -16,7 +16,7 @@ GIB = 2**30
 
 @pytest.fixture(autouse=True)
 def two_gib_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "free_memory", lambda _: (2 * GIB, 8 * GIB))
+    monkeypatch.setattr(device, "free_memory", lambda _: (2 * GIB, 8 * GIB))
 
 
 @pytest.mark.parametrize(

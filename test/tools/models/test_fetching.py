@@ -31,7 +31,7 @@ CODE = "import sys; from mono_depth_ros.tools.cli import main; sys.exit(main(sys
 def hub() -> Iterator:
     """A hub with the repository of `dpt_large`, whose digests the catalogue does not know."""
     assert not ENTRY.files and not ENTRY.revision
-    path = Path(__file__).parents[1] / "models" / "weights" / "hub_server.py"
+    path = Path(__file__).parents[2] / "models" / "weights" / "hub_server.py"
     spec = importlib.util.spec_from_file_location("hub_server", path)
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,11 +21,19 @@ from mono_depth_ros.models.networks.vit import VitSize
 from mono_depth_ros.models.onnx.model import load
 from mono_depth_ros.models.runtime import graph
 from mono_depth_ros.models.runtime.engine import EngineOptions
-from mono_depth_ros.models.runtime.export import export_model
+from mono_depth_ros.tools.models.exporting import export_model
 
 CPU = torch.device("cpu")
 CAMERA = Camera.pinhole(200, 150, 60)
 RGB = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 150, 200, 3), dtype=np.uint8))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache of this file's own, in which the network is exported once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MONO_DEPTH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +85,7 @@ def test_bad_arguments(model: DepthAnythingV2, tmp_path: Path, engine: str, out:
 
 def test_a_model_in_another_engine(model: DepthAnythingV2, tmp_path: Path) -> None:
     other: Any = object.__new__(DepthAnythingV2)
-    other.spec, other.run, other.engine = model.spec, None, "openvino bf16"
+    other.spec, other.run = model.spec, SimpleNamespace(name="openvino", precision="bf16")
     with pytest.raises(ModelError, match="is loaded with engine openvino bf16, expected torch fp32 to export it"):
         export_model(other, "onnx", tmp_path)
 
@@ -86,7 +96,7 @@ def test_without_a_contract_there_is_the_graph_alone(
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
     other = object.__new__(DepthAnythingV2)
-    other.run, other.engine, other.device = model.run, model.engine, CPU
+    other.run, other.network, other.device = model.run, model.network, CPU
     other.spec = dataclasses.replace(model.spec, family="zoedepth")
     path = export_model(other, "onnx", tmp_path / "zoe.onnx")
     assert [item.name for item in tmp_path.iterdir()] == [path.name]
@@ -94,8 +104,9 @@ def test_without_a_contract_there_is_the_graph_alone(
 
 
 def test_weights_that_do_not_fit_into_one_file(
-    model: DepthAnythingV2, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+    model: DepthAnythingV2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("MONO_DEPTH_CACHE", str(tmp_path / "cache"))
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
     monkeypatch.setattr(graph, "_LARGEST", 1000)
@@ -106,6 +117,6 @@ def test_weights_that_do_not_fit_into_one_file(
     (found,), (expected,) = loaded.predict(RGB, [CAMERA]), model.predict(RGB, [CAMERA])
     torch.testing.assert_close(found.values, expected.values, rtol=1e-3, atol=1e-4)
     # In the cache too, both files are looked after.
-    (data,) = own_cache.glob("graphs/*/graph.onnx.data")
+    (data,) = (tmp_path / "cache").glob("graphs/*/graph.onnx.data")
     data.write_bytes(data.read_bytes()[:-1])
-    assert not graph._intact(data.parent)
+    assert not graph.intact(data.parent)

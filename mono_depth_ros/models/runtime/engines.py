@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of engines, and what is read off it: adding an engine is a file and a row."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+
+from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.runtime import openvino_engine, torch_engine
+from mono_depth_ros.models.runtime.device import memory_explained
+from mono_depth_ros.models.runtime.engine import PRECISIONS, Engine, EngineOptions, GraphFile, Inputs, Network
+from mono_depth_ros.models.runtime.graph import graph_of, half_graph_of
+from mono_depth_ros.models.runtime.onnxruntime_engine import OnnxRuntimeEngine, provider_missing
+from mono_depth_ros.models.runtime.openvino_engine import OpenVinoEngine
+from mono_depth_ros.models.runtime.packages import load_package
+from mono_depth_ros.models.runtime.torch_engine import CompiledEngine, TorchEngine
+
+Candidate = tuple[str, str]
+"""Names of an engine and of a precision."""
+
+_HALF_FIRST = ("fp16", "bf16", "fp32")
+
+
+@dataclass(frozen=True)
+class EngineRow:
+    """One engine.
+
+    Attributes:
+        precisions: of each kind of device that it runs on, "cpu" or "cuda", the precisions it has there.
+        auto: likewise those that `auto` tries; none where the engine is to be asked for by its name.
+        cannot_run: why not on this device in this precision, None where it can; asked when its package is there.
+        make: the engine, loaded. Of a `Network` where `graphs` is False, else of a `GraphFile`.
+        graphs: True where it runs ONNX graphs: networks are exported for it, and files are run.
+        package: the module it needs beside torch, and our extra that brings it; "" for none.
+        half_graphs: True where half precision is that of the graph: fp16 takes a graph in fp16, a file is as it is.
+    """
+
+    precisions: Mapping[str, tuple[str, ...]]
+    auto: Mapping[str, tuple[str, ...]]
+    cannot_run: Callable[[torch.device, str], str | None]
+    make: Callable[..., Engine]
+    graphs: bool = True
+    package: tuple[str, str] = field(default=("", ""))
+    half_graphs: bool = False
+
+
+ENGINES: Mapping[str, EngineRow] = {
+    "openvino": EngineRow(
+        precisions={"cpu": ("bf16", "fp16", "fp32")},
+        auto={"cpu": ("bf16", "fp32")},
+        cannot_run=openvino_engine.cannot_run,
+        make=OpenVinoEngine,
+        package=("openvino", "openvino"),
+    ),
+    "torch": EngineRow(
+        precisions={"cpu": ("bf16", "fp32"), "cuda": ("fp16", "bf16", "fp32")},
+        auto={"cpu": ("bf16", "fp32"), "cuda": ("fp16", "bf16", "fp32")},
+        cannot_run=torch_engine.cannot_run,
+        make=TorchEngine,
+        graphs=False,
+    ),
+    "onnxruntime": EngineRow(
+        precisions={"cpu": ("fp32",), "cuda": ("fp16", "fp32")},  # no kernels for bf16 worth the name
+        auto={"cpu": ("fp32",), "cuda": ("fp16", "fp32")},
+        cannot_run=partial(provider_missing, "onnxruntime"),
+        make=OnnxRuntimeEngine,
+        package=("onnxruntime", "onnx"),
+        half_graphs=True,
+    ),
+    "tensorrt": EngineRow(  # builds for minutes
+        precisions={"cuda": ("fp16", "bf16", "fp32")},
+        auto={},
+        cannot_run=partial(provider_missing, "tensorrt"),
+        make=partial(OnnxRuntimeEngine, tensorrt=True),
+        package=("onnxruntime", "onnx"),
+    ),
+    "torch_compile": EngineRow(  # takes 30 s for each shape to be no faster than torch (fp32 and bf16, two cores)
+        precisions={"cpu": ("bf16", "fp32"), "cuda": ("fp16", "bf16", "fp32")},
+        auto={},
+        cannot_run=torch_engine.cannot_run,
+        make=CompiledEngine,
+        graphs=False,
+    ),
+}
+"""By their names; `auto` tries them in this order, half precisions first."""
+
+
+def cannot_run(network: Network | GraphFile, engine: str, device: torch.device, precision: str) -> str | None:
+    """Why an engine cannot run this here, without trying, None where it may.
+
+    Raises:
+        ModelError: its package is missing; says the pip line.
+    """
+    row = ENGINES[engine]
+    if isinstance(network, GraphFile) and not row.graphs:
+        expected = _listed([name for name, other in ENGINES.items() if other.graphs])
+        return f"{network.name} is an ONNX file: found engine '{engine}', expected {expected}"
+    if device.type not in row.precisions:  # no package would help
+        (kind,) = row.precisions
+        where = {"cpu": "the CPU", "cuda": "CUDA"}[kind]
+        return f"engine '{engine}' runs on {where} only, found device {device}; choose device:={kind} or another engine"
+    if row.package[0]:
+        load_package(*row.package, f"engine '{engine}'")
+    reason = row.cannot_run(device, precision)
+    of_file = isinstance(network, GraphFile) and row.half_graphs
+    offered = ("fp32",) if of_file else row.precisions[device.type]
+    if reason is None and precision not in offered:
+        subject = f"engine '{engine}' of the ONNX file {network.name}" if of_file else f"engine '{engine}'"
+        return f"{subject} on {device}: found precision {precision}, expected {_listed(offered)}"
+    return reason
+
+
+def build(
+    network: Network | GraphFile, examples: Sequence[Inputs], engine: str, device: torch.device, precision: str
+) -> Engine:
+    """One engine in one precision, loaded, not checked yet; a network's module is not changed, but may be moved.
+
+    Raises:
+        ModelError: it cannot run here, the network cannot be exported, or memory is too small.
+    """
+    reason = cannot_run(network, engine, device, precision)
+    if reason is not None:
+        raise ModelError(reason)
+    row = ENGINES[engine]
+    with memory_explained(network.name, device):
+        if row.graphs and isinstance(network, Network):
+            half = row.half_graphs and precision == "fp16"
+            network = (half_graph_of if half else graph_of)(network, examples)
+        return row.make(network, device, precision)
+
+
+def candidates_of(network: Network | GraphFile, options: EngineOptions) -> list[Candidate]:
+    """What may run, in the order of expected speed; explicit wishes are kept to, whatever they lead to.
+
+    Raises:
+        ModelError: a name is unknown, or nothing can run here what is asked for.
+    """
+    _check_name("engine", options.engine, ("auto", *ENGINES))
+    _check_name("precision", options.precision, PRECISIONS)
+    kind, precision = options.device.type, options.precision
+    if options.engine != "auto" and precision != "auto":
+        return [(options.engine, precision)]
+    if options.engine == "auto":
+        files = isinstance(network, GraphFile)
+        offered = {name: row.auto.get(kind, ()) for name, row in ENGINES.items() if row.graphs or not files}
+        pairs = [(name, wanted) for wanted in _HALF_FIRST for name in offered if wanted in offered[name]]
+        if precision == "auto":
+            return pairs
+        some = [pair for pair in pairs if pair[1] == precision]
+        if not some:
+            known = _listed([wanted for wanted in _HALF_FIRST if any(wanted == pair[1] for pair in pairs)])
+            found = f"precision is '{precision}', which no engine has on {options.device}"
+            raise ModelError(f"{found}: expected auto, {known}")
+        return some
+    row = ENGINES[options.engine]
+    pairs = [(options.engine, wanted) for wanted in row.auto.get(kind) or row.precisions.get(kind, ("fp32",))]
+    reasons = [cannot_run(network, engine, options.device, wanted) for engine, wanted in pairs]
+    possible = [pair for pair, reason in zip(pairs, reasons, strict=True) if reason is None]
+    if not possible:
+        raise ModelError(str(reasons[-1]))  # before the reference takes its time; of fp32, the last, which all have
+    return possible
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _check_name(parameter: str, found: str, known: Sequence[str]) -> None:
+    if found not in known:
+        close = difflib.get_close_matches(found.lower(), known, n=1, cutoff=0.5)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        raise ModelError(f"{parameter} is '{found}', {hint}expected {', '.join(known)}")
