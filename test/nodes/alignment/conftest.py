@@ -20,7 +20,7 @@ WIDTH, HEIGHT, FOCAL = 80, 60, 70.0
 START_NS = 1_700_000_000_000_000_000
 TRUTH = np.broadcast_to(30 / (np.arange(HEIGHT, dtype=np.float32)[:, None] + 5), (HEIGHT, WIDTH)).copy()
 # The lidar 0.1 m to the right of the camera, x forward, y left, z up.
-PARAMETERS = {"cam_from_reference": "0.1 0 0 0.5 -0.5 0.5 0.5", "diagnostics_period": 0.2, "local": False}
+PARAMETERS = {"cam_from_reference": "0.1 0 0 0.5 -0.5 0.5 0.5", "diagnostics_period": 0.1, "local": False}
 
 
 def make_node(*words: str, **parameters: Any) -> AlignmentNode:
