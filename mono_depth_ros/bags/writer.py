@@ -36,7 +36,9 @@ class Channel:
 
 
 def copied_channel(item: TopicInfo) -> Channel | None:
-    """The channel to copy a topic's messages into, or None where nobody knows the definition of its type."""
+    """The channel to copy a topic's messages into, or None where they are not those of a type that anybody defines."""
+    if item.encoding != "cdr":
+        return None
     definition, qos = item.definition, item.qos
     if definition is None or definition.format is MessageDefinitionFormat.NONE or not definition.data:
         return Channel(item.name, item.kind, qos=qos) if item.kind in TYPES.fielddefs else None

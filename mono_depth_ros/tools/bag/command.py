@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     with importing():
         from mono_depth_ros.models.loading import load_model
         from mono_depth_ros.tools.bag.convert import Job, check, convert
-        from mono_depth_ros.tools.bag.discover import is_one_bag
+        from mono_depth_ros.tools.bag.manifest import is_one_bag
         from mono_depth_ros.tools.bag.progress import Bar, in_words
 
     many = not is_one_bag(args.input)
@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         force=args.force,
     )
     if many:
-        from mono_depth_ros.tools.bag.fleet_command import run_fleet
+        from mono_depth_ros.tools.bag.fleet import run_fleet
 
         return run_fleet(job, config_from(args, ModelConfig), config_from(args, FleetConfig), args.ray, args.json)
     if args.ray is not None:

@@ -6,15 +6,15 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mono_depth_ros.bags.reader import BagReader, Message
+from mono_depth_ros.bags.reader import BagReader
 from mono_depth_ros.bags.topics import Chosen, choose
 from mono_depth_ros.bags.writer import Channel, SegmentWriter, copied_channel
 from mono_depth_ros.config import AlignConfig, BagConfig, DepthConfig, ReferenceConfig, TrackerConfig
+from mono_depth_ros.config.option import Config
 from mono_depth_ros.errors import ConfigError, FrameError, ModelError, MonoDepthError
 from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.pipeline import Pipeline
@@ -22,17 +22,17 @@ from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.streams.outputs import Output
 from mono_depth_ros.tools.bag.align import Alignment
 from mono_depth_ros.tools.bag.decode import Decoder
-from mono_depth_ros.tools.bag.exports import check_folders, clear_folders, open_exports, open_poses
+from mono_depth_ros.tools.bag.exports import check_folders, clear_folders, open_exports
 from mono_depth_ros.tools.bag.frames import Batch, batches
 from mono_depth_ros.tools.bag.outputs import written_topics
-from mono_depth_ros.tools.bag.poses import Poses
-from mono_depth_ros.tools.bag.references import References, first_frame
-from mono_depth_ros.tools.bag.resume import Progress, fingerprint
+from mono_depth_ros.tools.bag.poses import Poses, ground_truth
+from mono_depth_ros.tools.bag.references import References
 from mono_depth_ros.tools.bag.sink import Sink, cannot_write
 from mono_depth_ros.tools.bag.stages import Ahead, Behind
-from mono_depth_ros.tools.bag.target import Target
+from mono_depth_ros.tools.bag.target import Progress, Target, fingerprint
 
 _GPU_BATCH = 8
+_NO_MATTER = ("read_ahead", "segment_frames", "segment_seconds", "device", "threads")
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,16 @@ class Job:
     resume: bool = False
     force: bool = False
 
-    def options(self, model: DepthModel) -> dict[str, Any]:
-        """Everything that decides the bytes of the result."""
-        found = {"model": model.spec.name, "engine": model.engine}
-        for config in (self.bag, self.depth, self.align, self.tracker, self.reference):
-            found |= {name: value if value != float("inf") else "inf" for name, value in asdict(config).items()}
-        for name in ("read_ahead", "segment_frames", "segment_seconds"):
-            del found[name]
-        return found | {"batch": batch_size(self.bag, model)}
+    @property
+    def configs(self) -> tuple[Config, ...]:
+        """The options of every stage but the network."""
+        return (self.bag, self.depth, self.align, self.tracker, self.reference)
+
+
+def option_values(*configs: Config) -> dict[str, Any]:
+    """All options that decide what comes out, by name, as JSON values; not those that decide how fast it goes."""
+    found = {name: value for config in configs for name, value in asdict(config).items() if name not in _NO_MATTER}
+    return {name: "inf" if value == float("inf") else value for name, value in found.items()}
 
 
 def batch_size(config: BagConfig, model: DepthModel) -> int:
@@ -76,7 +78,7 @@ def check(job: Job) -> None:
         if chosen.reference:
             References(reader, chosen, job.reference, job.bag.extrinsic)
         if chosen.poses:
-            Poses(reader, chosen.poses, first_frame(reader, chosen.image), lambda *_: None)
+            Poses(reader, chosen)
     _place(job).check(job.source, job.resume, job.force)
     check_folders(job.bag, job.resume, job.force)
 
@@ -111,7 +113,8 @@ def convert(
         references = References(reader, chosen, job.reference, job.bag.extrinsic) if chosen.reference else None
         if references is not None:
             tell(references.words)
-        source, options = fingerprint(reader.files), job.options(model)
+        source, options = fingerprint(reader.files), option_values(*job.configs)
+        options |= {"model": model.spec.name, "engine": model.engine, "batch": batch_size(job.bag, model)}
         copied, channels = _channels(reader, topics, job, tell)
         decoder, exports = Decoder(reader, job.bag), open_exports(job.bag, model.spec.kind is DepthKind.METRIC)
         progress = place.begin(job.source, job.resume, job.force)
@@ -131,7 +134,7 @@ def convert(
             )
             sink = Sink(segments, topics, progress, job.bag, tell, lambda: reader.damage, alignment, exports)
             size, first = batch_size(job.bag, model), progress.batches
-            with _poses(reader, chosen, job.bag) as also:
+            with ground_truth(reader, chosen, job.bag.export_tum) as also:
                 stream = batches(reader, chosen, size, int(job.reference.tolerance * 1e9), copied, also)
                 todo = (decoder.decode(batch) for batch in stream if batch.index >= first)
                 total = reader.topics[chosen.image].count
@@ -143,16 +146,6 @@ def convert(
             raise cannot_write(error, place.out, len(place.metadata or ())) from error
     summary = _summary(job, model, chosen, topics, progress, begun, time.monotonic() - start_s)
     return summary | ({"alignment": alignment.summary()} if alignment is not None else {})
-
-
-@contextmanager
-def _poses(reader: BagReader, chosen: Chosen, config: BagConfig) -> Iterator[dict[str, Callable[[Message], None]]]:
-    """Who gets the messages with poses, by topic."""
-    if not chosen.poses:
-        yield {}
-        return
-    with open_poses(config) as write:
-        yield {chosen.poses: Poses(reader, chosen.poses, first_frame(reader, chosen.image), write).add}
 
 
 def _place(job: Job) -> Target:

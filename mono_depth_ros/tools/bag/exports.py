@@ -9,8 +9,7 @@ with `timestamp tx ty tz qx qy qz qw`, world from camera.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -133,20 +132,6 @@ def tum_depth(depth: np.ndarray) -> np.ndarray:
 def stamp_text(stamp_ns: int) -> str:
     """Seconds with nine decimals, exact."""
     return f"{stamp_ns // 10**9}.{stamp_ns % 10**9:09d}"
-
-
-@contextmanager
-def open_poses(config: BagConfig) -> Iterator[Callable[[int, np.ndarray, tuple[float, ...]], None]]:
-    """groundtruth.txt of --export tum: yields what writes a line: stamp in ns, metres, quaternion x y z w."""
-    path = Path(config.export_tum) / "groundtruth.txt"
-    with atomic_path(path) as temporary, temporary.open("w", encoding="ascii") as stream:
-        stream.write("# ground truth trajectory\n# timestamp tx ty tz qx qy qz qw\n")
-
-        def write(stamp_ns: int, xyz: np.ndarray, quaternion: tuple[float, ...]) -> None:
-            numbers = " ".join(f"{value:.9g}" for value in (*xyz.tolist(), *quaternion))
-            stream.write(f"{stamp_text(stamp_ns)} {numbers}\n")
-
-        yield write
 
 
 def _remove(paths: Iterable[Path]) -> None:

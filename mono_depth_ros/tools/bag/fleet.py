@@ -1,33 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many bags: what is missing is shared out, each by the same function as a single one, and what fails is tried again.
+"""`mono_depth bag DIR`: many bags. What is missing is shared out, each by the same function as a single one.
 
 Nothing is lost and nothing done twice, however a worker or this process ends: a bag that is half done is gone on with,
-one that is finished says so itself, and the manifest only spares opening it.
+one that is finished says so itself, and the manifest only spares opening it. What fails is tried again.
 """
 
 from __future__ import annotations
 
 import errno
+import json
 import socket
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from mono_depth_ros.bags.reader import storage_files
-from mono_depth_ros.config import ModelConfig
-from mono_depth_ros.errors import DataError, MonoDepthError
-from mono_depth_ros.models.base import DepthModel
-from mono_depth_ros.tools.bag.convert import Job, convert
-from mono_depth_ros.tools.bag.discover import converted_name, find_bags
-from mono_depth_ros.tools.bag.lock import locked
-from mono_depth_ros.tools.bag.manifest import ANEW, Manifest
-from mono_depth_ros.tools.bag.progress import in_words
-from mono_depth_ros.tools.bag.resume import fingerprint
+from tqdm import tqdm
 
-_NO_MATTER = ("read_ahead", "segment_frames", "segment_seconds", "device", "threads")
-"""Options that decide how fast it goes, not what comes out."""
+from mono_depth_ros.bags.reader import storage_files
+from mono_depth_ros.config import FleetConfig, ModelConfig
+from mono_depth_ros.errors import DataError, MonoDepthError
+from mono_depth_ros.models import loading
+from mono_depth_ros.models.base import DepthModel
+from mono_depth_ros.tools.bag.convert import Job, convert, option_values
+from mono_depth_ros.tools.bag.lock import locked
+from mono_depth_ros.tools.bag.manifest import ANEW, Manifest, converted_name, find_bags
+from mono_depth_ros.tools.bag.progress import Bar, in_words
+from mono_depth_ros.tools.bag.target import fingerprint
 
 PATIENCE_S = 20.0
 """Workers of a run that was killed may take a while to notice, and hold their bags until then."""
@@ -79,6 +81,39 @@ class Report:
     untried: list[str] = field(default_factory=list)
 
 
+def run_fleet(template: Job, model: ModelConfig, config: FleetConfig, ray: str | None, as_json: bool) -> int:
+    """Convert what is missing. Returns 0, or 1 where a bag failed, was damaged or gave nothing.
+
+    Args:
+        template: `source` and `out` are folders. ray: address, or None for one after another in this process.
+
+    Raises:
+        MonoDepthError: nothing could be begun.
+    """
+    bags = find(template)
+    with locked(template.out / "manifest.json"):
+        manifest = Manifest(template.out, option_values(*template.configs, model), template.force)
+        tasks, before = plan(bags, manifest, template)
+        done = f", {len(before)} done before" if before else ""
+        _tell(f"{template.source}: {len(bags)} bags{done}")
+        try:
+            report = _work(tasks, model, config, manifest, ray)
+        except KeyboardInterrupt:
+            _tell(f"interrupted: what is finished is kept; the same command goes on with {template.out}")
+            raise
+    report.before = before
+    summaries = {name: manifest.bags[name]["summary"] for name in before} | report.done
+    incomplete = {name: problem for name, summary in summaries.items() if (problem := _incomplete(summary))}
+    if as_json:
+        print(json.dumps({"manifest": str(manifest.path), **asdict(report), "incomplete": incomplete}))
+    untried = f", {len(report.untried)} not tried" if report.untried else ""
+    counts = f"{len(report.done)} done, {len(before)} done before, {len(report.failed)} failed{untried}"
+    _tell(f"{manifest.path}: {counts}")
+    for name, problem in (*report.failed.items(), *incomplete.items()):
+        _tell(f"{name}: {problem}")
+    return 1 if report.failed or report.untried or incomplete else 0
+
+
 def find(template: Job) -> dict[str, Path]:
     """The bags in `template.source`, by name, to be converted into `template.out`.
 
@@ -99,7 +134,6 @@ def plan(bags: dict[str, Path], manifest: Manifest, template: Job) -> tuple[list
     Args:
         template: `out` is the folder of the results; `force` makes everything anew.
     """
-    out = template.out.resolve()
     tasks, done = [], []
     if template.force:
         manifest.begin_anew(list(bags))
@@ -108,57 +142,51 @@ def plan(bags: dict[str, Path], manifest: Manifest, template: Job) -> tuple[list
         if manifest.is_done(name, found):
             done.append(name)
             continue
-        anew = manifest.state(name) == ANEW
-        target = converted_name(name)
-        bag = replace(
-            template.bag,
-            export_tum=str(Path(template.bag.export_tum).resolve() / target) if template.bag.export_tum else "",
-            export_ply=str(Path(template.bag.export_ply).resolve() / target) if template.bag.export_ply else "",
+        anew, target = manifest.state(name) == ANEW, converted_name(name)
+        tum, ply = (
+            str(Path(folder).resolve() / target) if folder else ""
+            for folder in (template.bag.export_tum, template.bag.export_ply)
         )
-        job = replace(template, source=source.resolve(), out=out / target, bag=bag, resume=not anew, force=anew)
+        job = replace(
+            template,
+            source=source.resolve(),
+            out=template.out.resolve() / target,
+            bag=replace(template.bag, export_tum=tum, export_ply=ply),
+            resume=not anew,
+            force=anew,
+        )
         tasks.append(Task(name, job, found))
     return tasks, done
-
-
-def options_of(template: Job, model: ModelConfig) -> dict[str, Any]:
-    """Everything that decides the results, as JSON values."""
-    found: dict[str, Any] = {}
-    for config in (template.bag, template.depth, template.align, template.tracker, template.reference, model):
-        found |= {name: value if value != float("inf") else "inf" for name, value in asdict(config).items()}
-    return {name: value for name, value in found.items() if name not in _NO_MATTER}
 
 
 def share_out(
     tasks: Sequence[Task], crew: Crew, attempts: int, manifest: Manifest, tell: Callable[[str], None]
 ) -> Report:
     """Have the crew do all tasks. One that fails goes to the end of the queue, until it was tried `attempts` times."""
-    report, waiting, under_way, count = Report(), deque(tasks), 0, 0
+    report, waiting, under_way = Report(), deque(tasks), 0
     while waiting or under_way:
         while waiting and under_way < crew.size:
             crew.start(waiting.popleft())
             under_way += 1
         outcome = crew.wait()
         under_way -= 1
-        task, summary = outcome.task, outcome.summary
+        task, summary, problem = outcome.task, outcome.summary, outcome.problem
         if summary is not None:
-            count += 1
             manifest.done(task.name, task.source, task.job.out, summary, task.attempt)
             report.done[task.name] = summary
-            tell(f"{count} of {len(tasks)}: {in_words(summary)}")
-        elif outcome.hopeless:
-            manifest.failed(task.name, outcome.problem, task.attempt)
-            report.failed[task.name] = outcome.problem
-            report.untried += [item.name for item in waiting]
-            waiting.clear()
-            tell(f"{task.name}: {outcome.problem}; the bags that are left are not tried")
-        elif task.attempt < attempts:
+            tell(f"{len(report.done) + len(report.failed)} of {len(tasks)}: {in_words(summary)}")
+        elif task.attempt < attempts and not outcome.hopeless:
             waiting.append(replace(task, attempt=task.attempt + 1))
-            tell(f"{task.name}: attempt {task.attempt} of {attempts} failed: {outcome.problem}")
+            tell(f"{task.name}: attempt {task.attempt} of {attempts} failed: {problem}")
         else:
-            count += 1
-            manifest.failed(task.name, outcome.problem, task.attempt)
-            report.failed[task.name] = outcome.problem
-            tell(f"{task.name}: given up after {attempts} attempts: {outcome.problem}")
+            manifest.failed(task.name, problem, task.attempt)
+            report.failed[task.name] = problem
+            if outcome.hopeless:
+                report.untried += [item.name for item in waiting]
+                waiting.clear()
+                tell(f"{task.name}: {problem}; the bags that are left are not tried")
+            else:
+                tell(f"{task.name}: given up after {attempts} attempts: {problem}")
     return report
 
 
@@ -206,6 +234,34 @@ class Alone:
         assert self._task is not None
         self._model = self._model or self._load()
         return self._run(self._task, self._model)
+
+
+def _work(tasks: list[Task], model: ModelConfig, config: FleetConfig, manifest: Manifest, ray: str | None) -> Report:
+    if not tasks:
+        return Report()
+    if ray is None:
+        alone = Alone(lambda: loading.load_model(model), _with_bar)
+        return share_out(tasks, alone, config.attempts, manifest, _tell)
+    from mono_depth_ros.tools.bag.ray_workers import RayCrew
+
+    # Ray prints on stdout, which is for results.
+    with redirect_stdout(sys.stderr), RayCrew(ray, model, config) as crew:
+        _tell(crew.words)
+        return share_out(tasks, crew, config.attempts, manifest, _tell)
+
+
+def _with_bar(task: Task, model: DepthModel) -> Outcome:
+    with Bar(task.name) as bar:
+        return perform(task, model, bar.tell, bar.step)
+
+
+def _incomplete(summary: dict[str, Any]) -> str:
+    """Why a finished bag is not all that could be expected, or ""."""
+    return str(summary["damage"]) or ("" if summary["written"] else "not one image became depth")
+
+
+def _tell(words: str) -> None:
+    tqdm.write(words, file=sys.stderr)
 
 
 def _disk_is_full(error: BaseException | None) -> bool:

@@ -1,20 +1,88 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is done of a folder of bags: a JSON file beside the results, written whole after each of them."""
+"""A folder of bags: which there are, what the converted ones are called, and what is done of them.
+
+What is done is a JSON file beside the results, written whole after each of them.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mono_depth_ros.atomic import atomic_path
+from mono_depth_ros.bags.reader import FORMS, storage_files
 from mono_depth_ros.errors import DataError
+from mono_depth_ros.tools.bag.target import PART, other_option
 
 NAME = "manifest.json"
 _FORMAT = 1
 
 DONE, FAILED, ANEW = "done", "failed", "anew"
 """States of a bag. Those not listed were not tried yet, or not to their end; ANEW: what is there is to be replaced."""
+
+_FILES = (".mcap", ".db3", ".bag")
+_NUMBERED = re.compile(r"(.+)_(\d+)\.(?:mcap|db3)(?:\.\w+)?")
+
+
+def is_one_bag(path: Path) -> bool:
+    """Whether `path` is to be read as one recording, not as a folder of many.
+
+    A file is; a folder is if it has the metadata.yaml of a bag, or, for a recording that was cut off before that was
+    written, if all its storage files are parts of one: NAME_0, NAME_1 and so on, as `ros2 bag record` calls them.
+    """
+    if not path.is_dir() or (path / "metadata.yaml").is_file():
+        return True
+    parts = [_NUMBERED.fullmatch(item.name) for item in storage_files(path)]
+    stems = {part[1] if part else None for part in parts}
+    if len(stems) != 1 or None in stems:
+        return False
+    numbers = {int(part[2]) for part in parts if part}
+    return len(numbers) == len(parts) == max(numbers) - min(numbers) + 1
+
+
+def find_bags(folder: Path) -> dict[str, Path]:
+    """The recordings in a folder and in its folders, by their name: the path inside `folder`, with slashes; sorted.
+
+    What is hidden and what `mono_depth bag` has left unfinished is no recording.
+
+    Raises:
+        DataError: there is none, or two would be converted to the same name.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder, expected one with bags in it")
+    found = {path.relative_to(folder).as_posix(): path for path in _walk(folder, set())}
+    if not found:
+        raise DataError(f"{folder} holds no bag: expected {FORMS}, in it or in folders in it")
+    names: dict[str, str] = {}
+    for name in found:
+        other = names.setdefault(converted_name(name), name)
+        if other != name:
+            raise DataError(f"{other} and {name} in {folder} would both become {converted_name(name)}: rename one")
+    return dict(sorted(found.items()))
+
+
+def converted_name(name: str) -> str:
+    """What becomes of a recording of this name: the same, but a ROS 1 bag becomes an MCAP."""
+    return f"{name.removesuffix('.bag')}.mcap" if name.endswith(".bag") else name
+
+
+def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
+    if folder.resolve() in seen:  # links may lead in circles
+        return
+    seen.add(folder.resolve())
+    for item in sorted(folder.iterdir()):
+        if item.name.startswith(".") or item.name.endswith(PART):
+            continue
+        if item.is_dir():
+            if is_one_bag(item):
+                yield item
+            else:
+                yield from _walk(item, seen)
+        elif item.suffix in _FILES:
+            yield item
 
 
 class Manifest:
@@ -34,14 +102,9 @@ class Manifest:
             return
         values = self._read()
         self.bags = values["bags"]
-        before = values["options"]
-        other = [name for name in sorted({*before, *options}) if before.get(name) != options.get(name)]
+        other = other_option(values["options"], options)
         if other and not force:
-            name = other[0]
-            raise DataError(
-                f"{folder} was begun with {name} {before.get(name)!r}, found {options.get(name)!r}: the same is needed "
-                "to go on, or --force to begin anew"
-            )
+            raise DataError(f"{folder} was begun with {other}: the same is needed to go on, or --force to begin anew")
 
     def begin_anew(self, names: list[str]) -> None:
         """What is there of these bags is to be replaced, in this run or a later one."""

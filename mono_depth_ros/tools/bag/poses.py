@@ -1,20 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recorded poses of the camera, as the ground truth of an exported trajectory."""
+"""Recorded poses of the camera, as the ground truth of an exported trajectory: groundtruth.txt of --export tum."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.bags.reader import BagReader, Message
+from mono_depth_ros.bags.topics import Chosen
 from mono_depth_ros.bags.transforms import StaticTransforms
 from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.geometry.rigid import compose, quaternion, rigid_from_pose
 from mono_depth_ros.messages.stamps import stamp_ns
+from mono_depth_ros.tools.bag.exports import stamp_text
+from mono_depth_ros.tools.bag.references import first_frame
 
-Write = Callable[[int, np.ndarray, tuple[float, ...]], None]
+
+@contextmanager
+def ground_truth(reader: BagReader, chosen: Chosen, folder: str) -> Iterator[dict[str, Callable[[Message], None]]]:
+    """Who gets the messages with poses, by topic; each becomes a line, one that cannot be used does not.
+
+    Raises:
+        DataError: as Poses.
+    """
+    if not chosen.poses:
+        yield {}
+        return
+    poses = Poses(reader, chosen)
+    path = Path(folder) / "groundtruth.txt"
+    with atomic_path(path) as temporary, temporary.open("w", encoding="ascii") as stream:
+        stream.write("# ground truth trajectory\n# timestamp tx ty tz qx qy qz qw\n")
+
+        def add(message: Message) -> None:
+            with suppress(MonoDepthError):
+                stream.write(poses.line(message))
+
+        yield {chosen.poses: add}
 
 
 class Poses:
@@ -23,36 +49,25 @@ class Poses:
     A PoseStamped has no name for what it is the pose of: it is taken for the camera's optical frame. Odometry and
     TransformStamped name a child frame, from which the static transforms of the bag lead to the camera.
 
-    Args:
-        reader: of the bag. topic: with the poses. camera: frame of the images. write: gets stamp, position, quaternion.
-
-    Attributes:
-        bad: messages that could not be used.
-
     Raises:
         DataError: the first message names a child frame that nothing static joins to the camera.
     """
 
-    def __init__(self, reader: BagReader, topic: str, camera: str, write: Write) -> None:
-        self._reader, self._camera, self._write = reader, camera, write
+    def __init__(self, reader: BagReader, chosen: Chosen) -> None:
+        self._reader, self._camera = reader, first_frame(reader, chosen.image)
         self._transforms = StaticTransforms.of(reader)
-        self.bad = 0
-        first = reader.decode(next(iter(reader.messages((topic,)))))
+        first = reader.decode(next(iter(reader.messages((chosen.poses,)))))
         if hasattr(first, "child_frame_id"):
-            self.child_from_camera(first.child_frame_id)
+            self._child_from_camera(first.child_frame_id)
 
-    def add(self, message: Message) -> None:
-        """One message of the topic with the poses."""
-        try:
-            decoded = self._reader.decode(message)
-            world_from_camera = self._pose(decoded)
-        except MonoDepthError:
-            self.bad += 1
-            return
-        self._write(stamp_ns(decoded.header.stamp), world_from_camera[:3, 3], quaternion(world_from_camera[:3, :3]))
+    def line(self, message: Message) -> str:
+        """`timestamp tx ty tz qx qy qz qw`. Raises MonoDepthError where the message cannot be used."""
+        decoded = self._reader.decode(message)
+        world_from_camera = self._pose(decoded)
+        numbers = (*world_from_camera[:3, 3].tolist(), *quaternion(world_from_camera[:3, :3]))
+        return f"{stamp_text(stamp_ns(decoded.header.stamp))} {' '.join(f'{value:.9g}' for value in numbers)}\n"
 
-    def child_from_camera(self, child: str) -> np.ndarray:
-        """(4, 4). Raises DataError where nothing static joins them."""
+    def _child_from_camera(self, child: str) -> np.ndarray:
         if child.removeprefix("/") == self._camera.removeprefix("/"):
             return np.eye(4)
         return self._transforms.lookup(child, self._camera)
@@ -66,4 +81,4 @@ class Poses:
         world_from_child = rigid_from_pose((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
         if not hasattr(decoded, "child_frame_id"):
             return world_from_child
-        return compose(world_from_child, self.child_from_camera(decoded.child_frame_id))
+        return compose(world_from_child, self._child_from_camera(decoded.child_frame_id))

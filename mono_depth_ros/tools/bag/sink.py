@@ -19,7 +19,7 @@ from mono_depth_ros.tools.bag.align import Alignment
 from mono_depth_ros.tools.bag.exports import Export
 from mono_depth_ros.tools.bag.frames import BagFrame, Batch
 from mono_depth_ros.tools.bag.outputs import encode
-from mono_depth_ros.tools.bag.resume import Progress
+from mono_depth_ros.tools.bag.target import Progress
 
 _TOLD = 5  # dropped frames that are told one by one
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from mono_depth_ros.errors import ModelError, MonoDepthError
-from mono_depth_ros.tools.bag.discover import find_bags, is_one_bag
 from mono_depth_ros.tools.bag.fleet import Outcome, share_out
 from mono_depth_ros.tools.bag.lock import lock_path, locked
+from mono_depth_ros.tools.bag.manifest import find_bags, is_one_bag
 
 NAMES = {"a.mcap": 3, "b.db3": 4, "deep/c": 5, "deep/deeper/d.mcap": 6}
 

@@ -16,7 +16,8 @@ import pytest
 
 from mono_depth_ros.config import FleetConfig, ModelConfig
 from mono_depth_ros.errors import ConfigError
-from mono_depth_ros.tools.bag.fleet import find, options_of, plan
+from mono_depth_ros.tools.bag.convert import Job, option_values
+from mono_depth_ros.tools.bag.fleet import find, plan
 from mono_depth_ros.tools.bag.lock import lock_path
 from mono_depth_ros.tools.bag.manifest import Manifest
 from mono_depth_ros.tools.bag.ray_workers import RayCrew, Share
@@ -125,9 +126,9 @@ def test_tasks_travel(tmp_path, folder):
     """What goes to a worker and comes back is plain values with absolute paths."""
     import pickle
 
-    from mono_depth_ros.tools.bag.convert import Job
-
     template = Job(folder, tmp_path / "out")
-    tasks, _ = plan(find(template), Manifest(tmp_path / "out", options_of(template, ModelConfig())), template)
+    tasks, _ = plan(
+        find(template), Manifest(tmp_path / "out", option_values(*template.configs, ModelConfig())), template
+    )
     assert pickle.loads(pickle.dumps(tasks)) == tasks
     assert all(task.job.source.is_absolute() and task.job.out.is_absolute() for task in tasks)
