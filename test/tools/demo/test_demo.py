@@ -71,7 +71,7 @@ def nothing_is_left(out, timeout_s=10.0):
 
 @pytest.fixture(scope="module")
 def world_run(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("demo") / "demo_output", *SMALL, "--duration", "3", "--json")
+    return run(tmp_path_factory.mktemp("demo") / "demo_output", *SMALL, "--duration", "2", "--json")
 
 
 def test_exit_files_and_nothing_else(world_run):
@@ -166,22 +166,25 @@ def test_real_frames(tmp_path, real_data):
 
 
 @pytest.mark.parametrize(
-    "moment, number, code",
+    "moment, number, code, alignment",
     [
-        ("", signal.SIGINT, 130),
-        ("waiting", signal.SIGTERM, 143),
-        ("recording", signal.SIGINT, 130),
-        ("recording", signal.SIGKILL, -9),
-        ("measuring", signal.SIGINT, 130),
+        ("", signal.SIGINT, 130, "lidar"),
+        ("waiting", signal.SIGTERM, 143, "lidar"),
+        ("recording", signal.SIGINT, 130, "lidar"),
+        ("recording", signal.SIGKILL, -9, "none"),
+        ("measuring", signal.SIGINT, 130, "none"),
     ],
 )
-def test_stopped_at_any_time(tmp_path, moment, number, code):
+def test_stopped_at_any_time(tmp_path, moment, number, code, alignment):
     out = tmp_path / "out"
     out.mkdir()
     (out / "summary.json").write_text("of an earlier run")
     (out / "notes.txt").write_text("of somebody else")
     process = subprocess.Popen(
-        [*COMMAND, "--out", str(out), *SMALL, "--duration", "1.5"], stderr=subprocess.PIPE, text=True, bufsize=1
+        [*COMMAND, "--out", str(out), *SMALL, "--duration", "0.5", "--alignment", alignment],
+        stderr=subprocess.PIPE,
+        text=True,
+        bufsize=1,
     )
     seen = ""
     if moment:

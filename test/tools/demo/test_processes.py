@@ -129,9 +129,10 @@ def test_children_end_with_a_parent_that_is_killed():
 def test_a_second_interrupt_does_not_stop_the_clean_up():
     code = (
         "import os, sys\n"
-        "from mono_depth_ros.tools.demo.processes import Children\n"
+        "from mono_depth_ros.tools.demo import processes\n"
+        "processes._GRACE_S = 1.0\n"
         "try:\n"
-        "    with Children(os.environ) as children:\n"
+        "    with processes.Children(os.environ) as children:\n"
         f"        child = children.start('child', [sys.executable, '-c', {STUBBORN!r}])\n"
         "        child.stdout.get()\n"
         "        print(child.pid, flush=True)\n"

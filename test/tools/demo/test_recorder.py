@@ -23,6 +23,7 @@ from sensor_msgs.msg import Image  # noqa: E402
 
 from mono_depth_ros.errors import ConfigError  # noqa: E402
 from mono_depth_ros.messages.cdr import header_stamp_ns  # noqa: E402
+from mono_depth_ros.nodes.sources import recorder_node  # noqa: E402
 from mono_depth_ros.nodes.sources.recorder_node import RecorderNode  # noqa: E402
 
 IMAGE, RESULT = "/image", "/result"
@@ -133,7 +134,8 @@ def test_dropped_results_are_missing_and_the_end_comes_all_the_same(rig, capsys)
     assert found[RESULT] == [stamp for stamp in found[IMAGE] if stamp % 2 == 1]
 
 
-def test_a_source_that_ends(rig, capsys):
+def test_a_source_that_ends(rig, capsys, monkeypatch):
+    monkeypatch.setattr(recorder_node, "_DRAIN_S", 0.3)
     made = rig(warm_up=1, duration=60.0, source_timeout=0.5)
     made.matched()
     last = []
