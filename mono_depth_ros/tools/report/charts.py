@@ -20,7 +20,7 @@ Points = Sequence[tuple[float, float]]
 Ticks = Sequence[tuple[float, str]]
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, 12.0, 24.0, 42.0
-_DIGIT = 6.8  # the width of a character of the ticks
+_CHARACTER = 8.7  # the mean width of those of a tick such as ≥100%, in a wide font
 _OCTAVES = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
@@ -48,7 +48,7 @@ class _Chart:
             self.add(f'<line class="grid" x1="{_LEFT}" x2="{self.width - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
             self.text("tick", _LEFT - 6, y + 3.5, f"{value:.4g} {y_unit}", "end")
         for value, text in x_ticks:
-            half = len(text) * _DIGIT / 2  # a text in the middle of its tick would leave the picture at the ends
+            half = len(text) * _CHARACTER / 2  # a text in the middle of its tick would leave the picture at the ends
             place = min(max(self.x(value), half), self.width - half)
             self.text("tick", place, self.height - _BOTTOM + 15, text, "middle")
         self.text("axis", (_LEFT + self.width - _RIGHT) / 2, self.height - 6, x_label, "middle")
