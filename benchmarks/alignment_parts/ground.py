@@ -16,7 +16,7 @@ from alignment_parts.row import row
 from mono_depth_ros.alignment.align import align
 from mono_depth_ros.alignment.ground import ground_samples
 from mono_depth_ros.config import AlignConfig
-from mono_depth_ros.datasets.real_frames import kitti_depth
+from mono_depth_ros.datasets.samples import kitti_depth
 from mono_depth_ros.errors import FitError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rays import rays
@@ -141,7 +141,7 @@ def _kitti(folder: Path) -> dict[str, Any]:
     errors = []
     for frame in kitti_depth(folder):
         for factor in (0.4, 1.0, 2.5):
-            found = _scale(_metric(frame.depth / factor), frame.camera, KITTI_HEIGHT_M, None)
+            found = _scale(_metric(frame.truth / factor), frame.camera, KITTI_HEIGHT_M, None)
             errors.append(abs(found / factor - 1.0))
     worst = float(np.max(errors))
     return row(

@@ -19,13 +19,14 @@ from mono_depth_ros.alignment.align import align
 from mono_depth_ros.alignment.projected_points import project
 from mono_depth_ros.alignment.samples import Samples, samples_from_depth
 from mono_depth_ros.config import AlignConfig, ModelConfig
-from mono_depth_ros.datasets.real_frames import RealFrame, kitti_depth, nyu_depth, seven_scenes
+from mono_depth_ros.datasets.dataset import LabelledFrame
+from mono_depth_ros.datasets.samples import kitti_depth, nyu_depth, seven_scenes_frames
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rigid import rigid_from_matrix, transform_points
+from mono_depth_ros.media.points import read_points
 from mono_depth_ros.metrics import MetricsSum
 from mono_depth_ros.models.loading import load_model
-from mono_depth_ros.tools.references import read_points_file
 
 DRAWS = {50: 8, 500: 3, 5000: 1}
 """Choices of points in each frame, for each number of points: few points are luck."""
@@ -95,9 +96,10 @@ def _judged(title: str, count: int, errors: dict[str, float]) -> list[dict[str, 
     return [*found, row(f"{title}: AbsRel of local", local, f"{words}: {limit:.4f}", "", local <= limit)]
 
 
-def _dense(frames: Iterable[RealFrame]) -> Iterator[Frame]:
+def _dense(frames: Iterable[LabelledFrame]) -> Iterator[Frame]:
     for frame in frames:
-        yield Frame(frame.rgb, frame.camera, samples_from_depth(frame.depth))
+        assert frame.camera is not None
+        yield Frame(frame.rgb, frame.camera, samples_from_depth(frame.truth.astype(np.float32)))
 
 
 def _kitti_lidar(folder: Path) -> Iterator[Frame]:
@@ -107,12 +109,12 @@ def _kitti_lidar(folder: Path) -> Iterator[Frame]:
         if bgr is None:
             raise DataError(f"cannot read {folder / 'image_2' / path.stem}.png as an image")
         camera, cam_from_velodyne = _calibration(folder / "calib" / f"{path.stem}.txt", bgr.shape[1], bgr.shape[0])
-        points = transform_points(cam_from_velodyne, read_points_file(path))
+        points = transform_points(cam_from_velodyne, read_points(path))
         yield Frame(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), camera, project(points, camera))
 
 
 _READERS: dict[str, Callable[[Path], Iterator[Frame]]] = {
-    "seven_scenes": lambda folder: _dense(seven_scenes(folder, SEVEN_SCENES_EVERY)),
+    "seven_scenes": lambda folder: _dense(seven_scenes_frames(folder, SEVEN_SCENES_EVERY)),
     "nyu_depth": lambda folder: _dense(nyu_depth(folder)),
     "kitti_lidar": _kitti_lidar,  # one sweep
     "kitti_depth": lambda folder: _dense(kitti_depth(folder)),  # several sweeps, accumulated

@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +13,8 @@ from mono_depth_ros.datasets.protocols import Protocol
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.media.camera_argument import CameraArgument
+from mono_depth_ros.media.depth import UNKNOWN, read_depth
+from mono_depth_ros.media.images import read_image
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,21 @@ class Item:
         return self.camera
 
 
+@dataclass(frozen=True, eq=False)
+class LabelledFrame:
+    """One image in memory.
+
+    Attributes:
+        rgb: (H, W, 3) uint8. truth: (H, W) float64 metres along the optical axis, NaN unknown.
+        camera: None where the data set has none.
+    """
+
+    item: Item
+    rgb: NDArray[np.uint8]
+    truth: NDArray[np.float64]
+    camera: Camera | None
+
+
 @dataclass(frozen=True)
 class DataSet:
     """A data set as it was found.
@@ -54,7 +69,7 @@ class DataSet:
     Attributes:
         name: of the reader. layout: which of its layouts this is, in words.
         items: the images that can be used. missing: files that should be there and are not, in words.
-        depth_scale: numbers in a metre of the files with the ground truth. unknown: numbers that mean no depth.
+        depth_scale: numbers in a metre of the files with the ground truth. unknown: those that mean no depth.
         protocol: the published one that goes with it. camera: in words. notes: what a user should know.
     """
 
@@ -65,46 +80,30 @@ class DataSet:
     depth_scale: float
     protocol: Protocol
     camera: str
-    unknown: tuple[int, ...] = (0,)
+    unknown: tuple[int, ...] = UNKNOWN
     notes: tuple[str, ...] = field(default=())
 
     def truth(self, item: Item) -> NDArray[np.float64]:
-        """(H, W) metres along the optical axis, NaN unknown; see `read_depth`."""
-        return read_depth(item.truth, self.depth_scale, self.unknown)
+        """(H, W) float64 metres along the optical axis, NaN unknown; see `media.depth.read_depth`."""
+        return read_depth(item.truth, self.depth_scale, self.unknown, self.depth_scale)
+
+    def load(self, item: Item) -> LabelledFrame:
+        """Read one image with its ground truth.
+
+        Raises:
+            MonoDepthError: a file cannot be read, or image, ground truth and camera are of different sizes.
+        """
+        rgb = read_image(item.rgb)
+        height, width = rgb.shape[:2]
+        truth = self.truth(item)
+        if truth.shape != (height, width):
+            raise DataError(
+                f"ground truth {item.truth} is {truth.shape[1]}x{truth.shape[0]}, expected {width}x{height}, the size "
+                f"of {item.rgb.name}"
+            )
+        return LabelledFrame(item, rgb, truth, item.camera_of(width, height))
 
     def with_camera(self, camera: CameraArgument) -> DataSet:
         """The same with this camera for every image."""
         items = tuple(replace(item, camera=camera) for item in self.items)
         return replace(self, items=items, camera=f"{camera.text} (--camera)")
-
-
-def read_depth(path: Path, scale: float, unknown: Iterable[int] = (0,)) -> NDArray[np.float64]:
-    """Depth of a file: (H, W) float64 metres along the optical axis, NaN unknown.
-
-    A 16-bit picture holds `scale` numbers a metre, of which `unknown` mean no depth; NAME.npy holds floating-point
-    numbers, likewise `scale` a metre, where what is not finite and positive is unknown.
-
-    Raises:
-        DataError: no such file, or something else in it.
-    """
-    if path.suffix.lower() == ".npy":
-        try:
-            numbers = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise DataError(f"ground truth {path} cannot be read: {error}") from error
-        if numbers.ndim != 2 or numbers.dtype.kind != "f":
-            raise DataError(f"ground truth {path} is {numbers.shape} {numbers.dtype}, expected (H, W) floating point")
-        metres = numbers.astype(np.float64) / scale
-        return np.where(np.isfinite(metres) & (metres > 0), metres, np.nan)
-    try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
-    pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    if pixels is None:
-        raise DataError(f"ground truth {path} is empty, cut off or no picture, expected a 16-bit PNG")
-    if pixels.dtype != np.uint16 or pixels.ndim != 2:
-        raise DataError(f"ground truth {path} is {pixels.shape} {pixels.dtype}, expected one channel of 16 bits")
-    metres = pixels / float(scale)
-    metres[np.isin(pixels, tuple(unknown))] = np.nan
-    return metres

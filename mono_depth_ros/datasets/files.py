@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.media.camera_argument import CameraArgument
+from mono_depth_ros.media.depth import SUFFIXES as DEPTH_SUFFIXES
 from mono_depth_ros.media.images import SUFFIXES
 
 
@@ -35,7 +36,6 @@ class Pairs:
 
 
 _WORDS = r"sync_depth|groundtruth_depth|groundtruth|depth|rgb|color|colour|image"
-_DEPTH_SUFFIXES = (".png", ".tif", ".tiff", ".npy")
 
 
 def natural(text: str) -> list[int | str]:
@@ -58,7 +58,7 @@ def pair_folders(images: Path, truths: Path) -> Pairs:
     Raises:
         DataError: there is no such folder, or two files of one would go together with the same of the other.
     """
-    left, right = _by_key(images, SUFFIXES), _by_key(truths, _DEPTH_SUFFIXES)
+    left, right = _by_key(images, SUFFIXES), _by_key(truths, DEPTH_SUFFIXES)
     found = [(left[k].stem, left[k], right[k]) for k in sorted(left.keys() & right.keys(), key=natural)]
     missing = [f"{left[k]} has no ground truth in {truths}" for k in sorted(left.keys() - right.keys(), key=natural)]
     missing += [f"{right[k]} has no image in {images}" for k in sorted(right.keys() - left.keys(), key=natural)]

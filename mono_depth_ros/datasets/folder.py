@@ -2,7 +2,8 @@
 """A plain folder: rgb/, depth/ with pairs of the same name, and camera.yaml.
 
 camera.yaml is as camera_calibration writes it, with one more line, `depth_scale: 1000`: how many numbers of the 16-bit
-pictures make a metre. Depth may also be NAME.npy, floating point, which needs it too (1 for metres).
+pictures make a metre; 0 and 65535 are unknown. Depth may also be NAME.npy, floating point, which needs it too (1 for
+metres).
 """
 
 from __future__ import annotations

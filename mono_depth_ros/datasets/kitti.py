@@ -9,7 +9,7 @@ Layouts:
     - `val_selection_cropped` of depth_selection: image/, groundtruth_depth/, intrinsics/; DIR may be depth_selection.
     - rgb/ (or image/) and depth/ with pairs of the same name; the camera by --camera.
 
-Depth is 16 bit, 256 numbers a metre.
+Depth is 16 bit, 256 numbers a metre, 0 unknown.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def _dataset(
     camera: str,
     notes: Sequence[str] = (),
 ) -> DataSet:
-    return DataSet("kitti", layout, items, missing, wanted.depth_scale or 256.0, PROTOCOL, camera, notes=tuple(notes))
+    scale = wanted.depth_scale or 256.0
+    return DataSet("kitti", layout, items, missing, scale, PROTOCOL, camera, (0,), tuple(notes))
 
 
 def _of_date(rgb: Path) -> CameraArgument | None:

@@ -6,7 +6,8 @@ Layouts:
       AdaBins and Metric3D have it; the list may be given by --split.
     - rgb/ and depth/ with pairs of the same name or number.
 
-Depth is 16 bit, 1000 numbers a metre. The camera is that of the toolbox of the data set (`camera_params.m`).
+Depth is 16 bit, 1000 numbers a metre, 0 and 65535 unknown. The camera is that of the toolbox of the data set
+(`camera_params.m`).
 """
 
 from __future__ import annotations

@@ -52,7 +52,6 @@ def read(wanted: Wanted) -> DataSet:
         depth_scale=wanted.depth_scale or 1000.0,
         protocol=PROTOCOL,
         camera=words,
-        unknown=(0, 65535),
         notes=("colour and depth are not perfectly registered in this data set: errors at edges are in part its own",),
     )
 

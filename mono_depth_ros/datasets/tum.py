@@ -2,8 +2,8 @@
 """TUM RGB-D (Sturm et al. 2012): a sequence with rgb.txt, depth.txt, rgb/ and depth/, or a folder of such.
 
 An image takes the depth nearest in time within 0.02 s, each depth once, the nearest pairs first, as the data set's
-associate.py does. Depth is 16 bit, 5000 numbers a metre. The camera is the data set's: of freiburg1, 2 or 3 with its
-distortion, by the name of the sequence, else the default of the ROS driver (525, 525, 319.5, 239.5).
+associate.py does. Depth is 16 bit, 5000 numbers a metre, 0 unknown. The camera is the data set's: of freiburg1, 2 or 3
+with its distortion, by the name of the sequence, else the default of the ROS driver (525, 525, 319.5, 239.5).
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ def read(wanted: Wanted) -> DataSet:
         depth_scale=wanted.depth_scale or 5000.0,
         protocol=PROTOCOL,
         camera=", ".join(cameras),
+        unknown=(0,),
     )
 
 

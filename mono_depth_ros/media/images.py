@@ -1,18 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image files: which ones a folder holds, and what is in them."""
+"""Image files: which ones are meant by files, folders and patterns, and the pixels in them."""
 
 from __future__ import annotations
 
+import glob
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 
+import cv2
 import numpy as np
 
-from mono_depth_ros.errors import DataError
-from mono_depth_ros.messages.compressed import decode_compressed
+from mono_depth_ros.errors import DataError, ImageError
+from mono_depth_ros.media.arrays import read_bytes
+
+_ENDS = ((b"\xff\xd8", b"\xff\xd9", "JPEG"), (b"\x89PNG", b"IEND\xaeB`\x82", "PNG"))
+
+# Orientation tags are ignored: a calibration describes the picture as the sensor delivered it.
+_DECODE = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+
+def find_images(given: Sequence[str]) -> list[Path]:
+    """The images meant by files, folders and patterns such as `run/*.png`, in the order given, each once.
+
+    Of a folder its images are taken as `images_in` has them.
+
+    Raises:
+        DataError: something that does not exist, or a folder without images.
+    """
+    found: dict[Path, None] = {}
+    for text in given:
+        found.update(dict.fromkeys(_expand(text)))
+    return list(found)
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -41,14 +62,71 @@ def read_image(path: Path) -> np.ndarray:
     Raises:
         DataError: the file cannot be read. ImageError: it is empty, cut off or no picture.
     """
+    name = path.suffix[1:]
+    return to_rgb(name, decode_picture(name, np.frombuffer(read_bytes(path), np.uint8)))
+
+
+def decode_picture(name: str, data: np.ndarray, unchanged: bool = False) -> np.ndarray:
+    """The picture in an encoded file or message, as OpenCV has it: (H, W, 3) BGR of 8 or 16 bits.
+
+    Args:
+        name: of the format, for the sentences. data: (N,) uint8. unchanged: leave grey and alpha as they are.
+
+    Raises:
+        ImageError: reason `image_zero_size` for no data, `image_truncated` or `image_payload` for broken ones.
+    """
+    if data.size == 0:
+        raise ImageError(f"'{name}' payload is empty, expected a picture", "image_zero_size")
+    head = data[:4].tobytes()
+    # OpenCV before 4.11 fills the missing rest of a cut JPEG with grey and says nothing; later ones print.
+    for start, end, kind in _ENDS:
+        if head.startswith(start) and data.tobytes().rfind(end) < 0:
+            found = f"'{name}' payload of {data.size} bytes is cut off"
+            raise ImageError(f"{found}, expected the end marker of a {kind}", "image_truncated")
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
-    # The same decoder as for compressed topics, so that a file and a message give the same pixels.
-    return decode_compressed(SimpleNamespace(format=path.suffix[1:], data=data))
+        picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED if unchanged else _DECODE)
+    except cv2.error as error:
+        raise ImageError(f"'{name}' payload of {data.size} bytes is broken: {error.err}", "image_payload") from error
+    if picture is None or picture.size == 0:
+        found = f"'{name}' payload of {data.size} bytes starting with {head.hex(' ')} cannot be decoded"
+        raise ImageError(f"{found}, expected a JPEG, PNG or TIFF picture", "image_payload")
+    return picture
+
+
+def to_rgb(name: str, picture: np.ndarray, swapped: bool = False) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of a picture that is BGR of 8 or 16 bits, or RGB where it is `swapped`.
+
+    Raises:
+        ImageError: reason `image_payload`, it is something else.
+    """
+    if picture.ndim != 3 or picture.shape[2] != 3:
+        raise ImageError(f"'{name}' holds a picture of shape {picture.shape}, expected colour", "image_payload")
+    rgb = picture if swapped else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    if rgb.dtype == np.uint8:
+        return rgb
+    if rgb.dtype == np.uint16:
+        return to_8bit(rgb)
+    raise ImageError(f"'{name}' holds {rgb.dtype} pixels, expected 8 or 16 bits", "image_payload")
+
+
+def to_8bit(pixels: np.ndarray) -> np.ndarray:
+    """16-bit channels scaled to 8 bits as cv_bridge does: v * 255 / 65535, rounded to the nearest."""
+    return cv2.convertScaleAbs(pixels, alpha=255 / 65535)
 
 
 def _natural(path: Path) -> list[int | str]:
     # Text and digits take turns, so that no number is ever compared with a text.
     return [int(word) if word.isdecimal() else word for word in re.split(r"(\d+)", path.name)]
+
+
+def _expand(text: str) -> list[Path]:
+    path = Path(text)
+    if path.is_dir():
+        return images_in(path)
+    if path.exists():
+        return [path]
+    matches = [Path(name) for name in sorted(glob.glob(text, recursive=True)) if Path(name).is_file()]
+    if not matches:
+        kind = "no file matches the pattern" if glob.has_magic(text) else "no such file or folder:"
+        raise DataError(f"{kind} {text}")
+    return matches

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mono_depth_ros.errors import DataError
-from mono_depth_ros.media.ply_reader import parse_columns
+from mono_depth_ros.media.columns import ascii_points, binary_points
 
 _KINDS = {"F": "f", "I": "i", "U": "u"}
 _SIZES = {"f": (4, 8), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8)}
@@ -40,19 +40,12 @@ def read_pcd(path: Path, data: bytes) -> np.ndarray:
     form = header["DATA"][0] if header["DATA"] else ""
     if form == "ascii":
         starts = np.concatenate(([0], np.cumsum(counts))).tolist()
-        lines = [line for line in data[body:].decode("ascii", errors="replace").splitlines() if line.strip()][:count]
-        if len(lines) < count:
-            raise DataError(f"{path} has {len(lines)} points, expected {count}: is it cut off?")
-        return parse_columns(path, lines, [starts[names.index(name)] for name in "xyz"], starts[-1])
+        return ascii_points(path, data[body:], count, [starts[names.index(name)] for name in "xyz"], starts[-1])
     if form != "binary":
         hint = "; convert it with pcl_convert_pcd_ascii_binary" if form == "binary_compressed" else ""
         raise DataError(f"the data of {path} is '{form}', expected ascii or binary{hint}")
     kind = np.dtype([(str(k), _type(path, *field)) for k, field in enumerate(zip(kinds, sizes, counts, strict=True))])
-    if len(data) - body < count * kind.itemsize:
-        found = f"{len(data) - body} bytes of data"
-        raise DataError(f"{path} has {found}, expected {count * kind.itemsize} for its {count} points: is it cut off?")
-    points = np.frombuffer(data, kind, count, body)
-    return np.stack([points[str(names.index(name))] for name in "xyz"], axis=-1).astype(np.float32)
+    return binary_points(path, data, body, count, kind, names)
 
 
 def _header(path: Path, data: bytes) -> tuple[dict[str, list[str]], int]:

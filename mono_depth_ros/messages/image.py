@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from mono_depth_ros.errors import ConfigError, ImageError
+from mono_depth_ros.media.images import to_8bit
 from mono_depth_ros.messages.bridge import cv_bridge
 from mono_depth_ros.messages.buffers import set_data
 from mono_depth_ros.messages.pixels import native, pixel_view
@@ -112,11 +113,6 @@ def fill_image(msg: Any, pixels: np.ndarray, encoding: str) -> None:
     msg.is_bigendian = 0
     msg.step = pixels.nbytes // height
     set_data(msg, pixels)
-
-
-def to_8bit(pixels: np.ndarray) -> np.ndarray:
-    """16-bit channels scaled to 8 bits as cv_bridge does: v * 255 / 65535, rounded to the nearest."""
-    return cv2.convertScaleAbs(pixels, alpha=255 / 65535)
 
 
 def check_pattern(name: str, pattern: tuple[int, int], pixels: np.ndarray) -> None:

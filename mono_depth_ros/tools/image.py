@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mono_depth_ros.config import AlignConfig, DepthConfig, ModelConfig
+from mono_depth_ros.config import AlignConfig, DepthConfig, ModelConfig, ReferenceConfig
 from mono_depth_ros.media import CAMERA_HELP
 from mono_depth_ros.startup import importing
 from mono_depth_ros.tools.options import add_options, config_from
-from mono_depth_ros.tools.reference_options import add_reference_options
+
+REFERENCE_OPTIONS = ("reference_min", "reference_max", "occlusion_window", "occlusion_ratio")
+"""The fields of ReferenceConfig that matter to files."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -44,7 +46,7 @@ def add_parser(subparsers: Any) -> None:
         help="print the distance in space between two pixels (column,row,column,row); may be given more than once",
     )
     parser.add_argument("--json", action="store_true", help="print one line of JSON a file on stdout")
-    add_reference_options(parser.add_argument_group("alignment"))
+    _add_reference_options(parser.add_argument_group("alignment"))
     add_options(parser.add_argument_group("model"), ModelConfig)
     add_options(parser.add_argument_group("depth and cloud"), DepthConfig)
     parser.set_defaults(run=run)
@@ -56,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         MonoDepthError: nothing could be started, or (after the last file) how many failed.
     """
-    config, model_config = config_from(args, DepthConfig), config_from(args, ModelConfig)
+    config, model_config, align_config = (config_from(args, cls) for cls in (DepthConfig, ModelConfig, AlignConfig))
+    reference_config = config_from(args, ReferenceConfig, REFERENCE_OPTIONS)
     from tqdm import tqdm
 
     from mono_depth_ros.errors import DataError, FrameError
@@ -65,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         from mono_depth_ros.tools import image_files
         from mono_depth_ros.tools.measure import in_words
 
-    job = image_files.Job.prepare(args, config, model_config, config_from(args, AlignConfig))
+    job = image_files.Job.prepare(args, config, model_config, align_config, reference_config)
     failed = 0
     # Lines of errors must not tear the bar: tqdm moves it out of the way.
     with tqdm(job.files, unit="image", file=sys.stderr, dynamic_ncols=True, desc="depth") as bar:
@@ -84,3 +87,28 @@ def run(args: argparse.Namespace) -> int:
     if failed:
         raise DataError(f"{failed} of {len(job.files)} images failed")
     return 0
+
+
+def _add_reference_options(parser: Any) -> None:
+    """The options of a reference and of the fit to it."""
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        metavar="PATH",
+        help="known depths that fix scale and shift: a depth map (16-bit .png or .npy, of the size of the image), a "
+        "cloud (.bin of KITTI, .ply, .pcd), or a folder with one of these for each image, under the image's name",
+    )
+    parser.add_argument(
+        "--reference-unit", type=float, default=0.001, metavar="M", help="metres a count of the .png (default: 0.001)"
+    )
+    parser.add_argument(
+        "--extrinsic",
+        metavar="TEXT",
+        help="'x y z qx qy qz qw' that takes points of the cloud into the camera's optical frame, or a FILE.txt with "
+        "the 4x4 matrix; needed with a cloud",
+    )
+    parser.add_argument(
+        "--overlay", action="store_true", help="also NAME_overlay.png, the reference's points over the image"
+    )
+    add_options(parser, AlignConfig)
+    add_options(parser, ReferenceConfig, REFERENCE_OPTIONS)

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,19 +20,18 @@ import torch
 
 from mono_depth_ros.alignment.overlay import overlay
 from mono_depth_ros.atomic import atomic_path
-from mono_depth_ros.config import AlignConfig, DepthConfig, ModelConfig
+from mono_depth_ros.config import AlignConfig, DepthConfig, ModelConfig, ReferenceConfig
 from mono_depth_ros.errors import ConfigError, DataError, MonoDepthError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.media.camera_argument import CameraArgument
-from mono_depth_ros.media.images import read_image
-from mono_depth_ros.media.inputs import find_images, output_names
+from mono_depth_ros.media.images import find_images, read_image
 from mono_depth_ros.media.ply import unpack_cloud, write_ply
 from mono_depth_ros.messages.depth import encode_depth
 from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.pipeline import Frame, Pipeline
 from mono_depth_ros.prediction import DepthKind
+from mono_depth_ros.tools.image_reference import Reference, ReferenceArgument
 from mono_depth_ros.tools.measure import Pixels, measure, parse
-from mono_depth_ros.tools.reference_argument import Reference, ReferenceArgument
 
 _SUFFIXES = {"npy": ".npy", "png16": ".png", "ply": ".ply", "color": "_color.png", "overlay": "_overlay.png"}
 
@@ -58,7 +60,12 @@ class Job:
 
     @classmethod
     def prepare(
-        cls, args: argparse.Namespace, config: DepthConfig, model_config: ModelConfig, align_config: AlignConfig
+        cls,
+        args: argparse.Namespace,
+        config: DepthConfig,
+        model_config: ModelConfig,
+        align_config: AlignConfig,
+        reference_config: ReferenceConfig,
     ) -> Job:
         """Check everything that can be wrong before the first image, cheap checks first.
 
@@ -78,7 +85,7 @@ class Job:
         out = args.out or Path()
         _keep_inputs(files, {out / file for name in names for file in _outputs(name, kinds)})
         camera = CameraArgument.parse(args.camera) if args.camera else None
-        reference = ReferenceArgument.parse(args, files, align_config)
+        reference = ReferenceArgument.parse(args, files, align_config, reference_config)
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
         model = load_model(model_config)
         metres = [f"--{kind}" for kind in ("png16", "ply") if kind in kinds] + ["--measure"] * bool(pixels)
@@ -157,6 +164,31 @@ def _picture(kind: str, frame: Frame, values: np.ndarray, reference: Reference |
         assert reference is not None
         return overlay(frame.rgb.cpu().numpy(), reference.samples)[..., ::-1]
     return cv2.cvtColor(frame.picture().cpu().numpy(), cv2.COLOR_RGB2BGR)
+
+
+def output_names(inputs: Sequence[Path], outputs: Callable[[Path], Iterable[Path]]) -> list[Path]:
+    """A relative path without suffix for the results of each input; no two inputs ever write the same file.
+
+    The name of the input alone where that is enough; else with its folders below the common one; else with its suffix
+    too (`a.jpg` and `a.png` side by side).
+
+    Args:
+        outputs: gives all the files that would be written for such a path.
+
+    Raises:
+        DataError: even then two inputs would write one file.
+    """
+    absolute = [Path(os.path.abspath(path)) for path in inputs]
+    common = Path(os.path.commonpath([path.parent for path in absolute]))
+    relative = [path.relative_to(common) for path in absolute]
+    choices = ([Path(path.stem) for path in inputs], [path.with_suffix("") for path in relative], relative)
+    clash: Path | None = None
+    for names in choices:
+        files = Counter(file for name in names for file in outputs(name))
+        clash = next((file for file, count in files.items() if count > 1), None)
+        if clash is None:
+            return names
+    raise DataError(f"two inputs would write {clash}: give them to separate runs with separate --out")
 
 
 def _output(name: Path, kind: str) -> Path:

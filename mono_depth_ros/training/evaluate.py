@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import torch
 
-from mono_depth_ros.datasets.real_frames import RealFrame
+from mono_depth_ros.datasets.dataset import LabelledFrame
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.metrics import DepthMetrics, MetricsSum, affine_inverse, median_scale
 from mono_depth_ros.models.networks.tiny import TinyDepthNet, input_size
@@ -94,19 +94,20 @@ def score_rows(rows: np.ndarray, pool: Pool) -> dict[str, float]:
     return rounded(total.result())
 
 
-def real(network: TinyDepthNet, frames: Iterable[RealFrame]) -> dict[str, Any]:
+def real(network: TinyDepthNet, frames: Iterable[LabelledFrame]) -> dict[str, Any]:
     """Metrics over real frames: as they are, scaled by the ratio of medians, and fitted in inverse depth, per frame."""
     sums = {name: MetricsSum() for name in ("metric", "median_scaled", "affine_inverse")}
     count, scales = 0, list[float]()
     for frame in frames:
+        assert frame.camera is not None
         depth, _ = predict(network, frame.rgb, frame.camera)
-        scale, (slope, shift) = median_scale(depth, frame.depth), affine_inverse(depth, frame.depth)
+        scale, (slope, shift) = median_scale(depth, frame.truth), affine_inverse(depth, frame.truth)
         inverse = slope / depth + shift
         with np.errstate(divide="ignore"):
             # a fit may cross zero: such pixels are beyond range, and count as the farthest the scene has
-            fitted = np.minimum(np.where(inverse > 0, 1 / inverse, np.inf), np.nanmax(frame.depth))
+            fitted = np.minimum(np.where(inverse > 0, 1 / inverse, np.inf), np.nanmax(frame.truth))
         for name, value in (("metric", depth), ("median_scaled", depth * scale), ("affine_inverse", fitted)):
-            sums[name].add(value, frame.depth)
+            sums[name].add(value, frame.truth)
         count, scales = count + 1, [*scales, scale]
     found: dict[str, Any] = {name: rounded(total.result()) for name, total in sums.items()}
     return {"frames": count, "median_of_scales": round(float(np.median(scales)), 3), **found}

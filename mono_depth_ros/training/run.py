@@ -12,7 +12,7 @@ from typing import Any, cast
 import cv2
 
 from mono_depth_ros.atomic import atomic_path
-from mono_depth_ros.datasets.real_frames import READERS
+from mono_depth_ros.datasets.samples import SAMPLES
 from mono_depth_ros.models.networks.tiny import load_tiny, save_tiny
 from mono_depth_ros.training import evaluate
 from mono_depth_ros.training.config import VALIDATION_SEED, TrainConfig
@@ -92,7 +92,7 @@ def measure(
         found["other_cameras"][f"{width}x{height}"] = evaluate.other_cameras(network, spec, OTHER_FRAMES)
     found["baseline_over_tiny_abs_rel"] = round(baseline["abs_rel"] / found["held_out"]["all"]["abs_rel"], 2)
     if data is not None:
-        present = {name: reader for name, reader in READERS.items() if (data / name).is_dir()}
+        present = {name: reader for name, reader in SAMPLES.items() if (data / name).is_dir()}
         found["real"] = {name: evaluate.real(network, reader(data / name)) for name, reader in present.items()}
     found["config"] = dataclasses.asdict(config)
     return found

@@ -7,7 +7,7 @@ import torch
 
 from mono_depth_ros.alignment.gravity import up_from_pitch_roll
 from mono_depth_ros.alignment.ground import find_ground, ground_samples
-from mono_depth_ros.datasets.real_frames import kitti_depth
+from mono_depth_ros.datasets.samples import kitti_depth
 from mono_depth_ros.errors import CameraError, DataError, FitError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rays import rays
@@ -174,4 +174,4 @@ def test_synthetic_worlds(kind: str):
 
 def test_kitti(real_data):
     for frame in kitti_depth(real_data / "kitti_depth"):
-        assert factor_of(metric(frame.depth, 1.4), frame.camera, 1.65) == pytest.approx(1.4, rel=0.05)
+        assert factor_of(metric(frame.truth, 1.4), frame.camera, 1.65) == pytest.approx(1.4, rel=0.05)

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from mono_depth_ros.config import WorldNodeConfig
@@ -18,9 +17,10 @@ from mono_depth_ros.errors import DataError
 from mono_depth_ros.geometry.calibration import write_calibration
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.media.camera_argument import CameraArgument
+from mono_depth_ros.media.depth import read_depth
 from mono_depth_ros.media.images import images_in, read_image
+from mono_depth_ros.media.sequences import open_source
 from mono_depth_ros.tools.demo.recording import Topics
-from mono_depth_ros.tools.demo.truth import FolderTruth
 
 CALIBRATIONS = ("camera.yaml", "camera_info.yaml", "calibration.yaml", "camera-intrinsics.txt")
 """Names under which the calibration of a folder or of a video is looked for, in or beside it."""
@@ -77,7 +77,8 @@ def file_source(text: str, camera: str, rate_hz: float, work: Path) -> Source:
     path = Path(text)
     if not webcam and not path.exists():
         raise DataError(f"there is no {text}: expected world, a folder of images, a video file, webcam or webcam:N")
-    width, height = _size(text, webcam)
+    _, first = next(open_source(text, rate_hz).frames(lambda *_: None))
+    height, width = first.shape[:2]
     calibration = work / "camera.yaml"
     argument = CameraArgument.parse(camera) if camera else _calibration_beside(path, bool(webcam))
     chosen: Camera = argument.camera(width, height)
@@ -97,23 +98,6 @@ def file_source(text: str, camera: str, rate_hz: float, work: Path) -> Source:
     )
 
 
-def _size(text: str, webcam: re.Match[str] | None) -> tuple[int, int]:
-    """Width and height of the images."""
-    path = Path(text)
-    if path.is_dir() and not webcam:
-        rgb = read_image(images_in(path)[0])
-        return rgb.shape[1], rgb.shape[0]
-    live = cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY
-    capture = cv2.VideoCapture(int(webcam[1] or 0), live) if webcam else cv2.VideoCapture(str(path))
-    try:
-        good, picture = capture.read()
-    finally:
-        capture.release()
-    if not good:
-        raise DataError(f"no image can be read from {text}: expected a folder of images, a video file or a webcam")
-    return picture.shape[1], picture.shape[0]
-
-
 def _calibration_beside(path: Path, webcam: bool) -> CameraArgument:
     folder = path if path.is_dir() else path.parent
     if not webcam:
@@ -122,3 +106,36 @@ def _calibration_beside(path: Path, webcam: bool) -> CameraArgument:
                 return CameraArgument.parse(str(folder / name))
     looked = "" if webcam else f" and {folder} holds none of {', '.join(CALIBRATIONS)}"
     raise DataError(f"the camera of {path} is not known{looked}: give --camera fx,fy,cx,cy or --camera FILE.yaml")
+
+
+class FolderTruth:
+    """Depth of the images of a folder: `NAME.depth.png` beside `NAME.color.jpg`, 16-bit millimetres.
+
+    Messages do not tell from which file they come, but a raw image is the file's pixels: they are looked up by them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._files: dict[bytes, Path] = {}
+        for path in images_in(folder):
+            depth = path.with_name(path.name.rpartition(".color.")[0] + ".depth.png")
+            if ".color." in path.name and depth.is_file():
+                self._files[_key(read_image(path))] = depth
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __call__(self, rgb: np.ndarray) -> np.ndarray | None:
+        """(H, W) float32 metres, NaN unknown; None for an image that is not of the folder or of another size.
+
+        Raises:
+            DataError: the depth file cannot be read.
+        """
+        path = self._files.get(_key(rgb))
+        if path is None:
+            return None
+        depth = read_depth(path)
+        return depth.astype(np.float32) if depth.shape == rgb.shape[:2] else None
+
+
+def _key(rgb: np.ndarray) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(rgb).data, digest_size=16).digest()

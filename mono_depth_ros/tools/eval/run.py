@@ -17,7 +17,6 @@ from mono_depth_ros.datasets.dataset import DataSet, Item
 from mono_depth_ros.datasets.protocols import Protocol
 from mono_depth_ros.errors import ConfigError, DataError, ModelError, MonoDepthError
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.media.images import read_image
 from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.pipeline import Frame, Pipeline, Shot
@@ -62,19 +61,11 @@ def load(dataset: DataSet, protocol: Protocol, item: Item) -> Loaded:
     Raises:
         MonoDepthError: a file cannot be read, the sizes differ, or nothing in it counts.
     """
-    rgb = read_image(item.rgb)
-    height, width = rgb.shape[:2]
-    truth = dataset.truth(item)
-    if truth.shape != (height, width):
-        raise DataError(
-            f"ground truth {item.truth} is {truth.shape[1]}x{truth.shape[0]}, expected {width}x{height}, the size of "
-            f"{item.rgb.name}"
-        )
-    camera = item.camera_of(width, height)
-    mask = protocol.mask(truth)
+    frame = dataset.load(item)
+    mask = protocol.mask(frame.truth)
     if not mask.any():
         raise DataError(f"ground truth {item.truth} has no pixel that counts: found none, {protocol.words()}")
-    return Loaded(item, rgb, camera, truth, mask)
+    return Loaded(item, frame.rgb, frame.camera, frame.truth, mask)
 
 
 def evaluate(

@@ -8,8 +8,7 @@ import pytest
 from mono_depth_ros.config import CameraNodeConfig, WorldNodeConfig
 from mono_depth_ros.errors import CameraError, DataError
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.tools.demo.source import file_source, world_source
-from mono_depth_ros.tools.demo.truth import FolderTruth
+from mono_depth_ros.tools.demo.source import FolderTruth, file_source, world_source
 
 MATRIX = "50 0 31.5\n0 50 23.5\n0 0 1\n"
 CAMERA = Camera(64, 48, 50.0, 50.0, 31.5, 23.5)
@@ -107,7 +106,7 @@ def test_calibration_of_another_size(folder, tmp_path):
         file_source(str(folder), "", 0.0, tmp_path)
 
 
-@pytest.mark.parametrize("text, words", [("missing", "there is no missing"), ("webcam:77", "no image can be read")])
+@pytest.mark.parametrize("text, words", [("missing", "there is no missing"), ("webcam:77", "cannot be opened")])
 def test_no_such_source(tmp_path, text, words):
     with pytest.raises(DataError, match=words):
         file_source(text, "50,50,31.5,23.5", 0.0, tmp_path)

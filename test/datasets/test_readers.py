@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from mono_depth_ros.datasets import READERS
-from mono_depth_ros.datasets.dataset import read_depth
 from mono_depth_ros.datasets.files import Wanted, key
 from mono_depth_ros.datasets.tum import associate
 from mono_depth_ros.errors import CameraError, DataError
@@ -44,29 +43,6 @@ def test_what_names_have_in_common():
     drive = "2011_09_26_drive_0002_sync"
     assert key(f"{drive}_image_05_image_02") == key(f"{drive}_groundtruth_depth_05_image_02") == f"{drive}_05_image_02"
     assert key("depth") == "depth"
-
-
-def test_numbers_become_metres(tmp_path):
-    path = tmp_path / "a.png"
-    assert cv2.imwrite(str(path), np.array([[0, 256, 65535, 128]], np.uint16))
-    np.testing.assert_array_equal(read_depth(path, 256.0), [[np.nan, 1.0, 65535 / 256, 0.5]])
-    np.testing.assert_array_equal(read_depth(path, 256.0, (0, 65535)), [[np.nan, 1.0, np.nan, 0.5]])
-    np.save(tmp_path / "a.npy", np.array([[2.0, np.nan, -1.0, np.inf]], np.float32))
-    np.testing.assert_array_equal(read_depth(tmp_path / "a.npy", 1.0), [[2.0, np.nan, np.nan, np.nan]])
-
-
-def test_ground_truth_that_is_none(tmp_path):
-    rgb(tmp_path / "eight.png")
-    with pytest.raises(DataError, match=r"eight.png is \(6, 8, 3\) uint8, expected one channel of 16 bits"):
-        read_depth(tmp_path / "eight.png", 1.0)
-    text(tmp_path / "empty.png", "")
-    with pytest.raises(DataError, match="empty, cut off or no picture"):
-        read_depth(tmp_path / "empty.png", 1.0)
-    np.save(tmp_path / "int.npy", np.ones((2, 2), int))
-    with pytest.raises(DataError, match="expected \\(H, W\\) floating point"):
-        read_depth(tmp_path / "int.npy", 1.0)
-    with pytest.raises(DataError, match="No such file"):
-        read_depth(tmp_path / "none.png", 1.0)
 
 
 def test_nyu_list(tmp_path):

@@ -17,12 +17,11 @@ from mono_depth_ros.alignment.samples import Samples, samples_from_depth
 from mono_depth_ros.config import AlignConfig, ReferenceConfig
 from mono_depth_ros.errors import ConfigError, DataError
 from mono_depth_ros.geometry.rigid import rigid_from_text, transform_points
+from mono_depth_ros.media.depth import read_depth
+from mono_depth_ros.media.points import read_points
 from mono_depth_ros.metrics import DepthMetrics
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.prediction import DepthPrediction
-from mono_depth_ros.tools.options import config_from
-from mono_depth_ros.tools.reference_options import REFERENCE_OPTIONS
-from mono_depth_ros.tools.references import read_depth_file, read_points_file
 
 _DEPTH = (".png", ".npy")
 _CLOUDS = (".bin", ".ply", ".pcd")  # an .npy is read as a depth map
@@ -68,7 +67,9 @@ class ReferenceArgument:
     align_config: AlignConfig
 
     @classmethod
-    def parse(cls, args: argparse.Namespace, images: list[Path], align_config: AlignConfig) -> ReferenceArgument | None:
+    def parse(
+        cls, args: argparse.Namespace, images: list[Path], align_config: AlignConfig, config: ReferenceConfig
+    ) -> ReferenceArgument | None:
         """None without `--reference`.
 
         Raises:
@@ -82,13 +83,7 @@ class ReferenceArgument:
         if not args.reference_unit > 0:
             raise ConfigError(f"--reference-unit is {args.reference_unit:g}, expected metres a count, more than 0")
         extrinsic = read_extrinsic(args.extrinsic) if args.extrinsic else None
-        found = cls(
-            args.reference,
-            args.reference_unit,
-            extrinsic,
-            config_from(args, ReferenceConfig, REFERENCE_OPTIONS),
-            align_config,
-        )
+        found = cls(args.reference, args.reference_unit, extrinsic, config, align_config)
         if not args.reference.is_dir() and len(images) > 1:
             raise ConfigError(
                 f"--reference is one file for {len(images)} images, expected a folder with a file for each"
@@ -145,9 +140,9 @@ class ReferenceArgument:
         file = self.file_of(image)
         if file.suffix.lower() in _CLOUDS:
             assert self.cam_from_reference is not None and frame.camera is not None, "checked at the start"
-            points = transform_points(self.cam_from_reference, read_points_file(file))
+            points = transform_points(self.cam_from_reference, read_points(file))
             return project(points, frame.camera, self.config)
-        depth = read_depth_file(file, self.unit)
+        depth = read_depth(file, 1 / self.unit).astype(np.float32)
         height, width = frame.prediction.values.shape
         if depth.shape != (height, width):
             found = f"{depth.shape[1]}x{depth.shape[0]}"

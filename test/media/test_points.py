@@ -4,13 +4,12 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.media.ply import write_ply
-from mono_depth_ros.tools.references import read_depth_file, read_points_file
+from mono_depth_ros.media.points import read_points
 
 POINTS = np.array([[1.5, -2.25, 3.0], [0.1, 0.2, 0.3], [-7.0, 8.0, 1e-3]], dtype=np.float32)
 
@@ -21,7 +20,7 @@ def saved(path: Path, content: bytes | str) -> Path:
 
 
 def same(path: Path) -> None:
-    found = read_points_file(path)
+    found = read_points(path)
     np.testing.assert_array_equal(found, POINTS)
     assert found.dtype == np.float32 and found.flags.writeable
 
@@ -33,7 +32,7 @@ def test_kitti_bin(tmp_path):
 @pytest.mark.parametrize("size", [0, 47, 50])
 def test_a_bin_of_another_length_is_refused(tmp_path, size):
     with pytest.raises(DataError, match=rf"has {size} bytes, expected a multiple of 16 \(float32 x, y, z, intensity\)"):
-        read_points_file(saved(tmp_path / "a.bin", bytes(size)))
+        read_points(saved(tmp_path / "a.bin", bytes(size)))
 
 
 @pytest.mark.parametrize("array", [POINTS, POINTS.astype(np.float64), np.c_[POINTS, POINTS]])
@@ -46,16 +45,16 @@ def test_an_npy_of_another_shape_is_refused(tmp_path):
     for array in (np.zeros(6), np.zeros((4, 2)), np.zeros((3, 3), dtype=complex), np.array([["a"] * 3])):
         np.save(tmp_path / "a.npy", array)
         with pytest.raises(DataError, match=r"expected numbers of shape \(N, 3\)"):
-            read_points_file(tmp_path / "a.npy")
+            read_points(tmp_path / "a.npy")
     np.save(tmp_path / "a.npy", np.array([{}]), allow_pickle=True)
     with pytest.raises(DataError, match="is no array of numpy"):
-        read_points_file(tmp_path / "a.npy")
+        read_points(tmp_path / "a.npy")
     with pytest.raises(DataError, match="is no array of numpy"):
-        read_points_file(saved(tmp_path / "b.npy", b""))
+        read_points(saved(tmp_path / "b.npy", b""))
     with (tmp_path / "c.npy").open("wb") as file:
         np.savez(file, POINTS)
     with pytest.raises(DataError, match="archive of arrays"):
-        read_points_file(tmp_path / "c.npy")
+        read_points(tmp_path / "c.npy")
 
 
 def test_what_this_package_writes_is_read(tmp_path):
@@ -98,7 +97,7 @@ def test_ascii_ply(tmp_path, newline):
         ("", "is no PLY"),
         ("ply\nformat ascii 1.0\nelement vertex 3\n", "is no PLY"),
         (PLY.format(form="ascii"), "has 0 points, expected 3: is it cut off"),
-        (PLY.format(form="binary_little_endian") + "0123", "has 4 bytes of data, expected 63 for its 3 vertices"),
+        (PLY.format(form="binary_little_endian") + "0123", "has 4 bytes of data, expected 63 for its 3 points"),
         (PLY.format(form="binary_middle"), "is 'binary_middle', expected one of: ascii, binary_little_endian"),
         (PLY.format(form="ascii").replace("float x", "float u"), "have no x, their properties are: red, z, u, id, y"),
         (PLY.format(form="ascii").replace("property double z", "property list uchar int z"), "expected a number"),
@@ -111,7 +110,7 @@ def test_ascii_ply(tmp_path, newline):
 )
 def test_a_ply_that_makes_no_sense_is_refused(tmp_path, text, words):
     with pytest.raises(DataError, match=words):
-        read_points_file(saved(tmp_path / "a.ply", text))
+        read_points(saved(tmp_path / "a.ply", text))
 
 
 PCD = """# .PCD v0.7 - Point Cloud Data file format
@@ -139,7 +138,7 @@ def test_ascii_pcd(tmp_path):
 
 
 def test_unknown_points_of_a_pcd_stay_unknown(tmp_path):
-    found = read_points_file(saved(tmp_path / "a.pcd", PCD.format(form="ascii") + "9 nan 0 0 1 nan nan\n" * 3))
+    found = read_points(saved(tmp_path / "a.pcd", PCD.format(form="ascii") + "9 nan 0 0 1 nan nan\n" * 3))
     assert found.shape == (3, 3) and np.isnan(found).all()
 
 
@@ -162,60 +161,16 @@ def test_unknown_points_of_a_pcd_stay_unknown(tmp_path):
 )
 def test_a_pcd_that_makes_no_sense_is_refused(tmp_path, text, words):
     with pytest.raises(DataError, match=words):
-        read_points_file(saved(tmp_path / "a.pcd", text))
+        read_points(saved(tmp_path / "a.pcd", text))
 
 
 def test_other_names_and_missing_files_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"expected a file ending in one of: \.bin, \.ply, \.pcd, \.npy"):
-        read_points_file(tmp_path / "a.las")
+        read_points(tmp_path / "a.las")
     with pytest.raises(DataError, match=r"cannot read .*a\.bin: No such file"):
-        read_points_file(tmp_path / "a.bin")
-    with pytest.raises(DataError, match=r"cannot read .*a\.npy: No such file"):
-        read_depth_file(tmp_path / "a.npy")
-    with pytest.raises(DataError, match=r"expected a file ending in one of: \.png, \.npy"):
-        read_depth_file(tmp_path / "a.exr")
+        read_points(tmp_path / "a.bin")
 
 
-@pytest.mark.parametrize(("unit", "expected"), [(0.001, 2.5), (1 / 256, 2500 / 256)])
-def test_counts_of_a_png_are_multiples_of_the_unit(tmp_path, unit, expected):
-    counts = np.array([[0, 2500], [1, 65535]], dtype=np.uint16)
-    cv2.imwrite(str(tmp_path / "a.png"), counts)
-    found = read_depth_file(tmp_path / "a.png", unit)
-    np.testing.assert_array_equal(found, np.float32([[np.nan, expected], [unit, np.nan]]))
-    assert found.dtype == np.float32
-
-
-def test_metres_of_an_npy_stay(tmp_path):
-    np.save(tmp_path / "a.npy", np.array([[1.5, np.nan], [np.inf, 0.0], [-1.0, 3.0]]))
-    found = read_depth_file(tmp_path / "a.npy")
-    np.testing.assert_array_equal(found, np.float32([[1.5, np.nan], [np.inf, np.nan], [np.nan, 3.0]]))
-
-
-def test_depth_that_is_none_is_refused(tmp_path):
-    picture = tmp_path / "a.png"
-    cv2.imwrite(str(picture), np.zeros((4, 4), np.uint8))
-    with pytest.raises(DataError, match=r"has 1 channel\(s\) of 8 bits, expected 1 of 16 bits"):
-        read_depth_file(picture)
-    cv2.imwrite(str(picture), np.zeros((4, 4, 3), np.uint16))
-    with pytest.raises(DataError, match=r"has 3 channel\(s\) of 16 bits"):
-        read_depth_file(picture)
-    with pytest.raises(DataError, match="cannot be decoded"):
-        read_depth_file(saved(tmp_path / "b.png", b"no picture"))
-    with pytest.raises(DataError, match="cannot be decoded"):
-        read_depth_file(saved(tmp_path / "b.png", b""))
-    with pytest.raises(DataError, match="is it cut off"):
-        read_depth_file(saved(tmp_path / "b.png", picture.read_bytes()[:-8]))
-    for array in (np.zeros((4, 4), int), np.zeros((4, 4, 1))):
-        np.save(tmp_path / "c.npy", array)
-        with pytest.raises(DataError, match=r"expected floating-point metres of shape \(H, W\)"):
-            read_depth_file(tmp_path / "c.npy")
-    for unit in (0.0, -1.0, float("nan")):
-        with pytest.raises(DataError, match="m a count, expected more than 0"):
-            read_depth_file(picture, unit)
-
-
-def test_real_files(real_data):
-    points = read_points_file(real_data / "kitti_lidar/velodyne/000000.bin")
+def test_a_real_file(real_data):
+    points = read_points(real_data / "kitti_lidar/velodyne/000000.bin")
     assert points.shape[0] > 100_000 and np.isfinite(points).all() and np.abs(points).max() < 130
-    depth = read_depth_file(next((real_data / "kitti_depth/depth").glob("*.png")), 1 / 256)
-    assert depth.shape == (375, 1242) and np.nanmin(depth) > 1 and np.nanmax(depth) < 100
