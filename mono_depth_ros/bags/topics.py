@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from mono_depth_ros.bags.reader import BagReader, TopicInfo
 from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import DataError, MonoDepthError
-from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, COMPRESSED, IMAGE, RANGE, SCAN
+from mono_depth_ros.messages.kinds import CAMERA_INFO, COMPRESSED, IMAGE
 
-REFERENCES = (CLOUD, SCAN, RANGE, IMAGE)
 POSES = (
     "geometry_msgs/msg/PoseStamped",
     "nav_msgs/msg/Odometry",
@@ -27,7 +26,6 @@ class Chosen:
 
     image: str
     camera_info: str = ""
-    reference: str = ""
     poses: str = ""
     words: list[str] = field(default_factory=list)
 
@@ -47,7 +45,6 @@ def choose(reader: BagReader, config: BagConfig) -> Chosen:
     return Chosen(
         image=image,
         camera_info="" if config.camera else _camera_info(reader, config, image, words),
-        reference=_reference(reader, config, words) if "aligned" in config.wanted else "",
         poses=_poses(reader, config, words) if config.export_tum else "",
         words=words,
     )
@@ -55,20 +52,25 @@ def choose(reader: BagReader, config: BagConfig) -> Chosen:
 
 def _image(reader: BagReader, config: BagConfig, words: list[str]) -> str:
     if config.image_topic:
-        return _named(reader, config.image_topic, (IMAGE, COMPRESSED), "--image-topic")
+        return named(reader, config.image_topic, (IMAGE, COMPRESSED), "--image-topic")
     found = [item for item in reader.topics.values() if item.kind in (IMAGE, COMPRESSED)]
     if not found:
-        raise DataError(f"{reader.path} holds no image topic, it has: {_listed(reader.topics.values())}")
-    colour = [item for item in found if item.count != 0 and _has_colour(reader, item)]
+        raise DataError(f"{reader.path} holds no image topic, it has: {listed(reader.topics.values())}")
+    colour = [item for item in found if item.count != 0 and has_colour(reader, item)]
     # The raw topic and its compressed twin are one camera.
     names = {item.name for item in colour}
     colour = [item for item in colour if item.name.removesuffix("/compressed") not in names - {item.name}]
-    chosen = _only(colour, f"{reader.path} holds %s image topics", "--image-topic", found)
-    words.append(f"images: {chosen.name} ({_counted(chosen)})")
+    chosen = only(colour, f"{reader.path} holds %s image topics", "--image-topic", found)
+    words.append(f"images: {chosen.name} ({counted(chosen)})")
     return chosen.name
 
 
-def _has_colour(reader: BagReader, item: TopicInfo) -> bool:
+def sibling_info(image: str) -> str:
+    """image_transport: camera_info is the sibling of the image topic; compressed images have one name more."""
+    return f"{image.removesuffix('/compressed').rpartition('/')[0]}/camera_info"
+
+
+def has_colour(reader: BagReader, item: TopicInfo) -> bool:
     """By its first message: an Image may be depth, which no type tells."""
     if item.name.endswith("/depth/color"):
         return False  # what the depth node draws for eyes
@@ -86,9 +88,8 @@ def _has_colour(reader: BagReader, item: TopicInfo) -> bool:
 
 def _camera_info(reader: BagReader, config: BagConfig, image: str, words: list[str]) -> str:
     if config.camera_info_topic:
-        return _named(reader, config.camera_info_topic, (CAMERA_INFO,), "--camera-info-topic")
-    # image_transport: camera_info is the sibling of the image topic; compressed images have one name more.
-    sibling = f"{image.removesuffix('/compressed').rpartition('/')[0]}/camera_info"
+        return named(reader, config.camera_info_topic, (CAMERA_INFO,), "--camera-info-topic")
+    sibling = sibling_info(image)
     found = [item for item in reader.topics.values() if item.kind == CAMERA_INFO and item.count != 0]
     if not found:
         raise DataError(
@@ -97,59 +98,50 @@ def _camera_info(reader: BagReader, config: BagConfig, image: str, words: list[s
     chosen = next((item for item in found if item.name == sibling), None)
     why = "the image's sibling"
     if chosen is None:
-        chosen = _only(
-            found, f"{reader.path} holds no {sibling} but %s other camera_info topics", "--camera-info-topic"
-        )
+        chosen = only(found, f"{reader.path} holds no {sibling} but %s other camera_info topics", "--camera-info-topic")
         why = f"the only one; there is no {sibling}"
     words.append(f"camera_info: {chosen.name} ({why})")
     return chosen.name
 
 
-def _reference(reader: BagReader, config: BagConfig, words: list[str]) -> str:
-    if config.align_topic:
-        return _named(reader, config.align_topic, REFERENCES, "--align-topic")
-    clouds = [item for item in reader.topics.values() if item.kind == CLOUD and item.count != 0]
-    clouds = [item for item in clouds if not item.name.endswith(("/depth/points", "/aligned/points"))]
-    chosen = _only(clouds, f"{reader.path} holds %s PointCloud2 topics to align with", "--align-topic")
-    words.append(f"reference: {chosen.name} ({_counted(chosen)})")
-    return chosen.name
-
-
 def _poses(reader: BagReader, config: BagConfig, words: list[str]) -> str:
     if config.pose_topic:
-        return _named(reader, config.pose_topic, POSES, "--pose-topic")
+        return named(reader, config.pose_topic, POSES, "--pose-topic")
     found = [item for item in reader.topics.values() if item.kind in POSES and item.count != 0]
     if not found:
         words.append("poses: none in the bag, so no groundtruth.txt")
         return ""
-    chosen = _only(found, f"{reader.path} holds %s topics with poses", "--pose-topic")
+    chosen = only(found, f"{reader.path} holds %s topics with poses", "--pose-topic")
     words.append(f"poses: {chosen.name}")
     return chosen.name
 
 
-def _named(reader: BagReader, name: str, kinds: tuple[str, ...], flag: str) -> str:
+def named(reader: BagReader, name: str, kinds: tuple[str, ...], flag: str) -> str:
+    """A topic that was given by a flag. Raises DataError where it is not there, or of another type."""
     item = reader.topics.get(name) or reader.topics.get(f"/{name}")
     if item is None:
         raise DataError(
-            f"{flag} is {name}, which {reader.path} does not hold; it has: {_listed(reader.topics.values())}"
+            f"{flag} is {name}, which {reader.path} does not hold; it has: {listed(reader.topics.values())}"
         )
     if item.kind not in kinds:
         raise DataError(f"{flag} is {name}, a {item.kind}, expected {' or '.join(kinds)}")
     return item.name
 
 
-def _only(found: list[TopicInfo], sentence: str, flag: str, seen: Iterable[TopicInfo] = ()) -> TopicInfo:
+def only(found: list[TopicInfo], sentence: str, flag: str, seen: Iterable[TopicInfo] = ()) -> TopicInfo:
+    """The only one; else DataError with what there is, under a sentence with %s for the number."""
     if len(found) == 1:
         return found[0]
     if found:
-        raise DataError(f"{sentence % len(found)}: {_listed(found)}; choose one with {flag}")
-    others = f", only {_listed(seen)}" if seen else ""
+        raise DataError(f"{sentence % len(found)}: {listed(found)}; choose one with {flag}")
+    others = f", only {listed(seen)}" if seen else ""
     raise DataError(f"{sentence % 'no'}{others}; name one with {flag}")
 
 
-def _listed(topics: Iterable[TopicInfo]) -> str:
-    return ", ".join(f"{item.name} ({item.kind}, {_counted(item)})" for item in topics)
+def listed(topics: Iterable[TopicInfo]) -> str:
+    return ", ".join(f"{item.name} ({item.kind}, {counted(item)})" for item in topics)
 
 
-def _counted(item: TopicInfo) -> str:
+def counted(item: TopicInfo) -> str:
+    """How many messages a topic has, in words."""
     return "number unknown" if item.count is None else f"{item.count} messages"

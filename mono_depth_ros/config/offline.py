@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from mono_depth_ros.config.alignment import REFERENCES
 from mono_depth_ros.config.option import Config, option
 from mono_depth_ros.errors import ConfigError
 
@@ -24,9 +25,20 @@ class BagConfig(Config):
     outputs: str = option(
         "depth", f"any of {', '.join(BAG_OUTPUTS)}, with commas; depth is depth/inverse for a relative model"
     )
-    align_topic: str = option(
-        "", "reference of the alignment; empty: with 'aligned' among the outputs the only PointCloud2 there is"
+    reference: str = option(
+        "auto",
+        "what fixes the scale, as for the alignment node; auto: by the type of align_topic, without one a lidar",
+        choices=("auto", *(name for name in REFERENCES if name != "none")),
     )
+    align_topic: str = option(
+        "",
+        "reference of the alignment, of a stereo pair the left image; empty: the only one of its type there is",
+    )
+    right_topic: str = option("", "right image of a stereo pair; empty: named as the left one, with right for left")
+    reference_info_topic: str = option(
+        "", "CameraInfo of reference depth or disparity; empty: its sibling, or that of the left camera"
+    )
+    imu_topic: str = option("", "Imu that says which way is up, for the reference ground")
     extrinsic: str = option(
         "",
         "'x y z qx qy qz qw', metres and a unit quaternion that take points of the reference into the camera's optical "
@@ -63,7 +75,7 @@ class BagConfig(Config):
     def wanted(self) -> tuple[str, ...]:
         """`outputs` as names, in the order of BAG_OUTPUTS; an alignment that is asked for is among them."""
         asked = [name.strip() for name in self.outputs.split(",") if name.strip()]
-        if self.align_topic or self.extrinsic:
+        if self.align_topic or self.extrinsic or self.reference != "auto":
             asked.append("aligned")
         known = [name for name in BAG_OUTPUTS if name in asked]
         return (*known, *(name for name in asked if name not in known))

@@ -28,9 +28,9 @@ def camera_from_info(msg: Any, rectified: bool) -> Camera:
         CameraCalibration(
             width=int(msg.width),
             height=int(msg.height),
-            K=_matrix(msg, "k"),
-            D=_matrix(msg, "d"),
-            P=_matrix(msg, "p"),
+            K=info_matrix(msg, "k"),
+            D=info_matrix(msg, "d"),
+            P=info_matrix(msg, "p"),
             model=str(msg.distortion_model),
         ),
         binning=(int(msg.binning_x), int(msg.binning_y)),
@@ -68,7 +68,8 @@ def copy_camera_info(source: Any, msg: Any) -> None:
         setattr(msg.roi, name, getattr(source.roi, name))
 
 
-def _matrix(msg: Any, name: str) -> tuple[float, ...]:
+def info_matrix(msg: Any, name: str) -> tuple[float, ...]:
+    """The numbers of `k`, `d`, `r` or `p` of a CameraInfo of ROS 2 or ROS 1, row by row."""
     values = getattr(msg, name) if hasattr(msg, name) else getattr(msg, name.upper())
     return tuple(float(value) for value in values)
 

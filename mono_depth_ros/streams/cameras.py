@@ -1,19 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which calibration belongs to which image."""
+"""Which camera_info belongs to which image: one rule, for a node and for a recording of the same messages.
+
+The camera_info with the very stamp of the image; else the newest one that is not later than the image; else, where all
+are later, the oldest. One of another size than the image's, or one that cannot be used, is passed over.
+
+So that a zoom camera, whose K changes from image to image, gets the right one whatever comes first, a node waits for
+the camera_info of an image where it is likely to come: for the first image, and where one of the last two images had
+one of its own stamp. It waits until one of its stamp or a later one has come, and a tenth of a second at most. Drivers
+send the two together, so that this takes no time that could be noticed; one that was sent once is not waited for again.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from mono_depth_ros.errors import CameraError, FrameError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rectify import IDENTITY, Rotation
-from mono_depth_ros.messages.camera_info import camera_from_info
+from mono_depth_ros.messages.camera_info import camera_from_info, info_matrix
 from mono_depth_ros.messages.stamps import stamp_ns
 
-_KEPT = 8  # a driver may send camera_info before or after its image, and both may change in mid-stream
+KEPT = 8  # camera_info messages that may belong to an image: what came before it, and with it
+_PATIENCE = 2  # images without a camera_info of their own, one of which may have been lost, until none is waited for
+_WAIT_S = 0.1
+_JUMP_NS = 1_000_000_000  # so far back goes time only where it begins anew: those before are of another time
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -26,6 +42,38 @@ class Calibration:
     message: Any
 
 
+def by_preference(infos: Iterable[tuple[int, T]], image_stamp_ns: int) -> list[T]:
+    """What comes with stamps, in the order of their coming, in the order of this module's rule for an image."""
+    newest_first = reversed(list(infos))  # of several with one stamp the last counts
+    ordered = sorted(newest_first, key=lambda item: (item[0] > image_stamp_ns, abs(item[0] - image_stamp_ns)))
+    return [thing for _, thing in ordered]
+
+
+def calibration_of(
+    messages: Iterable[Any], width: int, height: int, rectified: bool, rectify: bool = False
+) -> Calibration:
+    """The first of several camera_info messages that suits an image.
+
+    Args:
+        messages: by preference. rectified: the image is rectified already. rectify: it is to be rectified into P.
+
+    Raises:
+        FrameError: there is none. CameraError: what is wrong with the first; none of the others is any better.
+    """
+    problem: FrameError = FrameError("no camera_info has come yet", "no_camera_info")
+    for message in messages:
+        try:
+            camera = camera_from_info(message, rectified)
+            camera.check_size(width, height)
+            # A driver that leaves R zero has not said that the rectified camera is turned.
+            rotation = info_matrix(message, "r") if rectify else IDENTITY
+            into = camera_from_info(message, rectified=True) if rectify else None
+            return Calibration(camera, into, rotation if any(rotation) else IDENTITY, message)
+        except CameraError as error:
+            problem = problem if isinstance(problem, CameraError) else error
+    raise problem
+
+
 class CameraInfos:
     """The newest camera_info messages of one image topic.
 
@@ -36,40 +84,37 @@ class CameraInfos:
 
     def __init__(self, rectified: bool, rectify: bool) -> None:
         self._rectified, self._rectify = rectified, rectify
-        self._messages: deque[Any] = deque(maxlen=_KEPT)
+        self._messages: deque[tuple[int, Any]] = deque(maxlen=KEPT)
+        self._came = threading.Condition()
+        self._patience = 1  # images that are waited with, while none has a camera_info of its own
+        self._image_ns = -1  # of the image looked up last
 
     def add(self, message: Any) -> None:
-        self._messages.append(message)
+        """Keep a message."""
+        stamp = stamp_ns(message.header.stamp)
+        with self._came:
+            if self._messages and stamp < self._messages[-1][0] - _JUMP_NS:
+                self._messages.clear()
+            self._messages.append((stamp, message))
+            if stamp == self._image_ns:
+                self._patience = _PATIENCE
+            self._came.notify_all()
 
     def known(self) -> bool:
         """Whether any has come."""
         return bool(self._messages)
 
     def match(self, image_stamp_ns: int, width: int, height: int) -> Calibration:
-        """The calibration of an image: the message with its very stamp, else the newest one of its size.
+        """The calibration of an image, by the rule of this module; not in the thread of `add`, which is waited for.
 
         Raises:
             FrameError: none has come yet. CameraError: it is unusable, or none is of the image's size.
         """
-        messages = list(self._messages)
-        if not messages:
-            raise FrameError("no camera_info has come yet", "no_camera_info")
-        same_stamp = [m for m in messages if stamp_ns(m.header.stamp) == image_stamp_ns]
-        problem: CameraError | None = None
-        for message in (*same_stamp, *reversed(messages)):
-            try:
-                camera = camera_from_info(message, self._rectified)
-                camera.check_size(width, height)
-                return self._calibration(camera, message)
-            except CameraError as error:
-                problem = problem or error
-        assert problem is not None
-        raise problem
-
-    def _calibration(self, camera: Camera, message: Any) -> Calibration:
-        if not self._rectify:
-            return Calibration(camera, None, IDENTITY, message)
-        rotation = tuple(float(value) for value in message.r)
-        # A driver that leaves R zero has not said that the rectified camera is turned.
-        into = camera_from_info(message, rectified=True)
-        return Calibration(camera, into, rotation if any(rotation) else IDENTITY, message)
+        with self._came:
+            self._image_ns = image_stamp_ns
+            if self._patience > 0:
+                self._came.wait_for(lambda: any(stamp >= image_stamp_ns for stamp, _ in self._messages), _WAIT_S)
+            infos = list(self._messages)
+            own = any(stamp == image_stamp_ns for stamp, _ in infos)
+            self._patience = _PATIENCE if own else max(self._patience - 1, 0)
+        return calibration_of(by_preference(infos, image_stamp_ns), width, height, self._rectified, self._rectify)

@@ -87,8 +87,6 @@ def test_a_bag_without_images(tmp_path, maker, kit):
         ({"image_topic": "/nowhere"}, r"--image-topic is /nowhere, which .* does not hold; it has: /camera/image_raw"),
         ({"image_topic": "/camera/camera_info"}, "--image-topic is /camera/camera_info, a sensor_msgs/msg/CameraInfo"),
         ({"camera_info_topic": "/camera/image_raw"}, "expected sensor_msgs/msg/CameraInfo"),
-        ({"align_topic": "/camera/camera_info"}, "--align-topic is /camera/camera_info"),
-        ({"outputs": "aligned"}, "holds no PointCloud2 topics to align with; name one with --align-topic"),
     ],
 )
 def test_names_that_are_wrong(tmp_path, maker, options, words):

@@ -6,15 +6,13 @@ Adding a reference is one file here, its row in `REFERENCES` and its name in `co
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from mono_depth_ros.streams.references.base import Context, Reference
+from mono_depth_ros.streams.references.base import Reference
 from mono_depth_ros.streams.references.depth import DepthReference, DisparityReference
 from mono_depth_ros.streams.references.ground import GroundReference
 from mono_depth_ros.streams.references.points import LidarReference, RangeReference, ScanReference
 from mono_depth_ros.streams.references.stereo import StereoReference
 
-REFERENCES: dict[str, Callable[[Context], Reference]] = {
+REFERENCES: dict[str, type[Reference]] = {
     "lidar": LidarReference,
     "scan": ScanReference,
     "range": RangeReference,
@@ -23,4 +21,4 @@ REFERENCES: dict[str, Callable[[Context], Reference]] = {
     "stereo": StereoReference,
     "ground": GroundReference,
 }
-"""By name. Making one raises ConfigError where its extrinsics or the floor's height are not known."""
+"""By name. Making one, of a Context, raises ConfigError where its extrinsics or the floor's height are not known."""

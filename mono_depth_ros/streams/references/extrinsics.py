@@ -9,6 +9,7 @@ import numpy as np
 
 from mono_depth_ros.errors import ConfigError, SamplesError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.messages.camera_info import info_matrix
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.streams.references.base import Context, View
 
@@ -76,7 +77,7 @@ class Extrinsics:
         found = self.cam_from(header, view.frame)
         if self.given or not same_frame(header, view):
             return found
-        R = np.asarray(info.r, dtype=np.float64).reshape(3, 3)  # rectified_from_raw
+        R = np.reshape(info_matrix(info, "r"), (3, 3))  # rectified_from_raw
         if not R.any() or _is(view.camera, rectified):  # a driver that leaves R zero has not said that it turns
             return found
         if np.abs(R @ R.T - np.eye(3)).max() > 1e-3 or np.linalg.det(R) < 0:

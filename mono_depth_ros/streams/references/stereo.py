@@ -12,6 +12,7 @@ from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.alignment.stereo import baseline_of, stereo_depth
 from mono_depth_ros.config import ReferenceConfig, StereoConfig
 from mono_depth_ros.errors import FrameError, SamplesError
+from mono_depth_ros.messages.camera_info import info_matrix
 from mono_depth_ros.messages.image import decode_image
 from mono_depth_ros.messages.kinds import CAMERA_INFO, IMAGE
 from mono_depth_ros.messages.stamps import stamp_ns
@@ -61,7 +62,7 @@ class StereoReference(TopicReference):
             self._pixels("left", message),
             self._pixels("right", right.thing),
             left.camera,
-            baseline_of([float(value) for value in other.message.p]),
+            baseline_of(list(info_matrix(other.message, "p"))),
             self.context.options(StereoConfig),
             left.camera.cx - other.camera.cx,
         )

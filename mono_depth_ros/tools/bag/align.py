@@ -12,10 +12,12 @@ import numpy as np
 
 from mono_depth_ros.alignment.aligner import Aligner
 from mono_depth_ros.alignment.result import Curve, Fit
-from mono_depth_ros.alignment.samples import Samples
+from mono_depth_ros.bags.reader import Message
 from mono_depth_ros.config import AlignConfig, TrackerConfig
-from mono_depth_ros.errors import MonoDepthError
+from mono_depth_ros.errors import DataError, MonoDepthError
 from mono_depth_ros.pipeline import Frame
+from mono_depth_ros.prediction import DepthKind, DepthPrediction
+from mono_depth_ros.streams.references.base import Reference, ReferenceMatch, View
 from mono_depth_ros.tools.bag.frames import BagFrame
 
 
@@ -23,7 +25,7 @@ class Alignment:
     """Aligns frames in their order.
 
     Args:
-        config, tracker: as for the alignment node. samples: of a frame's reference.
+        config, tracker: as for the alignment node. reference: fixes the scale. decode: of its messages.
         state: what `state` gave in an earlier run.
     """
 
@@ -31,32 +33,42 @@ class Alignment:
         self,
         config: AlignConfig,
         tracker: TrackerConfig,
-        samples: Callable[[BagFrame], Samples],
+        reference: Reference,
+        decode: Callable[[Message], Any],
         state: dict[str, Any] | None = None,
     ) -> None:
-        self._aligner = _Aligner(config, tracker)
-        self._samples = samples
+        self._aligner = _Aligner(reference.align_config(config), tracker)
+        self._reference, self._decode = reference, decode
         self._states: Counter[str] = Counter()
         self._problems: Counter[str] = Counter()
         self._sums = {"n": 0, "before": 0.0, "after": 0.0, "untrusted": 0}
-        self._last_ns = -1
         if state:
             self._aligner.restore(state["tracker"])
             self._states, self._problems = Counter(state["states"]), Counter(state["problems"])
-            self._sums, self._last_ns = state["sums"], state["last_ns"]
+            self._sums, reference.given_ns = state["sums"], state["given_ns"]
+
+    def add(self, frame: BagFrame) -> None:
+        """Hand what came with a frame to the reference, whatever becomes of the frame."""
+        for name, message in frame.inputs:
+            try:
+                self._reference.add(name, self._decode(message))
+            except DataError:
+                self._problems["reference_unreadable"] += 1
 
     def align(self, frame: BagFrame) -> None:
         """Give a frame with depth its `aligned`, where there is an alignment."""
         assert frame.result is not None
-        prediction = frame.result.prediction
-        samples = self._samples_of(frame)
-        fresh = samples is not None and frame.reference_ns != self._last_ns
-        found = self._aligner.update(prediction, samples, frame.stamp_ns, fresh, frame.result.rgb)
-        if fresh:
-            self._last_ns = frame.reference_ns
+        view = _view(frame, frame.result)
+        match = self._match(view)
+        if match is None:
+            found = self._aligner.update(view.prediction, None, view.stamp_ns)
+        else:
+            found = self._aligner.update(
+                view.prediction, match.samples, view.stamp_ns, match.fresh, view.rgb, local=match.local
+            )
         self._states[found.state] += 1
         if found.prediction is not None:
-            frame.aligned = Frame(frame.result.rgb, frame.result.camera, found.prediction, frame.result.config)
+            frame.aligned = Frame(frame.result.rgb.cpu(), view.camera, found.prediction, frame.result.config)
         alignment = found.alignment
         if alignment is not None and alignment.after is not None:
             self._sums["n"] += alignment.after.n
@@ -83,18 +95,28 @@ class Alignment:
             "states": dict(self._states),
             "problems": dict(self._problems),
             "sums": dict(self._sums),
-            "last_ns": self._last_ns,
+            "given_ns": self._reference.given_ns,
         }
 
-    def _samples_of(self, frame: BagFrame) -> Samples | None:
-        if frame.reference is None:
-            self._problems["no_reference"] += 1
-            return None
+    def _match(self, view: View) -> ReferenceMatch | None:
+        """Samples of the reference; without them the scale goes on as it is."""
         try:
-            return self._samples(frame)
+            match = self._reference.samples(view)
         except MonoDepthError as error:
             self._problems[getattr(error, "reason", "reference")] += 1
             return None
+        if match is None:
+            self._problems["no_reference"] += 1
+        return match
+
+
+def _view(frame: BagFrame, result: Frame) -> View:
+    """As the alignment node has it: on the host, and of the prediction what is published of it."""
+    assert result.camera is not None, "frames of recordings have a camera"
+    kind = result.prediction.kind
+    values = result.depth if kind is DepthKind.METRIC else result.prediction.values
+    prediction = DepthPrediction(values.cpu(), kind)
+    return View(frame.stamp_ns, result.camera, frame.header.frame_id, prediction, result.rgb.cpu())
 
 
 class _Aligner(Aligner):

@@ -15,8 +15,10 @@ from mono_depth_ros.config import (
     BagConfig,
     DepthConfig,
     FleetConfig,
+    GroundConfig,
     ModelConfig,
     ReferenceConfig,
+    StereoConfig,
     TrackerConfig,
 )
 from mono_depth_ros.errors import ConfigError
@@ -72,7 +74,7 @@ def add_parser(subparsers: Any) -> None:
     add_options(parser.add_argument_group("model"), ModelConfig)
     add_options(parser.add_argument_group("depth and cloud"), DepthConfig)
     alignment = parser.add_argument_group("alignment")
-    for cls in (AlignConfig, TrackerConfig, ReferenceConfig):
+    for cls in (AlignConfig, TrackerConfig, ReferenceConfig, StereoConfig, GroundConfig):
         add_options(alignment, cls)
     parser.set_defaults(run=run)
 
@@ -102,6 +104,8 @@ def run(args: argparse.Namespace) -> int:
         align=config_from(args, AlignConfig),
         tracker=config_from(args, TrackerConfig),
         reference=config_from(args, ReferenceConfig),
+        stereo=config_from(args, StereoConfig),
+        ground=config_from(args, GroundConfig),
         resume=args.resume,
         force=args.force,
     )

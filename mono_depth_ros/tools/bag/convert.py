@@ -13,8 +13,16 @@ from typing import Any
 from mono_depth_ros.bags.reader import BagReader
 from mono_depth_ros.bags.topics import Chosen, choose
 from mono_depth_ros.bags.writer import Channel, SegmentWriter, copied_channel
-from mono_depth_ros.config import AlignConfig, BagConfig, DepthConfig, ReferenceConfig, TrackerConfig
-from mono_depth_ros.config.option import Config
+from mono_depth_ros.config import (
+    AlignConfig,
+    BagConfig,
+    Config,
+    DepthConfig,
+    GroundConfig,
+    ReferenceConfig,
+    StereoConfig,
+    TrackerConfig,
+)
 from mono_depth_ros.errors import ConfigError, FrameError, ModelError, MonoDepthError
 from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.pipeline import Pipeline
@@ -26,7 +34,7 @@ from mono_depth_ros.tools.bag.exports import check_folders, clear_folders, open_
 from mono_depth_ros.tools.bag.frames import Batch, batches
 from mono_depth_ros.tools.bag.outputs import written_topics
 from mono_depth_ros.tools.bag.poses import Poses, ground_truth
-from mono_depth_ros.tools.bag.references import References
+from mono_depth_ros.tools.bag.references import RecordedReference
 from mono_depth_ros.tools.bag.sink import Sink, cannot_write
 from mono_depth_ros.tools.bag.stages import Ahead, Behind
 from mono_depth_ros.tools.bag.target import Progress, Target, fingerprint
@@ -51,13 +59,20 @@ class Job:
     align: AlignConfig = field(default_factory=AlignConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     reference: ReferenceConfig = field(default_factory=ReferenceConfig)
+    stereo: StereoConfig = field(default_factory=StereoConfig)
+    ground: GroundConfig = field(default_factory=GroundConfig)
     resume: bool = False
     force: bool = False
 
     @property
+    def alignment(self) -> dict[type[Config], Config]:
+        """The options of the alignment, by class."""
+        return {type(item): item for item in (self.align, self.tracker, self.reference, self.stereo, self.ground)}
+
+    @property
     def configs(self) -> tuple[Config, ...]:
         """The options of every stage but the network."""
-        return (self.bag, self.depth, self.align, self.tracker, self.reference)
+        return (self.bag, self.depth, *self.alignment.values())
 
 
 def option_values(*configs: Config) -> dict[str, Any]:
@@ -75,8 +90,8 @@ def check(job: Job) -> None:
     """What can be wrong before a model is loaded. Raises as `convert`."""
     with BagReader(job.source) as reader:
         chosen = choose(reader, job.bag)
-        if chosen.reference:
-            References(reader, chosen, job.reference, job.bag.extrinsic)
+        if "aligned" in job.bag.wanted:
+            RecordedReference(reader, job.bag, job.alignment, chosen.image)
         if chosen.poses:
             Poses(reader, chosen)
     _place(job).check(job.source, job.resume, job.force)
@@ -110,9 +125,11 @@ def convert(
             tell(words)
         if reader.damage:
             tell(f"warning: {reader.damage}")
-        references = References(reader, chosen, job.reference, job.bag.extrinsic) if chosen.reference else None
-        if references is not None:
-            tell(references.words)
+        recorded = None
+        if "aligned" in job.bag.wanted:
+            recorded = RecordedReference(reader, job.bag, job.alignment, chosen.image, tell)
+            for words in recorded.words:
+                tell(words)
         source, options = fingerprint(reader.files), option_values(*job.configs)
         options |= {"model": model.spec.name, "engine": model.engine, "batch": batch_size(job.bag, model)}
         copied, channels = _channels(reader, topics, job, tell)
@@ -126,17 +143,18 @@ def convert(
         progress = progress or Progress(options, source)
         begun = progress.frames
         alignment = None
-        if references is not None:
-            alignment = Alignment(job.align, job.tracker, references.samples, progress.alignment)
+        if recorded is not None:
+            alignment = Alignment(job.align, job.tracker, recorded.reference, reader.decode, progress.alignment)
         if not progress.done:
             segments = SegmentWriter(
                 place.folder, place.stem, channels, place.storage, job.bag.compression, place.metadata
             )
             sink = Sink(segments, topics, progress, job.bag, tell, lambda: reader.damage, alignment, exports)
             size, first = batch_size(job.bag, model), progress.batches
+            inputs = recorded.inputs if recorded is not None else {}
             with ground_truth(reader, chosen, job.bag.export_tum) as also:
-                stream = batches(reader, chosen, size, int(job.reference.tolerance * 1e9), copied, also)
-                todo = (decoder.decode(batch) for batch in stream if batch.index >= first)
+                stream = batches(reader, chosen, inputs, size, int(job.reference.tolerance * 1e9), copied, also)
+                todo = (decoder.decode(batch) for batch in _go_on(stream, first, alignment))
                 total = reader.topics[chosen.image].count
                 step(begun, total)
                 _run(todo, Pipeline(model, job.depth), sink, job.bag.read_ahead, lambda: step(progress.frames, total))
@@ -146,6 +164,16 @@ def convert(
             raise cannot_write(error, place.out, len(place.metadata or ())) from error
     summary = _summary(job, model, chosen, topics, progress, begun, time.monotonic() - start_s)
     return summary | ({"alignment": alignment.summary()} if alignment is not None else {})
+
+
+def _go_on(stream: Iterator[Batch], first: int, alignment: Alignment | None) -> Iterator[Batch]:
+    """The batches that are not finished; of the others the reference keeps what a later image may need."""
+    for batch in stream:
+        if batch.index >= first:
+            yield batch
+        elif alignment is not None:
+            for frame in batch.frames:
+                alignment.add(frame)
 
 
 def _place(job: Job) -> Target:

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
 from mono_depth_ros.bags.messages import header_of
-from mono_depth_ros.bags.reader import BagReader
+from mono_depth_ros.bags.reader import BagReader, Message
 from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import DataError, FrameError
-from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.media.camera_argument import CameraArgument
-from mono_depth_ros.messages.camera_info import camera_from_info
 from mono_depth_ros.messages.compressed import decode_compressed
 from mono_depth_ros.messages.image import decode_image
 from mono_depth_ros.messages.kinds import COMPRESSED
 from mono_depth_ros.pipeline import Shot
+from mono_depth_ros.streams.cameras import calibration_of
 from mono_depth_ros.tools.bag.frames import BagFrame, Batch
 
 
@@ -44,13 +47,15 @@ class Decoder:
         frame.header = header_of(message.header)
         rgb = decode_compressed(message) if frame.message.kind == COMPRESSED else decode_image(message)
         height, width = rgb.shape[:2]
-        camera = self._camera_of(frame, width, height)
-        camera.check_size(width, height)
+        if self._camera is not None:
+            camera = self._camera.camera(width, height, self._rectified)
+            camera.check_size(width, height)
+        else:
+            found = calibration_of(self._decoded(frame.infos), width, height, self._rectified)
+            camera, frame.camera_info = found.camera, found.message
         frame.shot = Shot(rgb, camera)
 
-    def _camera_of(self, frame: BagFrame, width: int, height: int) -> Camera:
-        if self._camera is not None:
-            return self._camera.camera(width, height, self._rectified)
-        if frame.camera_info is None:
-            raise FrameError("no camera_info came within a second of recording time", "no_camera_info")
-        return camera_from_info(frame.camera_info, self._rectified)
+    def _decoded(self, infos: list[Message]) -> Iterator[Any]:
+        for message in infos:
+            with suppress(DataError):
+                yield self._reader.decode(message)

@@ -7,15 +7,15 @@ What comes out depends on the bag and the options alone, never on time, threads 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mono_depth_ros.bags.reader import BagReader, Message, stamp_ns
 from mono_depth_ros.bags.topics import Chosen
-from mono_depth_ros.errors import DataError, FrameError
+from mono_depth_ros.errors import FrameError
 from mono_depth_ros.pipeline import Frame, Shot
+from mono_depth_ros.streams.cameras import KEPT, by_preference
 
 _WAIT_NS = 1_000_000_000  # of recording time, for what belongs to an image but was recorded after it
 _WAITING_BYTES = 256 * 2**20
@@ -28,20 +28,21 @@ class BagFrame:
 
     Attributes:
         index: of the image in the bag. message: as recorded. stamp_ns: of its header.
-        camera_info: its message, decoded; None where a camera is given.
-        reference: nearest in time, within the tolerance.
-        shot: the decoded image with its camera. header: for everything made of it.
+        infos: camera_info messages, by preference; empty where a camera is given.
+        inputs: of the reference, by the names of its inputs: what came since the image before, in order.
+        shot: the decoded image with its camera. header: for everything made of it. camera_info: decoded; None where a
+            camera is given.
         problem: why there is no depth. result: of the network. aligned: the same in metres of the reference.
     """
 
     index: int
     message: Message
     stamp_ns: int
-    camera_info: Any = None
-    reference: Message | None = None
-    reference_ns: int = 0
+    infos: list[Message] = field(default_factory=list)
+    inputs: list[tuple[str, Message]] = field(default_factory=list)
     shot: Shot | None = None
     header: Any = None
+    camera_info: Any = None
     problem: FrameError | None = None
     result: Frame | None = None
     aligned: Frame | None = None
@@ -62,6 +63,7 @@ class Batch:
 def batches(
     reader: BagReader,
     chosen: Chosen,
+    inputs: Mapping[str, str],
     size: int,
     tolerance_ns: int,
     copied: tuple[str, ...],
@@ -70,11 +72,12 @@ def batches(
     """The bag in batches of `size` frames; the last may be smaller.
 
     Args:
-        tolerance_ns: between an image and its reference. copied: topics that are written as they are.
+        inputs: topics of the reference, and the names of its inputs. tolerance_ns: between an image and its reference.
+        copied: topics that are written as they are.
         also: further topics, and who gets their messages.
     """
     batch, frames, held = Batch(0), 0, 0
-    for item in _items(reader, chosen, tolerance_ns, copied, also):
+    for item in _items(reader, chosen, inputs, tolerance_ns, copied, also):
         batch.items.append(item)
         frames += isinstance(item, BagFrame)
         held += len(item.data) if isinstance(item, Message) else 0
@@ -88,15 +91,16 @@ def batches(
 def _items(
     reader: BagReader,
     chosen: Chosen,
+    inputs: Mapping[str, str],
     tolerance_ns: int,
     copied: tuple[str, ...],
     also: dict[str, Callable[[Message], None]],
 ) -> Iterator[BagFrame | Message]:
     """Frames, complete, and messages to copy. An image waits for what is recorded after it, and all behind it waits."""
-    partners = Partners(reader, chosen, tolerance_ns)
+    partners = Partners(chosen.camera_info, inputs, tolerance_ns)
     waiting: deque[BagFrame | Message] = deque()
     held = count = 0
-    wanted = {chosen.image, chosen.camera_info, chosen.reference, *copied, *also} - {""}
+    wanted = {chosen.image, chosen.camera_info, *inputs, *copied, *also} - {""}
     for message in reader.messages(wanted):
         if message.topic in also:
             also[message.topic](message)
@@ -128,37 +132,42 @@ def _message(item: BagFrame | Message) -> Message:
 
 
 class Partners:
-    """The newest camera_info and reference messages, and which of them belong to an image."""
+    """The camera_info and reference messages that were read lately, and which of them belong to an image.
 
-    def __init__(self, reader: BagReader, chosen: Chosen, tolerance_ns: int) -> None:
-        self._reader, self._chosen, self._tolerance_ns = reader, chosen, tolerance_ns
+    Args:
+        info: topic of camera_info, "" for none. inputs, tolerance_ns: as of `batches`.
+    """
+
+    def __init__(self, info: str, inputs: Mapping[str, str], tolerance_ns: int) -> None:
+        self._info, self._names, self._tolerance_ns = info, inputs, tolerance_ns
         self._infos: deque[tuple[int, Message]] = deque()
-        self._references: deque[tuple[int, Message]] = deque()
+        self._inputs: deque[tuple[int, str, Message]] = deque()
+        self._newest_ns = dict.fromkeys([*([info] if info else []), *inputs], -1)
 
     def add(self, message: Message) -> None:
-        for topic, kept in ((self._chosen.camera_info, self._infos), (self._chosen.reference, self._references)):
-            if message.topic == topic:
-                kept.append((stamp_ns(message), message))
-                # At least one stays: a camera_info may be recorded once, long before its images.
-                while len(kept) > 1 and kept[-1][0] - kept[0][0] > 2 * _WAIT_NS + self._tolerance_ns:
-                    kept.popleft()
+        if message.topic not in self._newest_ns:
+            return
+        self._newest_ns[message.topic] = stamp = stamp_ns(message)
+        if message.topic in self._names:
+            self._inputs.append((stamp, self._names[message.topic], message))
+        if message.topic == self._info:
+            self._infos.append((stamp, message))
+            # At least one stays: a camera_info may be recorded once, long before its images.
+            while len(self._infos) > 1 and stamp - self._infos[0][0] > 2 * _WAIT_NS:
+                self._infos.popleft()
 
     def complete(self, frame: BagFrame) -> bool:
         """Whether nothing better can come."""
-        streams = ((self._chosen.camera_info, self._infos), (self._chosen.reference, self._references))
-        return all(not topic or any(stamp >= frame.stamp_ns for stamp, _ in kept) for topic, kept in streams)
+        return all(stamp >= frame.stamp_ns for stamp in self._newest_ns.values())
 
     def complete_frame(self, frame: BagFrame) -> None:
-        """Give it the camera_info nearest in time, and the reference, if one is near enough."""
-        info = _nearest(self._infos, frame.stamp_ns)
-        if info is not None:
-            with suppress(DataError):
-                frame.camera_info = self._reader.decode(info[1])
-        reference = _nearest(self._references, frame.stamp_ns)
-        if reference is not None and abs(reference[0] - frame.stamp_ns) <= self._tolerance_ns:
-            frame.reference_ns, frame.reference = reference
+        """Give it the camera_info messages that suit it best, and what is there of the reference.
 
-
-def _nearest(kept: deque[tuple[int, Message]], stamp_ns: int) -> tuple[int, Message] | None:
-    """The earlier of two that are equally near."""
-    return min(kept, key=lambda item: abs(item[0] - stamp_ns), default=None)
+        What was read while it waited and lies beyond the tolerance is for later images: a reference keeps no more than
+        its newest messages.
+        """
+        frame.infos = by_preference(self._infos, frame.stamp_ns)[:KEPT]
+        until_ns = frame.stamp_ns + self._tolerance_ns
+        while self._inputs and (self._inputs[0][0] <= until_ns or self._inputs[0][2].log_ns <= frame.message.log_ns):
+            _, name, message = self._inputs.popleft()
+            frame.inputs.append((name, message))

@@ -95,6 +95,8 @@ class Sink:
     def _frame(self, frame: BagFrame) -> None:
         self._progress.frames += 1
         self._segment_frames += 1
+        if self._alignment is not None:
+            self._alignment.add(frame)
         if frame.problem is not None:
             self._progress.drop(frame.problem.reason)
             if sum(self._progress.dropped.values()) <= _TOLD:
@@ -105,8 +107,9 @@ class Sink:
         for topic, data in encode(frame, self._topics, self._config.depth_encoding):
             self._writer.write(topic, frame.message.log_ns, data)
         metres = frame.result if self._alignment is None else frame.aligned
-        for export in self._exports if metres is not None else ():
-            export.write(frame, metres)
+        if metres is not None:
+            for export in self._exports:
+                export.write(frame, metres)
         self._progress.written += 1
 
     def _finish_segment(self) -> None:

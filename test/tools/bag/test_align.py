@@ -96,7 +96,7 @@ def test_images_too_far_from_a_sweep_have_no_samples(tmp_path, maker, use, capsy
     words = ("--outputs", "aligned", "--tolerance", "0.05", "--hold", "0.35", "--json")
     assert kit.bag(tmp_path / "in.mcap", "--out", tmp_path / "out.mcap", *words, *SAME) == 0
     found = json.loads(capsys.readouterr().out)["alignment"]
-    assert found["without_samples"] == {"no_reference": 7}
+    assert found["without_samples"] == {"reference_time": 7}
     # The first image has the fit, three more are younger than 0.35 s, the others have no scale.
     assert found["states"] == {"aligned": 4, "unaligned": 4}
     assert len(kit.decoded(tmp_path / "out.mcap", "/aligned/image")) == 4

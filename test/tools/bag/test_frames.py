@@ -8,8 +8,8 @@ import pytest
 from mono_depth_ros.bags.messages import info_from
 from mono_depth_ros.bags.reader import BagReader
 from mono_depth_ros.bags.topics import Chosen
+from mono_depth_ros.messages.cdr import header_stamp_ns
 from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD
-from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.tools.bag import frames
 from mono_depth_ros.tools.bag.frames import BagFrame, batches
 
@@ -18,12 +18,12 @@ MS = 1_000_000
 
 @pytest.fixture
 def read(tmp_path, maker):
-    def read(chosen, size=1, tolerance_ms=100, copied=()):
+    def read(chosen, size=1, tolerance_ms=100, copied=(), inputs=None):
         path = tmp_path / "in.mcap"
         if not path.exists():
             maker.write(path)
         with BagReader(path) as reader:
-            return list(batches(reader, chosen, size, tolerance_ms * MS, copied, {}))
+            return list(batches(reader, chosen, inputs or {}, size, tolerance_ms * MS, copied, {}))
 
     return read
 
@@ -42,8 +42,9 @@ def add_cloud(maker, kit, stamp, log):
 
 
 def infos(found):
-    messages = [item.camera_info for batch in found for item in batch.frames]
-    return [stamp_ns(info.header.stamp) if info else None for info in messages]
+    """Stamps of the camera_info that suits each image best."""
+    best = [item.infos[0] if item.infos else None for batch in found for item in batch.frames]
+    return [header_stamp_ns(info.data) if info else None for info in best]
 
 
 def test_camera_info_recorded_after_its_image_is_waited_for(maker, kit, read):
@@ -54,12 +55,12 @@ def test_camera_info_recorded_after_its_image_is_waited_for(maker, kit, read):
     assert infos(read(CAMERA)) == stamps
 
 
-def test_without_one_of_its_own_an_image_takes_the_nearest(maker, kit, read):
+def test_without_one_of_its_own_an_image_takes_the_newest_that_is_not_later(maker, kit, read):
     maker.frames(4, info="")
     add_info(maker, kit, kit.BEGIN_NS - 5, kit.BEGIN_NS)
     add_info(maker, kit, kit.BEGIN_NS + 190 * MS, kit.BEGIN_NS + 200 * MS)
     early, late = kit.BEGIN_NS - 5, kit.BEGIN_NS + 190 * MS
-    assert infos(read(CAMERA)) == [early, late, late, late]
+    assert infos(read(CAMERA)) == [early, early, late, late]
 
 
 def test_an_image_waits_a_second_of_recording_time_and_no_longer(maker, kit, read):
@@ -76,14 +77,14 @@ def test_an_image_waits_for_bytes_no_longer_than_there_is_room(maker, kit, read,
     assert infos(read(CAMERA))[0] is None
 
 
-def test_the_reference_nearest_in_time_before_or_after(maker, kit, read):
+def test_a_frame_brings_what_the_reference_may_need_for_it(maker, kit, read):
     maker.frames(4)
     for stamp_ms, log_ms in ((-30, 0), (130, 160), (180, 290), (450, 450)):
         add_cloud(maker, kit, kit.BEGIN_NS + stamp_ms * MS, kit.BEGIN_NS + log_ms * MS)
-    chosen = Chosen("/camera/image_raw", "/camera/camera_info", "/lidar")
-    found = [item for batch in read(chosen) for item in batch.frames]
-    offsets = [(item.reference_ns - item.stamp_ns) // MS if item.reference else None for item in found]
-    assert offsets == [-30, 30, -20, None]  # the last one's is 120 ms away, or 150 ms
+    found = [item for batch in read(CAMERA, inputs={"/lidar": "points"}) for item in batch.frames]
+    brought = [[(name, header_stamp_ns(m.data) - kit.BEGIN_NS) for name, m in item.inputs] for item in found]
+    # 130 was read while the first image waited and is later than that by more than the tolerance; 450 is by all images.
+    assert brought == [[("points", -30 * MS)], [("points", 130 * MS)], [("points", 180 * MS)], []]
     assert [item.index for item in found] == [0, 1, 2, 3]
 
 
