@@ -15,13 +15,27 @@ NOT_ACTIVE = "not active: waiting for a lifecycle manager to configure and activ
 _LOSSY = 0.05  # of the messages: below that a gap is bad luck, above it the transport is at fault
 
 
-def nothing_comes(what: str, topics: str, publishers: int, silent_s: float, timeout_s: float) -> str:
-    """A sentence where nothing comes on some topics, such as "no image: nothing publishes /image"; "" else."""
-    if publishers == 0:
-        return f"no {what}: nothing publishes {topics}"
-    if silent_s > timeout_s:
-        return f"no {what}: {topics} is advertised but nothing has arrived for {silent_s:.1f} s"
-    return ""
+@dataclass(frozen=True)
+class Feed:
+    """How an input is doing.
+
+    Attributes:
+        topics: where it is expected, in words; "" where nothing is. publishers: how many it has there.
+        silent_s: for how long no message has come. conflict: why a publisher's QoS does not match, or "".
+    """
+
+    topics: str = ""
+    publishers: int = 0
+    silent_s: float = 0.0
+    conflict: str = ""
+
+    def silence(self, what: str, timeout_s: float) -> str:
+        """A sentence where nothing comes, such as "no image: nothing publishes /image"; "" else."""
+        if self.topics and self.publishers == 0:
+            return f"no {what}: nothing publishes {self.topics}"
+        if self.topics and self.silent_s > timeout_s:
+            return f"no {what}: {self.topics} is advertised but nothing has arrived for {self.silent_s:.1f} s"
+        return ""
 
 
 def all_dropped(what: str, now: Snapshot, before: Snapshot) -> str:
@@ -47,18 +61,16 @@ class Facts:
     """What the depth node's sentence is made from, beside the counts of the Monitor since the previous report.
 
     Attributes:
-        image_silent_s: how long no image has come. qos_conflict, camera_problem: a sentence, or "".
-        relative: the model's depth has no metres.
+        image, camera_info: the inputs. image_name: of the topic before remapping.
+        qos_conflict, camera_problem: a sentence, or "". relative: the model's depth has no metres.
     """
 
+    image: Feed
     image_name: str
-    image_topic: str
-    image_publishers: int
-    image_silent_s: float
-    qos_conflict: str
-    camera_info_topic: str
+    camera_info: Feed
     camera_info_known: bool
     camera_problem: str
+    qos_conflict: str
     subscribers: int
     lazy: bool
     timeout_s: float
@@ -69,15 +81,13 @@ def judge(facts: Facts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
     """The diagnostic level and the sentence for one camera of an active depth node, by what hinders most."""
     if facts.qos_conflict:
         return ERROR, facts.qos_conflict
-    silent = nothing_comes("image", facts.image_topic, facts.image_publishers, facts.image_silent_s, facts.timeout_s)
-    if silent:
-        hint = "" if facts.image_publishers else f"; remap it with -r {facts.image_name}:=TOPIC"
-        return WARN, silent + hint
+    if silence := facts.image.silence("image", facts.timeout_s):
+        return WARN, silence + ("" if facts.image.publishers else f"; remap it with -r {facts.image_name}:=TOPIC")
     if facts.lazy and facts.subscribers == 0:
         return OK, "idle: nobody subscribes to an output, so nothing is computed"
     if not facts.camera_info_known:
         return WARN, (
-            f"no camera_info: nothing has arrived on {facts.camera_info_topic}; a calibrated camera driver publishes "
+            f"no camera_info: nothing has arrived on {facts.camera_info.topics}; a calibrated camera driver publishes "
             "it beside the image"
         )
     if facts.camera_problem:

@@ -3,16 +3,14 @@ from __future__ import annotations
 
 import pytest
 
-from mono_depth_ros.streams.health import ERROR, OK, WARN, Facts, judge
+from mono_depth_ros.streams.health import ERROR, OK, WARN, Facts, Feed, judge
 from mono_depth_ros.streams.monitor import Monitor
 
 FACTS = {
     "image_name": "image",
-    "image_topic": "/cam/image_raw",
-    "image_publishers": 1,
-    "image_silent_s": 0.1,
+    "image": Feed("/cam/image_raw", 1, 0.1),
     "qos_conflict": "",
-    "camera_info_topic": "/cam/camera_info",
+    "camera_info": Feed("/cam/camera_info", 1, 0.1),
     "camera_info_known": True,
     "camera_problem": "",
     "subscribers": 1,
@@ -50,8 +48,8 @@ def test_latency_percentiles():
 @pytest.mark.parametrize(
     ("changes", "level", "words"),
     [
-        ({"image_publishers": 0}, WARN, "nothing publishes /cam/image_raw"),
-        ({"image_silent_s": 3.0}, WARN, "advertised but nothing has arrived for 3.0 s"),
+        ({"image": Feed("/cam/image_raw", 0, 0.1)}, WARN, "nothing publishes /cam/image_raw"),
+        ({"image": Feed("/cam/image_raw", 1, 3.0)}, WARN, "advertised but nothing has arrived for 3.0 s"),
         ({"subscribers": 0}, OK, "nobody subscribes"),
         ({"camera_info_known": False}, WARN, "nothing has arrived on /cam/camera_info"),
         ({"camera_problem": "the camera is not calibrated"}, ERROR, "not calibrated"),

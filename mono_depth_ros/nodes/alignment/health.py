@@ -12,7 +12,7 @@ import numpy as np
 from mono_depth_ros.alignment.align import Histogram
 from mono_depth_ros.alignment.aligner import Aligned
 from mono_depth_ros.metrics import DepthMetrics
-from mono_depth_ros.streams.health import ERROR, OK, WARN, all_dropped, many_lost, nothing_comes
+from mono_depth_ros.streams.health import ERROR, OK, WARN, Feed, all_dropped, many_lost
 from mono_depth_ros.streams.monitor import Snapshot
 
 
@@ -21,27 +21,21 @@ class AlignmentFacts:
     """What the sentence is made from, beside the counts of the Monitor since the previous report.
 
     Attributes:
-        depth_topics: in words. depth_silent_s: how long no depth has come since it was asked for.
-        depth_quarrel: a sentence where both kinds of depth come; "" else.
+        depth, camera_info, reference: the inputs. depth_quarrel: a sentence where both kinds of depth come, or "".
         qos_conflict, camera_problem, colour_problem, reference_problem: a sentence, or "".
-        reference_topics: "" for a reference without a sensor.
         last: what became of the last image; None before the first.
     """
 
     lazy: bool
     subscribers: int
     qos_conflict: str
-    depth_topics: str
-    depth_publishers: int
-    depth_silent_s: float
+    depth: Feed
     depth_quarrel: str
-    camera_info_topic: str
+    camera_info: Feed
     camera_info_known: bool
     camera_problem: str
     colour_problem: str
-    reference_topics: str
-    reference_publishers: int
-    reference_silent_s: float
+    reference: Feed
     reference_problem: str
     last: Aligned | None
     max_abs_rel: float
@@ -55,15 +49,13 @@ def judge_alignment(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> t
         return ERROR, facts.qos_conflict
     if facts.lazy and facts.subscribers == 0:
         return OK, "idle: nobody subscribes to an output, so no depth is asked for"
-    silent = nothing_comes("depth", facts.depth_topics, facts.depth_publishers, facts.depth_silent_s, facts.timeout_s)
-    if silent:
-        if facts.depth_publishers:
-            return WARN, f"{silent}; what does the depth node say on /diagnostics?"
-        return WARN, f"{silent}; is the depth node running in this namespace?"
+    if silence := facts.depth.silence("depth", facts.timeout_s):
+        running = "what does the depth node say on /diagnostics?" if facts.depth.publishers else ""
+        return WARN, f"{silence}; {running or 'is the depth node running in this namespace?'}"
     if not facts.camera_info_known and now.received > before.received:
         return WARN, (
-            f"no camera_info: nothing has arrived on {facts.camera_info_topic}; the depth node publishes it beside the "
-            "depth"
+            f"no camera_info: nothing has arrived on {facts.camera_info.topics}; "
+            "the depth node publishes it beside the depth"
         )
     if facts.camera_problem:
         return ERROR, facts.camera_problem
@@ -74,10 +66,7 @@ def _of_reference(facts: AlignmentFacts) -> tuple[int, str] | None:
     last = facts.last
     if last is not None and last.state == "frozen":
         return None
-    silent = facts.reference_topics and nothing_comes(
-        "reference", facts.reference_topics, facts.reference_publishers, facts.reference_silent_s, facts.timeout_s
-    )
-    problem = silent or facts.reference_problem
+    problem = facts.reference.silence("reference", facts.timeout_s) or facts.reference_problem
     if not problem:
         return None
     level = WARN if last is None or last.prediction is not None else ERROR

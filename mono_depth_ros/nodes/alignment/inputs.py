@@ -22,6 +22,7 @@ from mono_depth_ros.nodes.ros.subscribing import Input
 from mono_depth_ros.nodes.ros.topics import sibling_info
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.streams.cameras import CameraInfos
+from mono_depth_ros.streams.health import Feed
 
 TOPICS = {DepthKind.METRIC: "depth/image", DepthKind.INVERSE_AFFINE: "depth/inverse"}
 """What a prediction comes on, by its kind."""
@@ -63,24 +64,20 @@ class DepthInputs:
         return self._info.opened
 
     @property
-    def conflict(self) -> str:
-        """A sentence where a publisher's QoS does not match; "" else."""
-        return next((item.conflict for item in self._inputs if item.conflict), "")
+    def camera_info(self) -> Feed:
+        """How camera_info is doing."""
+        return self._info.feed
 
     @property
-    def silent_s(self) -> float:
-        """How long nothing has come since depth was subscribed to."""
-        return time.monotonic() - self._heard_s if self.opened else 0.0
-
-    @property
-    def topics(self) -> str:
-        """The topics of depth, in words."""
-        return " or ".join(item.topic for item in self._depths.values())
-
-    @property
-    def info_topic(self) -> str:
-        """That of camera_info."""
-        return self._info.topic
+    def feed(self) -> Feed:
+        """How the topics of depth are doing together; silent since the kind that is aligned has come."""
+        feeds = [item.feed for item in self._depths.values()]
+        return Feed(
+            " or ".join(feed.topics for feed in feeds),
+            sum(feed.publishers for feed in feeds),
+            time.monotonic() - self._heard_s if self.opened else 0.0,
+            next((feed.conflict for feed in feeds if feed.conflict), ""),
+        )
 
     @property
     def quarrel(self) -> str:
@@ -92,10 +89,6 @@ class DepthInputs:
             f"depth comes on two topics: {self._depths[self._kind].topic} is aligned and {other} is not; set "
             "prediction to metric or inverse"
         )
-
-    def publishers(self) -> int:
-        """How many publishers the topics of depth have."""
-        return sum(item.publishers for item in self._depths.values())
 
     def open(self) -> None:
         """Subscribe to depth; this is what makes a lazy depth node run."""

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -19,6 +18,7 @@ from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.subscribing import Input
 from mono_depth_ros.nodes.ros.topics import sibling_info
 from mono_depth_ros.nodes.ros.transforms import TransformLookup, tf2_module
+from mono_depth_ros.streams.health import Feed
 from mono_depth_ros.streams.references import REFERENCES
 from mono_depth_ros.streams.references.base import Context, ReferenceMatch, View
 
@@ -31,23 +31,6 @@ _CLASSES = {
     DISPARITY: DisparityImage,
     IMU: Imu,
 }
-
-
-@dataclass(frozen=True)
-class SourceFacts:
-    """How a reference is doing.
-
-    Attributes:
-        topics: that it needs; "" for none. Those that nobody publishes, if there are such.
-        publishers: of the needed topic that has the fewest.
-        problem: "" or one sentence.
-    """
-
-    topics: str
-    publishers: int
-    received: int
-    since_received_s: float
-    problem: str
 
 
 class Source:
@@ -71,7 +54,7 @@ class Source:
             given=given,
             transform=self._tf.lookup if self._tf is not None else None,
             topic=lambda name: self._inputs[name].topic,
-            published=lambda name: self._inputs[name].publishers > 0,
+            published=lambda name: self._inputs[name].feed.publishers > 0,
             tell=lambda sentence: node.get_logger().info(sentence),
         )
         try:
@@ -100,18 +83,16 @@ class Source:
         """The resolved topics, the reference's own first."""
         return [item.topic for item in self._inputs.values()]
 
-    def facts(self) -> SourceFacts:
-        """At this moment."""
-        own = next(iter(self._inputs.values()), None)
-        needed = [self._inputs[item.name] for item in self.reference.inputs if item.needed]
-        counts = {item.topic: item.publishers for item in needed}
-        silent = [topic for topic in counts if counts[topic] == 0]
-        return SourceFacts(
-            topics=", ".join(silent or counts),
-            publishers=min(counts.values(), default=0),
-            received=own.count if own else 0,
-            since_received_s=own.silent_s if own else 0.0,
-            problem=next((item.conflict for item in self._inputs.values() if item.conflict), ""),
+    def feed(self) -> Feed:
+        """How the topics are doing that it needs: those that nobody publishes, if there are such."""
+        feeds = {name: item.feed for name, item in self._inputs.items()}
+        needed = [feeds[item.name] for item in self.reference.inputs if item.needed]
+        missing = [feed for feed in needed if feed.publishers == 0]
+        return Feed(
+            topics=", ".join(feed.topics for feed in missing or needed),
+            publishers=min((feed.publishers for feed in needed), default=0),
+            silent_s=next((feed.silent_s for feed in feeds.values()), 0.0),
+            conflict=next((feed.conflict for feed in feeds.values() if feed.conflict), ""),
         )
 
     def close(self) -> None:

@@ -26,31 +26,25 @@ class AlignmentServices:
 
     def __init__(self, node: Node, aligner: Callable[[], Aligner | None], place: Callable[[], tuple[str, str]]) -> None:
         self._session_aligner, self._place = aligner, place
-        self._services = [
-            node.create_service(SetBool, "~/freeze", self._freeze),
-            *(
-                node.create_service(Trigger, f"~/{name}", partial(_trigger, act))
-                for name, act in (("reset", self._reset), ("save", self._save), ("load", self._load))
-            ),
-        ]
+        acts = {"freeze": self._freeze, "reset": self._reset, "save": self._save, "load": self._load}
+        for name, act in acts.items():
+            kind = SetBool if name == "freeze" else Trigger
+            node.create_service(kind, f"~/{name}", partial(_answer, act))
 
-    def _freeze(self, request: Any, response: Any) -> Any:
-        def act() -> str:
-            self._aligner().freeze(request.data)
-            return "scale and shift are frozen" if request.data else "scale and shift follow the reference again"
+    def _freeze(self, request: Any) -> str:
+        self._aligner().freeze(request.data)
+        return "scale and shift are frozen" if request.data else "scale and shift follow the reference again"
 
-        return _answer(response, act)
-
-    def _reset(self) -> str:
+    def _reset(self, _: Any) -> str:
         self._aligner().reset()
         return "scale and shift are forgotten"
 
-    def _save(self) -> str:
+    def _save(self, _: Any) -> str:
         path, scene = self._file()
         write_calibration(path, self._aligner().calibration(), scene)
         return f"scene '{scene}' written to {path}"
 
-    def _load(self) -> str:
+    def _load(self, _: Any) -> str:
         path, scene = self._file()
         self._aligner().load(read_calibration(path, scene))
         return f"scene '{scene}' of {path} loaded"
@@ -68,13 +62,9 @@ class AlignmentServices:
         return Path(path).expanduser(), scene
 
 
-def _trigger(act: Callable[[], str], _: Any, response: Any) -> Any:
-    return _answer(response, act)
-
-
-def _answer(response: Any, act: Callable[[], str]) -> Any:
+def _answer(act: Callable[[Any], str], request: Any, response: Any) -> Any:
     try:
-        response.success, response.message = True, act()
+        response.success, response.message = True, act(request)
     except MonoDepthError as error:
         response.success, response.message = False, str(error)
     except OSError as error:

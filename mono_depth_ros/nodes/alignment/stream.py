@@ -16,7 +16,7 @@ from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.nodes.alignment.colours import Colours
 from mono_depth_ros.nodes.alignment.health import AlignmentFacts
 from mono_depth_ros.nodes.alignment.inputs import DepthInputs, decode_prediction
-from mono_depth_ros.nodes.alignment.references import Source, SourceFacts
+from mono_depth_ros.nodes.alignment.references import Source
 from mono_depth_ros.nodes.ros.lifecycle import Session
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.publishing import Outputs
@@ -24,11 +24,10 @@ from mono_depth_ros.nodes.ros.stream import Job, MessageStream
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.streams.cameras import Calibration
+from mono_depth_ros.streams.health import Feed
 from mono_depth_ros.streams.monitor import Monitor
 from mono_depth_ros.streams.outputs import ALIGNED_POINTS, aligned_outputs
 from mono_depth_ros.streams.references.base import ReferenceMatch, View
-
-_NO_SENSOR = SourceFacts("", 0, 0, 0.0, "")
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class AlignmentStream(MessageStream):
         """What is aligned by what, in words."""
         topics = ", ".join(self.reference.topics()) if self.reference is not None else ""
         by = topics or self._config().reference
-        return f"{self._inputs.topics} by {by}" if self.reference is not None else self._inputs.topics
+        return f"{self._inputs.feed.topics} by {by}" if self.reference is not None else self._inputs.feed.topics
 
     def follow_subscribers(self) -> None:
         """Ask for depth while somebody wants it aligned: this is what makes a lazy depth node run."""
@@ -184,23 +183,19 @@ class AlignmentStream(MessageStream):
 
     def facts(self) -> AlignmentFacts:
         """What the health sentence needs to know at this moment."""
-        config, inputs = self._config(), self._inputs
-        reference = self.reference.facts() if self.reference is not None else _NO_SENSOR
+        config, depth, info = self._config(), self._inputs.feed, self._inputs.camera_info
+        reference = self.reference.feed() if self.reference is not None else Feed()
         return AlignmentFacts(
             lazy=config.lazy,
             subscribers=self.outputs.subscribers(),
-            qos_conflict=inputs.conflict or reference.problem or self.outputs.conflict,
-            depth_topics=inputs.topics,
-            depth_publishers=inputs.publishers(),
-            depth_silent_s=inputs.silent_s,
-            depth_quarrel=inputs.quarrel,
-            camera_info_topic=inputs.info_topic,
-            camera_info_known=inputs.infos.known(),
+            qos_conflict=depth.conflict or info.conflict or reference.conflict or self.outputs.conflict,
+            depth=depth,
+            depth_quarrel=self._inputs.quarrel,
+            camera_info=info,
+            camera_info_known=self._inputs.infos.known(),
             camera_problem=self.camera_problem,
             colour_problem=self.colour_problem,
-            reference_topics=reference.topics,
-            reference_publishers=reference.publishers,
-            reference_silent_s=reference.since_received_s,
+            reference=reference,
             reference_problem=self.reference_problem,
             last=self.last,
             max_abs_rel=self._options.get(AlignConfig).max_abs_rel,

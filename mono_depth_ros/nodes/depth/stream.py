@@ -103,15 +103,14 @@ class CameraStream(MessageStream):
     def facts(self) -> Facts:
         """What the health sentence needs to know at this moment."""
         config = self._options()
+        image, info = self._image.feed, self._info.feed
         return Facts(
+            image=image,
             image_name=image_name(self.name),
-            image_topic=self._image.topic,
-            image_publishers=self._image.publishers,
-            image_silent_s=self._image.silent_s,
-            qos_conflict=self._image.conflict or self._info.conflict or self.outputs.conflict,
-            camera_info_topic=self._info.topic,
+            camera_info=info,
             camera_info_known=self.infos.known(),
             camera_problem=self.camera_problem,
+            qos_conflict=image.conflict or info.conflict or self.outputs.conflict,
             subscribers=self.outputs.subscribers(),
             lazy=config.lazy,
             timeout_s=config.input_timeout,

@@ -12,6 +12,7 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 
 from mono_depth_ros.nodes.ros.qos import INPUT, overridable, own
+from mono_depth_ros.streams.health import Feed
 
 
 class Input:
@@ -22,14 +23,13 @@ class Input:
         depth: messages that may wait for the executor.
 
     Attributes:
-        topic: the resolved name. count: messages received.
-        received_s: when the last one came (time.monotonic); -inf before the first.
+        topic: the resolved name. received_s: when the last message came (time.monotonic); -inf before the first.
         conflict: a sentence where a publisher's QoS does not match, until a message comes; "" else.
     """
 
     def __init__(self, node: Node, kind: type, name: str, callback: Callable[[Any], None], depth: int = 1) -> None:
         self.topic = node.resolve_topic_name(name)
-        self.count, self.received_s, self.conflict = 0, -math.inf, ""
+        self.received_s, self.conflict = -math.inf, ""
         self._node, self._kind, self._name, self._callback, self._depth = node, kind, name, callback, depth
         self._subscription: Any = None
         self._opened_s = time.monotonic()
@@ -40,14 +40,10 @@ class Input:
         return self._subscription is not None
 
     @property
-    def silent_s(self) -> float:
-        """For how long nothing has come: since the last message, or since it was opened."""
-        return time.monotonic() - max(self.received_s, self._opened_s)
-
-    @property
-    def publishers(self) -> int:
-        """How many publishers the topic has."""
-        return self._node.count_publishers(self.topic)
+    def feed(self) -> Feed:
+        """How it is doing at this moment; silent since the last message, or since it was opened."""
+        silent_s = time.monotonic() - max(self.received_s, self._opened_s)
+        return Feed(self.topic, self._node.count_publishers(self.topic), silent_s, self.conflict)
 
     def open(self) -> None:
         """Subscribe, unless that is done already."""
@@ -72,7 +68,7 @@ class Input:
         self._subscription = None
 
     def _take(self, message: Any) -> None:
-        self.count, self.received_s, self.conflict = self.count + 1, time.monotonic(), ""
+        self.received_s, self.conflict = time.monotonic(), ""
         self._callback(message)
 
     def _on_conflict(self, _: Any) -> None:

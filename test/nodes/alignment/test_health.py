@@ -16,7 +16,7 @@ from mono_depth_ros.alignment.samples import samples_from_depth
 from mono_depth_ros.metrics import depth_metrics
 from mono_depth_ros.nodes.alignment.health import AlignmentFacts, alignment_figures, histogram_words, judge_alignment
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
-from mono_depth_ros.streams.health import ERROR, OK, WARN
+from mono_depth_ros.streams.health import ERROR, OK, WARN, Feed
 from mono_depth_ros.streams.monitor import Monitor
 
 METRICS = depth_metrics(np.array([1.0, 2.2]), np.array([1.0, 2.0]))
@@ -24,21 +24,19 @@ FIT = Fit(Curve.SCALE, 2.0, 0.0, np.array([[0.0004, 0.0], [0.0, 0.0]]), 0.9, 100
 DEPTH = DepthPrediction(torch.ones(2, 2), DepthKind.METRIC)
 GOOD = Aligned(DEPTH, Alignment(FIT, None, METRICS, METRICS, True), "aligned", 0.1, "", 90, 10)
 NONE = Aligned(None, None, "unaligned", float("nan"), "no reference was fitted yet")
+DEPTH_FEED, POINTS = Feed("/depth/image", 1, 0.1), Feed("/points", 1, 0.1)
+NOBODY = replace(POINTS, publishers=0)
 FACTS = AlignmentFacts(
     lazy=True,
     subscribers=1,
     qos_conflict="",
-    depth_topics="/depth/image",
-    depth_publishers=1,
-    depth_silent_s=0.1,
+    depth=DEPTH_FEED,
     depth_quarrel="",
-    camera_info_topic="/depth/camera_info",
+    camera_info=Feed("/depth/camera_info", 1, 0.1),
     camera_info_known=True,
     camera_problem="",
     colour_problem="",
-    reference_topics="/points",
-    reference_publishers=1,
-    reference_silent_s=0.1,
+    reference=POINTS,
     reference_problem="",
     last=GOOD,
     max_abs_rel=0.25,
@@ -62,18 +60,18 @@ def bad():
     [
         ({}, OK, "aligned, publishing 0.0 Hz, held-out AbsRel 0.050 (before: 0.050)"),
         ({"qos_conflict": "QoS mismatch"}, ERROR, "QoS mismatch"),
-        ({"subscribers": 0, "depth_publishers": 0}, OK, "idle: nobody subscribes"),
+        ({"subscribers": 0, "depth": replace(DEPTH_FEED, publishers=0)}, OK, "idle: nobody subscribes"),
         ({"subscribers": 0, "lazy": False}, OK, "aligned, publishing"),
-        ({"depth_publishers": 0}, WARN, "no depth: nothing publishes /depth/image"),
-        ({"depth_silent_s": 3.0}, WARN, "nothing has arrived for 3.0 s"),
+        ({"depth": replace(DEPTH_FEED, publishers=0)}, WARN, "no depth: nothing publishes /depth/image"),
+        ({"depth": replace(DEPTH_FEED, silent_s=3.0)}, WARN, "nothing has arrived for 3.0 s"),
         ({"camera_info_known": False}, WARN, "no camera_info: nothing has arrived on /depth/camera_info"),
         ({"camera_info_known": False, "received": 0, "last": None}, OK, "working on the first images"),
         ({"camera_problem": "is 40x30"}, ERROR, "is 40x30"),
-        ({"reference_publishers": 0, "last": NONE}, ERROR, "no reference: nothing publishes /points; unaligned"),
-        ({"reference_publishers": 0}, WARN, "nothing publishes /points; aligned, the last fit is 0.1 s old"),
-        ({"reference_publishers": 0, "last": replace(GOOD, state="frozen")}, OK, "frozen, publishing"),
-        ({"reference_publishers": 0, "reference_topics": ""}, OK, "aligned, publishing"),
-        ({"reference_silent_s": 3.0}, WARN, "nothing has arrived for 3.0 s; aligned"),
+        ({"reference": NOBODY, "last": NONE}, ERROR, "no reference: nothing publishes /points; unaligned"),
+        ({"reference": NOBODY}, WARN, "nothing publishes /points; aligned, the last fit is 0.1 s old"),
+        ({"reference": NOBODY, "last": replace(GOOD, state="frozen")}, OK, "frozen, publishing"),
+        ({"reference": Feed()}, OK, "aligned, publishing"),
+        ({"reference": replace(POINTS, silent_s=3.0)}, WARN, "nothing has arrived for 3.0 s; aligned"),
         ({"reference_problem": "behind the camera", "last": NONE}, ERROR, "behind the camera; unaligned"),
         ({"reference_problem": "behind the camera", "last": None}, WARN, "behind the camera; unaligned"),
         ({"last": NONE}, ERROR, "unaligned: no reference was fitted yet"),

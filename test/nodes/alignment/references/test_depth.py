@@ -47,7 +47,7 @@ def test_registered_depth_gives_its_pixels(depth, messages, encoding):
 
 def test_camera_info_is_taken_from_beside_the_depth(depth, reference):
     assert depth.source.topics() == ["/rgbd/depth/image", "/rgbd/depth/camera_info"]
-    assert depth.source.facts().topics == "/rgbd/depth/image"
+    assert depth.source.feed().topics == "/rgbd/depth/image"
     own = reference("depth", "reference/depth:=/d", "reference/camera_info:=/i")
     assert own.source.topics() == ["/d", "/i"]
     assert reference("depth").source.topics() == ["/reference/depth", "/reference/camera_info"]

@@ -45,7 +45,7 @@ def test_the_height_and_the_floor_itself(reference, no_tf2):
     match = rig.samples(values=0.6 * FLOOR)
     assert right(match) and match.fresh and not match.local and match.offset_s == 0
     assert rig.samples(values=0.6 * FLOOR, late_s=0.03).fresh, "every image is its own reference"
-    assert rig.source.topics() == ["/imu"] and rig.source.facts().topics == ""
+    assert rig.source.topics() == ["/imu"] and rig.source.feed().topics == ""
 
 
 def test_a_relative_prediction_needs_the_pitch(reference, no_tf2):

@@ -27,12 +27,12 @@ def lidar(ros, rig_type):
 def test_a_cloud_arrives(ros, lidar, messages):
     rig = lidar()
     publisher = ros.outsider.create_publisher(PointCloud2, "/points", qos_profile_sensor_data)
-    ros.wait(lambda: rig.source.facts().publishers == 1 and publisher.get_subscription_count())
-    ros.wait(lambda: rig.source.facts().received, poll=lambda: publisher.publish(messages.cloud([(2.0, 0.1, 0.0)])))
+    ros.wait(lambda: rig.source.feed().publishers == 1 and publisher.get_subscription_count())
+    ros.wait(lambda: rig.source.samples(rig.view()), poll=lambda: publisher.publish(messages.cloud([(2.0, 0.1, 0.0)])))
     assert rig.samples().samples.depth == pytest.approx(2.0)
 
 
 def test_a_qos_that_does_not_match_is_told(ros, lidar):
     rig = lidar(**{"qos_overrides./points.subscription.reliability": "reliable"})
     ros.outsider.create_publisher(PointCloud2, "/points", qos_profile_sensor_data)
-    ros.wait(lambda: "QoS mismatch: a publisher of /points offers less" in rig.source.facts().problem)
+    ros.wait(lambda: "QoS mismatch: a publisher of /points offers less" in rig.source.feed().conflict)

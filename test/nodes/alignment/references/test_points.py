@@ -163,13 +163,13 @@ def test_without_extrinsics_or_with_wrong_ones_nothing_starts(reference, no_tf2,
         reference("lidar", cam_from_reference=text)
 
 
-def test_facts_and_topics(lidar, messages):
+def test_feed_and_topics(lidar, messages):
     assert lidar.source.topics() == ["/points"]
-    facts = lidar.source.facts()
-    assert (facts.topics, facts.publishers, facts.received, facts.problem) == ("/points", 0, 0, "")
+    before = lidar.source.feed()
+    assert (before.topics, before.publishers, before.conflict) == ("/points", 0, "")
+    assert lidar.source.samples(lidar.view()) is None
     lidar.deliver("/points", messages.cloud(POINTS))
-    facts = lidar.source.facts()
-    assert facts.received == 1 and facts.since_received_s < 5
+    assert lidar.source.feed().silent_s < before.silent_s and lidar.samples() is not None
 
 
 def test_it_listens_only_while_it_is_asked_to(lidar, messages):

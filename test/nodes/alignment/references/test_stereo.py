@@ -87,4 +87,4 @@ def test_without_camera_info_or_with_another_frame(stereo, messages, pair):
 def test_names_that_are_not_remapped(reference):
     rig = reference("stereo")
     assert rig.source.topics() == ["/left", "/right", "/left/camera_info", "/right/camera_info"]
-    assert rig.source.facts().topics == "/left, /right, /left/camera_info, /right/camera_info"
+    assert rig.source.feed().topics == "/left, /right, /left/camera_info, /right/camera_info"
