@@ -63,13 +63,15 @@ class EngineModel(ABC):
 
 @lru_cache(maxsize=1)
 def check_frames() -> tuple[tuple[Tensor, tuple[Camera, ...]], ...]:
-    """The two fixed images that engines are checked with, (1, H, W, 3) uint8, and their cameras: one 4:3, one square.
+    """The two fixed images that engines are checked with, and their cameras: one 4:3, one square."""
+    return check_frame(640, 480), check_frame(518, 518)
+
+
+def check_frame(width: int, height: int) -> tuple[Tensor, tuple[Camera, ...]]:
+    """A fixed image of any size, (1, H, W, 3) uint8, and its camera.
 
     Smooth shading, edges and fine texture, made from integers alone so that every machine has the same.
     """
-    frames = []
-    for width, height in ((640, 480), (518, 518)):
-        y, x = np.mgrid[:height, :width].astype(np.int64)
-        rgb = np.stack([(x * 5 + y * 2) // 16, (x * y) >> 9, (x ^ y) // 4 + (x // 64 + y // 48) % 2 * 90], axis=-1)
-        frames.append((torch.from_numpy(rgb.astype(np.uint8))[None], (Camera.pinhole(width, height, 60),)))
-    return tuple(frames)
+    y, x = np.mgrid[:height, :width].astype(np.int64)
+    rgb = np.stack([(x * 5 + y * 2) // 16, (x * y) >> 9, (x ^ y) // 4 + (x // 64 + y // 48) % 2 * 90], axis=-1)
+    return torch.from_numpy(rgb.astype(np.uint8))[None], (Camera.pinhole(width, height, 60),)

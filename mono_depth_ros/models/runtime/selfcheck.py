@@ -76,14 +76,19 @@ def check(engine: Engine, reference: Reference) -> float:
 
 
 def absrel(found: Tensor, expected: Tensor) -> float:
-    """Mean of |found - expected| / expected over all values where `expected` is finite and not negative.
+    """Mean of `relative_errors`; NaN where there is nothing to compare."""
+    return float(relative_errors(found, expected).mean())
+
+
+def relative_errors(found: Tensor, expected: Tensor) -> Tensor:
+    """|found - expected| / expected of all values where `expected` is finite and not negative, in a row, float64.
 
     Relative models give inverse depth that falls to 0 far away, where any error is infinitely large: values under 1 %
-    of the mean count as that. NaN where there is nothing to compare.
+    of the mean count as that.
     """
     known = expected.isfinite() & (expected >= 0)
     found, expected = found[known].double(), expected[known].double()
     floor = _FLOOR * expected.mean()
     error = (found - expected).abs()
     # Zero against zero is right, also where everything is 0.
-    return float(torch.where(error == 0, 0.0, error / expected.clamp(min=floor)).mean())
+    return torch.where(error == 0, 0.0, error / expected.clamp(min=floor))

@@ -24,13 +24,12 @@ def run(args: argparse.Namespace) -> int:
     """
     names = args.names or [name for name, entry in CATALOGUE.items() if not entry.spec.hub or _cached(entry)]
     checks = {name: check(name) for name in dict.fromkeys(names)}
-    rows = [_row(name, item) for name, items in checks.items() for item in items]
+    rows = [row(name, item) for name, items in checks.items() for item in items]
     if args.json:
         print(json.dumps(rows))
     else:
-        for row in rows:
-            by = f" by {row['source']}" if row["source"] and row["good"] else ""
-            print(f"{row['state'] + by:18}  {row['path']}")
+        for values in rows:
+            print(line(values))
         if not args.names:
             print(f"of the cache {cache_folder()} and the package itself", file=sys.stderr)
     bad = [item for items in checks.values() for item in items if not item.good]
@@ -86,7 +85,8 @@ def _cached(entry: CatalogueEntry) -> bool:
     return directory is not None and (not entry.hub_file or (directory / entry.hub_file).is_symlink())
 
 
-def _row(name: str, item: FileCheck) -> dict[str, Any]:
+def row(name: str, item: FileCheck) -> dict[str, Any]:
+    """What became of a file, as plain values."""
     return {
         "name": name,
         "path": str(item.path),
@@ -96,3 +96,9 @@ def _row(name: str, item: FileCheck) -> dict[str, Any]:
         "expected": item.expected,
         "source": item.source,
     }
+
+
+def line(values: dict[str, Any]) -> str:
+    """A row for eyes."""
+    by = f" by {values['source']}" if values["source"] and values["good"] else ""
+    return f"{values['state'] + by:18}  {values['path']}"
