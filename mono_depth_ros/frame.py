@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
@@ -22,6 +22,7 @@ from mono_depth_ros.geometry.cloud import depth_edges, limit_range, pack_cloud, 
 from mono_depth_ros.geometry.colorize import colorize
 from mono_depth_ros.geometry.normals import curvature, normals_from_depth
 from mono_depth_ros.geometry.rays import rays
+from mono_depth_ros.media.ply import write_ply
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 
@@ -110,6 +111,13 @@ class Frame:
         known = torch.isfinite(points[..., 2]) & torch.isfinite(self._solid(config.edge_ratio)[::step, ::step])
         return points[known], self.rgb[::step, ::step][known]
 
+    def write_ply(
+        self, path: str | os.PathLike[str], stride: int | None = None, edge_ratio: float | None = None
+    ) -> int:
+        """Write `cloud(stride, edge_ratio)` as a PLY file; returns how many points it has."""
+        points, colours = self.cloud(stride, edge_ratio)
+        return write_ply(path, points.cpu().numpy(), colours.cpu().numpy())
+
     def packed_cloud(self) -> torch.Tensor:
         """(H / stride, W / stride, 4) float32 x, y, z, rgb, organised: `pack_cloud` without flying pixels.
 
@@ -161,7 +169,7 @@ class Frame:
         if self.prediction.normals is not None or "points" in found:
             found["normals"] = self.normals
         found["confidence"], found["uncertainty"] = self.confidence, self.uncertainty
-        return {name: np.array(tensor.cpu()) for name, tensor in found.items() if tensor is not None}
+        return {name: tensor.cpu().numpy().copy() for name, tensor in found.items() if tensor is not None}
 
     @property
     def _metric(self) -> bool:

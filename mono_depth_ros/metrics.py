@@ -95,21 +95,26 @@ def valid_pairs(
 
     Comparable: inside `mask` (true means use), both finite, both > 0. Raises DataError for shapes that differ.
     """
-    p, t = np.asarray(pred, dtype=np.float64), np.asarray(truth, dtype=np.float64)
+    p, t = _host(pred, np.float64), _host(truth, np.float64)
     if p.shape != t.shape:
         raise DataError(f"prediction and truth differ in shape: found {p.shape}, expected {t.shape}")
     with np.errstate(invalid="ignore"):
         use: NDArray[Any] = np.isfinite(p) & np.isfinite(t) & (p > 0) & (t > 0)
     if mask is not None:
-        chosen = np.asarray(mask)
+        chosen = _host(mask, np.bool_)
         if chosen.shape != t.shape:
             raise DataError(f"mask and truth differ in shape: found {chosen.shape}, expected {t.shape}")
-        use &= chosen.astype(bool)
+        use &= chosen
     return p[use], t[use]
 
 
+def _host(values: Any, dtype: type) -> NDArray[Any]:
+    """An array of anything like one; of a torch tensor on any device."""
+    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values, dtype=dtype)
+
+
 def depth_metrics(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike | None = None) -> DepthMetrics:
-    """Errors of one depth map in metres (any shape) against the truth; see `DepthMetrics` and `valid_pairs`.
+    """Errors of one depth map in metres, any shape, array or tensor, against the truth: see `DepthMetrics`.
 
     Raises DataError for shapes that differ or when no pixel is comparable.
     """

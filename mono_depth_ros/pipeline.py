@@ -13,7 +13,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from mono_depth_ros.config import DepthConfig, ModelConfig
-from mono_depth_ros.errors import ModelError
+from mono_depth_ros.errors import ConfigError, ModelError
 from mono_depth_ros.frame import Frame, needs_camera
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rectify import IDENTITY, Rotation, rectify
@@ -44,7 +44,11 @@ def load_model(
         ModelError: the name is unknown, the device or the engine is not there, or the weights are missing or not what
             they should be. ConfigError: another engine or precision than these.
     """
-    size = "" if input_size is None else "{}x{}".format(*input_size)
+    size = ""
+    if input_size is not None:
+        if not isinstance(input_size, Sequence) or len(input_size) != 2:
+            raise ConfigError(f"input_size is {input_size!r}, expected (width, height)")
+        size = f"{input_size[0]}x{input_size[1]}"
     return Pipeline(loading.load_model(ModelConfig(str(name), str(device), engine, precision, size)))
 
 
