@@ -104,8 +104,11 @@ def _drives() -> list[dict[str, Any]]:
     for kind, seed in DRIVES:
         world, lidar = World.generate(kind, seed), SpinningLidar()
         shots = []
-        for k, (t_s, pose, frame) in enumerate(world.sequence(CAMERA, CAMERA_HZ / LIDAR_EVERY, DRIVE_S)):
-            prediction = model.predict(torch.from_numpy(frame.rgb)[None], [CAMERA])[0]
+        path, rate_hz = world.path(), CAMERA_HZ / LIDAR_EVERY
+        for k in range(round(rate_hz * DRIVE_S)):
+            t_s = k / rate_hz
+            pose = path.pose(t_s)
+            prediction = model.predict(torch.from_numpy(world.render(CAMERA, pose).rgb)[None], [CAMERA])[0]
             shots.append(Shot(int(t_s * S), prediction, _lidar(world, lidar, pose, k)))
         for bandwidth in BANDWIDTHS:
             found = [one.alignment for one in _run(shots, bandwidth)]

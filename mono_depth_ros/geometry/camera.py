@@ -86,10 +86,6 @@ class Camera:
             found = f"the image is {width}x{height}, its camera is {self.width}x{self.height}"
             raise CameraError(f"{found}: expected the same size", "camera_info_size")
 
-    def without_distortion(self) -> Camera:
-        """The pinhole camera with the same size, focal lengths and principal point."""
-        return replace(self, model="none", distortion=())
-
     def resized(self, width: int, height: int) -> Camera:
         """The camera of the image resized to `width` x `height` (half-pixel rule: edges map to edges)."""
         sx, sy = width / self.width, height / self.height

@@ -92,12 +92,6 @@ class Nearest(Generic[T]):
         with self._lock:
             return self._jumps
 
-    @property
-    def newest_ns(self) -> int | None:
-        """The newest stamp kept."""
-        with self._lock:
-            return self._stamps[-1] if self._stamps else None
-
     def __len__(self) -> int:
         with self._lock:
             return len(self._stamps)

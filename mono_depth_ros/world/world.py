@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -90,15 +90,6 @@ class World:
         """A smooth drive through free space, defined for any time; see `CameraPath`."""
         rng = np.random.Generator(np.random.PCG64([self.seed, KINDS.index(self.kind), seed, 1]))
         return make_path(self.free, self.camera_height, self.kind, self.indoor, rng)
-
-    def sequence(
-        self, camera: Camera, rate_hz: float, duration_s: float, seed: int = 0
-    ) -> Iterator[tuple[float, np.ndarray, WorldFrame]]:
-        """Yield (t_s, world_from_camera, frame) along `path(seed)`."""
-        path = self.path(seed)
-        for k in range(round(rate_hz * duration_s)):
-            pose = path.pose(k / rate_hz)
-            yield k / rate_hz, pose, self.render(camera, pose)
 
     def random_pose(self, rng: np.random.Generator) -> np.ndarray:
         """A plausible viewpoint: 4x4 float64 world_from_camera anywhere free, any direction, the height of the vehicle.

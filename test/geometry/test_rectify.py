@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -38,7 +40,7 @@ def test_a_straight_line_becomes_straight():
 
 def test_same_camera_is_the_same_image_and_outside_is_black():
     image = torch.randint(0, 255, (48, 64, 3), dtype=torch.uint8)
-    pinhole = RAW.without_distortion()
+    pinhole = replace(RAW, model="none", distortion=())
     assert rectify(image, pinhole, pinhole) is image
     wide = Camera(64, 48, 10.0, 10.0, 31.5, 23.5)
     assert rectify(torch.full((48, 64, 3), 200, dtype=torch.uint8), pinhole, wide)[0, 0].tolist() == [0, 0, 0]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -189,7 +190,7 @@ def test_rectified_takes_the_projection_matrix(tmp_path, model):
     lens = Camera(32, 24, 50.0, 50.0, 15.5, 11.5, "plumb_bob", (-0.1, 0.0, 0.0, 0.0, 0.0))
     lens.to_yaml(tmp_path / "lens.yaml")
     path = write_image(tmp_path / "a.png")
-    for flags, camera in (([], lens), (["--rectified"], lens.without_distortion())):
+    for flags, camera in (([], lens), (["--rectified"], replace(lens, model="none", distortion=()))):
         model.cameras.clear()
         assert image(path, "--out", tmp_path / "out", "--camera", tmp_path / "lens.yaml", *flags) == 0
         assert model.cameras == [camera]

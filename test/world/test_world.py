@@ -148,14 +148,6 @@ def test_the_same_generator_gives_the_same_poses(world):
     np.testing.assert_array_equal(a, b)
 
 
-def test_sequence_follows_the_path(world):
-    frames = list(world.sequence(CAMERA, rate_hz=5.0, duration_s=0.6))
-    assert [t for t, _, _ in frames] == [0.0, 0.2, 0.4]
-    t, pose, frame = frames[2]
-    np.testing.assert_array_equal(pose, world.path().pose(t))
-    np.testing.assert_array_equal(frame.depth, world.render(CAMERA, pose).depth)
-
-
 def test_unknown_kind_lists_the_choices():
     with pytest.raises(ConfigError, match=r"'cave'.*room, corridor, warehouse, street, yard"):
         World.generate("cave", 0)
