@@ -21,8 +21,7 @@ from common import add_reference, run
 from models import CPU_RUNS, CUDA_RUNS, interleaved, matrix
 from mono_depth_ros.errors import ConfigError, ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE
-from mono_depth_ros.models.metric3d.canonical import INPUT_SIZE
-from mono_depth_ros.models.metric3d.model import Metric3D
+from mono_depth_ros.models.families.metric3d_v2 import INPUT_SIZE, Metric3D
 from mono_depth_ros.models.networks.metric3d import Metric3DNetwork
 from mono_depth_ros.models.networks.metric3d_encoder import SIZES
 from mono_depth_ros.models.runtime.engine import EngineOptions

@@ -24,7 +24,7 @@ from common import add_reference, run
 from mono_depth_ros.errors import ConfigError, ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.catalogue import CATALOGUE
-from mono_depth_ros.models.depth_anything.model import DepthAnythingV2
+from mono_depth_ros.models.families.depth_anything_v2 import DepthAnythingV2
 from mono_depth_ros.models.networks.depth_anything import SIZES, DepthAnythingNetwork
 from mono_depth_ros.models.runtime.engine import EngineOptions
 from mono_depth_ros.pipeline import Pipeline

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from common import median_ms, run
-from mono_depth_ros.models.networks.tiny import load_tiny
+from mono_depth_ros.models.families.tiny import load_tiny
 
 
 def tiny() -> dict[str, Any]:

@@ -18,8 +18,8 @@ from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.alignment.tracker import curve_distance
 from mono_depth_ros.config import AlignConfig, ReferenceConfig, TrackerConfig
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.models.families.tiny import TinyModel
 from mono_depth_ros.models.runtime.engine import EngineOptions
-from mono_depth_ros.models.tiny_model import TinyModel
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.world.lidar import SpinningLidar
 from mono_depth_ros.world.world import World

@@ -20,8 +20,8 @@ from mono_depth_ros.datasets.samples import kitti_depth
 from mono_depth_ros.errors import FitError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rays import rays
+from mono_depth_ros.models.families.tiny import TinyModel
 from mono_depth_ros.models.runtime.engine import EngineOptions
-from mono_depth_ros.models.tiny_model import TinyModel
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.world.pose import camera_pose
 from mono_depth_ros.world.world import KINDS, World

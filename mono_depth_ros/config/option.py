@@ -18,13 +18,18 @@ def option(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[Any, ...] | None = None,
+    count: int | None = None,
     dynamic: bool = False,
 ) -> Any:
-    """A dataclass field with its documentation, unit, inclusive range or choices.
+    """A dataclass field with its documentation, unit, inclusive range or choices, and for a tuple how many there are.
 
-    `dynamic` options may be changed while a node runs. A numeric option without limits still refuses NaN.
+    `dynamic` options may be changed while a node runs. A numeric option without limits still refuses NaN. `default`
+    MISSING is a field that must be given; one in a `Config` must have a default.
     """
-    metadata = {"doc": doc, "unit": unit, "low": low, "high": high, "choices": choices, "dynamic": dynamic}
+    metadata = {"doc": doc, "unit": unit, "low": low, "high": high, "choices": choices}
+    metadata |= {"count": count, "dynamic": dynamic}
+    if isinstance(default, dict):
+        return field(default_factory=lambda: dict(default), metadata=metadata)
     return field(default=default, metadata=metadata)
 
 

@@ -3,56 +3,20 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import re
 from pathlib import Path
-from typing import Protocol, cast
-from zipfile import BadZipFile, ZipFile
 
 from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.models.catalogue import CatalogueEntry, find
+from mono_depth_ros.models.families import family_of, loader
 from mono_depth_ros.models.runtime.device import describe, pick_device, set_threads
 from mono_depth_ros.models.runtime.engine import EngineOptions
-from mono_depth_ros.models.weights.files import read_json
 from mono_depth_ros.models.weights.hub import snapshot
 
 LOGGER = logging.getLogger(__name__)
-
-_MODULES = {
-    "tiny": "tiny_model",
-    "depth_anything_v2": "depth_anything.model",
-    "zoedepth": "ported.zoedepth",
-    "dpt": "ported.dpt",
-    "glpn": "ported.glpn",
-    "depth_pro": "ported.depth_pro",
-    "metric3d_v2": "metric3d.model",
-    "onnx": "onnx.model",
-}
-"""The module of each family, imported when it is asked for; it has a function `load`, see `Loader`."""
-
-_MODEL_TYPES = {"depth_anything": "depth_anything_v2"}
-"""Families whose `model_type` in config.json is called otherwise."""
-
-_WITHOUT_CONFIG = ("tiny", "onnx", "metric3d_v2")
-"""Families whose checkpoints have no config.json."""
-
-
-class Loader(Protocol):
-    """`load` of a family's module."""
-
-    def __call__(self, source: Path, options: EngineOptions, expected: CatalogueEntry | None) -> DepthModel:
-        """The model in `source`, a file or a directory.
-
-        Args:
-            expected: what the caller takes the checkpoint for; one that says otherwise is refused.
-
-        Raises:
-            ModelError: it is not what it should be, found and expected; or the engine cannot run it.
-        """
-        ...
 
 
 def load_model(config: ModelConfig) -> DepthModel:
@@ -96,40 +60,3 @@ def _source(entry: CatalogueEntry) -> Path:
     if not entry.spec.hub:
         return Path()
     return snapshot(entry.spec.hub, entry.revision, entry.files, entry.hub_file) / entry.hub_file
-
-
-def loader(family: str) -> Loader:
-    """The `load` of a family."""
-    return cast(Loader, importlib.import_module(f"mono_depth_ros.models.{_MODULES[family]}").load)
-
-
-def family_of(source: Path) -> str:
-    """The family of a checkpoint: by the kind of file, or by config.json of a directory.
-
-    Raises:
-        ModelError: it is none of ours; found and expected.
-    """
-    if source.is_file():
-        if source.suffix not in (".onnx", ".pth"):
-            raise ModelError(f"{source} is a {source.suffix or 'nameless'} file, expected .onnx or .pth")
-        return "onnx" if source.suffix == ".onnx" else _family_of_pth(source)
-    path = source / "config.json"
-    if not path.is_file() and any(source.glob("metric_depth_vit_*.pth")):
-        return "metric3d_v2"
-    found = read_json(path).get("model_type")
-    family = _MODEL_TYPES.get(found, found) if isinstance(found, str) else None
-    if family not in _MODULES or family in _WITHOUT_CONFIG:
-        known = sorted({*_MODULES, *_MODEL_TYPES} - {*_WITHOUT_CONFIG, *_MODEL_TYPES.values()})
-        raise ModelError(f"{path} says model_type {found!r}, expected one of: {', '.join(known)}")
-    return family
-
-
-def _family_of_pth(path: Path) -> str:
-    """By the names in its pickle, which is searched as bytes and not run."""
-    try:
-        with ZipFile(path) as archive:
-            names = b"".join(archive.read(name) for name in archive.namelist() if name.endswith("/data.pkl"))
-    except (BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError):
-        return "depth_anything_v2"  # whose reader says what is wrong with the file
-    ours = any(name in names for name in (b"depth_model.", b"decoder.token2feature."))
-    return "metric3d_v2" if ours else "depth_anything_v2"

@@ -18,7 +18,8 @@ import torch
 from mono_depth_ros.datasets.dataset import LabelledFrame
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.metrics import DepthMetrics, MetricsSum, affine_inverse, median_scale
-from mono_depth_ros.models.networks.tiny import TinyDepthNet, input_size
+from mono_depth_ros.models.families.tiny import input_size
+from mono_depth_ros.models.networks.tiny import TinyDepthNet
 from mono_depth_ros.training.augment import ray_axes
 from mono_depth_ros.training.batches import collate
 from mono_depth_ros.training.pool import Pool, PoolSpec, render_world

@@ -13,7 +13,7 @@ import cv2
 
 from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.datasets.samples import SAMPLES
-from mono_depth_ros.models.networks.tiny import load_tiny, save_tiny
+from mono_depth_ros.models.families.tiny import load_tiny, save_tiny
 from mono_depth_ros.training import evaluate
 from mono_depth_ros.training.config import VALIDATION_SEED, TrainConfig
 from mono_depth_ros.training.loop import Trainer, train

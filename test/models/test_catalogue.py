@@ -11,7 +11,7 @@ import pytest
 from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE, find
-from mono_depth_ros.models.loading import _MODULES
+from mono_depth_ros.models.families import FAMILIES
 from mono_depth_ros.models.weights.known_files import _HUB, _OFFICIAL, COMMITS
 from mono_depth_ros.prediction import DepthKind
 
@@ -26,7 +26,7 @@ def test_names_and_families() -> None:
     expected |= {"dpt_large", "dpt_hybrid"}
     assert expected <= set(CATALOGUE)
     assert all(name == entry.spec.name for name, entry in CATALOGUE.items())
-    assert {entry.spec.family for entry in CATALOGUE.values()} <= set(_MODULES)
+    assert {entry.spec.family for entry in CATALOGUE.values()} <= set(FAMILIES)
     assert ModelConfig().model in CATALOGUE
 
 
@@ -140,7 +140,7 @@ def test_gflop_of_tiny() -> None:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from mono_depth_ros.models.networks.tiny import load_tiny
+    from mono_depth_ros.models.families.tiny import load_tiny
 
     network = load_tiny(None)
     with FlopCounterMode(display=False) as counter, torch.no_grad():

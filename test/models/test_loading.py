@@ -15,7 +15,8 @@ from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.models.catalogue import CATALOGUE
-from mono_depth_ros.models.loading import _MODULES, family_of, load_model, loader
+from mono_depth_ros.models.families import FAMILIES, family_of, loader
+from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.prediction import DepthKind
 
 METRIC = {"depth_estimation_type": "metric", "max_depth": 20}
@@ -92,7 +93,7 @@ def test_what_is_no_name_path_or_hub_name_is_refused(name: str) -> None:
 
 
 def test_every_family_has_a_loader() -> None:
-    assert {entry.spec.family for entry in CATALOGUE.values()} <= set(_MODULES)
+    assert {entry.spec.family for entry in CATALOGUE.values()} <= set(FAMILIES)
     assert callable(loader("depth_anything_v2")) and callable(loader("tiny"))
 
 

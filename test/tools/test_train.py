@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mono_depth_ros.errors import ConfigError, DataError
-from mono_depth_ros.models.networks.tiny import load_tiny
+from mono_depth_ros.models.families.tiny import load_tiny
 from mono_depth_ros.tools.train import add_parser
 from mono_depth_ros.training import run as training
 

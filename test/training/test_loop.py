@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mono_depth_ros.errors import DataError
-from mono_depth_ros.models.networks.tiny import load_tiny, save_tiny
+from mono_depth_ros.models.families.tiny import load_tiny, save_tiny
 from mono_depth_ros.training.batches import make_batch, prefetch, shuffled
 from mono_depth_ros.training.config import TrainConfig
 from mono_depth_ros.training.evaluate import held_out, row_baseline, score_rows

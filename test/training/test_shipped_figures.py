@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mono_depth_ros.metrics import MetricsSum
-from mono_depth_ros.models.networks.tiny import TINY_WEIGHTS, load_tiny
+from mono_depth_ros.models.families.tiny import TINY_WEIGHTS, load_tiny
 from mono_depth_ros.training.config import TrainConfig
 from mono_depth_ros.training.evaluate import predict
 from mono_depth_ros.training.pool import pool_spec, render_world

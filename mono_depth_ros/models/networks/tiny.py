@@ -10,7 +10,6 @@ floor; the last step to full size is a pixel shuffle (Shi et al. 2016, arXiv 160
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import cast
 
 import torch
@@ -18,28 +17,12 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from mono_depth_ros.errors import ModelError
-
-TINY_WEIGHTS = Path(__file__).parents[1] / "weights" / "tiny.safetensors"
-INPUT_AREA = 256 * 192
-INPUT_MULTIPLE = 32
+MULTIPLE = 32  # the sides of the input
 WIDTHS = (24, 48, 80, 112, 144)  # channels at 1/2, 1/4, 1/8, 1/16, 1/32
 INNER = (48, 80, 112, 96)  # channels inside the residual block at 1/4 ... 1/32
 RAY_CHANNELS = 4
 _FLATTEST = 0.02  # rays flatter than this count as the horizon: floor 50 camera heights away and beyond
 _LOG_DEPTH_BIAS = math.log(4.0)  # starts at 4 m everywhere
-
-
-def input_size(width: int, height: int) -> tuple[int, int]:
-    """(width, height) the network reads an image of `width` x `height` at: multiples of 32, about 256 * 192 pixels.
-
-    The aspect ratio is kept as near as multiples of 32 allow; never below 32. Raises ModelError for sizes under 1.
-    """
-    if width < 1 or height < 1:
-        raise ModelError(f"image size: found {width}x{height}, expected at least 1x1")
-    scale = math.sqrt(INPUT_AREA / (width * height))
-    fitted = [max(1, round(side * scale / INPUT_MULTIPLE)) * INPUT_MULTIPLE for side in (width, height)]
-    return fitted[0], fitted[1]
 
 
 def ray_features(rays: Tensor) -> Tensor:
@@ -146,9 +129,8 @@ class TinyDepthNet(nn.Module):
         """(log_depth, sky_logit), each (N, 1, H, W) float, from rgb (N, 3, H, W) in [0, 1] and rays (N, 2, H, W).
 
         exp(log_depth) is metres along the optical axis; sky_logit > 0 is sky. H and W are multiples of 32; rays are
-        x/z and y/z of the pixel centres of the image at this size. Raises ModelError for other shapes.
+        x/z and y/z of the pixel centres of the image at this size.
         """
-        check_shapes(rgb, rays)
         geometry = ray_features(rays).contiguous(memory_format=torch.channels_last)
         x = self.stem(torch.cat([rgb * 4.0 - 2.0, geometry], dim=1))
         features, geometry = [x], geometry.to(x.dtype)
@@ -170,45 +152,3 @@ class TinyDepthNet(nn.Module):
             if isinstance(module, ConvNorm):
                 module.fuse()
         return self
-
-
-def check_shapes(rgb: Tensor, rays: Tensor) -> None:
-    """Raises ModelError unless rgb is (N, 3, H, W), rays (N, 2, H, W), H and W multiples of 32."""
-    if rgb.ndim != 4 or rgb.shape[1] != 3:
-        raise ModelError(f"rgb: found shape {tuple(rgb.shape)}, expected (N, 3, H, W)")
-    expected = (rgb.shape[0], 2, *rgb.shape[2:])
-    if tuple(rays.shape) != expected:
-        raise ModelError(f"rays: found shape {tuple(rays.shape)}, expected {expected}")
-    if rgb.shape[2] % INPUT_MULTIPLE or rgb.shape[3] % INPUT_MULTIPLE:
-        raise ModelError(f"rgb: found size {rgb.shape[3]}x{rgb.shape[2]}, expected multiples of {INPUT_MULTIPLE}")
-
-
-def load_tiny(path: Path | str | None = None, device: torch.device | str = "cpu") -> TinyDepthNet:
-    """The trained network, norms folded, eval mode, float32 channels-last on `device`; `path` None is the shipped file.
-
-    The file is safetensors with the folded weights in float16 or float32. Raises ModelError where it is missing or
-    does not fit the network.
-    """
-    from safetensors.torch import load_file
-
-    source = TINY_WEIGHTS if path is None else Path(path)
-    if not source.is_file():
-        raise ModelError(f"weights of 'tiny': no file {source}; `mono_depth train --out {source}` makes it")
-    network = TinyDepthNet().fuse()
-    try:
-        weights = {name: value.float() for name, value in load_file(source).items()}
-        network.load_state_dict(weights, strict=True)
-    except Exception as error:
-        raise ModelError(f"weights of 'tiny': {source} does not fit the network: {error}") from error
-    network.requires_grad_(False).eval().to(device=device)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def save_tiny(network: TinyDepthNet, path: Path | str) -> None:
-    """Write a trained (not fused) network as `load_tiny` reads it: norms folded, float16. The network is kept."""
-    import copy
-
-    from safetensors.torch import save_file
-
-    fused = copy.deepcopy(network).cpu().float().fuse()
-    save_file({name: value.half().contiguous() for name, value in fused.state_dict().items()}, str(path))

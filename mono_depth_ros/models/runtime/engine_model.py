@@ -14,19 +14,19 @@ from torch import Tensor
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.base import ModelSpec, check_batch
 from mono_depth_ros.models.runtime.choice import make_engine
-from mono_depth_ros.models.runtime.engine import EngineOptions, Inputs, Network
+from mono_depth_ros.models.runtime.engine import EngineOptions, GraphFile, Inputs, Network
 from mono_depth_ros.prediction import DepthPrediction
 
 
 class EngineModel(ABC):
-    """`DepthModel` around a `Network`; a family gives `preprocess` and `postprocess`.
+    """`DepthModel` around a network; a family gives `preprocess` and `postprocess`.
 
     Attributes:
         network: what was given; its module may have been let go.
         run: the network in its engine, from what `preprocess` gives to what `postprocess` takes.
     """
 
-    def __init__(self, spec: ModelSpec, network: Network, options: EngineOptions) -> None:
+    def __init__(self, spec: ModelSpec, network: Network | GraphFile, options: EngineOptions) -> None:
         """Load the network into an engine and check it. What the two methods need must be set before.
 
         Raises:

@@ -66,8 +66,8 @@ def export_model(model: EngineModel, engine: str, out: Path) -> Path:
         ModelError: another kind of export, the model runs in another engine, a package is missing, the network cannot
             be exported or its graph gives other depth, or the file cannot be written.
     """
-    from mono_depth_ros.models.onnx.contract import contract_path
-    from mono_depth_ros.models.onnx.exports import contract_of
+    from mono_depth_ros.models.declared_model import contract_of
+    from mono_depth_ros.models.processing import contract_path
     from mono_depth_ros.models.runtime.engines import build
     from mono_depth_ros.models.runtime.graph import graph_of
     from mono_depth_ros.models.runtime.selfcheck import Reference, check
@@ -91,9 +91,7 @@ def export_model(model: EngineModel, engine: str, out: Path) -> Path:
             return path
         _save_onnx(graph, path)
         try:
-            # A checkpoint of one's own may be processed otherwise than its family's published ones.
-            own = (getattr(model, "processing", None), getattr(model, "input_size", None))
-            contract_of(model.spec, network.inputs, network.outputs, *own).write(contract_path(path))
+            contract_of(model).write(contract_path(path))
         except ModelError as error:
             LOGGER.warning("%s cannot be loaded by its path: %s", path, error)
     except OSError as error:

@@ -15,10 +15,11 @@ import torch
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.models.depth_anything.model import DepthAnythingV2
+from mono_depth_ros.models.families.depth_anything_v2 import DepthAnythingV2
+from mono_depth_ros.models.families.onnx import load
+from mono_depth_ros.models.families.zoedepth import ZoeDepth
 from mono_depth_ros.models.networks.depth_anything import DepthAnythingNetwork, NetworkSize
 from mono_depth_ros.models.networks.vit import VitSize
-from mono_depth_ros.models.onnx.model import load
 from mono_depth_ros.models.runtime import graph
 from mono_depth_ros.models.runtime.engine import EngineOptions
 from mono_depth_ros.tools.models.exporting import export_model
@@ -95,9 +96,9 @@ def test_without_a_contract_there_is_the_graph_alone(
 ) -> None:
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
-    other = object.__new__(DepthAnythingV2)
+    other: Any = object.__new__(ZoeDepth)
     other.run, other.network, other.device = model.run, model.network, CPU
-    other.spec = dataclasses.replace(model.spec, family="zoedepth")
+    other.spec, other.examples = dataclasses.replace(model.spec, family="zoedepth"), model.examples
     path = export_model(other, "onnx", tmp_path / "zoe.onnx")
     assert [item.name for item in tmp_path.iterdir()] == [path.name]
     assert "zoe.onnx cannot be loaded by its path: " in caplog.text

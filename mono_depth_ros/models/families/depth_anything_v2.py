@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Depth Anything V2 (Yang et al. 2024, arXiv 2406.09414) with its authors' processing.
+
+The reference is github.com/DepthAnything/Depth-Anything-V2, `depth_anything_v2/dpt.py` and `util/transform.py`.
+
+Relative or metric, and up to which depth? The tensors are the same. What a checkpoint is, is said by its SHA-256 where
+it is a file that the catalogue knows, by config.json in a directory, by NAME.yaml beside NAME.pth, or by the authors'
+name for the file; all that is said must agree.
+
+    kind: metric          # or inverse_affine
+    max_depth_m: 20       # of a metric one
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.base import ModelSpec
+from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
+from mono_depth_ros.models.declared_model import DeclaredModel
+from mono_depth_ros.models.families.checkpoint import check_digests, check_kind, fill, kind_in_words
+from mono_depth_ros.models.families.depth_anything_weights import UNUSED, read_directory, read_pth_weights, size_name
+from mono_depth_ros.models.networks.depth_anything import SIZES, DepthAnythingNetwork, NetworkSize
+from mono_depth_ros.models.processing import ImageInput, Outputs, Processing, SizeRule
+from mono_depth_ros.models.runtime.engine import EngineOptions, Network
+from mono_depth_ros.models.weights.files import WHOLE, sha256
+from mono_depth_ros.prediction import DepthKind
+
+LOGGER = logging.getLogger(__name__)
+
+RELATIVE = Processing(
+    kind="inverse_affine",
+    input=ImageInput(
+        name="image",
+        size=SizeRule(shorter_side=518, multiple=14, max_side=8 * 518),  # attention grows with the square of the area
+        resample="cubic",
+        range=1,
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+    ),
+    outputs=Outputs(resize="corners", depth="depth"),
+)
+
+_KINDS = {kind.value: kind for kind in (DepthKind.METRIC, DepthKind.INVERSE_AFFINE)}
+_DIGEST, _CONFIG, _NAME = "SHA-256", "config.json", "name"
+
+
+def processing_of(max_depth_m: float | None) -> Processing:
+    """The declaration of a relative network (None) or of a metric one."""
+    if max_depth_m is None:
+        return RELATIVE
+    return replace(RELATIVE, kind="metric", outputs=replace(RELATIVE.outputs, range_m=(0.0, max_depth_m)))
+
+
+class DepthAnythingV2(DeclaredModel):
+    """`DepthModel`: relative gives INVERSE_AFFINE, metric gives METRIC up to `max_depth_m`. The camera is not used."""
+
+    def __init__(self, spec: ModelSpec, network: DepthAnythingNetwork, options: EngineOptions) -> None:
+        """`network` has its weights, in float32 on the CPU, and is not of use to anybody else afterwards."""
+        processing = processing_of(network.max_depth_m)
+        shapes = ({0: "batch", 2: "14*rows", 3: "14*columns"},)
+        graph = Network(spec.name, network.optimise(), ("image",), ("depth",), shapes)
+        super().__init__(spec, graph, processing, options)
+
+
+def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None = None) -> DepthAnythingV2:
+    """The model in a directory of transformers' format or in an official .pth: see `families.Loader`."""
+    spec, network = _read(source, expected)
+    return DepthAnythingV2(spec, network, options)
+
+
+def _read(source: Path, expected: CatalogueEntry | None) -> tuple[ModelSpec, DepthAnythingNetwork]:
+    """A function of its own, so that the file's tensors are gone before an engine makes more of them."""
+    checkpoint = read(source, expected)
+    return checkpoint.spec() if expected is None else expected.spec, checkpoint.network()
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What something says of a checkpoint. `entry` is the catalogue's, where it is one of its models; `by` is what."""
+
+    kind: DepthKind
+    max_depth_m: float | None
+    by: str
+    entry: CatalogueEntry | None = None
+
+    def __str__(self) -> str:
+        return kind_in_words(self.kind, self.max_depth_m)
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """What a file or a directory holds.
+
+    Attributes:
+        source: of the weights. stated: what it is. size: of the network, by the tensors' shapes.
+        weights: under the authors' names.
+    """
+
+    source: Path
+    stated: Statement
+    size: NetworkSize
+    weights: dict[str, Tensor]
+
+    def spec(self) -> ModelSpec:
+        """What is known of a checkpoint that is not the catalogue's."""
+        stated = self.stated
+        licence = stated.entry.spec.licence if stated.entry is not None and stated.by == _DIGEST else "not stated"
+        return ModelSpec(str(self.source), "depth_anything_v2", stated.kind, licence, stated.max_depth_m)
+
+    def network(self) -> DepthAnythingNetwork:
+        """The network with these weights, float32, on the CPU, under the authors' parameter names.
+
+        Raises:
+            ModelError: the weights do not fit exactly or are not finite.
+        """
+        with torch.device("meta"):  # no random numbers for weights that are there
+            network = DepthAnythingNetwork(self.size, self.stated.max_depth_m)
+        fill(network, self.weights, self.source, size_name(self.size), UNUSED)
+        return network
+
+
+def read(source: Path, expected: CatalogueEntry | None = None) -> Checkpoint:
+    """The checkpoint in a directory of transformers' format or in an official .pth.
+
+    Args:
+        expected: what the caller takes it for; a checkpoint that is something else is refused.
+
+    Raises:
+        ModelError: it is not what it should be; found and expected.
+    """
+    if source.is_file():
+        size, weights = read_pth_weights(source)
+        stated = _agreed(source, [_by_digest(source), _by_sidecar(source), _by_name(source)])
+    else:
+        config, size, weights = read_directory(source)
+        by_digest = _by_digest(source / WHOLE) if expected is None and (source / WHOLE).is_file() else None
+        stated = _agreed(source, [by_digest, Statement(config.kind, config.max_depth_m, _CONFIG)])
+    if stated.entry is not None and SIZES[stated.entry.size] != size:
+        raise ModelError(f"{source} is {size_name(size)}, expected {stated.entry.size} by its {stated.by}")
+    check_kind(source, stated.kind, stated.max_depth_m, expected)
+    if expected is not None and SIZES[expected.size] != size:
+        raise ModelError(f"{expected.spec.name}: {source} is {size_name(size)}, expected {expected.size}")
+    check_digests(source, expected)
+    if stated.by == _NAME:
+        LOGGER.warning("%s is taken for %s by its name alone: it is not the authors' file", source, stated)
+    else:
+        LOGGER.info("%s is %s by its %s", source, stated, stated.by)
+    return Checkpoint(source, stated, size, weights)
+
+
+def _agreed(source: Path, statements: list[Statement | None]) -> Statement:
+    """The first statement, with the catalogue's entry of whichever has one.
+
+    Raises:
+        ModelError: nothing says what the file is, or two say different things, or it is of Depth Anything V1.
+    """
+    said = [statement for statement in statements if statement is not None]
+    if re.fullmatch(r"depth_anything_vit[sbl]14", source.stem):
+        raise ModelError(f"{source} is of Depth Anything V1 by its name, expected V2: its head reads other blocks")
+    if not said:
+        sidecar = source.with_suffix(".yaml").name
+        names = "such as depth_anything_v2_metric_hypersim_vits.pth"
+        raise ModelError(
+            f"{source} does not say whether it is relative or metric, as no .pth does: write {sidecar} beside it with "
+            f"`kind: inverse_affine`, or with `kind: metric` and `max_depth_m: 20`, or use the authors' name, {names}"
+        )
+    first = said[0]
+    for other in said[1:]:
+        if (other.kind, other.max_depth_m) != (first.kind, first.max_depth_m):
+            raise ModelError(f"{source} is {first} by its {first.by}, expected {other} by its {other.by}")
+        if first.entry and other.entry and first.entry.size != other.entry.size:
+            sizes = f"{first.entry.size} by its {first.by}, expected {other.entry.size} by its {other.by}"
+            raise ModelError(f"{source} is {sizes}")
+    return replace(first, entry=next((statement.entry for statement in said if statement.entry), None))
+
+
+def _by_digest(path: Path) -> Statement | None:
+    """What the catalogue knows of this very file, whatever it is called now."""
+    ours = [entry for entry in CATALOGUE.values() if entry.spec.family == "depth_anything_v2"]
+    known = {entry.files[name]: entry for entry in ours for name in (entry.official, WHOLE) if name in entry.files}
+    return _of_entry(known.get(sha256(path)), _DIGEST) if known else None
+
+
+def _by_name(path: Path) -> Statement | None:
+    """What the authors' file of this name is."""
+    named = [entry for entry in CATALOGUE.values() if entry.official and entry.official == path.name]
+    return _of_entry(named[0], _NAME) if named else None
+
+
+def _of_entry(entry: CatalogueEntry | None, by: str) -> Statement | None:
+    return None if entry is None else Statement(entry.spec.kind, entry.spec.max_depth_m, by, entry)
+
+
+def _by_sidecar(path: Path) -> Statement | None:
+    """What NAME.yaml beside NAME.pth says.
+
+    Raises:
+        ModelError: it is there and unreadable, has a misspelt key or values that are not possible.
+    """
+    sidecar = path.with_suffix(".yaml")
+    if not sidecar.is_file():
+        return None
+    try:
+        values: Any = yaml.safe_load(sidecar.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ModelError(f"{sidecar} cannot be read as YAML: {' '.join(str(error).split())}") from error
+    keys = ("kind", "max_depth_m")
+    odd = sorted(map(str, set(values) - set(keys))) if isinstance(values, dict) else [repr(values)]
+    if odd:
+        raise ModelError(f"{sidecar} has {', '.join(odd)}, expected only: {', '.join(keys)}")
+    kind, limit = values.get("kind"), values.get("max_depth_m")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise ModelError(f"{sidecar} says kind {kind!r}, expected {' or '.join(_KINDS)}")
+    number = isinstance(limit, (int, float)) and not isinstance(limit, bool) and math.isfinite(limit) and limit > 0
+    if _KINDS[kind] is DepthKind.METRIC and not number:
+        raise ModelError(f"{sidecar} is metric with max_depth_m {limit!r}, expected metres, such as 20 or 80")
+    if _KINDS[kind] is not DepthKind.METRIC and limit is not None:
+        raise ModelError(f"{sidecar} is {kind} with max_depth_m {limit!r}, expected none: it has no metres")
+    return Statement(_KINDS[kind], None if limit is None else float(limit), f"{sidecar.name} beside it")

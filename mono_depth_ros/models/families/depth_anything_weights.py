@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Weights of Depth Anything V2 in both formats: which network they belong to is told by the tensors' shapes.
+
+A directory in the format of transformers (config.json, *.safetensors) is read without transformers; the authors' own
+files, such as depth_anything_v2_vits.pth, as tensors alone: nothing in a file is run.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.networks.depth_anything import SIZES, NetworkSize
+from mono_depth_ros.models.networks.vit import PATCH, VitSize
+from mono_depth_ros.models.weights.files import read_json, read_pth, read_safetensors
+from mono_depth_ros.prediction import DepthKind
+
+_KINDS = {"relative": DepthKind.INVERSE_AFFINE, "metric": DepthKind.METRIC}
+
+_FIXED: dict[str, Any] = {
+    "patch_size": PATCH,
+    "reassemble_factors": [4, 2, 1, 0.5],
+    "head_hidden_size": 32,
+    "head_in_index": -1,
+}
+_FIXED_ENCODER: dict[str, Any] = {
+    "model_type": "dinov2",
+    "patch_size": PATCH,
+    "mlp_ratio": 4,
+    "hidden_act": "gelu",
+    "layer_norm_eps": 1e-6,
+    "qkv_bias": True,
+    "use_swiglu_ffn": False,
+    "apply_layernorm": True,
+    "reshape_hidden_states": False,
+}
+"""What all Depth Anything networks have in common and tensors do not show; a config.json that says it is held to it."""
+
+_RENAMES = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"^backbone\.embeddings\.position_embeddings$", "pretrained.pos_embed"),
+        (r"^backbone\.embeddings\.patch_embeddings\.projection\.", "pretrained.patch_embed.proj."),
+        (r"^backbone\.embeddings\.(cls|mask)_token$", r"pretrained.\1_token"),
+        (r"^backbone\.encoder\.layer\.", "pretrained.blocks."),
+        (r"^backbone\.layernorm\.", "pretrained.norm."),
+        (r"\.attention\.attention\.(q|k|v)(uery|ey|alue)\.", r".attn.qkv.\1."),
+        (r"\.attention\.(q|k|v)_proj\.", r".attn.qkv.\1."),
+        (r"\.attention\.(output\.dense|o_proj)\.", ".attn.proj."),
+        (r"\.layer_scale(\d)\.lambda1$", r".ls\1.gamma"),
+        (r"^neck\.reassemble_stage\.layers\.(\d)\.projection\.", r"depth_head.projects.\1."),
+        (r"^neck\.reassemble_stage\.layers\.(\d)\.resize\.", r"depth_head.resize_layers.\1."),
+        (r"^neck\.fusion_stage\.layers\.(\d)\.projection\.", r"neck.fusion_stage.layers.\1.out_conv."),
+        (r"\.residual_layer(\d)\.convolution(\d)\.", r".resConfUnit\1.conv\2."),
+        # Their order is from coarse to fine, the authors' from fine to coarse.
+        *((rf"^neck\.convs\.{level}\.", f"depth_head.scratch.layer{level + 1}_rn.") for level in range(4)),
+        *((rf"^neck\.fusion_stage\.layers\.{at}\.", f"depth_head.scratch.refinenet{4 - at}.") for at in range(4)),
+        (r"^head\.conv1\.", "depth_head.scratch.output_conv1."),
+        (r"^head\.conv2\.", "depth_head.scratch.output_conv2.0."),
+        (r"^head\.conv3\.", "depth_head.scratch.output_conv2.2."),
+    )
+)
+_PART = re.compile(r"^(.*\.attn\.qkv)\.([qkv])\.(weight|bias)$")
+
+UNUSED = frozenset({"pretrained.mask_token"})
+"""Used in the encoder's pre-training alone; exports have it or not."""
+
+_HEAD_WIDTH = 64  # channels of an attention head, in every DINOv2
+_TAPS = {size.vit.num_layers: size.vit.out_indices for size in SIZES.values()}
+
+_STRANGERS = (
+    (
+        "backbone.embeddings.",
+        "of transformers' names, expected the authors' (those belong into a directory)",
+    ),
+    ("model_state_dict", "of Metric3D"),
+    ("depth_model.", "of Metric3D"),
+    ("core.core.", "of ZoeDepth or of the metric Depth Anything V1, which is a ZoeDepth"),
+    ("pretrained.model.", "of MiDaS or DPT"),
+    ("encoder.patch_encoder.", "of Depth Pro"),
+    ("model.backbone.pretrained.", "of Depth Anything 3"),
+    ("module.pretrained.", "saved in training, with 'module.' before every name, expected the names without it"),
+    ("blocks.", "of a DINOv2 encoder alone"),
+)
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """config.json of a checkpoint, as far as it decides what the model is.
+
+    Attributes:
+        path: of the file. kind: relative (INVERSE_AFFINE) or METRIC. max_depth_m: of the metric head, else None.
+        values: the whole file. encoder: its backbone_config.
+    """
+
+    path: Path
+    kind: DepthKind
+    max_depth_m: float | None
+    values: dict[str, Any]
+    encoder: dict[str, Any]
+
+
+def read_config(directory: Path) -> CheckpointConfig:
+    """The checked config.json of a Depth Anything checkpoint directory.
+
+    Raises:
+        ModelError: it is missing, unreadable, of another architecture, or its metric head has no maximum depth.
+    """
+    path = directory / "config.json"
+    values = read_json(path)
+    architecture = values.get("model_type")
+    if architecture != "depth_anything":
+        raise ModelError(f"{path} says model_type {architecture!r}, expected 'depth_anything'")
+    encoder = values.get("backbone_config")
+    if not isinstance(encoder, dict) or encoder.get("model_type") != "dinov2" or values.get("backbone"):
+        found = values.get("backbone") or encoder
+        raise ModelError(f"{path} has the backbone {found!r}, expected a backbone_config of model_type 'dinov2'")
+    for fixed, where in ((_FIXED, values), (_FIXED_ENCODER, encoder)):
+        for name, expected in fixed.items():
+            if where.get(name, expected) != expected:
+                raise ModelError(f"{path} says {name} {where[name]!r}, expected {expected!r}")
+    kind = values.get("depth_estimation_type", "relative")  # older files are all relative and do not say so
+    if kind not in _KINDS:
+        raise ModelError(f"{path} says depth_estimation_type {kind!r}, expected 'relative' or 'metric'")
+    max_depth_m = _max_depth(values, path) if kind == "metric" else None
+    return CheckpointConfig(path, _KINDS[kind], max_depth_m, values, encoder)
+
+
+def read_directory(directory: Path) -> tuple[CheckpointConfig, NetworkSize, dict[str, Tensor]]:
+    """What config.json says, the network's size, and the weights under the authors' names.
+
+    Raises:
+        ModelError: see `read_config`, `read_safetensors` and `size_of`; or config.json and the tensors disagree.
+    """
+    config = read_config(directory)
+    weights = authors_names(read_safetensors(directory))
+    size = size_of(weights, directory, _number(config, "num_attention_heads"), _taps(config))
+    tensors: dict[str, Any] = {
+        "hidden_size": size.vit.embed_dim,
+        "num_hidden_layers": size.vit.num_layers,
+        "image_size": size.vit.grid * PATCH,
+        "reassemble_hidden_size": size.vit.embed_dim,
+        "neck_hidden_sizes": list(size.channels),
+        "fusion_hidden_size": size.width,
+    }
+    for name, found in tensors.items():
+        said = config.encoder.get(name, config.values.get(name, found))
+        if said != found:
+            raise ModelError(f"{directory}: the weights have {name} {found}, expected {said!r} by its config.json")
+    return config, size, weights
+
+
+def authors_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of transformers' names, of any of its versions, under the authors'; query, key and value joined.
+
+    A name that is not known stays as it is.
+    """
+    out: dict[str, Tensor] = {}
+    parts: dict[tuple[str, str], dict[str, Tensor]] = {}
+    for name, value in weights.items():
+        for pattern, replacement in _RENAMES:
+            name = pattern.sub(replacement, name)
+        part = _PART.match(name)
+        if part is None:
+            out[name] = value
+        else:
+            parts.setdefault((part[1], part[3]), {})[part[2]] = value
+    for (layer, what), found in parts.items():
+        if len(found) == 3 and len({value.shape for value in found.values()}) == 1:
+            out[f"{layer}.{what}"] = torch.cat([found[part] for part in "qkv"])
+        else:
+            out.update({f"{layer}.{part}.{what}": value for part, value in found.items()})
+    return out
+
+
+def _taps(config: CheckpointConfig) -> tuple[int, ...]:
+    """The blocks that the head reads, from 0; theirs count from 1, and 0 is before the first."""
+    indices, stages = config.encoder.get("out_indices"), config.encoder.get("out_features")
+    try:
+        named = [int(str(stage).removeprefix("stage")) for stage in stages or ()]
+        numbers = [int(index) for index in indices or named]
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{config.path} has out_indices {indices!r} and out_features {stages!r}") from error
+    if len(numbers) != 4 or (named and named != numbers):
+        found = f"out_indices {indices!r} and out_features {stages!r}"
+        raise ModelError(f"{config.path} has {found}, expected the same four stages, such as [3, 6, 9, 12]")
+    return tuple(number - 1 for number in numbers)
+
+
+def _number(config: CheckpointConfig, name: str) -> int | None:
+    value = config.encoder.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ModelError(f"{config.path} says {name} {value!r}, expected a positive whole number")
+    return value
+
+
+def _max_depth(values: dict[str, Any], path: Path) -> float:
+    found = values.get("max_depth")
+    if isinstance(found, bool) or not isinstance(found, (int, float)) or not (math.isfinite(found) and found > 0):
+        raise ModelError(f"{path} is metric with max_depth {found!r}, expected metres, such as 20 or 80")
+    return float(found)
+
+
+def read_pth_weights(path: Path) -> tuple[NetworkSize, dict[str, Tensor]]:
+    """The network's size and the tensors of an official file, mapped into memory, under their own names.
+
+    Raises:
+        ModelError: the file is cut off, damaged, of another format or of another model, or would run code.
+    """
+    found = read_pth(path, "a .pth of the authors")
+    _check_tensors(found, path)
+    weights = dict(found)
+    size = size_of(weights, path)
+    if size not in SIZES.values():
+        raise ModelError(f"{path} has {size_name(size)}, expected one of: {', '.join(SIZES)}")
+    return size, weights
+
+
+def _check_tensors(found: Any, path: Path) -> None:
+    if not isinstance(found, Mapping) or not found:
+        raise ModelError(f"{path} holds {type(found).__name__}, expected tensors by their names")
+    names = [str(name) for name in found]
+    if not any(name.startswith("pretrained.blocks.") for name in names):
+        for prefix, whose in _STRANGERS:
+            if any(name.startswith(prefix) for name in names):
+                raise ModelError(f"{path} holds weights {whose}; expected those of Depth Anything V2")
+    inside = [name for name in ("model", "state_dict") if isinstance(found.get(name), Mapping)]
+    if inside:
+        whose = _whose(found[inside[0]])
+        raise ModelError(
+            f"{path} is a checkpoint of training{whose} with {', '.join(names[:5])}, expected the weights alone: "
+            f"save its {inside[0]!r} as a file of its own"
+        )
+    odd = [name for name, value in found.items() if not (isinstance(value, Tensor) and isinstance(name, str))]
+    if odd:
+        raise ModelError(
+            f"{path} holds {type(found[odd[0]]).__name__} under {odd[0]!r}, expected tensors by their names"
+        )
+
+
+def _whose(found: Mapping[str, Any]) -> str:
+    for prefix, whose in _STRANGERS[:-2]:
+        if any(str(name).startswith(prefix) for name in found):
+            return f" {whose}"
+    return ""
+
+
+def size_of(
+    weights: Mapping[str, Tensor], where: Path, heads: int | None = None, taps: tuple[int, ...] | None = None
+) -> NetworkSize:
+    """The network that `weights`, under the authors' names, were made for.
+
+    Args:
+        heads: of the encoder, by default one for 64 channels. taps: blocks that the head reads, by default those of the
+            authors' network of that depth. Neither leaves a trace in the tensors.
+
+    Raises:
+        ModelError: the tensors that tell are missing, or the encoder is of no depth that the authors have used.
+    """
+    blocks = {int(found[1]) for name in weights if (found := re.match(r"pretrained\.blocks\.(\d+)\.", name))}
+    width = _shape(weights, "pretrained.cls_token", 3, where)[2]
+    rows = _shape(weights, "pretrained.pos_embed", 3, where)[1] - 1
+    channels = tuple(_shape(weights, f"depth_head.projects.{level}.weight", 4, where)[0] for level in range(4))
+    head = _shape(weights, "depth_head.scratch.layer1_rn.weight", 4, where)[0]
+    depth, side = len(blocks), math.isqrt(max(rows, 0))
+    heads = heads or width // _HEAD_WIDTH
+    if side * side != rows or not heads or width % heads:
+        shape = f"{rows} position embeddings and an encoder {width} wide with {heads} heads"
+        raise ModelError(f"{where} has {shape}, expected a square table and a width that the heads divide")
+    taps = taps or _TAPS.get(depth)
+    if taps is None or not all(0 <= tap < depth for tap in taps) or len(set(taps)) != 4:
+        known = " or ".join(f"{count} ({', '.join(_names(count))})" for count in _TAPS)
+        read = f" of which the head reads {taps}" if taps else ""
+        raise ModelError(f"{where} has an encoder of {depth} blocks{read}, expected {known}")
+    return NetworkSize(VitSize(width, depth, heads, taps, side), channels, head)  # type: ignore[arg-type]
+
+
+def size_name(size: NetworkSize) -> str:
+    """small, base, large, or the shape in words."""
+    names = [name for name, known in SIZES.items() if size == known]
+    if names:
+        return names[0]
+    vit = size.vit
+    encoder = f"an encoder {vit.embed_dim} wide and {vit.num_layers} deep"
+    return f"{encoder}, a head {size.width} wide that reads blocks {vit.out_indices}"
+
+
+def _shape(weights: Mapping[str, Tensor], name: str, ndim: int, where: Path) -> tuple[int, ...]:
+    if name not in weights:
+        there = ", ".join(sorted(weights)[:3]) or "nothing"
+        raise ModelError(f"{where} has no tensor {name} but {there}, ...; expected the weights of Depth Anything V2")
+    shape = tuple(weights[name].shape)
+    if len(shape) != ndim:
+        raise ModelError(f"{where}: {name} is {shape}, expected {ndim} dimensions")
+    return shape
+
+
+def _names(depth: int) -> list[str]:
+    return [name for name, size in SIZES.items() if size.vit.num_layers == depth]
