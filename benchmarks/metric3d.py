@@ -20,6 +20,7 @@ from torch import Tensor
 from common import add_reference, run
 from models import CPU_RUNS, CUDA_RUNS, interleaved, matrix
 from mono_depth_ros.errors import ConfigError, ModelError
+from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.models.families.metric3d_v2 import INPUT_SIZE, Metric3D
 from mono_depth_ros.models.networks.metric3d import Metric3DNetwork
@@ -95,7 +96,7 @@ def ours(size: str, options: EngineOptions) -> Metric3D:
     network = Metric3DNetwork(SIZES[size])
     with torch.no_grad():
         network.encoder.pos_embed.normal_(std=0.02)
-    return Metric3D(CATALOGUE[f"metric3d_v2_{size}"].spec, network, options)
+    return Metric3D(ModelSpec.of(CATALOGUE[f"metric3d_v2_{size}"]), network, options)
 
 
 def authors(reference: Path, size: str) -> Any:

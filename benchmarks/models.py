@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from common import add_reference, run
 from mono_depth_ros.errors import ConfigError, ModelError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.models.families.depth_anything_v2 import DepthAnythingV2
 from mono_depth_ros.models.networks.depth_anything import SIZES, DepthAnythingNetwork
@@ -175,7 +176,7 @@ def depth_anything(
     network = DepthAnythingNetwork(SIZES[size], max_depth_m)
     network.load_state_dict(state)
     kind = "depth_anything_v2_metric_indoor_" if max_depth_m else "depth_anything_v2_"
-    return DepthAnythingV2(CATALOGUE[kind + size].spec, network, options)
+    return DepthAnythingV2(ModelSpec.of(CATALOGUE[kind + size]), network, options)
 
 
 def random_state(size: str) -> dict[str, Tensor]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mono_depth_ros.errors import SamplesError as SamplesError
     from mono_depth_ros.frame import Frame as Frame
     from mono_depth_ros.geometry.camera import Camera as Camera
-    from mono_depth_ros.models.catalogue import list_models as list_models
+    from mono_depth_ros.models.base import list_models as list_models
     from mono_depth_ros.pipeline import load_model as load_model
     from mono_depth_ros.prediction import DepthKind as DepthKind
 
@@ -60,7 +60,7 @@ __all__ = [
 
 _HOMES = {
     "load_model": "pipeline",
-    "list_models": "models.catalogue",
+    "list_models": "models.base",
     "Camera": "geometry.camera",
     "Frame": "frame",
     "DepthKind": "prediction",

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every model backend offers to the rest of the package."""
+"""What is known of a model by its name, and what every model offers to the rest of the package once it is loaded."""
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mono_depth_ros.errors import CameraError, ModelError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 if TYPE_CHECKING:  # as in prediction.py: the catalogue is read without torch
@@ -39,6 +43,66 @@ class ModelSpec:
     hub: str = ""
     confidence: bool = False
     normals: bool = False
+
+    @classmethod
+    def of(cls, entry: CatalogueEntry) -> ModelSpec:
+        """What the catalogue says of a model."""
+        return cls(
+            entry.name,
+            entry.family,
+            DepthKind(entry.kind),
+            entry.licence,
+            entry.max_depth_m,
+            entry.needs_camera,
+            entry.hub,
+            entry.confidence,
+            entry.normals,
+        )
+
+
+def list_models() -> list[ModelSpec]:
+    """The models that `load_model` knows by name: `name`, `kind`, `licence` of the weights, `needs_camera`, ...; any
+    other is given by its path or its hub name."""
+    return [ModelSpec.of(entry) for entry in CATALOGUE.values()]
+
+
+def find(name: str) -> CatalogueEntry | None:
+    """The catalogue's entry, by its name or that of its hub repository; None for a path or another hub name.
+
+    Raises:
+        ModelError: it is none of these; names what comes close and what there is.
+    """
+    if name in CATALOGUE:
+        return CATALOGUE[name]
+    if is_hub_name(name) and (found := [entry for entry in CATALOGUE.values() if entry.hub == name]):
+        if len(found) > 1:
+            names = ", ".join(entry.name for entry in found)
+            raise ModelError(f"{name} holds several models, expected one of: {names}")
+        return found[0]
+    if name and _exists(name):
+        return None
+    if name.startswith(("/", ".", "~")) or name.endswith((".onnx", ".pth")):
+        raise ModelError(f"model '{name}': there is no such file or directory")
+    if is_hub_name(name):
+        return None
+    close = difflib.get_close_matches(name.lower().replace("-", "_"), CATALOGUE, n=3, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(close)}?" if close else "."
+    raise ModelError(
+        f"model '{name}' is not known{hint} Expected a checkpoint's path, a hub name organisation/repository, "
+        f"or one of: {', '.join(CATALOGUE)}"
+    )
+
+
+def is_hub_name(name: str) -> bool:
+    """True for `organisation/repository`; False for catalogue names and for paths that say they are paths."""
+    return re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name) is not None
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).expanduser().exists()
+    except (OSError, RuntimeError, ValueError):  # too long, forbidden, the home of nobody, a null character
+        return False
 
 
 class DepthModel(Protocol):

@@ -1,19 +1,89 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models by name: what is known of each before it is loaded. The table of docs/models.md is made from this."""
+"""Models by name: what is known of each before it is loaded. Data alone, which needs nothing else of the package.
+
+Commits and SHA-256 of published weights are here as far as a public source states them, none is computed or guessed.
+Sources, by the letters below:
+A  github.com/TUI-NICR/nicr-scene-analysis-datasets, `src/nicr_scene_analysis_datasets/auxiliary_data/depth_estimation/
+   hugging_face.py`: commits, and digests that its authors check after every download.
+B  github.com/datamarkin/mozo, `tools/fetch/depth_anything_v2.py`: digests of the authors' .pth files, read from the
+   hub's own interface; those of vits, vitb, vitl and metric_hypersim_vits also in several other repositories.
+C  github.com/skulitom/haltere, README, and github.com/prat-amaze/FloorFathom, list of models: commit and digests.
+D  the same commit in three or more unrelated public repositories that pin it, the digest in two or more.
+"""
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.base import ModelSpec
-from mono_depth_ros.models.weights.hub import is_hub_name
-from mono_depth_ros.models.weights.known_files import COMMITS, known_files
-from mono_depth_ros.prediction import DepthKind
+COMMITS = {
+    "depth-anything/Depth-Anything-V2-Small-hf": "5426e4f0f36572d16453bbda7a8389317b1bef99",  # C, D
+    "depth-anything/Depth-Anything-V2-Base-hf": "b1958afc87fb45a9e3746cb387596094de553ed8",  # D
+    "depth-anything/Depth-Anything-V2-Large-hf": "7581137eff8d4e94f6e796d3baea0e9fa79b22d2",  # D
+    "depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf": "8078d68a9c75a972131914f6afd0c1723be0da7f",  # A, C, D
+    "depth-anything/Depth-Anything-V2-Metric-Indoor-Base-hf": "c6d9784685727bfc6d0a7b5452ce94afaee1e7f5",  # A
+    "depth-anything/Depth-Anything-V2-Metric-Indoor-Large-hf": "d2fc6a93601aabb1139a3bf0ebfcb4e89c67817f",  # A
+    "depth-anything/Depth-Anything-V2-Metric-Outdoor-Small-hf": "fd2c22027eaf20374204f14099b8341e1925ad39",  # A, D
+    "depth-anything/Depth-Anything-V2-Metric-Outdoor-Base-hf": "5b575fded0346068343a6d96d0ce3ab6dbc9fb49",  # A
+    "depth-anything/Depth-Anything-V2-Metric-Outdoor-Large-hf": "4eab4cf1983c2801c515804005214de56a4b67cc",  # A
+    "Intel/zoedepth-nyu": "52ae69caf7896c927909b3ceab4249c235e16dc1",  # A
+    "Intel/zoedepth-kitti": "0347db85b019f309d5544c70ad2ac998ad570899",  # A
+    "Intel/zoedepth-nyu-kitti": "f364d4c7936e91f465abba182208dd68142bf0ca",  # A, D
+    "apple/DepthPro-hf": "de816c8ce7168afcb231f96d501d72b869d0beda",  # D
+    "JUGGHM/Metric3D": "80d2d1410afb4b23cd9d18c6be9144483d4b70b6",  # D
+}
+"""The commit that is fetched, by hub repository. For those that are not here the newest is."""
 
-RELATIVE, METRIC = DepthKind.INVERSE_AFFINE, DepthKind.METRIC
+HUB_FILES = {
+    "depth-anything/Depth-Anything-V2-Small-hf": {
+        "config.json": "c56698d3643dde1f83ea2212759e6b31a22b8f827246a36dd007ee8a22b3ff75",  # D
+        "model.safetensors": "3152477ce0d8d6978d76b995120de97cb5b928701fd0f817769f59e249a16b70",  # C, D
+    },
+    "depth-anything/Depth-Anything-V2-Large-hf": {
+        "model.safetensors": "4e01e34ed5549b529b70b92d53226bc370f03041977b390d3dde45d47f516cf9",  # D
+    },
+    "depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf": {
+        "config.json": "0b1d9fc591693d16b864249a9cfcf5264c8c00be999c1643fa1c64dc105d55f8",  # C, D
+        "model.safetensors": "e990eb82fbf11b05b7813261196a2b841bdcf5a05f64396724a8987fa90504a3",  # A, C, D
+    },
+    "depth-anything/Depth-Anything-V2-Metric-Indoor-Base-hf": {
+        "model.safetensors": "8b902f5d9a8c8a9520f3a8c6a00afe442b464eff5aaf0cb405d1da721cd9f79f",  # A
+    },
+    "depth-anything/Depth-Anything-V2-Metric-Indoor-Large-hf": {
+        "model.safetensors": "04d3295ff4f9cbee72b8998a85930fe870b45ba4431e7af47415fbded02388ca",  # A
+    },
+    "depth-anything/Depth-Anything-V2-Metric-Outdoor-Small-hf": {
+        "model.safetensors": "ad065c77a7421ca55159a1f0db9433397a607690f2d76bb8a6fc54b1be7a3124",  # A, D
+    },
+    "depth-anything/Depth-Anything-V2-Metric-Outdoor-Base-hf": {
+        "model.safetensors": "1f2e9ed13ee39126686994669f8d1bfd9cd8f093a4d2a0891e5a0e5263b480c9",  # A
+    },
+    "depth-anything/Depth-Anything-V2-Metric-Outdoor-Large-hf": {
+        "model.safetensors": "15f7de4b22f1b1194847ea694ee9ed6395563ba5cd52b70b87901f183c232c9a",  # A
+    },
+    "Intel/zoedepth-nyu": {
+        "model.safetensors": "b616e347efc30e64822be28d2464c2fcd0b665b5fdbc9a135d53d168c31c77ab",  # A
+    },
+    "Intel/zoedepth-kitti": {
+        "model.safetensors": "8427d1e398736f909cc7432276981417b2e7ec698b4d70786022142def78fe38",  # A
+    },
+    "Intel/zoedepth-nyu-kitti": {
+        "model.safetensors": "c5494fa0938f18d71e215e245472470c3aefebd7b434abd89750e5ae4008e2dc",  # A, D
+    },
+}
+
+OFFICIAL_FILES = {  # B where nothing else is said
+    "depth_anything_v2_vits.pth": "715fade13be8f229f8a70cc02066f656f2423a59effd0579197bbf57860e1378",
+    "depth_anything_v2_vitb.pth": "0d2b7002e62d39d655571c371333340bd88f67ab95050c03591555aa05645328",
+    "depth_anything_v2_vitl.pth": "a7ea19fa0ed99244e67b624c72b8580b7e9553043245905be58796a608eb9345",
+    "depth_anything_v2_metric_hypersim_vits.pth": "b782898d8a3e8be1f639de33837ed85e9b4b73e40f8f5e5cd99067588d722545",
+    "depth_anything_v2_metric_hypersim_vitb.pth": "9dc9e274c5eff55c6daf27b660c0ced0eca4e8593a6da90cdcb04d2b4d3f3fa2",
+    "depth_anything_v2_metric_hypersim_vitl.pth": "6f82ff2bc543ac02ddff4aa31fa363676a8305dd3ccf04e80e2af115a044cb6d",
+    "depth_anything_v2_metric_vkitti_vits.pth": "9203e538d35255c90dda4b7fedb47ff33fe725497bcca3b1e53b3a65ee63f0cb",
+    "depth_anything_v2_metric_vkitti_vitb.pth": "4dad67a7cc10b462bca48e6b8569c762b8eb3c1adada170a3851a6d3ba37bb3e",
+    "depth_anything_v2_metric_vkitti_vitl.pth": "239b1054a369e66da2576e9a118d6d7c12d90dc8ebe609579a9a09cd8e05fe38",
+    "metric_depth_vit_small_800k.pth": "b34b2a2be9148054991cef7e417930e1320602ba7bc503b0ee4e7888543728f6",  # D
+    "metric_depth_vit_large_800k.pth": "15328ffc42b528b95f188687418f6f03b3f123eb34ccdbd686c112abbea6d972",  # D
+}
 
 
 @dataclass(frozen=True)
@@ -21,32 +91,49 @@ class CatalogueEntry:
     """One model of the catalogue.
 
     Attributes:
-        spec: what it is.
+        name: that it is asked for by.
+        family: whose module in `families` loads it.
+        kind: of its output, a value of `DepthKind`.
+        licence: of the weights, as an SPDX name or in words.
         parameters_m: its size in millions of parameters.
         gflop: of one image at the network's nominal size (a multiply-add is two), None where not measured.
         reads: at which size it reads an image, in words.
+        max_depth_m: the largest depth a metric head can give, None where there is no such bound.
+        needs_camera: True where the intrinsics change the result.
+        confidence: True where its predictions have a confidence. normals: likewise.
         size: small, base or large, where a family has these.
-        revision: commit of the hub repository that is fetched; "" is its newest.
-        files: SHA-256 of files by their names, of those that are known; the hub's and the official one.
-        official: file name of the authors' own checkpoint, which can be loaded by its path too; "" for none.
+        hub: hub repository of the weights, "" where they are shipped.
         hub_file: the one file of the hub repository that is the checkpoint; "" for one in the format of transformers.
+        revision: commit of the hub repository that is fetched; "" is its newest.
+        official: file name of the authors' own checkpoint, which can be loaded by its path too; "" for none.
+        files: SHA-256 of files by their names, of those that are known; the hub's and the official one.
     """
 
-    spec: ModelSpec
+    name: str
+    family: str
+    kind: str
+    licence: str
     parameters_m: float
     gflop: float | None
     reads: str
+    max_depth_m: float | None = None
+    needs_camera: bool = False
+    confidence: bool = False
+    normals: bool = False
     size: str = ""
-    revision: str = ""
-    files: dict[str, str] = field(default_factory=dict)
-    official: str = ""
+    hub: str = ""
     hub_file: str = ""
+    revision: str = ""
+    official: str = ""
+    files: dict[str, str] = field(default_factory=dict)
 
     @property
     def megabytes(self) -> float:
         """Approximate size of the weights, float32 except those of `tiny`, which are float16."""
-        return self.parameters_m * (4 if self.spec.hub else 2)
+        return self.parameters_m * (4 if self.hub else 2)
 
+
+_TINY = CatalogueEntry("tiny", "tiny", "metric", "Apache-2.0", 1.39, 1.27, "about 256x192", needs_camera=True)
 
 _SIZES = {"small": (24.8, 115.0, "vits"), "base": (97.5, 381.0, "vitb"), "large": (335.3, 1304.0, "vitl")}
 _SCENES = {"": ("", None), "indoor": ("metric_hypersim_", 20.0), "outdoor": ("metric_vkitti_", 80.0)}
@@ -57,139 +144,93 @@ def _depth_anything(scene: str, size: str) -> CatalogueEntry:
     metric = f"metric_{scene}_" if scene else ""
     training, max_depth_m = _SCENES[scene]
     parameters_m, gflop, encoder = _SIZES[size]
-    spec = ModelSpec(
-        name=f"depth_anything_v2_{metric}{size}",
-        family="depth_anything_v2",
-        kind=METRIC if scene else RELATIVE,
-        licence="Apache-2.0" if size == "small" else "CC-BY-NC-4.0",
-        max_depth_m=max_depth_m,
-        hub=f"depth-anything/Depth-Anything-V2-{metric.title().replace('_', '-')}{size.title()}-hf",
-    )
+    hub = f"depth-anything/Depth-Anything-V2-{metric.title().replace('_', '-')}{size.title()}-hf"
     official = f"depth_anything_v2_{training}{encoder}.pth"
+    digest = {official: OFFICIAL_FILES[official]} if official in OFFICIAL_FILES else {}
     return CatalogueEntry(
-        spec,
+        f"depth_anything_v2_{metric}{size}",
+        "depth_anything_v2",
+        "metric" if scene else "inverse_affine",
+        "Apache-2.0" if size == "small" else "CC-BY-NC-4.0",
         parameters_m,
         gflop,
         "shorter side 518, sides to multiples of 14",
-        size,
-        COMMITS.get(spec.hub, ""),
-        known_files(spec.hub, official),
-        official,
+        max_depth_m,
+        size=size,
+        hub=hub,
+        revision=COMMITS.get(hub, ""),
+        official=official,
+        files={**HUB_FILES.get(hub, {}), **digest},
     )
 
 
-def _ported() -> list[CatalogueEntry]:
-    """The families whose network is that of `transformers`: ZoeDepth, DPT, GLPN, Depth Pro."""
-    reads = {
-        "zoedepth": "padded by reflection, about 512x384, sides to multiples of 32",
-        "dpt": "384x384",
-        "glpn": "as it is, sides down to multiples of 32",
-        "depth_pro": "1536x1536",
-    }
-
-    def entry(
-        name: str, hub: str, licence: str, parameters_m: float, gflop: float, max_depth_m: float | None = None
-    ) -> CatalogueEntry:
-        family = next(family for family in reads if name.startswith(family))
-        kind, needs_camera = (RELATIVE if family == "dpt" else METRIC), family == "depth_pro"
-        spec = ModelSpec(name, family, kind, licence, max_depth_m, needs_camera, hub)
-        return CatalogueEntry(
-            spec,
-            parameters_m,
-            gflop,
-            reads[family],
-            revision=COMMITS.get(hub, ""),
-            files=known_files(hub),
-        )
-
-    return [
-        entry("zoedepth_nyu", "Intel/zoedepth-nyu", "MIT", 343.8, 717.0, 10.0),
-        entry("zoedepth_kitti", "Intel/zoedepth-kitti", "MIT", 343.8, 717.0, 80.0),
-        entry("zoedepth_nyu_kitti", "Intel/zoedepth-nyu-kitti", "MIT", 345.1, 712.0),
-        entry("dpt_large", "Intel/dpt-large", "Apache-2.0", 343.0, 516.0),
-        entry("dpt_hybrid", "Intel/dpt-hybrid-midas", "Apache-2.0", 122.4, 255.0),
-        entry("glpn_nyu", "vinvino02/glpn-nyu", "Apache-2.0", 61.2, 157.0, 10.0),
-        entry("glpn_kitti", "vinvino02/glpn-kitti", "Apache-2.0", 61.2, 157.0, 80.0),
-        # 304 M of its parameters guess the focal length, which is known here: they are fetched but not run.
-        entry("depth_pro", "apple/DepthPro-hf", "apple-amlr", 952.0, 18865.0),
-    ]
+_READS = {
+    "zoedepth": "padded by reflection, about 512x384, sides to multiples of 32",
+    "dpt": "384x384",
+    "glpn": "as it is, sides down to multiples of 32",
+    "depth_pro": "1536x1536",
+}
 
 
-def _metric3d() -> list[CatalogueEntry]:
+def _transformers(
+    name: str, hub: str, licence: str, parameters_m: float, gflop: float, max_depth_m: float | None = None
+) -> CatalogueEntry:
+    """A model whose network is that of `transformers`."""
+    family = next(family for family in _READS if name.startswith(family))
+    return CatalogueEntry(
+        name,
+        family,
+        "inverse_affine" if family == "dpt" else "metric",
+        licence,
+        parameters_m,
+        gflop,
+        _READS[family],
+        max_depth_m,
+        needs_camera=family == "depth_pro",
+        hub=hub,
+        revision=COMMITS.get(hub, ""),
+        files=HUB_FILES.get(hub, {}),
+    )
+
+
+def _metric3d(size: str, official: str, parameters_m: float, gflop: float) -> CatalogueEntry:
     """Metric3D v2, https://github.com/YvanYin/Metric3D."""
-
-    def entry(size: str, official: str, parameters_m: float, gflop: float) -> CatalogueEntry:
-        spec = ModelSpec(
-            name=f"metric3d_v2_{size}",
-            family="metric3d_v2",
-            kind=METRIC,
-            licence="BSD-2-Clause (the code's; none is stated for the weights)",
-            needs_camera=True,
-            hub="JUGGHM/Metric3D",
-            confidence=True,
-            normals=True,
-        )
-        files = known_files("", official)
-        reads = "padded to 1064x616"
-        return CatalogueEntry(
-            spec, parameters_m, gflop, reads, size, COMMITS[spec.hub], files, official, hub_file=official
-        )
-
-    return [
-        entry("small", "metric_depth_vit_small_800k.pth", 37.5, 636.0),
-        entry("large", "metric_depth_vit_large_800k.pth", 411.9, 5772.0),
-        entry("giant", "metric_depth_vit_giant2_800k.pth", 1377.7, 16206.0),
-    ]
-
-
-def _entries() -> list[CatalogueEntry]:
-    tiny = ModelSpec("tiny", "tiny", METRIC, "Apache-2.0", needs_camera=True)
-    return [
-        CatalogueEntry(tiny, 1.39, 1.27, "about 256x192"),
-        *(_depth_anything(scene, size) for scene in _SCENES for size in _SIZES),
-        *_ported(),
-        *_metric3d(),
-    ]
-
-
-CATALOGUE: dict[str, CatalogueEntry] = {entry.spec.name: entry for entry in _entries()}
-
-
-def find(name: str) -> CatalogueEntry | None:
-    """The catalogue's entry, by its name or that of its hub repository; None for a path or another hub name.
-
-    Raises:
-        ModelError: it is none of these; names what comes close and what there is.
-    """
-    if name in CATALOGUE:
-        return CATALOGUE[name]
-    if is_hub_name(name) and (found := [entry for entry in CATALOGUE.values() if entry.spec.hub == name]):
-        if len(found) > 1:
-            names = ", ".join(entry.spec.name for entry in found)
-            raise ModelError(f"{name} holds several models, expected one of: {names}")
-        return found[0]
-    if name and _exists(name):
-        return None
-    if name.startswith(("/", ".", "~")) or name.endswith((".onnx", ".pth")):
-        raise ModelError(f"model '{name}': there is no such file or directory")
-    if is_hub_name(name):
-        return None
-    close = difflib.get_close_matches(name.lower().replace("-", "_"), CATALOGUE, n=3, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(close)}?" if close else "."
-    raise ModelError(
-        f"model '{name}' is not known{hint} Expected a checkpoint's path, a hub name organisation/repository, "
-        f"or one of: {', '.join(CATALOGUE)}"
+    return CatalogueEntry(
+        f"metric3d_v2_{size}",
+        "metric3d_v2",
+        "metric",
+        "BSD-2-Clause (the code's; none is stated for the weights)",
+        parameters_m,
+        gflop,
+        "padded to 1064x616",
+        needs_camera=True,
+        confidence=True,
+        normals=True,
+        size=size,
+        hub="JUGGHM/Metric3D",
+        hub_file=official,
+        revision=COMMITS["JUGGHM/Metric3D"],
+        official=official,
+        files={official: OFFICIAL_FILES[official]} if official in OFFICIAL_FILES else {},
     )
 
 
-def _exists(name: str) -> bool:
-    try:
-        return Path(name).expanduser().exists()
-    except (OSError, RuntimeError, ValueError):  # too long, forbidden, the home of nobody, a null character
-        return False
-
-
-def list_models() -> list[ModelSpec]:
-    """The models that `load_model` knows by name: `name`, `kind`, `licence` of the weights, `needs_camera`, ...; any
-    other is given by its path or its hub name."""
-    return [entry.spec for entry in CATALOGUE.values()]
+CATALOGUE: dict[str, CatalogueEntry] = {
+    entry.name: entry
+    for entry in (
+        _TINY,
+        *(_depth_anything(scene, size) for scene in _SCENES for size in _SIZES),
+        _transformers("zoedepth_nyu", "Intel/zoedepth-nyu", "MIT", 343.8, 717.0, 10.0),
+        _transformers("zoedepth_kitti", "Intel/zoedepth-kitti", "MIT", 343.8, 717.0, 80.0),
+        _transformers("zoedepth_nyu_kitti", "Intel/zoedepth-nyu-kitti", "MIT", 345.1, 712.0),
+        _transformers("dpt_large", "Intel/dpt-large", "Apache-2.0", 343.0, 516.0),
+        _transformers("dpt_hybrid", "Intel/dpt-hybrid-midas", "Apache-2.0", 122.4, 255.0),
+        _transformers("glpn_nyu", "vinvino02/glpn-nyu", "Apache-2.0", 61.2, 157.0, 10.0),
+        _transformers("glpn_kitti", "vinvino02/glpn-kitti", "Apache-2.0", 61.2, 157.0, 80.0),
+        # 304 M of its parameters guess the focal length, which is known here: they are fetched but not run.
+        _transformers("depth_pro", "apple/DepthPro-hf", "apple-amlr", 952.0, 18865.0),
+        _metric3d("small", "metric_depth_vit_small_800k.pth", 37.5, 636.0),
+        _metric3d("large", "metric_depth_vit_large_800k.pth", 411.9, 5772.0),
+        _metric3d("giant", "metric_depth_vit_giant2_800k.pth", 1377.7, 16206.0),
+    )
+}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.base import DepthModel
-from mono_depth_ros.models.catalogue import CatalogueEntry, find
+from mono_depth_ros.models.base import DepthModel, find
+from mono_depth_ros.models.catalogue import CatalogueEntry
 from mono_depth_ros.models.families import family_of, loader
 from mono_depth_ros.models.runtime.device import describe, pick_device, set_threads
 from mono_depth_ros.models.runtime.engine import EngineOptions
@@ -30,7 +30,7 @@ def load_model(config: ModelConfig) -> DepthModel:
     device = pick_device(config.device)
     set_threads(config.threads)
     if entry is not None:
-        source, family = _source(entry), entry.spec.family
+        source, family = _source(entry), entry.family
     else:
         path = Path(config.model).expanduser()
         source = path if path.exists() else snapshot(config.model)
@@ -57,6 +57,6 @@ def _input_size(config: ModelConfig, family: str) -> tuple[int, int] | None:
 
 def _source(entry: CatalogueEntry) -> Path:
     """Where the weights of a model of the catalogue are on this machine, fetched if need be."""
-    if not entry.spec.hub:
+    if not entry.hub:
         return Path()
-    return snapshot(entry.spec.hub, entry.revision, entry.files, entry.hub_file) / entry.hub_file
+    return snapshot(entry.hub, entry.revision, entry.files, entry.hub_file) / entry.hub_file

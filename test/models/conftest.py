@@ -143,7 +143,7 @@ def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str,
         (root / "refs").mkdir()
         (root / "refs" / "main").write_text(commit)
         for name, entry in CATALOGUE.items():
-            if entry.spec.hub == repository:
+            if entry.hub == repository:
                 monkeypatch.setitem(CATALOGUE, name, replace(entry, revision="", files={}))
 
     return put

@@ -10,9 +10,9 @@ import pytest
 
 from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.catalogue import CATALOGUE, find
+from mono_depth_ros.models.base import ModelSpec, find
+from mono_depth_ros.models.catalogue import CATALOGUE, COMMITS, HUB_FILES, OFFICIAL_FILES
 from mono_depth_ros.models.families import FAMILIES
-from mono_depth_ros.models.weights.known_files import _HUB, _OFFICIAL, COMMITS
 from mono_depth_ros.prediction import DepthKind
 
 SIZES, SCENES = ("small", "base", "large"), ("indoor", "outdoor")
@@ -25,8 +25,8 @@ def test_names_and_families() -> None:
     expected |= {"zoedepth_nyu", "zoedepth_kitti", "zoedepth_nyu_kitti", "glpn_nyu", "glpn_kitti"}
     expected |= {"dpt_large", "dpt_hybrid"}
     assert expected <= set(CATALOGUE)
-    assert all(name == entry.spec.name for name, entry in CATALOGUE.items())
-    assert {entry.spec.family for entry in CATALOGUE.values()} <= set(FAMILIES)
+    assert all(name == entry.name for name, entry in CATALOGUE.items())
+    assert {entry.family for entry in CATALOGUE.values()} <= set(FAMILIES)
     assert ModelConfig().model in CATALOGUE
 
 
@@ -59,7 +59,7 @@ def test_names_and_families() -> None:
     ],
 )
 def test_entries(name: str, hub: str, kind: DepthKind, max_depth_m: float | None, licence: str, focal: bool) -> None:
-    spec = CATALOGUE[name].spec
+    spec = ModelSpec.of(CATALOGUE[name])
     assert (spec.hub, spec.kind, spec.max_depth_m) == (hub, kind, max_depth_m)
     assert (spec.licence, spec.needs_camera) == (licence, focal)
 
@@ -73,7 +73,7 @@ def test_sizes_of_depth_anything() -> None:
 
 
 def test_official_files() -> None:
-    names = {entry.official for entry in CATALOGUE.values() if entry.spec.family == "depth_anything_v2"}
+    names = {entry.official for entry in CATALOGUE.values() if entry.family == "depth_anything_v2"}
     trainings = ("", "metric_hypersim_", "metric_vkitti_")
     assert names == {
         f"depth_anything_v2_{training}{size}.pth" for training in trainings for size in ("vits", "vitb", "vitl")
@@ -82,9 +82,11 @@ def test_official_files() -> None:
 
 
 def test_everything_that_is_known_of_files_is_used_and_well_formed() -> None:
-    hubs = {entry.spec.hub: entry for entry in CATALOGUE.values()}
-    assert {*COMMITS, *_HUB} <= set(hubs) and set(_OFFICIAL) <= {entry.official for entry in CATALOGUE.values()}
-    assert set(_HUB) <= set(COMMITS), "a digest is of a file at a commit"
+    hubs = {entry.hub: entry for entry in CATALOGUE.values()}
+    assert {*COMMITS, *HUB_FILES} <= set(hubs) and set(OFFICIAL_FILES) <= {
+        entry.official for entry in CATALOGUE.values()
+    }
+    assert set(HUB_FILES) <= set(COMMITS), "a digest is of a file at a commit"
     assert all(
         re.fullmatch(r"[0-9a-f]{40}", commit) and hubs[hub].revision == commit for hub, commit in COMMITS.items()
     )
@@ -123,13 +125,13 @@ def test_paths_and_hub_names_are_not_of_the_catalogue(tmp_path: Path) -> None:
 
 def test_a_hub_name_of_the_catalogue_is_that_entry() -> None:
     assert find("Intel/dpt-large") is CATALOGUE["dpt_large"]
-    hubs = [entry.spec.hub for entry in CATALOGUE.values() if entry.spec.hub]
-    alone = [entry for entry in CATALOGUE.values() if hubs.count(entry.spec.hub) == 1]
-    assert len(alone) >= 17 and all(find(entry.spec.hub) is entry for entry in alone)
+    hubs = [entry.hub for entry in CATALOGUE.values() if entry.hub]
+    alone = [entry for entry in CATALOGUE.values() if hubs.count(entry.hub) == 1]
+    assert len(alone) >= 17 and all(find(entry.hub) is entry for entry in alone)
 
 
 def test_a_hub_name_of_several_models_is_not_guessed() -> None:
-    hubs = [entry.spec.hub for entry in CATALOGUE.values() if entry.spec.hub]
+    hubs = [entry.hub for entry in CATALOGUE.values() if entry.hub]
     for hub in {hub for hub in hubs if hubs.count(hub) > 1}:
         with pytest.raises(ModelError, match=f"{hub} holds several models, expected one of: "):
             find(hub)

@@ -52,7 +52,7 @@ class First(nn.Module):
 def model_of(name: str, processing: Processing) -> DeclaredModel:
     outputs = tuple(processing.outputs.wanted.values())
     network = Network(name, First(outputs), processing.input_names, outputs, ({0: "batch"},))
-    return DeclaredModel(CATALOGUE[name].spec, network, processing, CPU)
+    return DeclaredModel(ModelSpec.of(CATALOGUE[name]), network, processing, CPU)
 
 
 @pytest.mark.parametrize("name", DECLARED)
@@ -64,7 +64,7 @@ def test_the_contract_is_the_declaration(name: str, tmp_path) -> None:
     contract.write(tmp_path / "m.yaml")
     read = Processing.read(tmp_path / "m.yaml")
     assert read == contract
-    spec = CATALOGUE[name].spec
+    spec = ModelSpec.of(CATALOGUE[name])
     found = spec_of(read, name)
     assert (found.family, found.licence, found.kind) == (spec.family, spec.licence, spec.kind)
     assert (found.needs_camera, found.confidence, found.normals) == (spec.needs_camera, spec.confidence, spec.normals)
@@ -94,7 +94,7 @@ def test_an_output_that_is_no_batch_is_refused() -> None:
 )
 def test_processing_that_no_contract_describes(cls: Any, name: str, why: str) -> None:
     model = object.__new__(cls)
-    model.spec = CATALOGUE[name].spec
+    model.spec = ModelSpec.of(CATALOGUE[name])
     with pytest.raises(ModelError, match=f"{name} has no contract for its ONNX file, as .*{why}.*expected"):
         contract_of(model)
 

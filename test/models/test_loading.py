@@ -13,7 +13,7 @@ import torch
 
 from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.base import DepthModel
+from mono_depth_ros.models.base import DepthModel, ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.models.families import FAMILIES, family_of, loader
 from mono_depth_ros.models.loading import load_model
@@ -44,8 +44,8 @@ def test_a_hub_name_from_the_cache(checkpoint, hub_cache) -> None:
 
 def test_a_catalogue_name_from_the_cache(checkpoint, hub_cache) -> None:
     entry = CATALOGUE["depth_anything_v2_metric_indoor_small"]
-    hub_cache(entry.spec.hub, checkpoint(small=True, **METRIC))
-    assert load(entry.spec.name).spec is entry.spec
+    hub_cache(entry.hub, checkpoint(small=True, **METRIC))
+    assert load(entry.name).spec == ModelSpec.of(entry)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_catalogue_name_from_the_cache(checkpoint, hub_cache) -> None:
 def test_a_checkpoint_that_is_not_what_its_name_says(
     checkpoint, hub_cache, name: str, changes: dict[str, object], found: str, expected: str
 ) -> None:
-    hub_cache(CATALOGUE[name].spec.hub, checkpoint(**changes))
+    hub_cache(CATALOGUE[name].hub, checkpoint(**changes))
     with pytest.raises(ModelError, match=f"{name}: .*{found}.*, expected {expected}"):
         load(name)
 
@@ -83,7 +83,7 @@ def test_a_bad_device_is_found_before_the_weights(monkeypatch) -> None:
 def test_tiny_needs_neither_network_nor_transformers(monkeypatch) -> None:
     for name in ("transformers", "huggingface_hub"):
         monkeypatch.setitem(sys.modules, name, None)
-    assert load("tiny").spec is CATALOGUE["tiny"].spec
+    assert load("tiny").spec == ModelSpec.of(CATALOGUE["tiny"])
 
 
 @pytest.mark.parametrize("name", ["", "zzz", "a/b/c"])
@@ -93,7 +93,7 @@ def test_what_is_no_name_path_or_hub_name_is_refused(name: str) -> None:
 
 
 def test_every_family_has_a_loader() -> None:
-    assert {entry.spec.family for entry in CATALOGUE.values()} <= set(FAMILIES)
+    assert {entry.family for entry in CATALOGUE.values()} <= set(FAMILIES)
     assert callable(loader("depth_anything_v2")) and callable(loader("tiny"))
 
 

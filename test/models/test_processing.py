@@ -11,6 +11,7 @@ import yaml
 
 from mono_depth_ros.config import strict_yaml
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.models.families import metric3d_v2
 from mono_depth_ros.models.families.depth_anything_v2 import RELATIVE, processing_of
@@ -198,7 +199,7 @@ def test_files_that_are_no_yaml(tmp_path: Path) -> None:
 
 def test_the_contract_of_our_own_export() -> None:
     entry = CATALOGUE["depth_anything_v2_metric_outdoor_base"]
-    original = entry.spec
+    original = ModelSpec.of(entry)
     contract = replace(processing_of(80.0), family=original.family, licence=original.licence)
     spec = spec_of(contract, original.name)
     kept = (spec.name, spec.family, spec.kind, spec.licence, spec.max_depth_m, spec.needs_camera)

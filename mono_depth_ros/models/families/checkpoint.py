@@ -24,9 +24,9 @@ def kind_in_words(kind: DepthKind, max_depth_m: float | None) -> str:
 
 def check_kind(path: Path, kind: DepthKind, max_depth_m: float | None, expected: CatalogueEntry | None) -> None:
     """Raise ModelError unless the checkpoint is of the kind and range that `expected` says."""
-    if expected is not None and (kind, max_depth_m) != (expected.spec.kind, expected.spec.max_depth_m):
-        wanted = kind_in_words(expected.spec.kind, expected.spec.max_depth_m)
-        raise ModelError(f"{expected.spec.name}: {path} is {kind_in_words(kind, max_depth_m)}, expected {wanted}")
+    if expected is not None and (kind.value, max_depth_m) != (expected.kind, expected.max_depth_m):
+        wanted = kind_in_words(DepthKind(expected.kind), expected.max_depth_m)
+        raise ModelError(f"{expected.name}: {path} is {kind_in_words(kind, max_depth_m)}, expected {wanted}")
 
 
 def check_digests(directory: Path, expected: CatalogueEntry | None) -> None:

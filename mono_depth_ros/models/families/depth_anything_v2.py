@@ -82,7 +82,7 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None =
 def _read(source: Path, expected: CatalogueEntry | None) -> tuple[ModelSpec, DepthAnythingNetwork]:
     """A function of its own, so that the file's tensors are gone before an engine makes more of them."""
     checkpoint = read(source, expected)
-    return checkpoint.spec() if expected is None else expected.spec, checkpoint.network()
+    return checkpoint.spec() if expected is None else ModelSpec.of(expected), checkpoint.network()
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Checkpoint:
     def spec(self) -> ModelSpec:
         """What is known of a checkpoint that is not the catalogue's."""
         stated = self.stated
-        licence = stated.entry.spec.licence if stated.entry is not None and stated.by == _DIGEST else "not stated"
+        licence = stated.entry.licence if stated.entry is not None and stated.by == _DIGEST else "not stated"
         return ModelSpec(str(self.source), "depth_anything_v2", stated.kind, licence, stated.max_depth_m)
 
     def network(self) -> DepthAnythingNetwork:
@@ -150,7 +150,7 @@ def read(source: Path, expected: CatalogueEntry | None = None) -> Checkpoint:
         raise ModelError(f"{source} is {size_name(size)}, expected {stated.entry.size} by its {stated.by}")
     check_kind(source, stated.kind, stated.max_depth_m, expected)
     if expected is not None and SIZES[expected.size] != size:
-        raise ModelError(f"{expected.spec.name}: {source} is {size_name(size)}, expected {expected.size}")
+        raise ModelError(f"{expected.name}: {source} is {size_name(size)}, expected {expected.size}")
     check_digests(source, expected)
     if stated.by == _NAME:
         LOGGER.warning("%s is taken for %s by its name alone: it is not the authors' file", source, stated)
@@ -187,7 +187,7 @@ def _agreed(source: Path, statements: list[Statement | None]) -> Statement:
 
 def _by_digest(path: Path) -> Statement | None:
     """What the catalogue knows of this very file, whatever it is called now."""
-    ours = [entry for entry in CATALOGUE.values() if entry.spec.family == "depth_anything_v2"]
+    ours = [entry for entry in CATALOGUE.values() if entry.family == "depth_anything_v2"]
     known = {entry.files[name]: entry for entry in ours for name in (entry.official, WHOLE) if name in entry.files}
     return _of_entry(known.get(sha256(path)), _DIGEST) if known else None
 
@@ -199,7 +199,7 @@ def _by_name(path: Path) -> Statement | None:
 
 
 def _of_entry(entry: CatalogueEntry | None, by: str) -> Statement | None:
-    return None if entry is None else Statement(entry.spec.kind, entry.spec.max_depth_m, by, entry)
+    return None if entry is None else Statement(DepthKind(entry.kind), entry.max_depth_m, by, entry)
 
 
 def _by_sidecar(path: Path) -> Statement | None:

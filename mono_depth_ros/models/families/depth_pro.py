@@ -88,4 +88,4 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
     network = Network(
         spec.name, module, ("pixels",), ("canonical_inverse_depth",), ({},), lambda outputs: outputs[0].clamp(min=1e-4)
     )
-    return DepthPro(expected.spec if expected else spec, network, processing_of(image), options)
+    return DepthPro(ModelSpec.of(expected) if expected else spec, network, processing_of(image), options)

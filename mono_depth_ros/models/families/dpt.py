@@ -57,7 +57,7 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
     processing = replace(PROCESSING, input=preprocessor.image)
     # Segmentation's second head and the pooler of the encoder are in some exports.
     module = DepthOnly(load_network(source, "DPT", values, ("auxiliary_head.", "dpt.pooler.")), values)
-    spec = expected.spec if expected else ModelSpec(str(source), "dpt", DepthKind.INVERSE_AFFINE, "not stated")
+    spec = ModelSpec.of(expected) if expected else ModelSpec(str(source), "dpt", DepthKind.INVERSE_AFFINE, "not stated")
     network = Network(str(source), module, ("pixels",), ("inverse_depth",), ({0: "batch"},))
     return DeclaredModel(spec, network, processing, options)
 
@@ -68,8 +68,8 @@ def _check_variant(path: Path, values: dict[str, Any], expected: CatalogueEntry 
         # DINOv2's give depth, not inverse depth, MiDaS 3.1's another contract yet; the file does not say.
         raise ModelError(f"{path} has a backbone_config, expected MiDaS 3: none (large), or is_hybrid true (hybrid)")
     found = "dpt_hybrid" if hybrid else "dpt_large"
-    if expected is not None and found != expected.spec.name:
-        raise ModelError(f"{expected.spec.name}: {path} is {found} (is_hybrid {hybrid}), expected {expected.spec.name}")
+    if expected is not None and found != expected.name:
+        raise ModelError(f"{expected.name}: {path} is {found} (is_hybrid {hybrid}), expected {expected.name}")
 
 
 def _check_size(path: Path, preprocessor: Preprocessor, values: dict[str, Any]) -> None:

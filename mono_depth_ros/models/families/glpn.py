@@ -60,7 +60,7 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
     path = source / "config.json"
     values = read_config(source, "glpn", "GLPNForDepthEstimation")
     max_depth_m = positive_number(path, "max_depth", values.get("max_depth", 10))  # transformers leaves out its default
-    if expected is not None and expected.spec.name == "glpn_kitti" and max_depth_m == PUBLISHED_KITTI_M:
+    if expected is not None and expected.name == "glpn_kitti" and max_depth_m == PUBLISHED_KITTI_M:
         max_depth_m = KITTI_M
         LOGGER.warning("%s says max_depth %g as published; read as %g m", path, PUBLISHED_KITTI_M, KITTI_M)
     if not max_depth_m.is_integer():
@@ -75,7 +75,11 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
         )
     step = int(preprocessor.multiple)
     image = replace(preprocessor.image, size=replace(preprocessor.image.size, multiple=step))
-    spec = expected.spec if expected else ModelSpec(str(source), "glpn", DepthKind.METRIC, "not stated", max_depth_m)
+    spec = (
+        ModelSpec.of(expected)
+        if expected
+        else ModelSpec(str(source), "glpn", DepthKind.METRIC, "not stated", max_depth_m)
+    )
     module = DepthOnly(load_network(source, "GLPN", values), values)
     shapes = ({0: "batch", 2: f"{step}*rows", 3: f"{step}*columns"},)
     network = Network(str(source), module, ("pixels",), ("depth",), shapes)

@@ -103,10 +103,10 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
     path = find_file(source, expected.size if expected is not None else None)
     size, weights = read(path)
     if expected is not None and size != expected.size:
-        raise ModelError(f"{expected.spec.name}: {path} is {size}, expected {expected.size}")
+        raise ModelError(f"{expected.name}: {path} is {size}, expected {expected.size}")
     if expected is not None and expected.official in expected.files:
         check_digest(path, expected.files[expected.official])
-    spec = expected.spec if expected is not None else _unlisted(path, size)
+    spec = ModelSpec.of(expected) if expected is not None else _unlisted(path, size)
     return Metric3D(spec, build(path, size, weights), options, options.input_size or INPUT_SIZE)
 
 
@@ -114,8 +114,8 @@ def _unlisted(path: Path, size: str) -> ModelSpec:
     """What is known of a file that was given by its path: the licence, where it is one of the authors'."""
     entry = CATALOGUE[f"metric3d_v2_{size}"]
     theirs = entry.official in entry.files and sha256(path) == entry.files[entry.official]
-    licence = entry.spec.licence if theirs else "not stated"
-    return replace(entry.spec, name=str(path), licence=licence, hub="")
+    licence = entry.licence if theirs else "not stated"
+    return replace(ModelSpec.of(entry), name=str(path), licence=licence, hub="")
 
 
 def find_file(source: Path, size: str | None = None) -> Path:

@@ -19,6 +19,7 @@ from torch import Tensor
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rays import rays
+from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
 from mono_depth_ros.models.networks.tiny import MULTIPLE, TinyDepthNet
 from mono_depth_ros.models.resample import Size, resize_area, resize_maps
@@ -62,7 +63,7 @@ class TinyModel(EngineModel):
             shapes=({0: "batch", 2: "32*rows", 3: "32*columns"},) * 2,
             depth=lambda outputs: outputs[0].exp(),
         )
-        super().__init__(CATALOGUE["tiny"].spec, network, options)
+        super().__init__(ModelSpec.of(CATALOGUE["tiny"]), network, options)
         self.predict(*check_frames()[0])  # so that the first frame is not slow
 
     def preprocess(self, rgb: Tensor, cameras: Sequence[Camera]) -> Inputs:

@@ -135,7 +135,7 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
     shapes = ({0: "batch", 2: f"{step}rows", 3: f"{step}columns"},)
     spec = ModelSpec(str(source), "zoedepth", DepthKind.METRIC, "not stated", max_depth_m)
     network = Network(spec.name, module, ("pixels",), ("depth",), shapes)
-    return ZoeDepth(expected.spec if expected else spec, network, preprocessor, options)
+    return ZoeDepth(ModelSpec.of(expected) if expected else spec, network, preprocessor, options)
 
 
 def _max_depth(path: Path, values: dict[str, Any]) -> float | None:
@@ -161,7 +161,7 @@ def _is_published_kitti(source: Path, values: dict[str, Any], expected: Catalogu
         return False
     known = CATALOGUE["zoedepth_kitti"]
     if expected is not None:
-        return expected.spec.name == known.spec.name
+        return expected.name == known.name
     weights, digest = source / WHOLE, known.files.get(WHOLE)
     if digest is not None and weights.is_file() and sha256(weights) == digest:
         return True

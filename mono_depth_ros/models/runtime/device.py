@@ -120,7 +120,7 @@ def smaller_model(name: str, free: int) -> str | None:
     )
     fitting = [other for other in smaller if other.megabytes * 1e6 * _WORKING < free]
     chosen = fitting[-1:] or smaller[:1]
-    return chosen[0].spec.name if chosen else None
+    return chosen[0].name if chosen else None
 
 
 def free_memory(device: torch.device) -> tuple[int, int]:
@@ -133,5 +133,4 @@ def free_memory(device: torch.device) -> tuple[int, int]:
 
 
 def _alike(one: CatalogueEntry, other: CatalogueEntry) -> bool:
-    spec, wanted = one.spec, other.spec
-    return (spec.family, spec.kind, spec.max_depth_m) == (wanted.family, wanted.kind, wanted.max_depth_m)
+    return (one.family, one.kind, one.max_depth_m) == (other.family, other.kind, other.max_depth_m)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.models.weights.cache import (
     cache_folder,
     find_snapshot,
@@ -147,10 +148,8 @@ def log_progress(repository: str) -> Progress:
 
 def _name(repository: str, file: str) -> str:
     """What the catalogue calls a checkpoint."""
-    from mono_depth_ros.models.catalogue import CATALOGUE  # which itself needs to know what a hub name is
-
     entries = CATALOGUE.items()
-    return next((name for name, e in entries if (e.spec.hub, e.hub_file) == (repository, file)), repository)
+    return next((name for name, e in entries if (e.hub, e.hub_file) == (repository, file)), repository)
 
 
 def _download_all(

@@ -3,17 +3,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from mono_depth_ros.models.weights.cache import find_snapshot
 from mono_depth_ros.models.weights.fetch import fetch, log_progress
-
-
-def is_hub_name(name: str) -> bool:
-    """True for `organisation/repository`; False for catalogue names and for paths that say they are paths."""
-    return re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name) is not None
 
 
 def snapshot(repository: str, revision: str = "", known: Mapping[str, str] | None = None, file: str = "") -> Path:

@@ -17,8 +17,7 @@ import yaml
 
 from mono_depth_ros.config import CameraTopicsConfig, DemoConfig, RecorderConfig, WorldNodeConfig
 from mono_depth_ros.errors import ConfigError
-from mono_depth_ros.models.catalogue import find
-from mono_depth_ros.prediction import DepthKind
+from mono_depth_ros.models.base import find
 from mono_depth_ros.startup import signals_later
 from mono_depth_ros.tools.demo.environment import node_environment
 from mono_depth_ros.tools.demo.follow import follow
@@ -53,7 +52,7 @@ class Session:
                 "rclpy is not installed: source a ROS 2 setup file, or pip install 'mono_depth_ros[jazzy]'"
             )
         entry = find(self.config.model)
-        if entry is not None and entry.spec.kind is not DepthKind.METRIC:
+        if entry is not None and entry.kind != "metric":
             raise ConfigError(f"{self.config.model} gives relative depth: expected a metric model, which has metres")
         out = out.absolute()
         if out.exists() and not out.is_dir():

@@ -11,9 +11,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.catalogue import find
+from mono_depth_ros.models.base import find, is_hub_name
 from mono_depth_ros.models.weights.fetch import fetch, fetch_to
-from mono_depth_ros.models.weights.hub import is_hub_name
 
 
 def run(args: argparse.Namespace) -> int:
@@ -23,15 +22,15 @@ def run(args: argparse.Namespace) -> int:
         ModelError: the name is unknown or a path, or the weights cannot be fetched.
     """
     entry = find(args.name)
-    if entry is not None and not entry.spec.hub:
+    if entry is not None and not entry.hub:
         return _shipped(args)
     if entry is None and not is_hub_name(args.name):
         raise ModelError(f"'{args.name}' is a path, expected a catalogue name or a hub name organisation/repository")
-    repository = args.name if entry is None else entry.spec.hub
+    repository = args.name if entry is None else entry.hub
     revision, known, file = ("", {}, "") if entry is None else (entry.revision, entry.files, entry.hub_file)
     if args.revision not in (None, revision):
         revision, known = args.revision, {}  # what the catalogue knows is of its own revision
-    licence = "not in the catalogue, see its page on the hub" if entry is None else entry.spec.licence
+    licence = "not in the catalogue, see its page on the hub" if entry is None else entry.licence
     # disable=None: a bar on a terminal, silence elsewhere
     with tqdm(unit="B", unit_scale=True, file=sys.stderr, disable=None, dynamic_ncols=True, desc=args.name) as bar:
 

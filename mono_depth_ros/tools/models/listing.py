@@ -8,7 +8,8 @@ import json
 from typing import Any
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry, find
+from mono_depth_ros.models.base import find
+from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
 from mono_depth_ros.models.weights.cache import find_snapshot, repository_folder
 
 RELATIVE = "relative inverse depth"
@@ -45,24 +46,23 @@ def entry_of(name: str) -> CatalogueEntry:
 
 def describe(entry: CatalogueEntry) -> dict[str, Any]:
     """An entry as plain values, ready for JSON; `cached` is true where the weights need no network."""
-    spec = entry.spec
-    path = find_snapshot(spec.hub, entry.revision, entry.hub_file) if spec.hub else None
+    path = find_snapshot(entry.hub, entry.revision, entry.hub_file) if entry.hub else None
     return {
-        "name": spec.name,
-        "family": spec.family,
-        "kind": spec.kind.value,
-        "max_depth_m": spec.max_depth_m,
-        "needs_camera": spec.needs_camera,
+        "name": entry.name,
+        "family": entry.family,
+        "kind": entry.kind,
+        "max_depth_m": entry.max_depth_m,
+        "needs_camera": entry.needs_camera,
         "reads": entry.reads,
         "parameters_m": entry.parameters_m,
         "gflop": entry.gflop,
         "megabytes": round(entry.megabytes, 1),
-        "licence": spec.licence,
-        "hub": spec.hub,
+        "licence": entry.licence,
+        "hub": entry.hub,
         "revision": entry.revision,
         "sha256": entry.files,
         "official": entry.official,
-        "cached": path is not None or not spec.hub,
+        "cached": path is not None or not entry.hub,
         "path": None if path is None else str(path / entry.hub_file),
     }
 

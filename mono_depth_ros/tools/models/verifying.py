@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry, find
+from mono_depth_ros.models.base import find
+from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
 from mono_depth_ros.models.weights.cache import cache_folder, repository_folder, snapshot_folder
 from mono_depth_ros.models.weights.verify import FileCheck, check_directory, check_file
 
@@ -22,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ModelError: a name is unknown, or a file is missing, cut off or changed.
     """
-    names = args.names or [name for name, entry in CATALOGUE.items() if not entry.spec.hub or _cached(entry)]
+    names = args.names or [name for name, entry in CATALOGUE.items() if not entry.hub or _cached(entry)]
     checks = {name: check(name) for name in dict.fromkeys(names)}
     rows = [row(name, item) for name, items in checks.items() for item in items]
     if args.json:
@@ -47,7 +48,7 @@ def check(name: str) -> list[FileCheck]:
         ModelError: the name is unknown or nothing of it is in the cache.
     """
     entry = find(name)
-    if entry is not None and not entry.spec.hub:
+    if entry is not None and not entry.hub:
         import mono_depth_ros
 
         return [check_file(Path(mono_depth_ros.__file__).parent / "models" / "weights" / f"{name}.safetensors")]
@@ -56,7 +57,7 @@ def check(name: str) -> list[FileCheck]:
         return [_recognised(check_file(path, _known(path)))]
     if entry is None and path.is_dir():
         return [_recognised(item) for item in check_directory(path)]
-    hub, revision, file = (name, "", "") if entry is None else (entry.spec.hub, entry.revision, entry.hub_file)
+    hub, revision, file = (name, "", "") if entry is None else (entry.hub, entry.revision, entry.hub_file)
     directory = snapshot_folder(hub, revision)
     if directory is None or (file and not (directory / file).is_symlink() and not (directory / file).exists()):
         where = repository_folder(hub)
@@ -81,7 +82,7 @@ def _recognised(item: FileCheck) -> FileCheck:
 
 
 def _cached(entry: CatalogueEntry) -> bool:
-    directory = snapshot_folder(entry.spec.hub, entry.revision)
+    directory = snapshot_folder(entry.hub, entry.revision)
     return directory is not None and (not entry.hub_file or (directory / entry.hub_file).is_symlink())
 
 

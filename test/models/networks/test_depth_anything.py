@@ -35,6 +35,6 @@ def test_names_and_shapes_are_the_authors(size: str, max_depth_m: float | None) 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_catalogue_knows_how_large_they_are(size: str) -> None:
-    entries = [entry for entry in CATALOGUE.values() if entry.spec.family == "depth_anything_v2" and entry.size == size]
+    entries = [entry for entry in CATALOGUE.values() if entry.family == "depth_anything_v2" and entry.size == size]
     assert len(entries) == 3
     assert all(entry.parameters_m == pytest.approx(AUTHORS[size][2] / 1e6, abs=0.05) for entry in entries)

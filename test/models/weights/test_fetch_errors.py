@@ -39,9 +39,9 @@ def test_offline_with_nothing_cached_says_what_to_do_and_where_to_put_it(cache, 
 def test_a_model_of_the_catalogue_is_called_by_its_name(cache, monkeypatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     for entry in CATALOGUE.values():
-        if entry.spec.hub:
-            with pytest.raises(ModelError, match=f"run `mono_depth models fetch {entry.spec.name} --to "):
-                fetch.fetch(entry.spec.hub, entry.revision, file=entry.hub_file)
+        if entry.hub:
+            with pytest.raises(ModelError, match=f"run `mono_depth models fetch {entry.name} --to "):
+                fetch.fetch(entry.hub, entry.revision, file=entry.hub_file)
 
 
 def test_offline_with_another_revision_cached_says_where_it_is(hub, monkeypatch) -> None:

@@ -93,7 +93,7 @@ def test_verify_recognises_the_weights_of_a_model_by_their_content(tmp_path, mon
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert call("verify", str(path)) == 0
     assert capsys.readouterr().out == f"no digest           {path}\n"
-    monkeypatch.setitem(CATALOGUE, entry.spec.name, replace(entry, files={entry.official: digest}))
+    monkeypatch.setitem(CATALOGUE, entry.name, replace(entry, files={entry.official: digest}))
     assert call("verify", str(path)) == 0
     assert capsys.readouterr().out == f"ok by the catalogue, depth_anything_v2_large  {path}\n"
 

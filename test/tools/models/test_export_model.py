@@ -39,11 +39,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def model() -> DepthAnythingV2:
+    from mono_depth_ros.models.base import ModelSpec
     from mono_depth_ros.models.catalogue import CATALOGUE
 
     torch.manual_seed(0)
     size = NetworkSize(VitSize(48, 4, 3, (0, 1, 2, 3)), (16, 24, 32, 48), 32)
-    spec = CATALOGUE["depth_anything_v2_metric_indoor_small"].spec
+    spec = ModelSpec.of(CATALOGUE["depth_anything_v2_metric_indoor_small"])
     return DepthAnythingV2(spec, DepthAnythingNetwork(size, 20.0), EngineOptions(CPU, "torch", "fp32"))
 
 

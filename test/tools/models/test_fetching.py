@@ -37,7 +37,7 @@ def hub() -> Iterator:
     spec.loader.exec_module(module)
     server = module.HubServer()
     weights = save({"weight": np.arange(500_000, dtype=np.float32)})
-    server.repositories[ENTRY.spec.hub] = {"config.json": b"{}", "model.safetensors": weights, "model.py": b"evil"}
+    server.repositories[ENTRY.hub] = {"config.json": b"{}", "model.safetensors": weights, "model.py": b"evil"}
     yield server
     server.close()
 
@@ -84,7 +84,7 @@ def test_into_the_cache_of_hf_home_and_back(hub, mono_depth, tmp_path) -> None:
 
 
 def test_another_revision_than_the_catalogues(hub, mono_depth, tmp_path) -> None:
-    hub.repositories[CATALOGUE["depth_anything_v2_small"].spec.hub] = hub.repositories[ENTRY.spec.hub]
+    hub.repositories[CATALOGUE["depth_anything_v2_small"].hub] = hub.repositories[ENTRY.hub]
     done = mono_depth("fetch", "depth_anything_v2_small", "--to", "weights")
     assert done.returncode == 1 and "says 404: there is no such revision" in done.stderr
     done = mono_depth("fetch", "depth_anything_v2_small", "--revision", "refs/pr/7", "--to", "weights")
@@ -113,12 +113,12 @@ def test_a_model_that_is_one_file_of_its_repository(hub, mono_depth, tmp_path) -
         pytest.skip("the digests of all of them are known")
     entry = entries[0]
     hub.commit = entry.revision or hub.commit
-    hub.repositories[entry.spec.hub] = {entry.hub_file: b"zip" * 1000, "others.pth": b"zip" * 1000}
-    done = mono_depth("fetch", entry.spec.name)
+    hub.repositories[entry.hub] = {entry.hub_file: b"zip" * 1000, "others.pth": b"zip" * 1000}
+    done = mono_depth("fetch", entry.name)
     assert done.returncode == 0 and done.stdout.endswith(f"/{hub.commit}/{entry.hub_file}\n"), done.stderr
-    assert json.loads(mono_depth("info", entry.spec.name, "--json").stdout)["path"] == done.stdout.strip()
+    assert json.loads(mono_depth("info", entry.name, "--json").stdout)["path"] == done.stdout.strip()
     assert mono_depth("verify").stdout.count("ok by the cache") == 1
-    done = mono_depth("fetch", entry.spec.name, "--to", "weights", HF_HUB_OFFLINE="1")
+    done = mono_depth("fetch", entry.name, "--to", "weights", HF_HUB_OFFLINE="1")
     assert done.stdout == f"{tmp_path / 'weights' / entry.hub_file}\n"
     assert done.stderr.endswith(f"on the robot: model:=/path/to/weights/{entry.hub_file}\n")
     assert mono_depth("verify", "weights").returncode == 0

@@ -217,9 +217,9 @@ def test_weights_that_the_catalogue_knows_are_known_by_path_too(checkpoint, monk
     assert (read(directory).stated.by, read(directory).spec().licence) == ("config.json", "not stated")
     digest = {"model.safetensors": sha256(directory / "model.safetensors")}
     right, wrong = (CATALOGUE[f"depth_anything_v2_metric_{scene}_small"] for scene in ("indoor", "outdoor"))
-    monkeypatch.setitem(CATALOGUE, right.spec.name, replace(right, files=digest))
+    monkeypatch.setitem(CATALOGUE, right.name, replace(right, files=digest))
     assert (read(directory).stated.by, read(directory).spec().licence) == ("SHA-256", "Apache-2.0")
-    monkeypatch.setitem(CATALOGUE, right.spec.name, replace(right, files={}))
-    monkeypatch.setitem(CATALOGUE, wrong.spec.name, replace(wrong, files=digest))
+    monkeypatch.setitem(CATALOGUE, right.name, replace(right, files={}))
+    monkeypatch.setitem(CATALOGUE, wrong.name, replace(wrong, files=digest))
     with pytest.raises(ModelError, match="metric up to 80 m by its SHA-256, expected metric up to 20 m by its config"):
         read(directory)

@@ -141,7 +141,7 @@ def test_what_was_asked_for_is_held_to(named, name: str, found: str, expected: s
 def test_a_known_file_is_known_whatever_it_is_called(named, monkeypatch) -> None:
     entry = CATALOGUE["depth_anything_v2_small"]
     digest = sha256(named(RELATIVE))
-    monkeypatch.setitem(CATALOGUE, entry.spec.name, replace(entry, files={RELATIVE: digest}))
+    monkeypatch.setitem(CATALOGUE, entry.name, replace(entry, files={RELATIVE: digest}))
     found = read(named("mine.pth"))
     assert (found.stated.kind, found.stated.by) == (DepthKind.INVERSE_AFFINE, "SHA-256")
     assert found.spec().licence == "Apache-2.0"

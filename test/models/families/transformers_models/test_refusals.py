@@ -15,6 +15,7 @@ from by_transformers import CPU, pattern_image, predict
 from safetensors.torch import load_file, save_file
 
 from mono_depth_ros.errors import ImageError, ModelError
+from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.models.families import family_of, loader
 from mono_depth_ros.models.families.transformers_models import DepthOnly
@@ -74,7 +75,7 @@ def test_relative_for_metric_and_the_reverse(checkpoint) -> None:
     ],
 )
 def test_what_was_expected_is_taken(checkpoint, family: str, how: dict, name: str) -> None:
-    assert load(checkpoint(family, **how), name).spec == CATALOGUE[name].spec
+    assert load(checkpoint(family, **how), name).spec == ModelSpec.of(CATALOGUE[name])
 
 
 def test_the_published_kitti_files_are_put_right(checkpoint, broken, caplog) -> None:
