@@ -101,7 +101,7 @@ def test_verify_recognises_the_weights_of_a_model_by_their_content(tmp_path, mon
 def test_an_action_is_needed(capsys) -> None:
     with pytest.raises(SystemExit):
         call()
-    assert "list|info|fetch|verify|export" in capsys.readouterr().err
+    assert "list|info|fetch|verify|check|export" in capsys.readouterr().err
 
 
 def test_an_error_is_one_line_and_exit_1(tmp_path) -> None:
