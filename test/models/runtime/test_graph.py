@@ -68,6 +68,7 @@ def test_a_damaged_graph_is_made_again(
     add_one: Callable[[], Network],
     examples: Sequence[Inputs],
     own_cache: Path,
+    quick_export: None,
     caplog: pytest.LogCaptureFixture,
     damage: str,
 ) -> None:

@@ -56,9 +56,8 @@ class Checkpoint:
 
 
 @pytest.fixture
-def checkpoint(tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Checkpoint:
+def checkpoint(tmp_path: Path, own_cache: Path, quick_export: None, monkeypatch: pytest.MonkeyPatch) -> Checkpoint:
     pytest.importorskip("openvino")
-    pytest.importorskip("onnxscript")
     monkeypatch.setattr("mono_depth_ros.cache._SETTLED_NS", -(10**18))  # files of this test are new
     return Checkpoint(tmp_path)
 
