@@ -33,6 +33,7 @@ class DepthSession(Session[ImageJob]):
     def open(self) -> None:
         model = load_model(self._options.get(ModelConfig))
         self.pipeline = Pipeline(model, self._options.get(DepthConfig))
+        self.closing(self._forget_model)
         bridge.cv_bridge()  # looked for once, and not while the first frame waits
         for name, monitor in self._monitors.items():
             stream = CameraStream(self, name, monitor, model.spec, self._config, self._on_image)
@@ -45,17 +46,17 @@ class DepthSession(Session[ImageJob]):
 
     def work(self, jobs: list[ImageJob]) -> None:
         """Decode, estimate, publish: what goes wrong with one camera's image costs that image alone."""
-        decoded = []
+        pipeline, decoded = self.pipeline, []
         for job in jobs:
             with job.stream.handling():
                 self.check()
                 decoded.append((job, *job.stream.decode(job)))
         if not decoded:
             return
-        assert self.pipeline is not None
-        self.pipeline.config = self._options.get(DepthConfig)
+        assert pipeline is not None
+        pipeline.config = self._options.get(DepthConfig)
         start_s = time.perf_counter()
-        frames = self.pipeline.estimate_batch([shot for _, shot, _ in decoded])
+        frames = pipeline.estimate_batch([shot for _, shot, _ in decoded])
         took_s = time.perf_counter() - start_s
         for (job, _, calibration), frame in zip(decoded, frames, strict=True):
             with job.stream.handling():
@@ -67,6 +68,10 @@ class DepthSession(Session[ImageJob]):
 
     def reports(self) -> list[Report]:
         return [Report(stream.name, stream.monitor, partial(judge, stream.facts())) for stream in self.streams]
+
+    def _forget_model(self) -> None:
+        """Its memory is wanted for the next one, and not only when Python looks for cycles."""
+        self.pipeline = None
 
     def _config(self) -> DepthNodeConfig:
         return self._options.get(DepthNodeConfig)

@@ -147,7 +147,7 @@ def test_an_image_that_the_model_cannot_read_is_found_among_its_partners(ros, pa
     node.model.predict = picky
     front.send(10, red=99)
     left.send(10, red=40)
-    ros.wait(lambda: left.depths)
+    ros.wait(lambda: left.depths and node.session.streams[0].monitor.snapshot().drops)
     assert not front.depths and node.session.streams[0].monitor.snapshot().drops == {"image_shape": 1}
     assert (metres(left.depths[0]) == 4.0).all() and node.session.streams[1].monitor.snapshot().drops == {}
 

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 
 from mono_depth_ros.errors import MonoDepthError
@@ -118,3 +121,43 @@ def test_an_unconfigured_node_says_that_it_is_not_active(ros, rig):
     ros.wait(lambda: status and status[-1].status[0].message.startswith("not active"))
     values = {pair.key: pair.value for pair in status[-1].status[0].values}
     assert status[-1].status[0].level == b"\1" and values["device"] == "not loaded"
+
+
+def test_an_activation_that_fails_ends_the_session_and_the_node_can_be_configured_again(ros, rig, monkeypatch):
+    r = rig()
+    change(r.node, "deactivate")
+    session = r.node.session
+
+    def broken(*_):
+        raise RuntimeError("no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LifecycleNode, "on_activate", broken)
+        assert r.node.trigger_activate().name != "SUCCESS"
+    assert r.node.session is None and not session.active and not session.streams[0].outputs.wanted("depth/image")
+    change(r.node, "configure", "activate")
+    depth = ros.listen(Image, "/depth/image")
+    r.matched()
+    ros.wait(lambda: depth, poll=r.send)
+
+
+def test_a_shutdown_of_an_active_node_ends_its_session(ros, rig):
+    r = rig()
+    session = r.node.session
+    change(r.node, "shutdown")
+    assert r.node.session is None and not session.active
+    ros.wait(lambda: r.images.get_subscription_count() == 0)
+
+
+def test_a_session_that_has_ended_is_freed_with_its_model(ros, rig, monkeypatch):
+    r = rig()
+    depth = ros.listen(Image, "/depth/image")
+    ros.wait(lambda: depth, poll=r.send)
+    model = weakref.ref(r.node.session.pipeline.model)
+    session = weakref.ref(r.node.session)
+    r.model = None
+    monkeypatch.undo()
+    change(r.node, "deactivate", "cleanup")
+    assert model() is None, "the next model may need the memory at once"
+    gc.collect()
+    assert session() is None
