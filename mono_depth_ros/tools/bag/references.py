@@ -128,6 +128,8 @@ def _pair(reader: BagReader, config: BagConfig) -> dict[str, str]:
         rectified = [item for item in lefts if "rect" in item.name]
         left = only(rectified or lefts, f"{reader.path} holds %s left images with a right one", "--align-topic").name
     right = config.right_topic or _other(left)
+    if right == left:
+        raise DataError(f"{left} has no 'left' in its name, expected it there: give the right image with --right-topic")
     return {"left": left, "right": named(reader, right, (IMAGE,), "--right-topic")}
 
 
