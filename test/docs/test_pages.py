@@ -81,3 +81,9 @@ def test_contributing_explains_every_room() -> None:
     assert {room for room in rooms if f"`{room}`" not in text} == set()
     named = set(re.findall(r"^\| .*$", text, re.MULTILINE))
     assert {room for row in named for room in re.findall(r"`(\w+(?:/|\.py))`", row.split("|")[2])} == rooms
+
+
+def test_contributing_names_files_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Adding a model")[1]
+    paths = re.findall(r"`((?:models|streams)/[\w/]+(?:\.py|/))`", text)
+    assert paths and [path for path in paths if not (ROOT / "mono_depth_ros" / path).exists()] == []
