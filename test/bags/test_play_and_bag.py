@@ -9,6 +9,7 @@ import shutil
 import pytest
 import zstandard
 from mcap.writer import Writer as McapWriter
+from rosbags import rosbag1
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
@@ -106,6 +107,17 @@ def as_ros1(store, message, kind):
     return bytes(store.serialize_ros1(make[kind](old, *values), kind))
 
 
+def ros1_bag(maker, path):
+    types = get_typestore(Stores.ROS1_NOETIC)
+    with rosbag1.Writer(path) as writer:
+        known = {}
+        for topic, kind, log_ns, data in maker.messages:
+            if topic not in known:
+                known[topic] = writer.add_connection(topic, kind, typestore=types)
+            writer.write(known[topic], log_ns, as_ros1(types, TYPES.deserialize_cdr(data, kind), kind))
+    return path
+
+
 # name: how it is made, how many of its 12 images can be read, and whether it is damaged
 RECORDINGS = {
     "whole": (lambda kit, maker, path: maker.write(path) and path, COUNT, False),
@@ -116,6 +128,7 @@ RECORDINGS = {
     "cut.db3": (cut, None, True),
     "reindexed": (lambda kit, maker, path: reindexed(maker, path), COUNT, False),
     "foreign.mcap": (lambda kit, maker, path: foreign(maker, path), COUNT, False),
+    "ros1.bag": (lambda kit, maker, path: ros1_bag(maker, path), COUNT, False),
     "ros1.mcap": (lambda kit, maker, path: foreign(maker, path, "ros1", "ros1msg", "ros1"), COUNT, False),
 }
 

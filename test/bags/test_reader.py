@@ -6,9 +6,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from rosbags.rosbag2 import Reader
+import zstandard
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
 
-from mono_depth_ros.bags.reader import BagReader
+from mono_depth_ros.bags.reader import TYPES, BagReader
 from mono_depth_ros.errors import DataError
 
 COUNT = 40
@@ -132,3 +133,72 @@ def test_an_unindexed_file_is_read_too(tmp_path, maker, kit):
         assert reader.message_count == 12
     with BagReader(path) as reader:
         assert reader.topics["/camera/image_raw"].count == 6 and not reader.damage
+
+
+def images(path):
+    """How many messages can be read, and the damage."""
+    with BagReader(path) as reader:
+        return len(list(reader.messages(reader.topics))), reader.damage
+
+
+def split(tmp_path, maker, kit, use):
+    """A folder of four files with six messages each."""
+    use()
+    maker.frames(9).write(tmp_path / "in.mcap")
+    assert kit.bag(tmp_path / "in.mcap", "--out", tmp_path / "split", "--segment-frames", "3") == 0
+    assert len(list((tmp_path / "split").glob("*.mcap"))) == 4
+    return tmp_path / "split"
+
+
+def test_metadata_that_does_not_fit_its_folder(tmp_path, maker, use, kit):
+    folder = split(tmp_path, maker, kit, use)
+    assert images(folder) == (18, "")
+    metadata = (folder / "metadata.yaml").read_text()
+    (folder / "metadata.yaml").write_text(metadata.replace("split_2.mcap", "split_9.mcap"))
+    assert images(folder) == (18, f"{folder} does not hold split_9.mcap, unlike its metadata.yaml says")
+    (folder / "metadata.yaml").write_text("{")
+    count, damage = images(folder)
+    assert count == 18 and "metadata.yaml is not that of a bag: " in damage
+    (folder / "metadata.yaml").unlink()
+    assert images(folder) == (18, f"{folder} has no metadata.yaml: its recorder was ended before its time")
+
+
+def test_packed_files_and_packed_messages(tmp_path, maker, kit):
+    recorded = maker.frames(4).write(tmp_path / "in.mcap")
+    for mode in (CompressionMode.FILE, CompressionMode.MESSAGE):
+        folder = tmp_path / mode.name
+        writer = Writer(folder, version=9, storage_plugin=StoragePlugin.SQLITE3)
+        writer.set_compression(mode, CompressionFormat.ZSTD)
+        with writer:
+            known = {}
+            for topic, kind, log_ns, data in recorded.messages:
+                if topic not in known:
+                    known[topic] = writer.add_connection(topic, kind, typestore=TYPES)
+                writer.write(known[topic], log_ns, data)
+        for metadata in (True, False):
+            if not metadata:
+                (folder / "metadata.yaml").unlink()
+            with BagReader(folder) as reader:
+                found = [(message.topic, message.log_ns, message.data) for message in reader.messages(reader.topics)]
+                assert bool(reader.damage) != metadata
+            assert found == [(topic, log, data) for topic, _, log, data in recorded.messages]
+
+
+def test_a_file_that_was_cut_off_while_it_was_packed(tmp_path, maker, kit):
+    path = kit.write_mcap(tmp_path / "whole", maker.frames(400), compressed=False)  # several blocks of zstd
+    data = zstandard.compress(path.read_bytes(), 1)
+    (tmp_path / "rec").mkdir()
+    (tmp_path / "rec" / "rec_0.mcap.zstd").write_bytes(data[: len(data) - 100])
+    count, damage = images(tmp_path / "rec")
+    assert 100 < count < 800 and "rec_0.mcap.zstd is damaged: " in damage
+
+
+def test_zeros_at_the_end_as_a_disk_leaves_them(tmp_path, maker, kit):
+    path = kit.write_mcap(tmp_path / "whole", maker.frames(6), compressed=False)
+    data = path.read_bytes()
+    end = int.from_bytes(data[-28:-20], "little") - 13  # of the data
+    (tmp_path / "cut.mcap").write_bytes(data[:end] + bytes(10**7))
+    assert images(tmp_path / "cut.mcap") == (
+        12,
+        f"{tmp_path}/cut.mcap is damaged: at byte {end} it holds zeros instead of a record",
+    )

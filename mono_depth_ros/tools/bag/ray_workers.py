@@ -18,7 +18,7 @@ from typing import Any
 
 from mono_depth_ros.config import FleetConfig, ModelConfig
 from mono_depth_ros.errors import ConfigError, MonoDepthError
-from mono_depth_ros.tools.bag.fleet import Outcome, Task, perform
+from mono_depth_ros.tools.bag.fleet import Alone, Outcome, Task
 
 LOCAL = "local"
 """The address that starts Ray on this machine, for this run."""
@@ -51,19 +51,17 @@ class Worker:
     """What runs in the process of a worker."""
 
     def __init__(self, config: ModelConfig) -> None:
-        self._config = config
-        self._model: Any = None
-
-    def perform(self, task: Task) -> Outcome:
-        """One task; the model is loaded with the first."""
         from mono_depth_ros.models.loading import load_model
 
-        if self._model is None:
-            try:
-                self._model = load_model(self._config)
-            except MonoDepthError as error:
-                return Outcome(task, problem=str(error), hopeless=True)
-        return perform(task, self._model)
+        self._crew = Alone(lambda: load_model(config))
+
+    def perform(self, task: Task) -> Outcome:
+        """One task; the model is loaded with the first, and one that cannot be loaded is no better for others."""
+        self._crew.start(task)
+        try:
+            return self._crew.wait()
+        except MonoDepthError as error:
+            return Outcome(task, problem=str(error), hopeless=True)
 
 
 class RayCrew:
