@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -85,12 +85,15 @@ def test_the_list_of_models_needs_no_torch():
 
 
 def test_help_is_quick():
-    durations = []
+    """Measured as the time of the processor, which other processes do not lengthen."""
+    seconds = []
     for _ in range(5):
-        start = time.perf_counter()
+        before = os.times()
         subprocess.run([sys.executable, "-m", "mono_depth_ros.tools.cli", "--help"], check=True, capture_output=True)
-        durations.append(time.perf_counter() - start)
-    assert min(durations) < 0.2
+        after = os.times()
+        used = after.children_user + after.children_system - before.children_user - before.children_system
+        seconds.append(used)
+    assert min(seconds) < 0.2
 
 
 def test_everything_public_is_there():
@@ -291,7 +294,7 @@ def test_a_cloud_is_what_is_known_without_flying_pixels(frame):
 
 
 def test_a_cloud_in_a_file(frame, tmp_path):
-    from mono_depth_ros.media.ply_reader import read_ply
+    from mono_depth_ros.media.ply import read_ply
 
     assert frame.write_ply(tmp_path / "a.ply", edge_ratio=0) == torch.isfinite(frame.depth).sum()
     np.testing.assert_array_equal(

@@ -13,7 +13,7 @@ import torch
 
 from alignment_parts.row import row
 from mono_depth_ros.alignment.aligner import Aligned, Aligner
-from mono_depth_ros.alignment.projected_points import project
+from mono_depth_ros.alignment.projected_points import samples_from_points
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.alignment.tracker import curve_distance
 from mono_depth_ros.config import AlignConfig, ReferenceConfig, TrackerConfig
@@ -152,4 +152,4 @@ def _shots(kind: DepthKind, duration_s: float, seed: int, jump_s: float = np.inf
 def _lidar(world: World, lidar: SpinningLidar, pose: np.ndarray, seed: int) -> Samples:
     scan = lidar.scan(world, pose @ lidar.camera_from_lidar, seed)
     points = scan.xyz.astype(np.float64) @ lidar.camera_from_lidar[:3, :3].T + lidar.camera_from_lidar[:3, 3]
-    return project(points, CAMERA, ReferenceConfig())
+    return samples_from_points(points, CAMERA, ReferenceConfig())

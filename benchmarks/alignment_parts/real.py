@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from alignment_parts.baselines import METHODS
 from alignment_parts.row import row
 from mono_depth_ros.alignment.align import align
-from mono_depth_ros.alignment.projected_points import project
+from mono_depth_ros.alignment.projected_points import samples_from_points
 from mono_depth_ros.alignment.samples import Samples, samples_from_depth
 from mono_depth_ros.config import AlignConfig, ModelConfig
 from mono_depth_ros.datasets.dataset import LabelledFrame
@@ -110,7 +110,7 @@ def _kitti_lidar(folder: Path) -> Iterator[Frame]:
             raise DataError(f"cannot read {folder / 'image_2' / path.stem}.png as an image")
         camera, cam_from_velodyne = _calibration(folder / "calib" / f"{path.stem}.txt", bgr.shape[1], bgr.shape[0])
         points = transform_points(cam_from_velodyne, read_points(path))
-        yield Frame(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), camera, project(points, camera))
+        yield Frame(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), camera, samples_from_points(points, camera))
 
 
 _READERS: dict[str, Callable[[Path], Iterator[Frame]]] = {

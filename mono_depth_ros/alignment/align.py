@@ -27,7 +27,7 @@ def align(
     guide: torch.Tensor | None = None,
     kind: DepthKind = DepthKind.METRIC,
 ) -> Alignment:
-    """Fit a prediction to known depths, of which `config.held_out` are kept aside to measure the error on.
+    """Fit a prediction to known depths, of which `config.held_out` are held out to measure the error on.
 
     Args:
         prediction: (H, W), of a model, or a bare array of which `kind` says what it is: metres along the optical axis,
@@ -37,7 +37,7 @@ def align(
 
     Returns:
         `.apply(prediction)` is the depth in metres; `.fit.scale`, `.fit.shift`; `.after.abs_rel` is the error on the
-        samples that were kept aside, `.before` that of a metric prediction as it was.
+        samples that were held out, `.before` that of a metric prediction as it was.
 
     Raises:
         FitError: too few samples, or such that fix no scale. DataError: samples of an image of another size.

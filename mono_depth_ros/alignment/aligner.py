@@ -14,7 +14,7 @@ from mono_depth_ros.alignment.align import Histogram, at, error_histogram, finis
 from mono_depth_ros.alignment.fit import choose_curve, fit_curve
 from mono_depth_ros.alignment.result import Alignment, Curve
 from mono_depth_ros.alignment.samples import Samples
-from mono_depth_ros.alignment.scale_file import Calibration
+from mono_depth_ros.alignment.scale_file import SavedScale
 from mono_depth_ros.alignment.tracker import Tracker
 from mono_depth_ros.config import AlignConfig, TrackerConfig
 from mono_depth_ros.errors import ConfigError, FitError
@@ -88,8 +88,8 @@ class Aligner:
             guide: (H, W, 3) uint8 RGB for the local correction. local: False for samples that can only fix the scale.
 
         Raises:
-            DataError: samples of another size. What is wrong with the samples otherwise is told in `reason`.
-            ConfigError: a loaded or frozen scale, or an asked-for curve, that is not for predictions of this kind.
+            DataError: samples of another size. What is wrong with the samples otherwise is in `reason`.
+            ConfigError: a loaded or frozen scale, or a configured curve, that is not for predictions of this kind.
         """
         with self._lock:
             config = per_frame(self._config, stamp_ns)
@@ -111,7 +111,7 @@ class Aligner:
                 why = reason or ("no reference was fitted yet" if fit is None else why)
                 age_s = float("nan") if fit is None else age_s
                 return Aligned(None, None, "unaligned", age_s, why, len(fitted), len(held_out))
-            Calibration(fit, kind=self._kind).check(prediction.kind)
+            SavedScale(fit, kind=self._kind).check(prediction.kind)
             alignment = finish(prediction, fit, fitted, held_out, config, guide)
             if alignment.after is not None:
                 self._held_out_abs_rel = alignment.after.abs_rel
@@ -145,7 +145,7 @@ class Aligner:
             self._frozen = self._fresh_load = False
             self._kind = self._held_out_abs_rel = None
 
-    def calibration(self, model: str = "") -> Calibration:
+    def saved_scale(self, model: str = "") -> SavedScale:
         """Scale and shift to keep.
 
         Raises:
@@ -154,19 +154,19 @@ class Aligner:
         with self._lock:
             if self._tracker.fit is None:
                 raise ConfigError("there is no scale to save yet: no reference was fitted and no calibration loaded")
-            return Calibration(
+            return SavedScale(
                 self._tracker.fit, self._held_out_abs_rel, model, self._kind, self._tracker.stamp_ns or None
             )
 
-    def load(self, calibration: Calibration) -> None:
-        """Begin with a calibration; without freezing, it ages from the next image on.
+    def load(self, saved: SavedScale) -> None:
+        """Begin with scale and shift of a file; without freezing, it ages from the next image on.
 
         Whether it is for predictions of this kind shows with the first of them: `update` refuses it then.
         """
         with self._lock:
-            self._tracker.load(calibration.fit, 0)
+            self._tracker.load(saved.fit, 0)
             self._fresh_load = True
-            self._kind, self._held_out_abs_rel = calibration.kind, calibration.held_out_abs_rel
+            self._kind, self._held_out_abs_rel = saved.kind, saved.held_out_abs_rel
 
     def _learn(self, prediction: DepthPrediction, fitted: Samples, config: AlignConfig, stamp_ns: int) -> str:
         """Fit and filter; why not, or ""."""

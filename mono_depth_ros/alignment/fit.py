@@ -27,17 +27,17 @@ from mono_depth_ros.prediction import DepthKind
 Floats = NDArray[np.float64]
 
 _HYPOTHESES = 160  # with 30 % outliers 160 pairs hold a good one but for once in 1e46 times, with 50 % in 1e20
-_SCORED = 256  # samples that a hypothesis is scored on
-_ALIKE = 0.05  # relative error below which it hardly matters to the consensus by how much a sample is off
-_CUT = 3.0  # inliers are within so many standard deviations of the consensus
+_SCORED_SAMPLES = 256  # samples that a hypothesis is scored on
+_CAUCHY_SCALE = 0.05  # relative error below which it hardly matters to the consensus by how much a sample is off
+_INLIER_SIGMAS = 3.0  # inliers are within so many standard deviations of the consensus
 _HUBER = 1.345  # 95 % efficiency for normal errors (Huber 1981)
-_STEPS = 4
-_LEAST_SPREAD = 1e-3  # relative error below which nothing real agrees: lidars have 1e-3
+_IRLS_STEPS = 4
+_MIN_SPREAD = 1e-3  # relative error below which nothing real agrees: lidars have 1e-3
 _MAX_SHIFT = 10.0  # 1/m: farther than that from zero, infinity would lie within 10 cm
-_KNOWN = 0.3  # relative standard deviation of the scale, above which samples and prediction have nothing in common
-_LINE = 3  # samples without which a line through them cannot be wrong
-_UNSEEN = 0.1  # relative standard deviation of a scale from fewer samples than that
-_LEAST_RANGE = 1e-3  # spread of the prediction relative to its size, below which scale and shift are one number
+_MAX_SCALE_DEVIATION = 0.3  # relative standard deviation of the scale, above which the samples do not fix it
+_MIN_LINE_SAMPLES = 3  # samples without which a line through them cannot be wrong
+_ASSUMED_DEVIATION = 0.1  # relative standard deviation of a scale from fewer samples than that
+_MIN_RANGE = 1e-3  # spread of the prediction relative to its size, below which scale and shift are one number
 
 
 def fit_curve(
@@ -67,8 +67,9 @@ def fit_curve(
     else:
         x, y = p if kind is DepthKind.INVERSE_AFFINE else 1 / p, 1 / d
     try:
-        if len(depth) < _LINE:
-            raise FitError(f"{len(depth)} samples for scale and shift, expected {_LINE} or more", "too_few_samples")
+        if len(depth) < _MIN_LINE_SAMPLES:
+            found = f"{len(depth)} samples for scale and shift"
+            raise FitError(f"{found}, expected {_MIN_LINE_SAMPLES} or more", "too_few_samples")
         return _fit_line(curve, x, y, config)
     except FitError as error:
         if kind is DepthKind.INVERSE_AFFINE:
@@ -93,7 +94,7 @@ def _fit_line(curve: Curve, x: Floats, y: Floats, config: AlignConfig) -> Fit:
     def noise_of(values: Floats) -> Floats:
         return np.ones(len(values)) if curve is Curve.LOG else np.maximum(values, least)
 
-    if float(np.std(x)) <= _LEAST_RANGE * float(np.abs(x).mean()):
+    if float(np.std(x)) <= _MIN_RANGE * float(np.abs(x).mean()):
         raise FitError(
             "the samples lie where the prediction has one value only: scale and shift cannot be told apart",
             "degenerate",
@@ -101,8 +102,8 @@ def _fit_line(curve: Curve, x: Floats, y: Floats, config: AlignConfig) -> Fit:
     weight, inlier = np.ones(len(x)), np.ones(len(x), dtype=bool)
     if config.method == "robust":
         scale, shift, spread = _consensus(x, y, noise_of(y), config.seed)
-        inlier = np.abs(shift + scale * x - y) <= _CUT * spread * noise_of(y)
-        for _ in range(_STEPS):
+        inlier = np.abs(shift + scale * x - y) <= _INLIER_SIGMAS * spread * noise_of(y)
+        for _ in range(_IRLS_STEPS):
             # By the fitted 1/d, not the measured: samples that err on the far side would weigh more than on the near.
             noise = spread * noise_of(shift + scale * x)
             deviation = np.abs(shift + scale * x - y) / noise
@@ -116,8 +117,8 @@ def _fit_line(curve: Curve, x: Floats, y: Floats, config: AlignConfig) -> Fit:
     covariance: Floats = variance * np.asarray(np.linalg.inv(information), dtype=np.float64)
     if scale <= 0:
         raise FitError(f"nearer samples lie where the prediction says farther: scale {scale:.3g}", "negative_scale")
-    if covariance[0, 0] > (_KNOWN * scale) ** 2:
-        raise FitError("the samples' depths are too alike for what they scatter: no scale can be told", "degenerate")
+    if covariance[0, 0] > (_MAX_SCALE_DEVIATION * scale) ** 2:
+        raise FitError("the samples' depths are too alike for what they scatter: they fix no scale", "degenerate")
     if curve is Curve.INVERSE and abs(shift) > _MAX_SHIFT:
         raise FitError(f"shift {shift:.3g} 1/m, expected at most {_MAX_SHIFT:g}", "shift_out_of_bounds")
     residual = float(np.sqrt(np.mean(error[inlier] ** 2)))
@@ -136,17 +137,17 @@ def _consensus(x: Floats, y: Floats, noise: Floats, seed: int) -> tuple[float, f
         raise FitError("nearer samples lie where the prediction says farther: no positive scale", "negative_scale")
     scale = scale[usable]
     shift = y[first][usable] - scale * x[first][usable]
-    scored = slice(None) if len(x) <= _SCORED else rng.integers(len(x), size=_SCORED)
+    scored = slice(None) if len(x) <= _SCORED_SAMPLES else rng.integers(len(x), size=_SCORED_SAMPLES)
     deviation = np.abs(shift[:, None] + scale[:, None] * x[scored] - y[scored]) / noise[scored]
     middle = deviation.shape[1] // 2
     medians = np.partition(deviation, middle, axis=1)[:, middle]
     best = int(medians.argmin())
     # Half of the samples as near to a curve as sensors measure are there by no chance, however few they are.
-    if medians[best] > _LEAST_SPREAD:
-        best = int(np.log1p(np.square(deviation * (1 / _ALIKE))).sum(axis=1).argmin())
+    if medians[best] > _MIN_SPREAD:
+        best = int(np.log1p(np.square(deviation * (1 / _CAUCHY_SCALE))).sum(axis=1).argmin())
     # 1.4826 makes a median deviation a standard one; the other factor is Rousseeuw and Leroy's for few samples (1987).
     spread = 1.4826 * (1 + 5 / max(deviation.shape[1] - 2, 1)) * float(medians[best])
-    return float(scale[best]), float(shift[best]), max(spread, _LEAST_SPREAD)
+    return float(scale[best]), float(shift[best]), max(spread, _MIN_SPREAD)
 
 
 def _weighted_line(x: Floats, y: Floats, weight: Floats) -> tuple[float, float, Floats]:
@@ -171,16 +172,16 @@ def _fit_scale(p: Floats, d: Floats, config: AlignConfig) -> Fit:
         return Fit(Curve.SCALE, scale, 0.0, np.diag([variance, 0.0]), 1.0, len(d), float(np.sqrt(np.mean(error**2))))
     ratio = np.log(d) - np.log(p)
     middle = float(np.median(ratio))
-    spread = max(1.4826 * float(np.median(np.abs(ratio - middle))), _LEAST_SPREAD)
-    inlier = np.abs(ratio - middle) <= _CUT * spread
+    spread = max(1.4826 * float(np.median(np.abs(ratio - middle))), _MIN_SPREAD)
+    inlier = np.abs(ratio - middle) <= _INLIER_SIGMAS * spread
     kept = ratio[inlier]
-    for _ in range(_STEPS):
+    for _ in range(_IRLS_STEPS):
         weight = np.minimum(1.0, _HUBER * spread / np.maximum(np.abs(kept - middle), 1e-12))
         middle = _dot(weight, kept) / float(weight.sum())
     scale = float(np.exp(middle))
     variance = _dot(weight, (kept - middle) ** 2) / float(weight.sum()) / len(kept) * scale**2
-    if len(kept) < _LINE:  # what one or two samples scatter says nothing of how far they are off
-        variance = (_UNSEEN * scale) ** 2
+    if len(kept) < _MIN_LINE_SAMPLES:  # what one or two samples scatter says nothing of how far they are off
+        variance = (_ASSUMED_DEVIATION * scale) ** 2
     residual = float(np.sqrt(np.mean((scale * p[inlier] - d[inlier]) ** 2)))
     return Fit(Curve.SCALE, scale, 0.0, np.diag([variance, 0.0]), len(kept) / len(d), len(d), residual)
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The floor in a relative prediction x, the direction up being known.
 
-With g = -up . ray, how far a ray falls a unit of depth, a floor pixel has h / z = g, h being the camera's height. As
-1/z = shift + scale * x, the floor's pixels lie on a line: g = h * shift + h * scale * x. So do those of any other level
-surface, on lines of other slopes through the same g at 1/z = 0; and of all of them the floor has nothing below it.
-Walls, on which x does not change as g does, lie on no line at all.
+With g = -up . ray, the slope of a ray (how far it falls a unit of depth), a floor pixel has h / z = g, h being the
+camera's height. As 1/z = shift + scale * x, the floor's pixels lie on a line: g = h * shift + h * scale * x. So do
+those of any other level surface, on lines of other slopes through the same g at 1/z = 0; and of all of them the floor
+has nothing below it. Walls, on which x does not change as g does, lie on no line at all.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mono_depth_ros.alignment.floor_plane import BELOW, LEAST_SHARE, SCORED, SCREENED, SLACK, TOLERANCE
+from mono_depth_ros.alignment.floor_plane import BELOW, MIN_FRACTION, SCORED, SCREENED, SLACK, TOLERANCE
 from mono_depth_ros.errors import FitError
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-LEAST_FALL = 0.02  # of g: pixels nearer to the horizon belong to anything far away
-LEAST_SPAN = 0.1  # largest g of floor pixels above the smallest, relative: less gives no slope
+MIN_SLOPE = 0.02  # of g: pixels nearer to the horizon belong to anything far away
+MIN_SPAN = 0.1  # largest g of floor pixels above the smallest, relative: less gives no slope
 TRIALS, REFINED = 1000, 10
 
 
@@ -34,68 +34,68 @@ class FloorLine:
     floor: Mask
 
 
-def fit_floor_line(value: Floats, fall: Floats, rng: np.random.Generator) -> FloorLine:
-    """The floor among pixels of relative inverse depth (N,) with g = `fall` (N,), in random order.
+def fit_floor_line(value: Floats, slope: Floats, rng: np.random.Generator) -> FloorLine:
+    """The floor among pixels of relative inverse depth (N,) with g = `slope` (N,), in random order.
 
     Raises FitError, reason `no_floor`.
     """
-    low = np.flatnonzero(fall > LEAST_FALL)
+    low = np.flatnonzero(slope > MIN_SLOPE)
     if len(low) < 50:
         raise FitError(f"no floor is seen: found {len(low)} of the pixels looked at below the horizon", "no_floor")
     first, second = low[rng.integers(len(low), size=(2, TRIALS))]
-    across, rise = value[second] - value[first], fall[second] - fall[first]
+    across, rise = value[second] - value[first], slope[second] - slope[first]
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = rise / across
-        apart = np.abs(rise) > LEAST_SPAN * np.maximum(fall[first], fall[second])
+        apart = np.abs(rise) > MIN_SPAN * np.maximum(slope[first], slope[second])
         good = apart & np.isfinite(scale) & (scale > 0)
     scale = scale[good]
-    lines = np.stack([scale, fall[first][good] - scale * value[first][good]], axis=1)
+    lines = np.stack([scale, slope[first][good] - scale * value[first][good]], axis=1)
     if not len(lines):
         raise FitError("no floor is seen: nothing below the horizon comes nearer as the image goes down", "no_floor")
-    some_value, some_fall = value[:SCORED], fall[:SCORED]
+    some_value, some_slope = value[:SCORED], slope[:SCORED]
     for pixels, kept in ((SCREENED, 8 * REFINED), (SCORED, REFINED)):
-        lines = lines[np.argsort(-_score(lines, value[:pixels], fall[:pixels]))[:kept]]
-    refined = np.stack([_refine(line, some_value, some_fall) for line in lines])
-    best = _refine(refined[int(np.argmax(_score(refined, value, fall)))], value, fall)
-    residual = _residual(best[None], value, fall)[:, 0]
-    floor = (np.abs(residual) < 1.0) & (fall > LEAST_FALL)
+        lines = lines[np.argsort(-_score(lines, value[:pixels], slope[:pixels]))[:kept]]
+    refined = np.stack([_refine(line, some_value, some_slope) for line in lines])
+    best = _refine(refined[int(np.argmax(_score(refined, value, slope)))], value, slope)
+    residual = _residual(best[None], value, slope)[:, 0]
+    floor = (np.abs(residual) < 1.0) & (slope > MIN_SLOPE)
     share, under = float(floor.mean()), float((residual > 2.0).mean())
-    if not (best[0] > 0 and share >= LEAST_SHARE and BELOW * under <= share):
+    if not (best[0] > 0 and share >= MIN_FRACTION and BELOW * under <= share):
         found = f"{100 * share:.0f} % of the pixels on the lowest level surface and {100 * under:.0f} % below it"
         raise FitError(
-            f"no floor is seen: found {found}, expected {100 * LEAST_SHARE:.0f} % or more and none", "no_floor"
+            f"no floor is seen: found {found}, expected {100 * MIN_FRACTION:.0f} % or more and none", "no_floor"
         )
-    lowest, highest = np.quantile(fall[floor], (0.05, 0.95))
-    if highest - lowest < LEAST_SPAN * highest:
+    lowest, highest = np.quantile(slope[floor], (0.05, 0.95))
+    if highest - lowest < MIN_SPAN * highest:
         raise FitError("too little of the floor is seen: its strip is too narrow to tell scale from shift", "no_floor")
     return FloorLine(float(best[0]), float(best[1]), floor)
 
 
-def _residual(lines: Floats, value: Floats, fall: Floats) -> Floats:
+def _residual(lines: Floats, value: Floats, slope: Floats) -> Floats:
     """(N, M) of pixels and lines, in tolerances; positive is below the floor."""
     inverse = value[:, None] * lines[:, 0] + lines[:, 1]
-    residual: Floats = (fall[:, None] - inverse) / (TOLERANCE * np.abs(inverse) + SLACK)
+    residual: Floats = (slope[:, None] - inverse) / (TOLERANCE * np.abs(inverse) + SLACK)
     return residual
 
 
-def _score(lines: Floats, value: Floats, fall: Floats) -> Floats:
-    residual = _residual(lines, value, fall)
-    on = np.where(fall[:, None] > LEAST_FALL, np.clip(1.0 - residual * residual, 0.0, 1.0), 0.0)
+def _score(lines: Floats, value: Floats, slope: Floats) -> Floats:
+    residual = _residual(lines, value, slope)
+    on = np.where(slope[:, None] > MIN_SLOPE, np.clip(1.0 - residual * residual, 0.0, 1.0), 0.0)
     below = np.clip(residual - 1.0, 0.0, 1.0)
     score: Floats = on.sum(axis=0) - BELOW * below.sum(axis=0)
     return score
 
 
-def _refine(line: Floats, value: Floats, fall: Floats) -> Floats:
+def _refine(line: Floats, value: Floats, slope: Floats) -> Floats:
     """Weighted least squares over the pixels on the line (Tukey's weights), a few times."""
     for _ in range(4):
-        residual = _residual(line[None], value, fall)[:, 0]
-        on = (np.abs(residual) < 1.5) & (fall > LEAST_FALL)
+        residual = _residual(line[None], value, slope)[:, 0]
+        on = (np.abs(residual) < 1.5) & (slope > MIN_SLOPE)
         if on.sum() < 10:
             return line
-        weight = (1.0 - (residual[on] / 1.5) ** 2) / (TOLERANCE * fall[on] + SLACK)
+        weight = (1.0 - (residual[on] / 1.5) ** 2) / (TOLERANCE * slope[on] + SLACK)
         rows = np.stack([value[on], np.ones(int(on.sum()))], axis=1) * weight[:, None]
-        found, _, rank, _ = np.linalg.lstsq(rows, fall[on] * weight, rcond=None)
+        found, _, rank, _ = np.linalg.lstsq(rows, slope[on] * weight, rcond=None)
         if rank < 2 or found[0] <= 0:
             return line
         line = found.astype(np.float64)

@@ -16,14 +16,14 @@ Mask = NDArray[np.bool_]
 
 TOLERANCE = 0.03  # of the depth: a pixel this near to a plane lies on it
 SLACK = 0.003  # and this many radians: on a far floor a tenth of a degree is more than the above
-STEEPEST_DEG = 40.0  # between the floor's normal and the image's up, where the camera's attitude is unknown
-MOST_TILT_DEG = 5.0  # between the floor's normal and the direction up that is known
+MAX_TILT_UNKNOWN_DEG = 40.0  # between the floor's normal and the image's up, where the camera's attitude is unknown
+MAX_TILT_DEG = 5.0  # between the floor's normal and the direction up that is known
 BELOW = 4.0  # a pixel below a plane speaks against it as loud as this many on it speak for it
-LEAST_SHARE = 0.02  # of the known pixels
-LEAST_OF_LOWER = 0.1  # of the known pixels below the plane's own horizon
-MOST_BESIDE = 0.4  # pixels one to two tolerances off, to those within half of one: a plane that cuts through things has
+MIN_FRACTION = 0.02  # of the known pixels
+MIN_FRACTION_BELOW_HORIZON = 0.1  # of the known pixels below the plane's own horizon
+MAX_BESIDE = 0.4  # pixels one to two tolerances off, to those within half of one: a plane that cuts through things has
 # as many there; twice this where the direction up is known
-MOST_DOUBT = 0.5  # error of the height by an error of one tolerance: small and far patches tell nothing
+MAX_HEIGHT_ERROR = 0.5  # error of the height by an error of one tolerance: small and far patches tell nothing
 TRIALS, SCREENED, SCORED, REFINED = 1500, 250, 1000, 10  # planes; pixels all are, and the best are, scored by
 PRIOR_DEG, PRIOR_PIXELS = 1.0, 20.0  # a known direction up is right to a degree, and worth as much as this many pixels
 
@@ -45,7 +45,7 @@ def fit_floor_plane(inverse: Floats, ray: Floats, level: Floats | None, rng: np.
     if len(inverse) < 100:
         raise FitError(f"the prediction is known at {len(inverse)} of the pixels looked at: expected 100", "no_floor")
     planes = _through_triples(inverse, ray, rng) if level is None else _level(inverse, ray, level)
-    facing, most = (np.array([0.0, -1.0, 0.0]), STEEPEST_DEG) if level is None else (level, MOST_TILT_DEG)
+    facing, most = (np.array([0.0, -1.0, 0.0]), MAX_TILT_UNKNOWN_DEG) if level is None else (level, MAX_TILT_DEG)
     planes = planes[_level_enough(planes, facing, most)]
     if not len(planes):
         raise FitError("no floor is seen: found no plane that is level enough", "no_floor")
@@ -60,37 +60,37 @@ def fit_floor_plane(inverse: Floats, ray: Floats, level: Floats | None, rng: np.
     best = _refine(best, inverse, ray, level)
     if not _level_enough(best[None], facing, most)[0]:
         raise FitError("no floor is seen: found no plane that is level enough", "no_floor")
-    return _checked(best, inverse, ray, MOST_BESIDE if level is None else 2.0 * MOST_BESIDE)
+    return _checked(best, inverse, ray, MAX_BESIDE if level is None else 2.0 * MAX_BESIDE)
 
 
-def _checked(plane: Floats, inverse: Floats, ray: Floats, most_beside: float) -> FloorPlane:
+def _checked(plane: Floats, inverse: Floats, ray: Floats, max_beside: float) -> FloorPlane:
     """The floor that this plane is. Raises FitError, reason `no_floor`, where it is none."""
     residual = _residual(plane[None], inverse, ray)[:, 0]
     floor = np.abs(residual) < 1.0
     share, below = float(floor.mean()), float((residual > 2.0).mean())
-    if share < LEAST_SHARE or BELOW * below > share:
+    if share < MIN_FRACTION or BELOW * below > share:
         found = f"{100 * share:.1f} % of the pixels on the lowest level plane and {100 * below:.1f} % below it"
         raise FitError(
-            f"no floor is seen: found {found}, expected {100 * LEAST_SHARE:g} % or more and none", "no_floor"
+            f"no floor is seen: found {found}, expected {100 * MIN_FRACTION:g} % or more and none", "no_floor"
         )
     under_horizon = float(floor.sum()) / max(int((ray @ plane > 0).sum()), 1)
     off = np.abs(residual)
     beside = float(((off >= 1.0) & (off < 2.0)).sum()) / max(2 * int((off < 0.5).sum()), 1)
-    if under_horizon < LEAST_OF_LOWER or beside > most_beside:
+    if under_horizon < MIN_FRACTION_BELOW_HORIZON or beside > max_beside:
         found = f"the lowest level plane takes {100 * under_horizon:.0f} % of what is below its horizon"
         found += f", and {100 * beside:.0f} % as many pixels lie just beside it as on it"
-        expected = f"{100 * LEAST_OF_LOWER:.0f} % or more, {100 * most_beside:.0f} % or less"
+        expected = f"{100 * MIN_FRACTION_BELOW_HORIZON:.0f} % or more, {100 * max_beside:.0f} % or less"
         raise FitError(f"no floor is seen: {found}: expected {expected}", "no_floor")
     length = float(np.linalg.norm(plane))
     up = -plane / length
     scale = 1.0 / (TOLERANCE * inverse[floor] + SLACK * length)
     rows = ray[floor] * scale[:, None]
     spread = np.linalg.pinv(rows.T @ rows / len(rows))
-    doubt = max(float(up @ spread @ up), 0.0) ** 0.5 / length
-    if doubt > MOST_DOUBT:
+    height_error = max(float(up @ spread @ up), 0.0) ** 0.5 / length
+    if height_error > MAX_HEIGHT_ERROR:
         raise FitError(
-            f"too little of the floor is seen: its height is known to {100 * doubt:.0f} % by pixels that are right to "
-            f"{100 * TOLERANCE:.0f} %, expected {100 * MOST_DOUBT:.0f} % or less", "no_floor"
+            f"too little of the floor is seen: its height is known to {100 * height_error:.0f} % by pixels that are "
+            f"right to {100 * TOLERANCE:.0f} %, expected {100 * MAX_HEIGHT_ERROR:.0f} % or less", "no_floor"
         )  # fmt: skip
     return FloorPlane(up, 1.0 / length, floor)
 

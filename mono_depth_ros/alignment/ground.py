@@ -27,13 +27,13 @@ from mono_depth_ros.prediction import DepthKind, DepthPrediction
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-MOST_PIXELS = 4000
+MAX_PIXELS = 4000
 """That are looked at, chosen at random: with these the floor is known better than predictions are right."""
 
-LEAST_FALL = 0.03
+MIN_SLOPE = 0.03
 """A pixel whose ray falls by less a unit of depth is no sample: half a degree of pitch is already 30 % of its depth."""
 
-LEAST_SAMPLES = 20
+MIN_SAMPLES = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,7 @@ def find_ground(
     Args:
         prediction: metric up to an unknown factor, or relative. What is not finite is left out.
         camera: of the prediction's size. height_m: of the camera above the floor, metres.
-        up: (3,) the direction up in the camera's optical frame, any length, see `alignment.up`. None: by the floor
+        up: (3,) the direction up in the camera's optical frame, any length, see `alignment.gravity`. None: by the floor
             itself, whose normal is looked for within 40 degrees of the image's up; only a metric prediction shows it.
             A metric prediction's floor may also differ a little from an `up` that is given.
         seed: of the choice of pixels and of the consensus; the same seed gives the same samples.
@@ -97,13 +97,13 @@ def find_ground(
     else:
         plane = fit_floor_plane(1.0 / value, ray, level, rng)
         normal, floor = plane.up, plane.floor
-    fall = ray @ -normal
-    use = floor & (fall >= LEAST_FALL)
-    if int(use.sum()) < LEAST_SAMPLES:
+    slope = ray @ -normal
+    use = floor & (slope >= MIN_SLOPE)
+    if int(use.sum()) < MIN_SAMPLES:
         found = f"{int(use.sum())} of {len(use)} pixels near enough to tell its height by"
-        raise FitError(f"too little of the floor is seen: found {found}, expected {LEAST_SAMPLES}", "no_floor")
+        raise FitError(f"too little of the floor is seen: found {found}, expected {MIN_SAMPLES}", "no_floor")
     rows, columns = np.divmod(pixels[use], width)
-    depth = (height_m / fall[use]).astype(np.float32)
+    depth = (height_m / slope[use]).astype(np.float32)
     return Ground(Samples(rows, columns, depth, (height, width)), normal, float(floor.mean()))
 
 
@@ -112,12 +112,12 @@ def _choose(
 ) -> tuple[Indices, Floats]:
     """Some pixels with a usable prediction and a ray, in random order: flat indices (N,) and rays (N, 3), z = 1."""
     flat = values.reshape(-1)
-    known = _one_a_stretch(flat.size, 2 * MOST_PIXELS, rng)
+    known = _one_a_stretch(flat.size, 2 * MAX_PIXELS, rng)
     known = known[_usable(flat[known], relative)]
-    if len(known) < MOST_PIXELS:  # a sparse one: all of it is looked at
+    if len(known) < MAX_PIXELS:  # a sparse one: all of it is looked at
         known = np.flatnonzero(_usable(flat, relative))
-    if len(known) > MOST_PIXELS:
-        known = known[_one_a_stretch(len(known), MOST_PIXELS, rng)]
+    if len(known) > MAX_PIXELS:
+        known = known[_one_a_stretch(len(known), MAX_PIXELS, rng)]
     pixels = rng.permutation(known)
     grid = rays(camera).numpy().reshape(-1, 2)[pixels].astype(np.float64)
     seen = np.isfinite(grid).all(axis=1)

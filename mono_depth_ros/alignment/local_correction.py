@@ -5,9 +5,9 @@ At every place a plane is fitted to g^b / d of the nearest samples (g the depth 
 weighing most, and read off there: locally weighted regression (Cleveland 1979) on the six nearest. The 1/d of a flat
 surface is a plane in pixels, so b = 0, which forgets the prediction, is right on walls and floors; b = 1 spreads the
 ratio g / d and keeps every edge that the prediction has. Which b is best depends on the network and on how dense the
-samples are, so the samples are asked: each is left out and told from the others, and the b with the least error wins.
-Where nothing beats the fit by more than chance, or no sample is near, the fit stays as it is. Samples that contradict
-both the prediction and their neighbours are left out first (outliers.py).
+samples are, so it is chosen by leave-one-out cross-validation: each sample is predicted from the others, and the b
+with the least error wins. Where nothing beats the fit by more than chance, or no sample is near, the fit stays.
+Samples that contradict both the prediction and their neighbours are left out first (outliers.py).
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ import math
 import torch
 
 from mono_depth_ros.alignment.neighbours import Neighbours, nearest_samples
-from mono_depth_ros.alignment.outliers import supported
+from mono_depth_ros.alignment.outliers import inliers
 from mono_depth_ros.alignment.samples import Samples
 
 _NEAREST = 6
 _TRUSTS = (1.0, 0.75, 0.5, 0.0)  # b, how far the prediction's own shape is trusted: less only if surely better
-_SURE_OF_TRUST = (1.0, 0.25)  # standard errors by which a smaller b must be better to be taken: of few samples, of many
+_TRUST_SIGMAS = (1.0, 0.25)  # standard errors by which a smaller b must be better to be taken: of few samples, of many
 _FEW = 40  # samples
-_SURE_OF_GAIN = (1.0, 3.0)  # standard errors by which the best b must beat no correction: nothing of it, all of it
-_JUDGED = 400  # samples that are left out one by one
+_GAIN_SIGMAS = (1.0, 3.0)  # standard errors by which the best b must beat no correction: nothing of it, all of it
+_MAX_LEFT_OUT = 400  # samples that are left out one by one
 _RIDGE = 0.1  # of the plane's slope, relative to the spread of the neighbours
 _STEPS = (4, 16)  # pixels between two places where the plane is fitted; between, it is interpolated
 _REACH = 3.0  # spacings of samples beyond which the correction fades
-_FEWEST = 8  # samples below which the fit stays as it is
+_MIN_SAMPLES = 8  # samples below which the fit stays as it is
 
 
 def local_correction(depth: torch.Tensor, samples: Samples, guide: torch.Tensor | None = None) -> torch.Tensor:
@@ -49,13 +49,13 @@ def local_correction(depth: torch.Tensor, samples: Samples, guide: torch.Tensor 
     fitted = depth.reshape(-1)[places]
     usable = torch.isfinite(fitted) & (fitted > 0)
     at, log_g = at[usable], fitted[usable].log()
-    if len(at) < _FEWEST:
+    if len(at) < _MIN_SAMPLES:
         return torch.zeros_like(depth)
     log_d = torch.from_numpy(samples.depth).to(depth.device)[usable].log()
     residual = log_d - log_g
-    kept = supported(at, log_d, residual, (height, width))
+    kept = inliers(at, log_d, residual, (height, width))
     at, log_g, residual = at[kept], log_g[kept], residual[kept]
-    trust, strength = _ask_samples(at, log_g, residual, (height, width))
+    trust, strength = _cross_validate(at, log_g, residual, (height, width))
     if strength == 0.0:
         return torch.zeros_like(depth)
 
@@ -76,27 +76,27 @@ def _target(log_g: torch.Tensor, residual: torch.Tensor, trust: float) -> torch.
     return ((trust - 1.0) * log_g - residual).exp()
 
 
-def _ask_samples(
+def _cross_validate(
     at: torch.Tensor, log_g: torch.Tensor, residual: torch.Tensor, size: tuple[int, int]
 ) -> tuple[float, float]:
-    """(b, strength): the best b by leaving samples out, and 0 to 1, how surely it beats no correction at all."""
-    judged = torch.arange(len(at), device=at.device)
-    if len(at) > _JUDGED:
-        judged = judged[:: len(at) // _JUDGED]
+    """(b, strength): the best b by leave-one-out cross-validation, and 0 to 1, how surely it beats no correction."""
+    left_out = torch.arange(len(at), device=at.device)
+    if len(at) > _MAX_LEFT_OUT:
+        left_out = left_out[:: len(at) // _MAX_LEFT_OUT]
     # One more, for the nearest sample of a sample is itself.
-    found = nearest_samples(at, at[judged], size, min(_NEAREST + 1, len(at)))
-    itself = found.index == judged[:, None]
+    found = nearest_samples(at, at[left_out], size, min(_NEAREST + 1, len(at)))
+    itself = found.index == left_out[:, None]
     others = Neighbours(found.index, torch.where(itself, torch.inf, found.distance))
-    before = residual[judged].abs()
-    needed = _SURE_OF_TRUST[len(at) >= _FEW]
+    before = residual[left_out].abs()
+    needed = _TRUST_SIGMAS[len(at) >= _FEW]
     best, least = _TRUSTS[0], None
     for trust in _TRUSTS:
-        told = _plane(at, _target(log_g, residual, trust), at[judged], others).log()
-        after = ((trust - 1.0) * log_g[judged] - told - residual[judged]).abs()
+        predicted = _plane(at, _target(log_g, residual, trust), at[left_out], others).log()
+        after = ((trust - 1.0) * log_g[left_out] - predicted - residual[left_out]).abs()
         if least is None or _errors_above_zero(least - after) > needed:
             best, least = trust, after
     assert least is not None
-    low, high = _SURE_OF_GAIN
+    low, high = _GAIN_SIGMAS
     strength = (_errors_above_zero(before - least) - low) / (high - low)
     return best, min(max(strength, 0.0), 1.0)
 

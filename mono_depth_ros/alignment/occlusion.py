@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 _CHUNK = 4096  # samples looked at together, so that a dense reference does not take hundreds of megabytes
 
 
-def seen_through(
+def occluded(
     image: NDArray[np.float32], rows: NDArray[np.int64], columns: NDArray[np.int64], window: int, ratio: float
 ) -> NDArray[np.bool_]:
     """Which samples lie behind a nearer surface, as far as samples tell.

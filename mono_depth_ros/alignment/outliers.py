@@ -16,10 +16,10 @@ from mono_depth_ros.alignment.neighbours import nearest_samples
 _NEIGHBOURS, _AGREEING = 6, 2
 _FAR = 4.0  # robust deviations of the residuals
 _UNLIKE = 8.0  # times the usual difference to the neighbours
-_LEAST_FAR, _LEAST_UNLIKE = 0.1, 0.05  # of ln d: less is never wrong, however exact the others are
+_MIN_FAR, _MIN_UNLIKE = 0.1, 0.05  # of ln d: less is never wrong, however exact the others are
 
 
-def supported(at: torch.Tensor, log_depth: torch.Tensor, residual: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+def inliers(at: torch.Tensor, log_depth: torch.Tensor, residual: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """(N,) bool: the samples to use.
 
     Args:
@@ -27,7 +27,7 @@ def supported(at: torch.Tensor, log_depth: torch.Tensor, residual: torch.Tensor,
         residual: (N,) log_depth less that of the fit of the whole image. size: (height, width).
     """
     deviation = (residual - residual.median()).abs()
-    far = deviation > (_FAR * 1.4826 * deviation.median()).clamp(min=_LEAST_FAR)
+    far = deviation > (_FAR * 1.4826 * deviation.median()).clamp(min=_MIN_FAR)
     if len(at) <= _NEIGHBOURS or not bool(far.any()):
         return torch.ones_like(far)
     found = nearest_samples(at, at, size, _NEIGHBOURS + 1)  # one more, for the nearest sample of a sample is itself
@@ -37,4 +37,4 @@ def supported(at: torch.Tensor, log_depth: torch.Tensor, residual: torch.Tensor,
     known = torch.isfinite(found.distance) & ~itself
     difference = torch.where(known, torch.minimum(in_depth, in_residual), torch.inf)
     unlike = difference.sort(dim=1).values[:, _AGREEING - 1]
-    return ~far | (unlike <= (_UNLIKE * unlike.median()).clamp(min=_LEAST_UNLIKE))
+    return ~far | (unlike <= (_UNLIKE * unlike.median()).clamp(min=_MIN_UNLIKE))

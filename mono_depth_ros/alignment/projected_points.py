@@ -11,13 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mono_depth_ros.alignment.occlusion import seen_through
+from mono_depth_ros.alignment.occlusion import occluded
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.config import ReferenceConfig
 from mono_depth_ros.errors import SamplesError
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.geometry.rays import project as pixels_of
-from mono_depth_ros.geometry.rays import rays
+from mono_depth_ros.geometry.rays import project, rays
 
 _DEFAULT = ReferenceConfig()
 
@@ -32,8 +31,8 @@ class Counts:
     behind: int = 0  # z <= 0
     outside: int = 0  # in front of the camera and outside the image
     out_of_limits: int = 0  # nearer than reference_min or farther than reference_max
-    covered: int = 0  # behind another point in the same pixel
-    seen_through: int = 0  # past the edge of something nearer
+    z_buffered: int = 0  # behind another point in the same pixel
+    occluded: int = 0  # past the edge of something nearer
 
     def __str__(self) -> str:
         dropped = [(item.name.replace("_", " "), getattr(self, item.name)) for item in fields(self)[2:]]
@@ -49,19 +48,19 @@ class Projection:
     counts: Counts = field(default_factory=Counts)
 
 
-def project(points: NDArray[np.floating], camera: Camera, config: ReferenceConfig = _DEFAULT) -> Samples:
-    """The samples of `project_counted`.
+def samples_from_points(points: NDArray[np.floating], camera: Camera, config: ReferenceConfig = _DEFAULT) -> Samples:
+    """The samples of `project_points`.
 
     Raises:
         SamplesError: not one point is left; the sentence says where they went.
     """
-    found = project_counted(points, camera, config)
+    found = project_points(points, camera, config)
     if not len(found.samples):
         raise SamplesError(*why_none(found.counts))
     return found.samples
 
 
-def project_counted(points: NDArray[np.floating], camera: Camera, config: ReferenceConfig = _DEFAULT) -> Projection:
+def project_points(points: NDArray[np.floating], camera: Camera, config: ReferenceConfig = _DEFAULT) -> Projection:
     """Project points through the lens of the image and keep those that the camera sees.
 
     Args:
@@ -90,7 +89,7 @@ def project_counted(points: NDArray[np.floating], camera: Camera, config: Refere
     image.reshape(-1)[pixels[order]] = depth[order]
     rows, columns = np.nonzero(np.isfinite(image))
     samples = Samples(rows, columns, image[rows, columns], (camera.height, camera.width))
-    hidden = seen_through(image, rows, columns, config.occlusion_window, config.occlusion_ratio)
+    hidden = occluded(image, rows, columns, config.occlusion_window, config.occlusion_ratio)
     kept = samples.select(~hidden) if hidden.any() else samples
     counts = Counts(
         points=total,
@@ -99,8 +98,8 @@ def project_counted(points: NDArray[np.floating], camera: Camera, config: Refere
         behind=n_finite - n_front,
         outside=n_within - len(depth),
         out_of_limits=n_front - n_within,
-        covered=len(depth) - len(samples),
-        seen_through=len(samples) - len(kept),
+        z_buffered=len(depth) - len(samples),
+        occluded=len(samples) - len(kept),
     )
     return Projection(kept, counts)
 
@@ -136,7 +135,7 @@ def _in_image(
         # A good part of a cloud lies farther out than any ray of the image: it needs no distortion.
         near = x * x + y * y < _image_radius(camera) ** 2
         x, y, z = x.compress(near), y.compress(near), z.compress(near)
-        uv = pixels_of(torch.from_numpy(np.stack((x, y, np.ones_like(x)), axis=-1)), camera).numpy()
+        uv = project(torch.from_numpy(np.stack((x, y, np.ones_like(x)), axis=-1)), camera).numpy()
         u, v = uv[:, 0], uv[:, 1]
     with np.errstate(invalid="ignore"):
         inside = (u >= -0.5) & (u < camera.width - 0.5) & (v >= -0.5) & (v < camera.height - 0.5)

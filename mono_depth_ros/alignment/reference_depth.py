@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mono_depth_ros.alignment.projected_points import project
+from mono_depth_ros.alignment.projected_points import samples_from_points
 from mono_depth_ros.alignment.samples import Samples, samples_from_depth
 from mono_depth_ros.config import ReferenceConfig
 from mono_depth_ros.errors import SamplesError
@@ -42,7 +42,7 @@ def samples_from_reference_depth(
 
     Raises:
         SamplesError: reason `reference_size` where `depth` is not of its camera's size, or registered and not of the
-            image's; else as `sparse.project`.
+            image's; else as `samples_from_points`.
     """
     owner = camera if cam_from_reference is None else reference_camera
     if depth.shape != (owner.height, owner.width):
@@ -59,7 +59,7 @@ def samples_from_reference_depth(
     directions = rays(reference_camera).numpy()[known]
     points = np.concatenate((directions * z[:, None], z[:, None]), axis=1)
     points = transform_points(cam_from_reference, points)
-    return project(points, camera, config if moved else replace(config, occlusion_window=0))
+    return samples_from_points(points, camera, config if moved else replace(config, occlusion_window=0))
 
 
 def _directly(depth: NDArray[np.float32], config: ReferenceConfig) -> Samples:

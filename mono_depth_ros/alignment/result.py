@@ -41,7 +41,7 @@ class Fit:
         covariance: (2, 2) of (scale, shift), from the residuals of the inliers; zeros where it is not known.
         inliers: part of the samples, 0 to 1, that agree with the curve. count: samples that were fitted.
         residual: standard deviation of the inliers' residuals, in the units of the curve's left side.
-        note: why the curve is not the one that was asked for, or "".
+        note: why the curve is not the configured one, or "".
     """
 
     curve: Curve

@@ -48,8 +48,8 @@ class Samples:
     def split(self, share: float, seed: int) -> tuple[Samples, Samples]:
         """(fitted, held out): about `share` of the samples is held out, chosen by a hash of pixel and seed.
 
-        Neither the order nor the other samples matter, so that a pixel's lot is the same wherever it is drawn. The hash
-        is the finaliser of MurmurHash3 (Appleby 2011, fmix64).
+        Neither the order nor the other samples matter, so that a pixel's turn is the same wherever it is drawn. The
+        hash is the finaliser of MurmurHash3 (Appleby 2011, fmix64).
         """
         if share <= 0.0:
             return self, self.select(np.zeros(len(self), dtype=bool))

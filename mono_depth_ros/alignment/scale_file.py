@@ -37,7 +37,7 @@ _UNSURE = 0.05  # relative standard deviation of a scale whose covariance nobody
 
 
 @dataclass(frozen=True)
-class Calibration:
+class SavedScale:
     """A fit that was kept, with what is known about it.
 
     Attributes:
@@ -61,31 +61,31 @@ class Calibration:
             raise ConfigError(f"the calibration is of the model {self.model}, expected {model}, which predicts")
 
 
-def write_calibration(path: Path, calibration: Calibration, scene: str = DEFAULT_SCENE) -> None:
+def write_scale(path: Path, saved: SavedScale, scene: str = DEFAULT_SCENE) -> None:
     """Write one scene; the others in the file stay. The file is written whole or not at all.
 
     Raises:
-        ConfigError: a file that is there and is no calibration. OSError: it cannot be written.
+        ConfigError: a file that is there and is no saved. OSError: it cannot be written.
     """
     scenes = _read(path) if path.exists() else {}
-    fit = calibration.fit
+    fit = saved.fit
     entry: dict[str, Any] = {"curve": fit.curve.value, "scale": fit.scale, "shift": fit.shift}
-    if calibration.kind is not None:
-        entry["kind"] = _name(calibration.kind)
+    if saved.kind is not None:
+        entry["kind"] = _name(saved.kind)
     entry.update(covariance=fit.covariance.tolist(), count=fit.count)
-    if calibration.held_out_abs_rel is not None:
-        entry["held_out_abs_rel"] = calibration.held_out_abs_rel
-    if calibration.model:
-        entry["model"] = calibration.model
-    if calibration.stamp_ns is not None:
-        entry["stamp_ns"] = calibration.stamp_ns
+    if saved.held_out_abs_rel is not None:
+        entry["held_out_abs_rel"] = saved.held_out_abs_rel
+    if saved.model:
+        entry["model"] = saved.model
+    if saved.stamp_ns is not None:
+        entry["stamp_ns"] = saved.stamp_ns
     scenes[scene] = entry
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         temporary.write_text(yaml.safe_dump({"scenes": scenes}, sort_keys=False), encoding="utf-8")
 
 
-def read_calibration(path: Path, scene: str = DEFAULT_SCENE) -> Calibration:
+def read_scale(path: Path, scene: str = DEFAULT_SCENE) -> SavedScale:
     """One scene of a file.
 
     Raises:
@@ -115,7 +115,7 @@ def read_calibration(path: Path, scene: str = DEFAULT_SCENE) -> Calibration:
     fit = Fit(Curve(entry["curve"]), scale, shift, covariance, 1.0, count, float("nan"))
     error = None if held_out is None else _number(held_out, f"held_out_abs_rel in {where}")
     stamp_ns = None if entry.get("stamp_ns") is None else _whole(entry["stamp_ns"], f"stamp_ns in {where}")
-    return Calibration(fit, error, str(entry.get("model") or ""), _kind(entry.get("kind"), where), stamp_ns)
+    return SavedScale(fit, error, str(entry.get("model") or ""), _kind(entry.get("kind"), where), stamp_ns)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ _UNIQUE = 10  # percent that the best match must be better than the second
 _SPECKLE = (100, 2)  # patches of fewer pixels, within this disparity, are noise
 _FIXED_POINT = 16.0  # StereoSGBM counts sixteenths of a pixel
 _AGREE_PX = 1.0  # between left and right
-_LEAST_PX = 2.0  # the error is a tenth to a quarter of a pixel: a tenth of the depth, and more below
+_MIN_DISPARITY_PX = 2.0  # the error is a tenth to a quarter of a pixel: a tenth of the depth, and more below
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,7 @@ def stereo_depth(
     disparity = _disparity(_grey(left, size), _grey(right, size), count)
     disparity -= np.float32(shift_px * size[0] / camera.width)
     with np.errstate(invalid="ignore", divide="ignore"):
-        known = disparity >= _LEAST_PX
+        known = disparity >= _MIN_DISPARITY_PX
         depth = np.where(known, np.float32(small.fx * baseline_m) / disparity, np.float32(np.nan))
     return StereoDepth(depth.astype(np.float32, copy=False), small)
 

@@ -7,7 +7,7 @@ is the mean of the fits of about that long, weighted by how much each one knew.
 A fit that lies far from the estimate is not taken in: farther than both covariances explain (a chi-square test), and
 than fits of this scene usually lie, for what a network errs from image to image is alike all over the image and no
 covariance of residuals knows of it. If the next one agrees with it, or three in a row lie to the same side, the scene
-has changed, and the estimate begins anew from the latest two. Distances are told in depth, over the samples, since
+has changed, and the estimate begins anew from the latest two. Distances are measured in depth, over the samples, since
 scale and shift alone trade against each other.
 """
 
@@ -24,15 +24,15 @@ from mono_depth_ros.config import TrackerConfig
 Floats = NDArray[np.float64]
 
 _GATE = 0.08  # of the depth: nearer than this a fit is always taken in
-_SIGMAS = 3.3  # or nearer than so many standard deviations; square of it: chi-square of 1 degree of freedom at 0.999
-_USUAL = 4.0  # or within so many times the usual distance of fits from the estimate
+_GATE_SIGMAS = 3.3  # or nearer than so many standard deviations; its square: chi-square, 1 degree of freedom, 0.999
+_GATE_DISTANCES = 4.0  # or within so many times the usual distance of fits from the estimate
 _AGREE = 0.5  # two fits agree on a new scene when they differ by less than this part of their distance from the old
-_ASIDE, _IN_A_ROW = 2.0, 3  # so many fits in a row that far aside, in usual distances: by chance once in an hour
+_OUTLIER_DISTANCES, _MAX_OUTLIERS = 2.0, 3  # in a row, so many usual distances off: by chance once in an hour
 _CLIPPED = 1.09  # makes up for squares clipped at 2 standard deviations, of normal errors
-_LEAST_ASIDE = 0.02  # of the depth: nearer than this no fit lies aside
+_MIN_OUTLIER_DISTANCE = 0.02  # of the depth: nearer than this no fit is an outlier
 _INDEPENDENT = 100  # samples count as this many at most: the errors of neighbouring pixels are alike
 _BACK_S = 1.0  # time that jumps back farther than this begins anew: a recording that loops
-_FADE = 0.9  # of the running mean of squared distances
+_DECAY = 0.9  # of the running mean of squared distances
 
 
 class Tracker:
@@ -52,9 +52,9 @@ class Tracker:
         self._information = np.zeros((2, 2))
         self._weighted = np.zeros(2)
         self._stamp_ns = 0
-        self._usual = 0.0  # mean square of ln(d of the fit / d of the estimate)
-        self._strange: Fit | None = None  # the fit before, if it lay aside
-        self._aside = 0  # how many in a row lay aside; negative: nearer than the estimate
+        self._mean_square = 0.0  # mean square of ln(d of the fit / d of the estimate)
+        self._previous_outlier: Fit | None = None  # the fit before, if it was one
+        self._outliers_in_a_row = 0  # negative: they are nearer than the estimate
 
     @property
     def fit(self) -> Fit | None:
@@ -83,12 +83,12 @@ class Tracker:
         """Take in the fit of one frame.
 
         Args:
-            values: (N,) of the prediction at the samples, the x of the curve, to tell distances of curves in depth.
+            values: (N,) of the prediction at the samples, the x of the curve, to measure distances of curves in depth.
             stamp_ns: of the reference, which may lie a little before the last one.
 
         Returns:
             Whether it was taken in; False for one that lies too far away, and is waited for the next one, and for a
-            makeshift (a fit with a `note`) while there is a curve of the kind that was asked for.
+            makeshift (a fit with a `note`) while there is a curve of the configured kind.
         """
         age_s = self.age_s(stamp_ns)
         if self._fit is None or age_s < -_BACK_S or 0 < self.config.hold < age_s or self.config.bandwidth == 0:
@@ -101,24 +101,25 @@ class Tracker:
             return True
         kept = float(np.exp(-max(age_s, 0.0) / self.config.bandwidth))
         distance = curve_distance(fit, self._fit, values)
-        usual = float(np.sqrt(self._usual))
+        usual = float(np.sqrt(self._mean_square))
         unsure = curve_deviation(fit, values)
-        side = max(_LEAST_ASIDE, _ASIDE * usual)
-        aside = abs(distance) > max(side, _ASIDE * unsure)
-        self._aside = (self._aside if self._aside * distance > 0 else 0) + int(np.sign(distance)) if aside else 0
+        side = max(_MIN_OUTLIER_DISTANCE, _OUTLIER_DISTANCES * usual)
+        outlier = abs(distance) > max(side, _OUTLIER_DISTANCES * unsure)
+        same_side = self._outliers_in_a_row if self._outliers_in_a_row * distance > 0 else 0
+        self._outliers_in_a_row = same_side + int(np.sign(distance)) if outlier else 0
         known = unsure**2 + curve_deviation(self._fit, values) ** 2 / max(kept, 1e-6)
-        near = abs(distance) <= max(_GATE, _USUAL * usual, _SIGMAS * float(np.sqrt(known)))
-        before, self._strange = self._strange, fit if aside else None
+        near = abs(distance) <= max(_GATE, _GATE_DISTANCES * usual, _GATE_SIGMAS * float(np.sqrt(known)))
+        before, self._previous_outlier = self._previous_outlier, fit if outlier else None
         if before is not None:
             agree = abs(curve_distance(fit, before, values)) < _AGREE * abs(distance)
-            if abs(self._aside) >= _IN_A_ROW or (agree and not near):
+            if abs(self._outliers_in_a_row) >= _MAX_OUTLIERS or (agree and not near):
                 self._begin(fit, stamp_ns)
                 self._add(before)
                 return True
         if not near:
             return False
-        # No farther than aside, else two fits of a new scene would make it usual before the third has come.
-        self._usual = _FADE * self._usual + (1 - _FADE) * _CLIPPED * min(abs(distance), side) ** 2
+        # No farther than an outlier, else two fits of a new scene would make it usual before the third has come.
+        self._mean_square = _DECAY * self._mean_square + (1 - _DECAY) * _CLIPPED * min(abs(distance), side) ** 2
         self._information *= kept
         self._weighted *= kept
         self._add(fit)
@@ -126,7 +127,7 @@ class Tracker:
         return True
 
     def _begin(self, fit: Fit, stamp_ns: int) -> None:
-        self._fit, self._strange, self._aside, self._stamp_ns = fit, None, 0, stamp_ns
+        self._fit, self._previous_outlier, self._outliers_in_a_row, self._stamp_ns = fit, None, 0, stamp_ns
         self._information, self._weighted = np.zeros((2, 2)), np.zeros(2)
         self._add(fit)
 

@@ -94,9 +94,9 @@ def test_frozen_and_thawed(aligner):
 
 def test_saved_loaded_and_reset(aligner):
     with pytest.raises(ConfigError, match="no scale to save"):
-        aligner.calibration()
+        aligner.saved_scale()
     aligner.update(prediction(), samples(), 0)
-    kept = aligner.calibration("plane")
+    kept = aligner.saved_scale("plane")
     assert kept.model == "plane" and kept.held_out_abs_rel < 1e-3
     other = Aligner(AlignConfig(local=False), TrackerConfig(hold=5.0))
     other.load(kept)
@@ -116,7 +116,7 @@ def test_a_relative_prediction_and_a_calibration_of_metric_ones(aligner):
     np.testing.assert_allclose(found.prediction.values, TRUTH, rtol=1e-3)
     metric = Aligner(AlignConfig(local=False))
     metric.update(prediction(), samples(), 0)
-    aligner.load(metric.calibration())
+    aligner.load(metric.saved_scale())
     with pytest.raises(ConfigError, match="expected inverse"):
         aligner.update(prediction(kind=DepthKind.INVERSE_AFFINE), None, S)
 
@@ -142,7 +142,7 @@ def test_predictions_of_another_kind_are_learnt_anew_and_never_aligned_by_the_ol
         aligner.update(prediction(kind=DepthKind.INVERSE_AFFINE), None, S // 10)
     found = aligner.update(prediction(kind=DepthKind.INVERSE_AFFINE), samples(), S // 5)
     np.testing.assert_allclose(found.prediction.values, TRUTH, rtol=1e-3)
-    assert aligner.calibration().kind is DepthKind.INVERSE_AFFINE
+    assert aligner.saved_scale().kind is DepthKind.INVERSE_AFFINE
 
 
 def test_a_makeshift_says_so(aligner):
@@ -166,7 +166,7 @@ def test_services_in_another_thread_do_not_disturb(aligner):
     def disturb():
         for k in range(200):
             aligner.freeze(k % 2 == 0)
-            aligner.load(aligner.calibration())
+            aligner.load(aligner.saved_scale())
 
     thread = threading.Thread(target=disturb)
     thread.start()

@@ -5,8 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mono_depth_ros.alignment.occlusion import seen_through
-from mono_depth_ros.alignment.projected_points import project_counted
+from mono_depth_ros.alignment.occlusion import occluded
+from mono_depth_ros.alignment.projected_points import project_points
 from mono_depth_ros.config import ReferenceConfig
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rigid import transform_points
@@ -16,7 +16,7 @@ from mono_depth_ros.world.world import World
 
 def hidden(image: np.ndarray, window: int = 9, ratio: float = 0.1) -> list[tuple[int, int]]:
     rows, columns = np.nonzero(np.isfinite(image))
-    found = seen_through(image.astype(np.float32), rows, columns, window, ratio)
+    found = occluded(image.astype(np.float32), rows, columns, window, ratio)
     return list(zip(rows[found].tolist(), columns[found].tolist(), strict=True))
 
 
@@ -100,8 +100,8 @@ def test_in_a_world_most_of_what_is_seen_through_goes_and_little_else():
             truth = np.nan_to_num(truth, posinf=1e9).astype(np.float32)
             farthest = cv2.dilate(truth, np.ones((3, 3), np.uint8))
             points = transform_points(cam_from_lidar, lidar.scan(world, pose @ cam_from_lidar, seed).xyz)
-            every = project_counted(points, camera, ReferenceConfig(occlusion_window=0)).samples
-            left = project_counted(points, camera, ReferenceConfig()).samples
+            every = project_points(points, camera, ReferenceConfig(occlusion_window=0)).samples
+            left = project_points(points, camera, ReferenceConfig()).samples
             wrong = every.depth > 1.1 * farthest[every.rows, every.columns]
             gone = ~np.isin(every.pixels, left.pixels)
             behind, went = behind + int(wrong.sum()), went + int((wrong & gone).sum())

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from mono_depth_ros.alignment.outliers import supported
+from mono_depth_ros.alignment.outliers import inliers
 
 SIZE = (120, 160)
 
@@ -22,7 +22,7 @@ def smooth(at: torch.Tensor) -> torch.Tensor:
 
 
 def kept(residual: torch.Tensor, log_depth: torch.Tensor, at: torch.Tensor) -> np.ndarray:
-    found = supported(at, log_depth, residual, SIZE)
+    found = inliers(at, log_depth, residual, SIZE)
     assert found.dtype == torch.bool and found.shape == residual.shape
     return found.numpy()
 

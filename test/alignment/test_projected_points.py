@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mono_depth_ros.alignment.projected_points import Counts, project, project_counted, why_none
+from mono_depth_ros.alignment.projected_points import Counts, project_points, samples_from_points, why_none
 from mono_depth_ros.config import ReferenceConfig
 from mono_depth_ros.errors import SamplesError
 from mono_depth_ros.geometry.camera import Camera
@@ -27,7 +27,7 @@ def cloud(*pixels: tuple[float, float, float]) -> np.ndarray:
 
 
 def test_points_come_to_their_pixels():
-    found = project(cloud((10, 5, 2.0), (63, 47, 7.5), (0, 0, 3.0)), CAMERA, ALL)
+    found = samples_from_points(cloud((10, 5, 2.0), (63, 47, 7.5), (0, 0, 3.0)), CAMERA, ALL)
     assert (found.rows.tolist(), found.columns.tolist()) == ([0, 5, 47], [0, 10, 63])
     np.testing.assert_array_equal(found.depth, np.float32([3.0, 2.0, 7.5]))
     assert found.size == (48, 64) and found.depth.dtype == np.float32 and found.rows.dtype == np.int64
@@ -35,18 +35,18 @@ def test_points_come_to_their_pixels():
 
 def test_a_pixel_reaches_half_way_to_its_neighbours():
     inside = cloud((-0.49, 5, 2), (63.49, 6, 2), (9, -0.49, 2), (9, 47.49, 2), (20.49, 20, 2), (30.51, 30, 2))
-    found = project(inside, CAMERA, ALL)
+    found = samples_from_points(inside, CAMERA, ALL)
     expected = {(5, 0), (6, 63), (0, 9), (47, 9), (20, 20), (30, 31)}
     assert set(zip(found.rows.tolist(), found.columns.tolist(), strict=True)) == expected
-    outside = project_counted(cloud((-0.51, 5, 2), (63.51, 6, 2), (9, -0.51, 2), (9, 47.51, 2)), CAMERA, ALL)
+    outside = project_points(cloud((-0.51, 5, 2), (63.51, 6, 2), (9, -0.51, 2), (9, 47.51, 2)), CAMERA, ALL)
     assert outside.counts == Counts(points=4, outside=4)
 
 
 def test_the_nearest_of_a_pixel_stays_in_any_order():
     points = cloud((10, 5, 4.0), (10.2, 5.1, 2.0), (9.9, 4.8, 3.0))
     for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
-        found = project_counted(points[order], CAMERA, ALL)
-        assert found.samples.depth.tolist() == [2.0] and found.counts == Counts(points=3, kept=1, covered=2)
+        found = project_points(points[order], CAMERA, ALL)
+        assert found.samples.depth.tolist() == [2.0] and found.counts == Counts(points=3, kept=1, z_buffered=2)
 
 
 def test_each_point_is_counted_under_what_became_of_it():
@@ -64,9 +64,9 @@ def test_each_point_is_counted_under_what_became_of_it():
         ],
         dtype=np.float32,
     )
-    found = project_counted(points, CAMERA, ALL)
+    found = project_points(points, CAMERA, ALL)
     assert found.counts == Counts(
-        points=13, kept=2, not_finite=5, behind=2, outside=1, out_of_limits=2, covered=1, seen_through=0
+        points=13, kept=2, not_finite=5, behind=2, outside=1, out_of_limits=2, z_buffered=1, occluded=0
     )
     assert found.samples.depth.tolist() == [4.0, 100.0]
     text = "2 of 13 points (5 not finite, 2 behind, 1 outside, 2 out of limits, 1 covered)"
@@ -85,14 +85,14 @@ def test_each_point_is_counted_under_what_became_of_it():
 )
 def test_a_cloud_that_gives_no_sample_says_why(points, reason, words):
     with pytest.raises(SamplesError, match=words) as error:
-        project(np.array(points, dtype=np.float32), CAMERA)
+        samples_from_points(np.array(points, dtype=np.float32), CAMERA)
     assert error.value.reason == reason
-    assert why_none(project_counted(np.array(points, dtype=np.float32), CAMERA).counts)[1] == reason
+    assert why_none(project_points(np.array(points, dtype=np.float32), CAMERA).counts)[1] == reason
 
 
 def test_an_array_of_another_shape_is_refused():
     with pytest.raises(SamplesError, match=r"shape \(5, 4\), expected \(N, 3\)"):
-        project(np.zeros((5, 4)), CAMERA)
+        samples_from_points(np.zeros((5, 4)), CAMERA)
 
 
 LENSES = {
@@ -117,7 +117,7 @@ def test_the_distortion_of_the_image_is_applied_as_opencv_does(model):
     inside = clear & (u > -0.5) & (u < 639.5) & (v > -0.5) & (v < 479.5)
     assert inside.sum() > 400
     np.minimum.at(expected, (np.rint(v[inside]).astype(int), np.rint(u[inside]).astype(int)), points[inside, 2])
-    found = project(points[clear], camera, ALL)
+    found = samples_from_points(points[clear], camera, ALL)
     assert (found.rows.tolist(), found.columns.tolist()) == tuple(k.tolist() for k in np.nonzero(np.isfinite(expected)))
     np.testing.assert_allclose(found.depth, expected[found.rows, found.columns], rtol=1e-6)
 
@@ -132,7 +132,7 @@ def test_points_outside_the_field_of_view_do_not_wrap_into_the_image():
         wide = np.stack((r * np.cos(angle), r * np.sin(angle), np.ones_like(r)), axis=-1) * 5
         wrapped, _ = cv2.projectPoints(wide, np.zeros(3), np.zeros(3), camera.matrix, np.array(distortion))
         assert ((wrapped > 0) & (wrapped < (640, 480))).all(axis=-1).sum() > 100
-        found = project_counted(np.vstack((seen, wide)), camera, ALL)
+        found = project_points(np.vstack((seen, wide)), camera, ALL)
         assert found.counts == Counts(points=4002, kept=2, outside=4000)
 
 
@@ -153,20 +153,20 @@ def test_kitti_velodyne_lies_on_the_image(real_data):
         cam_from_velodyne = compose(
             shift, rigid_from_matrix(rectified_from_camera0), rigid_from_matrix(calib["Tr_velo_to_cam"].reshape(3, 4))
         )
-        raw = project_counted(transform_points(cam_from_velodyne, velodyne), camera, ALL)
+        raw = project_points(transform_points(cam_from_velodyne, velodyne), camera, ALL)
 
         h = np.c_[velodyne.astype(float), np.ones(len(velodyne))]
         image = P2 @ rectified_from_camera0 @ np.vstack((calib["Tr_velo_to_cam"].reshape(3, 4), [0, 0, 0, 1])) @ h.T
         with np.errstate(divide="ignore", invalid="ignore"):
             u, v, z = image[0] / image[2], image[1] / image[2], image[2]
         seen = (z > 0.3) & (u > -0.5) & (u < camera.width - 0.5) & (v > -0.5) & (v < camera.height - 0.5)
-        assert abs(raw.counts.kept + raw.counts.covered - seen.sum()) <= 2  # rounding at the border
+        assert abs(raw.counts.kept + raw.counts.z_buffered - seen.sum()) <= 2  # rounding at the border
         truth = np.full(height_width, np.inf)
         np.minimum.at(truth, (np.rint(v[seen]).astype(int), np.rint(u[seen]).astype(int)), z[seen])
         same = np.isclose(truth[raw.samples.rows, raw.samples.columns], raw.samples.depth, rtol=1e-4)
         assert same.mean() > 0.998 and len(raw.samples) > 15_000  # float32 puts a few into the next pixel
 
-        visible = project_counted(transform_points(cam_from_velodyne, velodyne), camera)
+        visible = project_points(transform_points(cam_from_velodyne, velodyne), camera)
         assert 0.95 < visible.counts.kept / raw.counts.kept < 1.0
 
 
@@ -177,10 +177,10 @@ def test_a_sweep_takes_milliseconds():
     x, y, z = np.sin(azimuth) * np.cos(elevation), -np.sin(elevation), np.cos(azimuth) * np.cos(elevation)
     points = (np.stack((x, y, z), axis=-1) * distance[:, None]).astype(np.float32)
     camera = Camera(1242, 375, 707.0, 707.0, 604.0, 180.5, "plumb_bob", (-0.05, 0.01, 0.0, 0.0, 0.0))
-    project(points, camera)
+    samples_from_points(points, camera)
     times = []
     for _ in range(7):
         start = time.perf_counter()
-        project(points, camera)
+        samples_from_points(points, camera)
         times.append(time.perf_counter() - start)
     assert min(times) < 0.05, f"{min(times) * 1e3:.1f} ms"  # about 10 ms on one core of 2020

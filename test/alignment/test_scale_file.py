@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mono_depth_ros.alignment.result import Curve, Fit
-from mono_depth_ros.alignment.scale_file import Calibration, read_calibration, write_calibration
+from mono_depth_ros.alignment.scale_file import SavedScale, read_scale, write_scale
 from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.prediction import DepthKind
 
@@ -16,8 +16,8 @@ FIT = Fit(Curve.INVERSE, 0.0123, -0.004, np.array([[1e-8, -2e-9], [-2e-9, 1e-6]]
 
 def test_what_is_written_is_read(tmp_path):
     path = tmp_path / "new" / "calibration.yaml"
-    write_calibration(path, Calibration(FIT, 0.06, "depth_anything_v2_small", DepthKind.INVERSE_AFFINE, 7))
-    found = read_calibration(path)
+    write_scale(path, SavedScale(FIT, 0.06, "depth_anything_v2_small", DepthKind.INVERSE_AFFINE, 7))
+    found = read_scale(path)
     assert (found.fit.curve, found.fit.scale, found.fit.shift) == (Curve.INVERSE, 0.0123, -0.004)
     np.testing.assert_array_equal(found.fit.covariance, FIT.covariance)
     assert (found.held_out_abs_rel, found.model) == (0.06, "depth_anything_v2_small")
@@ -26,12 +26,12 @@ def test_what_is_written_is_read(tmp_path):
 
 def test_scenes_stand_beside_each_other(tmp_path):
     path = tmp_path / "calibration.yaml"
-    write_calibration(path, Calibration(FIT), "hall")
+    write_scale(path, SavedScale(FIT), "hall")
     path.write_text(path.read_text() + "  yard: {curve: scale, scale: 2, shift: 0}\n")
-    write_calibration(path, Calibration(FIT), "cellar")
-    assert read_calibration(path, "yard").fit.scale == 2.0 and read_calibration(path, "hall").fit.scale == 0.0123
+    write_scale(path, SavedScale(FIT), "cellar")
+    assert read_scale(path, "yard").fit.scale == 2.0 and read_scale(path, "hall").fit.scale == 0.0123
     with pytest.raises(ConfigError, match="no scene 'attic', it has: hall, yard, cellar"):
-        read_calibration(path, "attic")
+        read_scale(path, "attic")
 
 
 @pytest.mark.parametrize(
@@ -55,26 +55,26 @@ def test_a_file_that_is_wrong_is_refused(tmp_path, text, words):
     path = tmp_path / "calibration.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=words):
-        read_calibration(path)
+        read_scale(path)
 
 
 def test_a_file_that_is_something_else_is_not_written_over(tmp_path):
     path = tmp_path / "camera.yaml"
     path.write_text("image_width: 640\n")
     with pytest.raises(ConfigError, match="not of scale and shift"):
-        write_calibration(path, Calibration(FIT))
+        write_scale(path, SavedScale(FIT))
     assert path.read_text() == "image_width: 640\n"
 
 
 def test_a_curve_of_metric_depth_is_not_for_relative_predictions():
-    metric = Calibration(Fit(Curve.SCALE, 2.0, 0.0, np.zeros((2, 2)), 1.0, 100, 0.0))
+    metric = SavedScale(Fit(Curve.SCALE, 2.0, 0.0, np.zeros((2, 2)), 1.0, 100, 0.0))
     metric.check(DepthKind.METRIC)
     with pytest.raises(ConfigError, match="expected inverse"):
         metric.check(DepthKind.INVERSE_AFFINE)
 
 
 def test_a_scale_of_another_kind_or_model_is_refused():
-    relative = Calibration(FIT, model="one", kind=DepthKind.INVERSE_AFFINE)
+    relative = SavedScale(FIT, model="one", kind=DepthKind.INVERSE_AFFINE)
     relative.check(DepthKind.INVERSE_AFFINE, "one")
     relative.check(DepthKind.INVERSE_AFFINE)
     with pytest.raises(ConfigError, match="of inverse_affine depth, expected metric"):
@@ -85,9 +85,9 @@ def test_a_scale_of_another_kind_or_model_is_refused():
 
 def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     path = tmp_path / "calibration.yaml"
-    write_calibration(path, Calibration(FIT))
+    write_scale(path, SavedScale(FIT))
     before = path.read_bytes()
     monkeypatch.setattr("yaml.safe_dump", lambda *_, **__: "\ud800")  # no UTF-8: fails in the midst of writing
     with pytest.raises(UnicodeEncodeError):
-        write_calibration(path, Calibration(FIT), "hall")
+        write_scale(path, SavedScale(FIT), "hall")
     assert path.read_bytes() == before and [one.name for one in tmp_path.iterdir()] == ["calibration.yaml"]

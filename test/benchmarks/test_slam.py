@@ -13,7 +13,7 @@ import pytest
 from rosbags.highlevel import AnyReader
 
 import slam
-from mono_depth_ros.alignment.projected_points import project
+from mono_depth_ros.alignment.projected_points import samples_from_points
 from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ConfigError, DataError
 from mono_depth_ros.geometry.rigid import quaternion, rigid_from_pose, transform_points
@@ -58,7 +58,7 @@ def test_the_recording_is_true(tmp_path):
         cloud = found["/lidar/points"][index // 3]
         assert cloud.header.stamp == found["/pose"][index].header.stamp
         xyz = np.ndarray((cloud.width, 3), np.float32, bytes(cloud.data), strides=(cloud.point_step, 4))
-        samples = project(transform_points(camera_from_lidar, xyz), DRIVE.camera)
+        samples = samples_from_points(transform_points(camera_from_lidar, xyz), DRIVE.camera)
         errors = np.abs(depths[index][samples.rows, samples.columns] / samples.depth - 1)
         assert len(samples) > 200 and np.median(errors) < 0.01
 

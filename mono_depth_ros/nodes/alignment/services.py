@@ -12,7 +12,7 @@ from rclpy.node import Node
 from std_srvs.srv import SetBool, Trigger
 
 from mono_depth_ros.alignment.aligner import Aligner
-from mono_depth_ros.alignment.scale_file import read_calibration, write_calibration
+from mono_depth_ros.alignment.scale_file import read_scale, write_scale
 from mono_depth_ros.errors import ConfigError, MonoDepthError
 
 
@@ -41,12 +41,12 @@ class AlignmentServices:
 
     def _save(self, _: Any) -> str:
         path, scene = self._file()
-        write_calibration(path, self._aligner().calibration(), scene)
+        write_scale(path, self._aligner().saved_scale(), scene)
         return f"scene '{scene}' written to {path}"
 
     def _load(self, _: Any) -> str:
         path, scene = self._file()
-        self._aligner().load(read_calibration(path, scene))
+        self._aligner().load(read_scale(path, scene))
         return f"scene '{scene}' of {path} loaded"
 
     def _aligner(self) -> Aligner:

@@ -10,7 +10,7 @@ import torch
 from rclpy.lifecycle import LifecycleNode
 
 from mono_depth_ros.alignment.aligner import Aligner
-from mono_depth_ros.alignment.scale_file import read_calibration
+from mono_depth_ros.alignment.scale_file import read_scale
 from mono_depth_ros.config import AlignConfig, AlignmentNodeConfig, TrackerConfig
 from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.nodes.alignment.health import alignment_figures, judge_alignment
@@ -45,7 +45,7 @@ class AlignmentSession(Session[DepthJob]):
         if config.calibration and not config.frozen and not path.exists():
             self.node.get_logger().warning(f"calibration {path} is not there yet: the service ~/save will write it")
         elif config.calibration:
-            self.aligner.load(read_calibration(path, config.calibration_scene))
+            self.aligner.load(read_scale(path, config.calibration_scene))
         if config.frozen and not config.calibration:
             raise ConfigError("frozen is true, expected a calibration to go by: give the parameter calibration")
         if config.reference == "none" and not config.frozen:

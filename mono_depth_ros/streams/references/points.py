@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mono_depth_ros.alignment.projected_points import project
+from mono_depth_ros.alignment.projected_points import samples_from_points
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.config import AlignConfig, ReferenceConfig
 from mono_depth_ros.errors import DataError, SamplesError
@@ -40,7 +40,7 @@ class ScanReference(TopicReference):
             points = self.read(message)
         except DataError as error:
             raise SamplesError(f"{self.topic}: {error}", "reference_unreadable") from error
-        return project(transform_points(cam_from_reference, points), view.camera, config)
+        return samples_from_points(transform_points(cam_from_reference, points), view.camera, config)
 
 
 class LidarReference(ScanReference):

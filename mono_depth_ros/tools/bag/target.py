@@ -25,7 +25,7 @@ PART = ".part"
 """Added to the name of a single file for the folder that it grows in; that folder is a bag of what is finished."""
 
 _SUFFIXES = {".mcap": "mcap", ".db3": "sqlite3"}
-_FORMAT = 1
+_FORMAT = 2
 _PROBE = 2**20
 
 
