@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mono_depth_ros.errors import CameraError, ModelError
-from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 if TYPE_CHECKING:  # as in prediction.py: the catalogue is read without torch
     import torch
+
+    from mono_depth_ros.geometry.camera import Camera
 
 
 @dataclass(frozen=True)

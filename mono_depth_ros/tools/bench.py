@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from mono_depth_ros.errors import ConfigError, ModelError
 from mono_depth_ros.startup import importing
-from mono_depth_ros.tools.models.checking import load_reference
 from mono_depth_ros.tools.models.command import add_engines
 
 if TYPE_CHECKING:
@@ -60,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
     width, height = _size(args.size)
     results = {}
     for name in args.names:
+        from mono_depth_ros.tools.models.checking import load_reference
+
         model = load_reference(name, args.device)
         with importing():
             from mono_depth_ros.models.runtime.device import describe

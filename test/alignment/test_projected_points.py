@@ -69,7 +69,7 @@ def test_each_point_is_counted_under_what_became_of_it():
         points=13, kept=2, not_finite=5, behind=2, outside=1, out_of_limits=2, z_buffered=1, occluded=0
     )
     assert found.samples.depth.tolist() == [4.0, 100.0]
-    text = "2 of 13 points (5 not finite, 2 behind, 1 outside, 2 out of limits, 1 covered)"
+    text = "2 of 13 points (5 not finite, 2 behind, 1 outside, 2 out of limits, 1 z buffered)"
     assert str(found.counts) == text
 
 
