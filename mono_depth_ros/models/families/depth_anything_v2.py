@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,17 @@ from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
 from mono_depth_ros.models.declared_model import DeclaredModel
 from mono_depth_ros.models.families.checkpoint import check_digests, check_kind, fill, kind_in_words
-from mono_depth_ros.models.families.depth_anything_weights import UNUSED, read_directory, read_pth_weights, size_name
+from mono_depth_ros.models.families.depth_anything_weights import (
+    UNUSED,
+    read_config,
+    read_directory,
+    read_pth_weights,
+    size_name,
+)
 from mono_depth_ros.models.networks.depth_anything import SIZES, DepthAnythingNetwork, NetworkSize
 from mono_depth_ros.models.processing import ImageInput, Outputs, Processing, SizeRule
 from mono_depth_ros.models.runtime.engine import EngineOptions, Network
-from mono_depth_ros.models.weights.files import WHOLE, sha256
+from mono_depth_ros.models.weights.files import WHOLE, check_is_binary, sha256, weight_files
 from mono_depth_ros.prediction import DepthKind
 
 LOGGER = logging.getLogger(__name__)
@@ -65,24 +72,35 @@ def processing_of(max_depth_m: float | None) -> Processing:
 class DepthAnythingV2(DeclaredModel):
     """`DepthModel`: relative gives INVERSE_AFFINE, metric gives METRIC up to `max_depth_m`. The camera is not used."""
 
-    def __init__(self, spec: ModelSpec, network: DepthAnythingNetwork, options: EngineOptions) -> None:
-        """`network` has its weights, in float32 on the CPU, and is not of use to anybody else afterwards."""
-        processing = processing_of(network.max_depth_m)
+    def __init__(
+        self,
+        spec: ModelSpec,
+        network: DepthAnythingNetwork | Callable[[], DepthAnythingNetwork],
+        options: EngineOptions,
+        files: tuple[Path, ...] = (),
+    ) -> None:
+        """Args:
+        network: with its weights, in float32 on the CPU, and not of use to anybody else afterwards; or what reads it.
+        files: that it is read from.
+        """
         shapes = ({0: "batch", 2: "14*rows", 3: "14*columns"},)
-        graph = Network(spec.name, network.optimise(), ("image",), ("depth",), shapes)
-        super().__init__(spec, graph, processing, options)
+        module = network.optimise() if isinstance(network, DepthAnythingNetwork) else lambda: network().optimise()
+        graph = Network(spec.name, module, ("image",), ("depth",), shapes, files=files)
+        super().__init__(spec, graph, processing_of(spec.max_depth_m), options)
 
 
 def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None = None) -> DepthAnythingV2:
     """The model in a directory of transformers' format or in an official .pth: see `families.Loader`."""
-    spec, network = _read(source, expected)
-    return DepthAnythingV2(spec, network, options)
-
-
-def _read(source: Path, expected: CatalogueEntry | None) -> tuple[ModelSpec, DepthAnythingNetwork]:
-    """A function of its own, so that the file's tensors are gone before an engine makes more of them."""
-    checkpoint = read(source, expected)
-    return checkpoint.spec() if expected is None else ModelSpec.of(expected), checkpoint.network()
+    stated = what_it_is(source, expected)
+    by_itself = source.is_file()
+    if stated.by == _NAME:
+        LOGGER.warning("%s is taken for %s by its name alone: it is not the authors' file", source, stated)
+    else:
+        LOGGER.info("%s is %s by its %s", source, stated, stated.by)
+    spec = spec_of(source, stated) if expected is None else ModelSpec.of(expected)
+    files = (source, source.with_suffix(".yaml")) if by_itself else (source / "config.json", *weight_files(source))
+    # The tensors of the files are gone before an engine makes more of them; at a warm start nobody reads them.
+    return DepthAnythingV2(spec, lambda: read(source, expected).network(), options, files)
 
 
 @dataclass(frozen=True)
@@ -112,12 +130,6 @@ class Checkpoint:
     size: NetworkSize
     weights: dict[str, Tensor]
 
-    def spec(self) -> ModelSpec:
-        """What is known of a checkpoint that is not the catalogue's."""
-        stated = self.stated
-        licence = stated.entry.licence if stated.entry is not None and stated.by == _DIGEST else "not stated"
-        return ModelSpec(str(self.source), "depth_anything_v2", stated.kind, licence, stated.max_depth_m)
-
     def network(self) -> DepthAnythingNetwork:
         """The network with these weights, float32, on the CPU, under the authors' parameter names.
 
@@ -139,24 +151,38 @@ def read(source: Path, expected: CatalogueEntry | None = None) -> Checkpoint:
     Raises:
         ModelError: it is not what it should be; found and expected.
     """
-    if source.is_file():
-        size, weights = read_pth_weights(source)
-        stated = _agreed(source, [_by_digest(source), _by_sidecar(source), _by_name(source)])
-    else:
-        config, size, weights = read_directory(source)
-        by_digest = _by_digest(source / WHOLE) if expected is None and (source / WHOLE).is_file() else None
-        stated = _agreed(source, [by_digest, Statement(config.kind, config.max_depth_m, _CONFIG)])
+    size, weights = read_pth_weights(source) if source.is_file() else read_directory(source)[1:]
+    stated = what_it_is(source, expected)
     if stated.entry is not None and SIZES[stated.entry.size] != size:
         raise ModelError(f"{source} is {size_name(size)}, expected {stated.entry.size} by its {stated.by}")
-    check_kind(source, stated.kind, stated.max_depth_m, expected)
     if expected is not None and SIZES[expected.size] != size:
         raise ModelError(f"{expected.name}: {source} is {size_name(size)}, expected {expected.size}")
     check_digests(source, expected)
-    if stated.by == _NAME:
-        LOGGER.warning("%s is taken for %s by its name alone: it is not the authors' file", source, stated)
-    else:
-        LOGGER.info("%s is %s by its %s", source, stated, stated.by)
     return Checkpoint(source, stated, size, weights)
+
+
+def what_it_is(source: Path, expected: CatalogueEntry | None) -> Statement:
+    """What is said of a checkpoint, without a look at its tensors.
+
+    Raises:
+        ModelError: it is no checkpoint at all, nothing says what it is, two say different things, or it is not what the
+            caller takes it for.
+    """
+    if source.is_file():
+        check_is_binary(source, "a .pth of the authors")
+        stated = _agreed(source, [_by_digest(source), _by_sidecar(source), _by_name(source)])
+    else:
+        config = read_config(source)
+        by_digest = _by_digest(source / WHOLE) if expected is None and (source / WHOLE).is_file() else None
+        stated = _agreed(source, [by_digest, Statement(config.kind, config.max_depth_m, _CONFIG)])
+    check_kind(source, stated.kind, stated.max_depth_m, expected)
+    return stated
+
+
+def spec_of(source: Path, stated: Statement) -> ModelSpec:
+    """What is known of a checkpoint that is not the catalogue's."""
+    licence = stated.entry.licence if stated.entry is not None and stated.by == _DIGEST else "not stated"
+    return ModelSpec(str(source), "depth_anything_v2", stated.kind, licence, stated.max_depth_m)
 
 
 def _agreed(source: Path, statements: list[Statement | None]) -> Statement:

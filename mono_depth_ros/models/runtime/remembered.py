@@ -40,7 +40,7 @@ def key_of(
     files = network.files if isinstance(network, Network) else (network.path, *network.beside)
     try:
         if files:
-            content = repr([(path.name, sealed_sha256(path)) for path in files])
+            content = repr([(path.name, sealed_sha256(path)) for path in files if path.exists()])
         else:
             assert isinstance(network, Network)
             content = content_hash(network, examples())

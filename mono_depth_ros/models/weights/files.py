@@ -40,6 +40,11 @@ def read_safetensors(directory: Path) -> dict[str, Tensor]:
     return _read_file(directory / WHOLE)
 
 
+def weight_files(directory: Path) -> tuple[Path, ...]:
+    """The files that `read_safetensors` may read, as far as they are there."""
+    return tuple(sorted(path for path in directory.iterdir() if path.name == INDEX or path.suffix == ".safetensors"))
+
+
 def check_digest(path: Path, expected: str) -> None:
     """Raise ModelError unless the file has the SHA-256 `expected`."""
     found = sealed_sha256(path)

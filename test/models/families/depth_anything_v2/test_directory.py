@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE
-from mono_depth_ros.models.families.depth_anything_v2 import load, read
+from mono_depth_ros.models.families.depth_anything_v2 import load, read, spec_of
 from mono_depth_ros.models.families.depth_anything_weights import authors_names
 from mono_depth_ros.models.weights.files import sha256
 from mono_depth_ros.prediction import DepthKind
@@ -214,11 +214,14 @@ def test_weights_that_the_catalogue_knows_are_held_to_it(checkpoint) -> None:
 
 def test_weights_that_the_catalogue_knows_are_known_by_path_too(checkpoint, monkeypatch) -> None:
     directory = checkpoint(small=True, **METRIC)
-    assert (read(directory).stated.by, read(directory).spec().licence) == ("config.json", "not stated")
+    assert (read(directory).stated.by, spec_of(directory, read(directory).stated).licence) == (
+        "config.json",
+        "not stated",
+    )
     digest = {"model.safetensors": sha256(directory / "model.safetensors")}
     right, wrong = (CATALOGUE[f"depth_anything_v2_metric_{scene}_small"] for scene in ("indoor", "outdoor"))
     monkeypatch.setitem(CATALOGUE, right.name, replace(right, files=digest))
-    assert (read(directory).stated.by, read(directory).spec().licence) == ("SHA-256", "Apache-2.0")
+    assert (read(directory).stated.by, spec_of(directory, read(directory).stated).licence) == ("SHA-256", "Apache-2.0")
     monkeypatch.setitem(CATALOGUE, right.name, replace(right, files={}))
     monkeypatch.setitem(CATALOGUE, wrong.name, replace(wrong, files=digest))
     with pytest.raises(ModelError, match="metric up to 80 m by its SHA-256, expected metric up to 20 m by its config"):

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.families import depth_anything_v2
 from mono_depth_ros.models.families.depth_anything_v2 import load
 from mono_depth_ros.models.runtime.engine import EngineOptions
 
@@ -26,3 +27,28 @@ def test_openvino_in_bf16_gives_the_same_depth(directories, pattern, predict, fp
     for size in ((640, 480), (250, 333)):  # the second was not seen when the engine was checked
         found, expected = predict(model, pattern(*size)), predict(reference, pattern(*size))
         assert 1e-6 < np.abs(found / expected - 1).mean() < 1e-2
+
+
+def test_a_warm_start_does_not_read_the_weights(broken, pattern, predict, tmp_path, monkeypatch) -> None:
+    pytest.importorskip("openvino")
+    pytest.importorskip("onnxscript")
+    monkeypatch.setenv("MONO_DEPTH_CACHE", str(tmp_path / "cache"))
+    options = EngineOptions(torch.device("cpu"), "openvino", "fp32")
+    directory = broken(depth_estimation_type="metric", max_depth=20)
+    expected = predict(load(directory, options), pattern(250, 333))
+    real, reads = depth_anything_v2.read, []
+
+    def counted(*args):
+        reads.append(args)
+        return real(*args)
+
+    monkeypatch.setattr(depth_anything_v2, "read", counted)
+    assert np.array_equal(predict(load(directory, options), pattern(250, 333)), expected) and not reads
+    config = directory / "config.json"
+    config.write_text(config.read_text().replace('"max_depth": 20', '"max_depth": 80'))
+    found = predict(load(directory, options), pattern(250, 333))
+    assert len(reads) == 1 and np.allclose(found, 4 * expected, rtol=1e-3)
+    weights = directory / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(ModelError, match="cut off or damaged"):
+        load(directory, options)

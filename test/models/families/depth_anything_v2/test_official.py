@@ -16,7 +16,7 @@ import torch
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE
-from mono_depth_ros.models.families.depth_anything_v2 import read
+from mono_depth_ros.models.families.depth_anything_v2 import load, read, spec_of
 from mono_depth_ros.models.weights.files import sha256
 from mono_depth_ros.prediction import DepthKind
 
@@ -55,14 +55,14 @@ def test_the_authors_names(named) -> None:
     assert (relative.stated.kind, relative.stated.max_depth_m) == (DepthKind.INVERSE_AFFINE, None)
     assert (metric.stated.kind, metric.stated.max_depth_m) == (DepthKind.METRIC, 20.0)
     assert (outdoor.stated.kind, outdoor.stated.max_depth_m) == (DepthKind.METRIC, 80.0)
-    assert relative.spec().licence == "not stated"
+    assert spec_of(relative.source, relative.stated).licence == "not stated"
     assert relative.stated.by == "name"  # their SHA-256 is another
-    assert relative.spec().name.endswith(RELATIVE)
+    assert spec_of(relative.source, relative.stated).name.endswith(RELATIVE)
 
 
-def test_a_name_alone_is_said_to_be_one(named, caplog) -> None:
+def test_a_name_alone_is_said_to_be_one(named, caplog, fp32) -> None:
     with caplog.at_level(logging.WARNING):
-        read(named(METRIC)).network()
+        load(named(METRIC), fp32)
     assert "taken for metric up to 20 m by its name alone: it is not the authors' file" in caplog.text
 
 
@@ -82,7 +82,7 @@ def test_a_file_beside_it_says_what_it_is(named, caplog, sidecar: str, kind: Dep
         max_depth_m,
         max_depth_m,
     )
-    assert checkpoint.spec().licence == "not stated" and not caplog.text
+    assert spec_of(checkpoint.source, checkpoint.stated).licence == "not stated" and not caplog.text
 
 
 def test_without_either_it_is_refused_and_told_how(named) -> None:
@@ -144,7 +144,7 @@ def test_a_known_file_is_known_whatever_it_is_called(named, monkeypatch) -> None
     monkeypatch.setitem(CATALOGUE, entry.name, replace(entry, files={RELATIVE: digest}))
     found = read(named("mine.pth"))
     assert (found.stated.kind, found.stated.by) == (DepthKind.INVERSE_AFFINE, "SHA-256")
-    assert found.spec().licence == "Apache-2.0"
+    assert spec_of(found.source, found.stated).licence == "Apache-2.0"
     with pytest.raises(ModelError, match=r"is relative .* by its SHA-256, expected metric up to 20 m by its name"):
         read(named(METRIC))
 
