@@ -161,6 +161,7 @@ def test_bad_input():
         ground_samples(metric(ROOM), CAMERA.resized(160, 120), HEIGHT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_synthetic_worlds(kind: str):
     """A view of each world: the factor by the floor, the pitch unknown, and scale and shift, the pitch known."""

@@ -60,6 +60,7 @@ def common(heard):
     return sorted(set.intersection(*(set(by_stamp(messages)) for messages in heard.values())))
 
 
+@pytest.mark.slow
 def test_all_topics_show_the_same_moment_of_the_same_world(listen, ros):
     node, heard = listen(wait_for_subscriber=True, duration=1.0)
     assert node.code() == 0 and "the drive has ended; 20 images published" in node.log, node.log
@@ -92,8 +93,8 @@ def test_all_topics_show_the_same_moment_of_the_same_world(listen, ros):
     assert "x y z qx qy qz qw: [0, -0.12, -0.08, 0.49" in node.log  # the extrinsic, also where there is no TF
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_drive_rendered_ahead_holds_its_rate_until_a_signal(listen, ros, number):
+@pytest.mark.slow
+def test_a_drive_rendered_ahead_holds_its_rate_until_a_signal(listen, ros):
     node, heard = listen(
         ("image_raw", "camera_info"), rate=50.0, duration=0.5, render_ahead=True, loop=True, encoding="rgb8"
     )
@@ -103,7 +104,7 @@ def test_a_drive_rendered_ahead_holds_its_rate_until_a_signal(listen, ros, numbe
     pictures = [bytes(message.data) for message in heard["image_raw"]]
     assert heard["image_raw"][0].encoding == "rgb8" and len(set(pictures)) == 25
     assert "rendered 25 frames" in node.log
-    node.signal(number)
+    node.signal(signal.SIGINT)
     assert node.code(10.0) == 0 and "Traceback" not in node.log, node.log
 
 
@@ -117,11 +118,13 @@ def test_the_drive_stands_still_while_nobody_subscribes(listen, ros):
     assert node.code() == 0 and "4 images published" in node.log
 
 
-def test_topics_that_are_turned_off_do_not_exist(listen, ros):
-    _, heard = listen(("image_raw",), truth=False, lidar=False)
+def test_topics_that_are_turned_off_do_not_exist_and_a_signal_ends_the_node(listen, ros):
+    node, heard = listen(("image_raw",), truth=False, lidar=False)
     ros.wait(lambda: heard["image_raw"])
     topics = dict(ros.outsider.get_topic_names_and_types())
     assert "/camera/pose" in topics and not {"/camera/depth_truth", "/camera/lidar/points"} & topics.keys()
+    node.signal(signal.SIGTERM)
+    assert node.code(10.0) == 0 and "Traceback" not in node.log, node.log
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,7 @@ def test_killed_at_random_moments(tmp_path, source, whole, server, kit, out):
     assert not list(tmp_path.rglob(".*"))  # nothing is left lying about
 
 
+@pytest.mark.slow
 def test_killed_before_and_after_every_rename(tmp_path, source, whole, server, kit):
     path, part = tmp_path / "out.mcap", tmp_path / "out.mcap.part"
     words = (*WORDS, "--segment-frames", "8")

@@ -74,6 +74,7 @@ def world_run(tmp_path_factory):
     return run(tmp_path_factory.mktemp("demo") / "demo_output", *SMALL, "--duration", "2", "--json")
 
 
+@pytest.mark.slow
 def test_exit_files_and_nothing_else(world_run):
     assert world_run.code == 0, world_run.stderr
     names = {path.name for path in world_run.out.iterdir()}
@@ -84,6 +85,7 @@ def test_exit_files_and_nothing_else(world_run):
     assert "recording" in world_run.stderr and "Traceback" not in world_run.stderr
 
 
+@pytest.mark.slow
 def test_summary(world_run):
     found = world_run.summary
     assert json.loads(world_run.stdout) == found
@@ -103,6 +105,7 @@ def test_summary(world_run):
     assert 0 < alignment["held_out_abs_rel"] < 0.2
 
 
+@pytest.mark.slow
 def test_bag_can_be_read(world_run):
     with AnyReader([world_run.out / "demo.mcap"]) as reader:
         counts = {connection.topic: connection.msgcount for connection in reader.connections}
@@ -127,6 +130,7 @@ def test_bag_can_be_read(world_run):
     assert (first["/depth/image"].width, first["/depth/image"].encoding) == (320, "32FC1")
 
 
+@pytest.mark.slow
 def test_pictures_and_cloud(world_run):
     for path in world_run.out.glob("frame_*.png"):
         assert cv2.imread(str(path)).std() > 20
@@ -135,6 +139,7 @@ def test_pictures_and_cloud(world_run):
     assert count > 0.3 * 160 * 120 and len(body) == 15 * count
 
 
+@pytest.mark.slow
 def test_report_in_a_browser(world_run, browser):
     page = (world_run.out / "report.html").read_text(encoding="utf-8")
     assert len(page) < 8_000_000
@@ -143,6 +148,7 @@ def test_report_in_a_browser(world_run, browser):
     assert min(view["share"] for view in found["views"].values()) > 0.02
 
 
+@pytest.mark.slow
 def test_folder_with_ground_truth(tmp_path):
     """Frames in the 7-Scenes layout: calibration and ground truth are found beside them."""
     folder = tmp_path / "frames"
@@ -159,12 +165,14 @@ def test_folder_with_ground_truth(tmp_path):
     assert found.summary["aligned"] is None and found.summary["alignment"] is None, "no lidar"
 
 
+@pytest.mark.slow
 def test_real_frames(tmp_path, real_data):
     found = run(tmp_path / "out", "--source", str(real_data / "seven_scenes"), "--frames", "3")
     assert found.code == 0, found.stderr
     assert found.summary["frames_in"] == 3 and found.summary["depth"]["n"] > 3 * 100_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "moment, number, code, alignment",
     [
@@ -223,6 +231,7 @@ def test_interrupted_while_it_imports_or_starts(tmp_path, after_s):
     assert nothing_is_left(tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_a_node_that_ends_is_told_with_its_words(tmp_path):
     (tmp_path / "no_model_in_here").mkdir()
     found = run(tmp_path / "out", *SMALL, "--model", str(tmp_path / "no_model_in_here"))
@@ -232,6 +241,7 @@ def test_a_node_that_ends_is_told_with_its_words(tmp_path):
     assert nothing_is_left(tmp_path / "out") and not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_what_does_not_come_is_named(tmp_path):
     found = run(tmp_path / "out", *SMALL, "--start-timeout", "1")
     assert found.code == 1
@@ -273,6 +283,7 @@ def test_results_of_others_are_kept_and_old_pictures_go(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_its_recording_goes_through_mono_depth_bag_and_is_aligned_by_its_own_transform(world_run, tmp_path):
     words = [
         "bag",
