@@ -36,14 +36,12 @@ class Nearest(Generic[T]):
         self._lock = threading.Lock()
         self._stamps: list[int] = []
         self._things: list[T] = []
-        self._jumps = 0
 
     def add(self, stamp_ns: int, thing: T) -> bool:
         """Keep a thing, in order of stamps; one with the same stamp is replaced. True where time jumped back."""
         with self._lock:
             jumped = bool(self._stamps) and stamp_ns < self._stamps[-1] - self._jump_ns
             if jumped:
-                self._jumps += 1
                 self._stamps.clear()
                 self._things.clear()
             at = bisect.bisect_left(self._stamps, stamp_ns)
@@ -79,18 +77,6 @@ class Nearest(Generic[T]):
             hint = "is use_sim_time set on one side only, or does the driver stamp with the sensor's own time?"
             return f"{found}: its stamps are of another clock, expected that of the image: {hint}"
         return f"{found}, expected at most tolerance, {tolerance_s:g} s"
-
-    def clear(self) -> None:
-        """Forget everything kept; the count of jumps stays."""
-        with self._lock:
-            self._stamps.clear()
-            self._things.clear()
-
-    @property
-    def jumps(self) -> int:
-        """How often time jumped back."""
-        with self._lock:
-            return self._jumps
 
     def __len__(self) -> int:
         with self._lock:
