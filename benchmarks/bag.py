@@ -63,7 +63,7 @@ def write_bag(path: Path, count: int, size: tuple[int, int]) -> list[np.ndarray]
 
     Twenty different ones are rendered, and take turns.
     """
-    camera = Camera.pinhole(*size, 70.0)
+    camera = Camera.from_fov(size, 70.0)
     world = World.generate("corridor", 3)
     course = world.path()
     images = [world.render(camera, course.pose(0.2 * k), normals=False).rgb for k in range(min(count, 20))]
@@ -88,7 +88,7 @@ def _header(stamp_ns: int) -> Any:
 def _overhead(where: Path, model: DepthModel, count: int, asked: float) -> dict[str, Any]:
     images = write_bag(where / "overhead", count, _SIZE)
     job = Job(where / "overhead", where / "overhead_out.mcap", BagConfig(), force=True)
-    camera = Camera.pinhole(*_SIZE, 70.0)
+    camera = Camera.from_fov(_SIZE, 70.0)
     size = batch_size(job.bag, model)
     ready = [torch.from_numpy(np.stack(images[begin : begin + size])) for begin in range(0, count, size)]
 

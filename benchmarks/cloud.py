@@ -19,7 +19,7 @@ from mono_depth_ros.geometry.rays import rays
 def cloud() -> dict[str, Any]:
     """The measurement, as plain values."""
     torch.set_num_threads(1)
-    camera = Camera.pinhole(640, 480, 58.7)
+    camera = Camera.from_fov((640, 480), 58.7)
     generator = torch.Generator().manual_seed(0)
     depth = torch.rand((480, 640), generator=generator) * 20 + 0.1
     rgb = torch.randint(0, 256, (480, 640, 3), generator=generator, dtype=torch.uint8)

@@ -93,7 +93,7 @@ def _cpu(reference: Path | None) -> dict[str, Any]:
     gflop = {"518x518": 115.0, "518x686": 168.0}
     for (label, work), shape in zip(gflop.items(), ((480, 480), (480, 640)), strict=True):
         rgb = _image(*shape)
-        camera = [Camera.pinhole(shape[1], shape[0], 60)]
+        camera = [Camera.from_fov((shape[1], shape[0]), 60)]
         model = loaded["torch fp32"]
         inputs = model.preprocess(rgb, camera)
         assert f"{inputs[0].shape[2]}x{inputs[0].shape[3]}" == label
@@ -135,7 +135,7 @@ def _cuda(device: torch.device) -> dict[str, Any]:
     }
     product = matrix(torch.bfloat16, device, 8192)
     result["matrix_bf16_tflops"] = round(2 * 8192**3 / 1e9 / interleaved({"m": lambda: (product(), _wait())})["m"])
-    camera = Camera.pinhole(518, 518, 60)
+    camera = Camera.from_fov((518, 518), 60)
     image = _image(518, 518)[0].numpy()
     for size in SIZES:
         state = random_state(size)

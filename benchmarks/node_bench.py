@@ -30,7 +30,7 @@ from mono_depth_ros.nodes.depth.node import DepthNode
 from mono_depth_ros.nodes.depth.stream import ImageJob
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
-_CAMERA = Camera.pinhole(640, 480, 58.7)
+_CAMERA = Camera.from_fov((640, 480), 58.7)
 _LISTENER = """
 import rclpy
 from rclpy.node import Node

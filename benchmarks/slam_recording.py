@@ -43,7 +43,7 @@ class Drive:
     @property
     def camera(self) -> Camera:
         """Without distortion."""
-        return Camera.pinhole(*self.size, self.fov_deg)
+        return Camera.from_fov(self.size, self.fov_deg)
 
 
 class TruthModel:

@@ -20,7 +20,7 @@ def world() -> dict[str, Any]:
     }
     scenes = {kind: World.generate(kind, 1) for kind in KINDS}
     for width, height in ((320, 240), (640, 480)):
-        camera = Camera.pinhole(width, height, 70)
+        camera = Camera.from_fov((width, height), 70)
         rates = {}
         for kind, scene in scenes.items():
             poses = iter([scene.path().pose(0.3 * step) for step in range(100)])

@@ -24,7 +24,7 @@ from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.world.lidar import SpinningLidar
 from mono_depth_ros.world.world import World
 
-CAMERA = Camera.pinhole(320, 240, 70.0)
+CAMERA = Camera.from_fov((320, 240), 70.0)
 CAMERA_HZ, LIDAR_EVERY = 30, 3  # the lidar is at 10 Hz
 STATIC_S, JUMP, JUMPS = 10.0, 1.2, 20
 WARM = 30  # images at the beginning that are not looked at: an estimate has to begin somewhere

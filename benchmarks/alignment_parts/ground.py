@@ -26,7 +26,7 @@ from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.world.pose import camera_pose
 from mono_depth_ros.world.world import KINDS, World
 
-CAMERA = Camera.pinhole(320, 240, 70.0)
+CAMERA = Camera.from_fov((320, 240), 70.0)
 WORLDS, VIEWS = 4, 10  # of each kind of scene, and of each world: half of them on its drive
 SHOWS_FLOOR = 0.05  # of the pixels
 KITTI_HEIGHT_M = 1.65
@@ -151,7 +151,7 @@ def _kitti(folder: Path) -> dict[str, Any]:
 
 def _time() -> dict[str, Any]:
     """Of 640x480, one thread, median; the slower of the two kinds of prediction."""
-    camera = Camera.pinhole(640, 480, 70.0)
+    camera = Camera.from_fov((640, 480), 70.0)
     world = World.generate("room", 7)
     pose = world.path().pose(0.0)
     depth = world.render(camera, pose).depth

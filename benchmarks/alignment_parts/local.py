@@ -24,7 +24,7 @@ from mono_depth_ros.metrics import depth_metrics
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.world import KINDS, World
 
-CAMERA = Camera.pinhole(640, 480, 70.0)
+CAMERA = Camera.from_fov((640, 480), 70.0)
 WORLDS = 3  # views, of each kind of scene
 DRAWS = {20: 10, 50: 4, 100: 2, 500: 2}
 """Fields and choices of points in each view, for each number of points."""

@@ -21,7 +21,7 @@ from mono_depth_ros.world.world import KINDS, World
 
 Floats = NDArray[np.floating[Any]]
 
-CAMERA = Camera.pinhole(160, 120, 70.0)
+CAMERA = Camera.from_fov((160, 120), 70.0)
 WORLDS, VIEWS, DRAWS = 3, 4, 5  # of each kind of scene, of each world, of samples of each view
 OUTLIERS = 0.3
 NEAREST_M, FARTHEST_M = 0.3, 40.0  # of the depths that outliers have, all alike likely

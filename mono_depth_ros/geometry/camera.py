@@ -119,11 +119,6 @@ class Camera:
         )
 
     @classmethod
-    def pinhole(cls, width: int, height: int, hfov_deg: float) -> Camera:
-        """As `from_fov`."""
-        return cls.from_fov((width, height), hfov_deg)
-
-    @classmethod
     def from_fov(cls, size: tuple[int, int], hfov_deg: float) -> Camera:
         """A pinhole with square pixels, centred.
 

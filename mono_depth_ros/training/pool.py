@@ -82,7 +82,7 @@ def pool_spec(config: TrainConfig, validation: bool) -> PoolSpec:
 
 def sample_camera(spec: PoolSpec, rng: np.random.Generator) -> Camera:
     """A pinhole with a random field of view and principal point, square pixels."""
-    base = Camera.pinhole(spec.width, spec.height, float(rng.uniform(*spec.hfov_deg)))
+    base = Camera.from_fov((spec.width, spec.height), float(rng.uniform(*spec.hfov_deg)))
     shift_x, shift_y = rng.uniform(-spec.centre_shift, spec.centre_shift, 2)
     cx, cy = base.cx + float(shift_x) * spec.width, base.cy + float(shift_y) * spec.height
     return Camera(spec.width, spec.height, base.fx, base.fy, cx, cy)

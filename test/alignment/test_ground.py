@@ -14,7 +14,7 @@ from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.world.world import KINDS, World
 
-CAMERA = Camera.pinhole(320, 240, 70.0)
+CAMERA = Camera.from_fov((320, 240), 70.0)
 FISHEYE = Camera(320, 240, 130.0, 130.0, 160.0, 120.0, "equidistant", (0.01, 0.0, 0.0, 0.0))
 HEIGHT = 0.8  # m
 UP = up_from_pitch_roll(12.0, 3.0)

@@ -87,7 +87,7 @@ def test_more_doubtful_samples_than_are_looked_at_together():
 
 def test_in_a_world_most_of_what_is_seen_through_goes_and_little_else():
     """64 beams 30 cm above the camera; the truth is the depth that the camera sees."""
-    camera = Camera.pinhole(640, 480, 80.0)
+    camera = Camera.from_fov((640, 480), 80.0)
     cam_from_lidar = roof_mount()
     cam_from_lidar[:3, 3] = 0.1, -0.3, -0.1
     lidar = SpinningLidar(rings=64, azimuth_steps=2000, camera_from_lidar=cam_from_lidar)

@@ -80,8 +80,8 @@ def test_a_tilted_plane_is_met_exactly_through_two_different_lenses():
 
 def test_in_a_world_the_depth_of_another_camera_agrees_with_the_image():
     world = World.generate("room", 1)
-    camera = Camera.pinhole(160, 120, 70.0)
-    other = Camera.pinhole(200, 150, 80.0)
+    camera = Camera.from_fov((160, 120), 70.0)
+    other = Camera.from_fov((200, 150), 80.0)
     pose = world.random_pose(np.random.default_rng(3))
     cam_from_reference = shifted(x=0.15)
     reference = world.render(other, pose @ cam_from_reference, normals=False).depth

@@ -86,7 +86,7 @@ def test_images_without_texture_give_nothing():
 
 @pytest.mark.parametrize(("kind", "seed", "config"), [("room", 0, StereoConfig()), ("street", 0, FULL)])
 def test_in_a_world_the_depth_is_right_within_three_percent(kind, seed, config):
-    world, camera, baseline = World.generate(kind, 0), Camera.pinhole(640, 480, 70.0), 0.12
+    world, camera, baseline = World.generate(kind, 0), Camera.from_fov((640, 480), 70.0), 0.12
     left_from_right = np.eye(4)
     left_from_right[0, 3] = baseline
     pose = world.random_pose(np.random.default_rng(seed))
@@ -104,7 +104,7 @@ def test_in_a_world_the_depth_is_right_within_three_percent(kind, seed, config):
 
 def test_what_a_world_hides_from_the_right_camera_stays_mostly_unknown():
     """Without the check of left against right, twice as many of these pixels have a depth (15 %)."""
-    world, camera, baseline = World.generate("room", 0), Camera.pinhole(640, 480, 70.0), 0.3
+    world, camera, baseline = World.generate("room", 0), Camera.from_fov((640, 480), 70.0), 0.3
     left_from_right = np.eye(4)
     left_from_right[0, 3] = baseline
     pose = world.random_pose(np.random.default_rng(1))

@@ -53,7 +53,7 @@ def test_strided_keeps_the_rays_of_the_pixels_it_keeps():
 
 
 def test_pinhole_field_of_view():
-    camera = Camera.pinhole(640, 480, 90.0)
+    camera = Camera.from_fov((640, 480), 90.0)
     assert camera.fx == pytest.approx(320) and camera.cx == 319.5
 
 

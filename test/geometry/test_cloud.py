@@ -64,7 +64,7 @@ def test_range_limits_mark_and_never_clamp():
 
 
 def test_a_slanted_plane_has_no_edges_even_near_its_horizon():
-    camera = Camera.pinhole(160, 120, 70)
+    camera = Camera.from_fov((160, 120), 70)
     depth = tilted_plane(camera, normal=(0.0, -1.0, 0.05), distance=0.6)
     depth = torch.where(depth < 60, depth, torch.nan)
     inside = torch.isfinite(depth)
@@ -83,7 +83,7 @@ def test_jumps_are_found_sharp_or_smeared(smear):
 
 
 def test_a_crease_is_no_edge():
-    camera = Camera.pinhole(160, 120, 70)
+    camera = Camera.from_fov((160, 120), 70)
     floor = tilted_plane(camera, normal=(0.0, -1.0, 0.0), distance=0.6)
     depth = torch.where(floor < 3.0, floor, torch.full_like(floor, 3.0))
     assert not depth_edges(depth, 0.1).any()

@@ -10,7 +10,7 @@ from mono_depth_ros.training.augment import augment, change_colour, random_windo
 
 def test_depth_and_rays_stay_on_the_planted_plane() -> None:
     # 1 / z = 0.4 + 0.1 x + 0.2 y in ray coordinates is a plane; crops, resizes and mirrors must keep it, mirrored in x
-    camera = Camera.pinhole(256, 192, 80.0)
+    camera = Camera.from_fov((256, 192), 80.0)
     x, y = ray_axes(camera)
     depth = 1.0 / (0.4 + 0.1 * x[None, :] + 0.2 * y[:, None])
     rgb = np.zeros((192, 256, 3), np.uint8)

@@ -24,7 +24,7 @@ def test_metric_depth_on_held_out_scenes() -> None:
     for number in range(20):
         for rgb, depth, camera in render_world(spec, 5000 + number):  # beyond the held-out set of the benchmark
             total.add(predict(network, rgb, camera)[0], depth)
-            wrong_focal.add(predict(network, rgb, type(camera).pinhole(256, 192, 30.0))[0], depth)
+            wrong_focal.add(predict(network, rgb, type(camera).from_fov((256, 192), 30.0))[0], depth)
     found = total.result()
     assert found.abs_rel <= 0.20
     assert found.delta1 >= 0.75

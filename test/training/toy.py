@@ -36,7 +36,7 @@ def toy_pool(frames: int, seed: int, width: int = 256, height: int = 192) -> Poo
     depth = np.empty((frames, height, width), np.float16)
     meta = np.zeros(frames, META)
     for i in range(frames):
-        camera = Camera.pinhole(width, height, float(rng.uniform(45, 105)))
+        camera = Camera.from_fov((width, height), float(rng.uniform(45, 105)))
         rgb[i], depth[i] = toy_frame(camera, rng)
         meta[i] = (camera.fx, camera.fy, camera.cx, camera.cy, 0, i)
     return Pool(rgb, depth, meta, ("toy",))

@@ -35,7 +35,7 @@ def test_without_a_cache_folder_a_kernel_still_computes(monkeypatch, caplog):
 
 
 def test_two_threads_may_render_at_once():
-    world, camera = World.generate("room", 1), Camera.pinhole(64, 48, 70.0)
+    world, camera = World.generate("room", 1), Camera.from_fov((64, 48), 70.0)
     poses = [world.path().pose(0.2 * k) for k in range(12)]
     alone = [world.render(camera, pose).depth for pose in poses]
     with ThreadPoolExecutor(4) as pool:

@@ -87,7 +87,7 @@ def test_a_turned_and_moved_lidar_sees_the_same_walls():
 @pytest.mark.parametrize("kind", KINDS)
 def test_points_lie_on_what_the_camera_sees(kind):
     world = World.generate(kind, 3)
-    camera = Camera.pinhole(320, 240, 80.0)
+    camera = Camera.from_fov((320, 240), 80.0)
     pose = world.path().pose(1.0)
     frame = world.render(camera, pose)
     scan = CLEAN.scan(world, pose @ CLEAN.camera_from_lidar, 0)

@@ -14,7 +14,7 @@ from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.world.pose import camera_pose
 from mono_depth_ros.world.scene import rotation
 
-CAMERA = Camera.pinhole(97, 61, 70.0)
+CAMERA = Camera.from_fov((97, 61), 70.0)
 GRID = rays(CAMERA).numpy()
 
 
@@ -98,7 +98,7 @@ def test_a_pole_far_away_keeps_its_width():
     # The textbook discriminant b^2 - a c cancels in float32 here; the search must not.
     b = builder()
     b.cylinder(150.0, 0.0, 0.0, 0.05, 50.0, plain(b))
-    camera = Camera.pinhole(2001, 3, 0.2)
+    camera = Camera.from_fov((2001, 3), 0.2)
     _, depth, _ = renderer(b).cast(rays(camera).numpy(), camera_pose(0.0, 0.0, 1.6, 0.0), 1e-4)
     expected = 2 * 0.05 / 150.0 * camera.fx
     assert np.isfinite(depth[1]).sum() == pytest.approx(expected, rel=0.02)

@@ -14,7 +14,7 @@ from mono_depth_ros.world import textures as tx
 from mono_depth_ros.world.pose import camera_pose
 from mono_depth_ros.world.shading import SRGB_STEPS, srgb_table
 
-CAMERA = Camera.pinhole(200, 200, 60.0)
+CAMERA = Camera.from_fov((200, 200), 60.0)
 GRID = rays(CAMERA).numpy()
 DOWN = camera_pose(0.0, 0.0, 20.0, math.pi / 2, -math.pi / 2)  # image right is +x, image up is +y
 

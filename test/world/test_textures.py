@@ -15,7 +15,7 @@ from mono_depth_ros.world import noise
 from mono_depth_ros.world import textures as tx
 from mono_depth_ros.world.pose import camera_pose
 
-CAMERA = Camera.pinhole(400, 400, 60.0)
+CAMERA = Camera.from_fov((400, 400), 60.0)
 GRID = rays(CAMERA).numpy()
 
 

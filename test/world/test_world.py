@@ -13,7 +13,7 @@ from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rays import project, rays
 from mono_depth_ros.world import INDOOR, KINDS, OUTDOOR, World
 
-CAMERA = Camera.pinhole(160, 120, 75.0)
+CAMERA = Camera.from_fov((160, 120), 75.0)
 
 
 @pytest.fixture(scope="module", params=KINDS)

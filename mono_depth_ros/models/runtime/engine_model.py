@@ -74,4 +74,4 @@ def check_frame(width: int, height: int) -> tuple[Tensor, tuple[Camera, ...]]:
     """
     y, x = np.mgrid[:height, :width].astype(np.int64)
     rgb = np.stack([(x * 5 + y * 2) // 16, (x * y) >> 9, (x ^ y) // 4 + (x // 64 + y // 48) % 2 * 90], axis=-1)
-    return torch.from_numpy(rgb.astype(np.uint8))[None], (Camera.pinhole(width, height, 60),)
+    return torch.from_numpy(rgb.astype(np.uint8))[None], (Camera.from_fov((width, height), 60),)

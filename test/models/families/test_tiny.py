@@ -16,7 +16,7 @@ from mono_depth_ros.models.runtime.engine import EngineOptions
 from mono_depth_ros.prediction import DepthKind
 
 CPU = torch.device("cpu")
-CAMERA = Camera.pinhole(320, 240, 70)
+CAMERA = Camera.from_fov((320, 240), 70)
 FISHEYE = Camera(320, 240, 100.0, 100.0, 159.5, 119.5, "equidistant", (0.0, 0.0, 0.0, 0.0))
 
 
@@ -51,7 +51,7 @@ def test_the_same_frame_gives_the_same_bits(model: TinyModel) -> None:
 
 
 def test_a_batch_equals_its_frames(model: TinyModel) -> None:
-    images, cameras = noise(n=2), [CAMERA, Camera.pinhole(320, 240, 100)]
+    images, cameras = noise(n=2), [CAMERA, Camera.from_fov((320, 240), 100)]
     together = model.predict(images, cameras)
     for image, camera, batched in zip(images, cameras, together, strict=True):
         (alone,) = model.predict(image[None], [camera])
@@ -61,7 +61,7 @@ def test_a_batch_equals_its_frames(model: TinyModel) -> None:
 
 def test_the_camera_matters(model: TinyModel) -> None:
     image = noise()
-    (narrow,), (wide,) = (model.predict(image, [Camera.pinhole(320, 240, fov)]) for fov in (40, 100))
+    (narrow,), (wide,) = (model.predict(image, [Camera.from_fov((320, 240), fov)]) for fov in (40, 100))
     ratio = narrow.values / wide.values
     ratio = ratio[ratio.isfinite() & (ratio > 0)]  # not where one of them sees sky
     assert (ratio - 1).abs().mean() > 0.02
@@ -69,7 +69,7 @@ def test_the_camera_matters(model: TinyModel) -> None:
 
 @pytest.mark.parametrize("size", [(640, 480), (1242, 375), (33, 17), (240, 320), (1, 1)])
 def test_resolution_may_change_between_frames(model: TinyModel, size: tuple[int, int]) -> None:
-    (prediction,) = model.predict(noise(*size), [Camera.pinhole(*size, 70)])
+    (prediction,) = model.predict(noise(*size), [Camera.from_fov(size, 70)])
     assert prediction.values.shape == (size[1], size[0])
     assert not prediction.values.isnan().any()
 
@@ -86,7 +86,7 @@ def test_the_network_sees_colours_and_rays_of_the_small_image(model: TinyModel) 
 
 
 def test_a_plane_survives_upsampling() -> None:
-    camera = Camera.pinhole(640, 480, 70)
+    camera = Camera.from_fov((640, 480), 70)
 
     def plane(seen_by: Camera) -> torch.Tensor:
         x, y = rays(seen_by).unbind(-1)
@@ -102,7 +102,7 @@ def test_a_plane_survives_upsampling() -> None:
 def test_sky_is_infinite() -> None:
     log_depth, sky_logit = torch.zeros(1, 24, 32), torch.full((1, 24, 32), -1.0)
     sky_logit[:, :12] = 1.0
-    found = postprocess(log_depth, sky_logit, Camera.pinhole(320, 240, 70), CPU)
+    found = postprocess(log_depth, sky_logit, Camera.from_fov((320, 240), 70), CPU)
     assert (found.values[:120] == torch.inf).all() and (found.values[120:] == 1).all()
 
 
@@ -141,7 +141,7 @@ def test_cameras_must_fit_the_images(model: TinyModel) -> None:
     with pytest.raises(ModelError, match="found 1 cameras for 2 images"):
         model.predict(noise(n=2), [CAMERA])
     with pytest.raises(CameraError, match="image is 320x240, its camera 640x480") as caught:
-        model.predict(noise(), [Camera.pinhole(640, 480, 70)])
+        model.predict(noise(), [Camera.from_fov((640, 480), 70)])
     assert caught.value.reason == "camera_info_size"
 
 

@@ -73,7 +73,7 @@ def test_all_topics_show_the_same_moment_of_the_same_world(listen, ros):
     assert order == sorted(order) and len(set(order)) == len(order) >= 15
 
     world = World.generate("yard", 3)
-    camera = Camera.pinhole(160, 120, 80.0)
+    camera = Camera.from_fov((160, 120), 80.0)
     for stamp in common(heard)[:3]:
         image, info, truth, cloud, pose = (by_stamp(messages)[stamp] for messages in heard.values())
         frame = expected[by_image[decode_image(image).tobytes()]]

@@ -134,7 +134,7 @@ def test_a_circle_of_frames_is_an_error():
 
 def test_tiny_in_the_synthetic_world_comes_nearer_to_the_truth(tmp_path, maker, kit, capsys):
     """The real network, the world's own lidar, and the extrinsic on /tf_static; judged by the truth, not by samples."""
-    camera, lidar = Camera.pinhole(160, 120, 70.0), SpinningLidar()
+    camera, lidar = Camera.from_fov((160, 120), 70.0), SpinningLidar()
     world = World.generate("room", 5)
     path, truths = world.path(), []
     for index in range(6):

@@ -20,7 +20,7 @@ from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.tools.demo.course import Course
 from mono_depth_ros.tools.demo.frames import DemoFrame, Timing
 
-CAMERA = Camera.pinhole(64, 48, 70)
+CAMERA = Camera.from_fov((64, 48), 70)
 
 
 def make_frame(index=0, factor=1.1, truth=True, cloud=True, aligned=None):

@@ -25,7 +25,7 @@ from mono_depth_ros.models.runtime.engine import EngineOptions
 from mono_depth_ros.tools.models.exporting import export_model
 
 CPU = torch.device("cpu")
-CAMERA = Camera.pinhole(200, 150, 60)
+CAMERA = Camera.from_fov((200, 150), 60)
 RGB = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 150, 200, 3), dtype=np.uint8))
 
 

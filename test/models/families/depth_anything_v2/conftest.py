@@ -69,7 +69,7 @@ def predict() -> Callable[[DepthModel, np.ndarray], np.ndarray]:
 
     def one(model: DepthModel, rgb: np.ndarray) -> np.ndarray:
         height, width = rgb.shape[:2]
-        (prediction,) = model.predict(torch.from_numpy(rgb)[None], [Camera.pinhole(width, height, 60)])
+        (prediction,) = model.predict(torch.from_numpy(rgb)[None], [Camera.from_fov((width, height), 60)])
         assert prediction.values.shape == (height, width)
         assert prediction.kind is model.spec.kind
         return prediction.values.numpy()

@@ -23,7 +23,7 @@ def metric(directories, fp32):
 
 def test_a_batch_equals_its_frames(metric, pattern, predict) -> None:
     images = np.stack([pattern(320, 240), pattern(320, 240)[::-1]])
-    together = metric.predict(torch.from_numpy(images), [Camera.pinhole(320, 240, 60)] * 2)
+    together = metric.predict(torch.from_numpy(images), [Camera.from_fov((320, 240), 60)] * 2)
     for image, batched in zip(images, together, strict=True):
         np.testing.assert_allclose(predict(metric, image.copy()), batched.values.numpy(), rtol=1e-4)
     assert not torch.equal(together[0].values, together[1].values)
@@ -52,18 +52,18 @@ def test_images_of_extreme_shape_are_refused(metric) -> None:
     assert layout(1242, 375, RELATIVE.input).content == (1722, 518)
     assert layout(640, 360, RELATIVE.input).content == (924, 518)
     with pytest.raises(ImageError, match="640x40 and would be read at 8288x518") as caught:
-        metric.predict(torch.zeros(1, 40, 640, 3, dtype=torch.uint8), [Camera.pinhole(640, 40, 60)])
+        metric.predict(torch.zeros(1, 40, 640, 3, dtype=torch.uint8), [Camera.from_fov((640, 40), 60)])
     assert caught.value.reason == "image_shape"
 
 
 def test_a_camera_of_another_size_is_refused(metric) -> None:
     with pytest.raises(CameraError, match="expected the same size"):
-        metric.predict(torch.zeros(1, 40, 64, 3, dtype=torch.uint8), [Camera.pinhole(64, 48, 60)])
+        metric.predict(torch.zeros(1, 40, 64, 3, dtype=torch.uint8), [Camera.from_fov((64, 48), 60)])
 
 
 def test_the_processing_is_quick(metric, pattern) -> None:
     """About 1 ms in all for 640x480; the small network takes over 100 ms. The best of several, with room for noise."""
-    rgb, cameras = torch.from_numpy(pattern(640, 480))[None], [Camera.pinhole(640, 480, 60)]
+    rgb, cameras = torch.from_numpy(pattern(640, 480))[None], [Camera.from_fov((640, 480), 60)]
     output = (torch.rand(1, 518, 686),)
     seconds = []
     for _ in range(15):

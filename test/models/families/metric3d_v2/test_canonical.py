@@ -158,7 +158,7 @@ def test_images_too_long_are_refused(source) -> None:
 def test_tiny_and_long_images_work(model, size) -> None:
     width, height = size
     rgb = torch.full((1, height, width, 3), 255, dtype=torch.uint8)
-    (found,) = model.predict(rgb, [Camera.pinhole(width, height, 60)])
+    (found,) = model.predict(rgb, [Camera.from_fov((width, height), 60)])
     assert found.values.shape == (height, width) and found.values.isfinite().all()
 
 

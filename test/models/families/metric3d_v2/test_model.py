@@ -56,7 +56,7 @@ def test_another_engine_gives_the_same(narrow, pattern, monkeypatch, tmp_path: P
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     monkeypatch.setenv("MONO_DEPTH_CACHE", str(tmp_path))
-    rgb, camera = torch.from_numpy(pattern(84, 56))[None].repeat(2, 1, 1, 1), Camera.pinhole(84, 56, 60)
+    rgb, camera = torch.from_numpy(pattern(84, 56))[None].repeat(2, 1, 1, 1), Camera.from_fov((84, 56), 60)
     found, expected = (
         Metric3D(
             ModelSpec("narrow", "metric3d_v2", DepthKind.METRIC, "none"),
@@ -104,7 +104,7 @@ def test_images_can_be_read_at_a_smaller_size(small_pth: Path, pattern) -> None:
     model = load_model(config)
     (inputs,) = model.preprocess(torch.from_numpy(pattern(320, 240))[None], [])
     assert inputs.shape == (1, 3, 84, 140)
-    (prediction,) = model.predict(torch.from_numpy(pattern(320, 240))[None], [Camera.pinhole(320, 240, 60)])
+    (prediction,) = model.predict(torch.from_numpy(pattern(320, 240))[None], [Camera.from_fov((320, 240), 60)])
     assert prediction.values.shape == (240, 320) and bool(torch.isfinite(prediction.values).any())
 
 

@@ -61,7 +61,7 @@ def pattern_image(width: int, height: int) -> np.ndarray:
 def predict(model: Any, *images: np.ndarray, hfov_deg: float = 60) -> list[torch.Tensor]:
     """Our (H, W) values of images of one size."""
     height, width = images[0].shape[:2]
-    cameras = [Camera.pinhole(width, height, hfov_deg)] * len(images)
+    cameras = [Camera.from_fov((width, height), hfov_deg)] * len(images)
     predictions = model.predict(torch.from_numpy(np.stack(images)), cameras)
     assert all(p.values.shape == (height, width) and p.kind is model.spec.kind for p in predictions)
     return [prediction.values for prediction in predictions]
