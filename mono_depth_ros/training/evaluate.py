@@ -9,45 +9,48 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 
 from mono_depth_ros.datasets.dataset import LabelledFrame
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.metrics import DepthMetrics, MetricsSum, affine_inverse, median_scale
-from mono_depth_ros.models.families.tiny import input_size
+from mono_depth_ros.models.families.tiny import TinyModel, save_tiny
 from mono_depth_ros.models.networks.tiny import TinyDepthNet
-from mono_depth_ros.training.augment import ray_axes
-from mono_depth_ros.training.batches import collate
+from mono_depth_ros.models.runtime.engine import EngineOptions
 from mono_depth_ros.training.pool import Pool, PoolSpec, render_world
 
 
+def shipped(network: TinyDepthNet) -> TinyModel:
+    """The model that users get, with the weights of a network that is being trained."""
+    with TemporaryDirectory(prefix="mono_depth_train-") as folder:
+        weights = Path(folder) / "tiny.safetensors"
+        save_tiny(network, weights)
+        return TinyModel(EngineOptions(torch.device("cpu")), weights)
+
+
 @torch.inference_mode()
-def predict(network: TinyDepthNet, rgb: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """(depth (H, W) float32 metres, sky (H, W) bool) of one image (H, W, 3) uint8 of a pinhole, at the image's size.
+def predict(model: TinyModel, rgb: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+    """(depth (H, W) float32 metres, sky (H, W) bool) of one image (H, W, 3) uint8, by the model's own code.
 
-    Upsampled as inverse depth, which is linear in the pixel on a plane, as the model `tiny` does.
+    The depth is that of every pixel, also where the model's prediction is sky.
     """
-    size = input_size(camera.width, camera.height)
-    shrinks = size[0] * size[1] < camera.width * camera.height
-    resized = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    unused = np.zeros(resized.shape[:2], np.float32)
-    image, rays, _ = collate([(resized, unused, *ray_axes(camera.resized(*size)))])
-    log_depth, sky_logit = (out[0, 0].float() for out in network(image, rays))
-    full = (camera.width, camera.height)
-    inverse, sky = (cv2.resize(out.numpy(), full) for out in (torch.exp(-log_depth), sky_logit))
-    return 1 / inverse, sky > 0
+    log_depth, sky_logit = model.run(*model.preprocess(torch.from_numpy(np.array(rgb))[None], [camera]))
+    (prediction,) = model.postprocess((log_depth, sky_logit), [camera])
+    (without_sky,) = model.postprocess((log_depth, torch.full_like(sky_logit, -1.0)), [camera])
+    return without_sky.values.numpy(), np.isposinf(prediction.values.numpy())
 
 
-def held_out(network: TinyDepthNet, pool: Pool) -> dict[str, Any]:
+def held_out(model: TinyModel, pool: Pool) -> dict[str, Any]:
     """Metrics over a pool, no alignment: `all`, one entry per kind of scene, and `sky_iou`."""
     total, kinds = MetricsSum(), {kind: MetricsSum() for kind in pool.kinds}
     both = either = 0
     for index in range(len(pool)):
-        depth, sky = predict(network, pool.rgb[index], pool.camera(index))
+        depth, sky = predict(model, pool.rgb[index], pool.camera(index))
         truth = pool.depth[index].astype(np.float32)
         total.add(depth, truth)
         kinds[pool.kinds[pool.meta[index]["kind"]]].add(depth, truth)
@@ -62,12 +65,12 @@ def held_out(network: TinyDepthNet, pool: Pool) -> dict[str, Any]:
     }
 
 
-def other_cameras(network: TinyDepthNet, spec: PoolSpec, frames: int) -> dict[str, Any]:
+def other_cameras(model: TinyModel, spec: PoolSpec, frames: int) -> dict[str, Any]:
     """Metrics over the first `frames` worlds of `spec`, rendered at its size here and predicted at that size."""
     total = MetricsSum()
     for number in range(frames):
         for rgb, truth, camera in render_world(spec, number):
-            total.add(predict(network, rgb, camera)[0], truth)
+            total.add(predict(model, rgb, camera)[0], truth)
     return {"frames": frames * spec.views, "all": rounded(total.result())}
 
 
@@ -95,13 +98,13 @@ def score_rows(rows: np.ndarray, pool: Pool) -> dict[str, float]:
     return rounded(total.result())
 
 
-def real(network: TinyDepthNet, frames: Iterable[LabelledFrame]) -> dict[str, Any]:
+def real(model: TinyModel, frames: Iterable[LabelledFrame]) -> dict[str, Any]:
     """Metrics over real frames: as they are, scaled by the ratio of medians, and fitted in inverse depth, per frame."""
     sums = {name: MetricsSum() for name in ("metric", "median_scaled", "affine_inverse")}
     count, scales = 0, list[float]()
     for frame in frames:
         assert frame.camera is not None
-        depth, _ = predict(network, frame.rgb, frame.camera)
+        depth, _ = predict(model, frame.rgb, frame.camera)
         scale, (slope, shift) = median_scale(depth, frame.truth), affine_inverse(depth, frame.truth)
         inverse = slope / depth + shift
         with np.errstate(divide="ignore"):

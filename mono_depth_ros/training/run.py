@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import cv2
+import torch
 
 from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.datasets.samples import SAMPLES
-from mono_depth_ros.models.families.tiny import load_tiny, save_tiny
+from mono_depth_ros.models.families.tiny import TinyModel, load_tiny, save_tiny
+from mono_depth_ros.models.runtime.engine import EngineOptions
 from mono_depth_ros.training import evaluate
 from mono_depth_ros.training.config import VALIDATION_SEED, TrainConfig
 from mono_depth_ros.training.loop import Trainer, train
@@ -51,7 +53,7 @@ def _train(config: TrainConfig, work: Path, resume: bool, progress: bool) -> Tra
     few = Pool(held_out.rgb[:100], held_out.depth[:100], held_out.meta[:100], held_out.kinds)
 
     def report(trainer: Trainer) -> None:
-        found = evaluate.held_out(trainer.average, few)["all"]
+        found = evaluate.held_out(evaluate.shipped(trainer.average), few)["all"]
         line = f"step {trainer.steps} AbsRel {found['abs_rel']:.4f} delta1 {found['delta1']:.4f}"
         log.info("%s at %.1f min (first 100 held-out frames)", line, trainer.seconds / 60)
 
@@ -76,24 +78,24 @@ def measure(
 ) -> dict[str, Any]:
     """Every figure of a weights file: held-out, baseline, real frames where `data` has them, forward time."""
     training, held_out = pools(config, work, progress)
-    network = load_tiny(weights)
+    network, model = load_tiny(weights), TinyModel(EngineOptions(torch.device("cpu")), weights)
     baseline = evaluate.score_rows(evaluate.row_baseline(training), held_out)
     found: dict[str, Any] = {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "weights_bytes": weights.stat().st_size,
         "forward_256x192_ms": evaluate.forward_ms(network),
-        "held_out": evaluate.held_out(network, held_out),
+        "held_out": evaluate.held_out(model, held_out),
         "constant_per_row": baseline,
         "other_cameras": {},
     }
     for width, height in OTHER_SIZES:
         first = VALIDATION_SEED + 1_000_000  # worlds that neither pool holds
         spec = dataclasses.replace(pool_spec(config, True), width=width, height=height, first_seed=first)
-        found["other_cameras"][f"{width}x{height}"] = evaluate.other_cameras(network, spec, OTHER_FRAMES)
+        found["other_cameras"][f"{width}x{height}"] = evaluate.other_cameras(model, spec, OTHER_FRAMES)
     found["baseline_over_tiny_abs_rel"] = round(baseline["abs_rel"] / found["held_out"]["all"]["abs_rel"], 2)
     if data is not None:
         present = {name: reader for name, reader in SAMPLES.items() if (data / name).is_dir()}
-        found["real"] = {name: evaluate.real(network, reader(data / name)) for name, reader in present.items()}
+        found["real"] = {name: evaluate.real(model, reader(data / name)) for name, reader in present.items()}
     found["config"] = dataclasses.asdict(config)
     return found
 

@@ -12,7 +12,7 @@ from mono_depth_ros.errors import DataError
 from mono_depth_ros.models.families.tiny import load_tiny, save_tiny
 from mono_depth_ros.training.batches import make_batch, prefetch, shuffled
 from mono_depth_ros.training.config import TrainConfig
-from mono_depth_ros.training.evaluate import held_out, row_baseline, score_rows
+from mono_depth_ros.training.evaluate import held_out, row_baseline, score_rows, shipped
 from mono_depth_ros.training.loop import Trainer, cosine_cycle, train
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -94,7 +94,7 @@ def test_row_baseline_is_the_best_constant_per_row() -> None:
 
 
 def test_held_out_reports_every_kind() -> None:
-    found = held_out(Trainer(toy_config()).average, toy_pool(2, 0, 64, 48))
+    found = held_out(shipped(Trainer(toy_config()).average), toy_pool(2, 0, 64, 48))
     assert set(found) == {"frames", "all", "kinds", "sky_iou"}
     assert found["kinds"]["toy"] == found["all"]
     assert found["all"]["n"] > 1000

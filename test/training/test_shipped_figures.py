@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from mono_depth_ros.metrics import MetricsSum
-from mono_depth_ros.models.families.tiny import TINY_WEIGHTS, load_tiny
+from mono_depth_ros.models.families.tiny import TINY_WEIGHTS, TinyModel
+from mono_depth_ros.models.runtime.engine import EngineOptions
 from mono_depth_ros.training.config import TrainConfig
 from mono_depth_ros.training.evaluate import predict
 from mono_depth_ros.training.pool import pool_spec, render_world
@@ -19,12 +21,16 @@ FIGURES = Path(__file__).parents[2] / "benchmarks" / "tiny_accuracy.json"
 
 
 def test_metric_depth_on_held_out_scenes() -> None:
-    network, spec, total = load_tiny(), pool_spec(TrainConfig(), validation=True), MetricsSum()
+    model, spec, total = (
+        TinyModel(EngineOptions(torch.device("cpu"))),
+        pool_spec(TrainConfig(), validation=True),
+        MetricsSum(),
+    )
     wrong_focal = MetricsSum()
     for number in range(20):
         for rgb, depth, camera in render_world(spec, 5000 + number):  # beyond the held-out set of the benchmark
-            total.add(predict(network, rgb, camera)[0], depth)
-            wrong_focal.add(predict(network, rgb, type(camera).from_fov((256, 192), 30.0))[0], depth)
+            total.add(predict(model, rgb, camera)[0], depth)
+            wrong_focal.add(predict(model, rgb, type(camera).from_fov((256, 192), 30.0))[0], depth)
     found = total.result()
     assert found.abs_rel <= 0.20
     assert found.delta1 >= 0.75
