@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches for the network, made ahead of time by one background thread (OpenCV releases the interpreter)."""
+"""Batches for the network, and their order."""
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -38,36 +35,3 @@ def shuffled(count: int, batch: int, rng: np.random.Generator) -> Iterator[np.nd
         order = rng.permutation(count)
         for start in range(0, count - batch + 1, batch):
             yield np.sort(order[start : start + batch])
-
-
-def prefetch(make: Callable[[], Any], depth: int = 2) -> Iterator[Any]:
-    """Call `make` in a background thread, `depth` results ahead, for ever. An error in it is raised here."""
-    ready: queue.Queue[Any] = queue.Queue(maxsize=depth)
-    stop = threading.Event()
-
-    def work() -> None:
-        while not stop.is_set():
-            try:
-                item = make()
-            except BaseException as error:  # handed over to the consumer, not swallowed
-                item = error
-                stop.set()
-            while True:
-                try:
-                    ready.put(item, timeout=0.2)
-                    break
-                except queue.Full:
-                    if stop.is_set():
-                        return
-
-    thread = threading.Thread(target=work, name="batches", daemon=True)
-    thread.start()
-    try:
-        while True:
-            item = ready.get()
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stop.set()
-        thread.join(timeout=5)

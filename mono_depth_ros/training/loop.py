@@ -8,7 +8,7 @@ import dataclasses
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from tqdm import tqdm
 from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.models.networks.tiny import TinyDepthNet
-from mono_depth_ros.training.batches import Batch, make_batch, prefetch, shuffled
+from mono_depth_ros.threads import ahead
+from mono_depth_ros.training.batches import Batch, make_batch, shuffled
 from mono_depth_ros.training.config import FULL_SIZES, SMALL_SIZES, TrainConfig
 from mono_depth_ros.training.losses import depth_loss
 from mono_depth_ros.training.parallel import average_gradients, processes, rank
@@ -131,11 +132,12 @@ def train(
 
     shape_rng = np.random.default_rng([config.seed, trainer.steps])  # the same sizes in every process: equal work
 
-    def make() -> Batch:
-        sizes = SMALL_SIZES if trainer.fraction < config.small_share else FULL_SIZES
-        return make_batch(pool, next(order), sizes[int(shape_rng.integers(len(sizes)))], rng)
+    def make() -> Iterator[Batch]:
+        for indices in order:
+            sizes = SMALL_SIZES if trainer.fraction < config.small_share else FULL_SIZES
+            yield make_batch(pool, indices, sizes[int(shape_rng.integers(len(sizes)))], rng)
 
-    batches = prefetch(make)
+    batches = ahead(make(), 2)  # OpenCV releases the interpreter
     before, saved, error = time.monotonic(), trainer.seconds, math.nan
     with tqdm(total=100.0, initial=100 * trainer.fraction, unit="%", disable=not progress, mininterval=5) as bar:
         try:
@@ -152,7 +154,7 @@ def train(
                     if on_checkpoint is not None:
                         on_checkpoint(trainer)
         finally:
-            batches.close()  # type: ignore[attr-defined]
+            batches.close()
             if checkpoint is not None:
                 trainer.save(checkpoint)
     log.info("trained %d steps in %.1f min, mean |log error| %.4f", trainer.steps, trainer.seconds / 60, error)

@@ -10,7 +10,7 @@ import torch
 
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.models.families.tiny import load_tiny, save_tiny
-from mono_depth_ros.training.batches import make_batch, prefetch, shuffled
+from mono_depth_ros.training.batches import make_batch, shuffled
 from mono_depth_ros.training.config import TrainConfig
 from mono_depth_ros.training.evaluate import held_out, row_baseline, score_rows, shipped
 from mono_depth_ros.training.loop import Trainer, cosine_cycle, train
@@ -75,14 +75,6 @@ def test_learning_rate_rises_then_falls() -> None:
 def test_every_frame_once_an_epoch() -> None:
     batches = shuffled(12, 4, np.random.default_rng(0))
     assert sorted(np.concatenate([next(batches) for _ in range(3)])) == list(range(12))
-
-
-def test_an_error_in_the_background_comes_up() -> None:
-    def fail() -> None:
-        raise DataError("broken frame")
-
-    with pytest.raises(DataError, match="broken frame"):
-        next(prefetch(fail))
 
 
 def test_row_baseline_is_the_best_constant_per_row() -> None:

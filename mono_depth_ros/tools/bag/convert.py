@@ -6,6 +6,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.pipeline import Pipeline
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.streams.outputs import Output
+from mono_depth_ros.threads import Behind, ahead
 from mono_depth_ros.tools.bag.align import Alignment
 from mono_depth_ros.tools.bag.decode import Decoder
 from mono_depth_ros.tools.bag.exports import check_folders, clear_folders, open_exports
@@ -36,7 +38,6 @@ from mono_depth_ros.tools.bag.outputs import written_topics
 from mono_depth_ros.tools.bag.poses import Poses, ground_truth
 from mono_depth_ros.tools.bag.references import RecordedReference
 from mono_depth_ros.tools.bag.sink import Sink, cannot_write
-from mono_depth_ros.tools.bag.stages import Ahead, Behind
 from mono_depth_ros.tools.bag.target import Progress, Target, fingerprint
 
 _GPU_BATCH = 8
@@ -212,8 +213,8 @@ def _summary(
 
 def _run(todo: Iterator[Batch], pipeline: Pipeline, sink: Sink, read_ahead: int, step: Callable[[], None]) -> None:
     """The three stages: read and decode, network, encode and write. What is done is kept, whatever ends it."""
-    with Ahead(todo, read_ahead) as ahead, Behind(sink.take, sink.end, 2) as behind:
-        for batch in ahead:
+    with closing(ahead(todo, read_ahead)) as batches, Behind(sink.take, sink.end, 2) as behind:
+        for batch in batches:
             _estimate(batch, pipeline)
             behind.put(batch)
             step()

@@ -3,10 +3,11 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import closing
 
 import pytest
 
-from mono_depth_ros.tools.bag.stages import Ahead, Behind
+from mono_depth_ros.threads import Behind, ahead
 
 
 def test_items_keep_their_order_and_few_are_made_ahead():
@@ -17,7 +18,7 @@ def test_items_keep_their_order_and_few_are_made_ahead():
             made.append(number)
             yield number
 
-    with Ahead(source(), 3) as items:
+    with closing(ahead(source(), 3)) as items:
         first = next(items)
         time.sleep(0.2)
         # One taken, three waiting, one in the hands of the thread.
@@ -31,7 +32,7 @@ def test_an_error_of_the_source_comes_after_what_was_before_it():
         raise ValueError("broken")
 
     taken = []
-    with pytest.raises(ValueError, match="broken"), Ahead(source(), 3) as items:
+    with pytest.raises(ValueError, match="broken"), closing(ahead(source(), 3)) as items:
         for item in items:
             taken.append(item)
     assert taken == [1]
@@ -39,7 +40,7 @@ def test_an_error_of_the_source_comes_after_what_was_before_it():
 
 def test_leaving_early_ends_the_thread():
     before = threading.active_count()
-    with Ahead(iter(range(10**9)), 2) as items:
+    with closing(ahead(iter(range(10**9)), 2)) as items:
         next(items)
     assert threading.active_count() == before
 
@@ -64,12 +65,17 @@ def test_everything_is_done_before_the_end_also_after_an_error():
 
 
 def test_what_goes_wrong_behind_comes_out_and_nobody_waits():
-    ends = []
-    with pytest.raises(ZeroDivisionError), Behind(lambda item: 1 / item, ends.append, 1) as behind:
-        for item in (1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1):
+    done, ends = [], []
+
+    def work(item):
+        done.append(item)
+        return 1 / item
+
+    with pytest.raises(ZeroDivisionError), Behind(work, ends.append, 1) as behind:
+        for item in (1, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10):
             behind.put(item)
             time.sleep(0.01)
-    assert ends == []
+    assert done == [1, 0] and ends == []
 
 
 def test_what_goes_wrong_at_the_very_end_comes_out():
