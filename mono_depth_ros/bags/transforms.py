@@ -10,6 +10,7 @@ from mono_depth_ros.bags.reader import TYPES, BagReader
 from mono_depth_ros.bags.writer import Channel
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.geometry.rigid import compose, inverse, quaternion, rigid_from_pose
+from mono_depth_ros.messages.kinds import bare
 from mono_depth_ros.messages.stamps import sec_nanosec
 
 _KIND = "tf2_msgs/msg/TFMessage"
@@ -65,7 +66,7 @@ class StaticTransforms:
             for item in reader.decode(message).transforms:
                 t, q = item.transform.translation, item.transform.rotation
                 parent_from_child = rigid_from_pose((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
-                parents[_name(item.child_frame_id)] = (_name(item.header.frame_id), parent_from_child)
+                parents[bare(item.child_frame_id)] = (bare(item.header.frame_id), parent_from_child)
         return cls(parents)
 
     def lookup(self, target: str, source: str) -> np.ndarray:
@@ -74,7 +75,7 @@ class StaticTransforms:
         Raises:
             DataError: no chain joins them; the sentence names both frames and what there is.
         """
-        target, source = _name(target), _name(source)
+        target, source = bare(target), bare(source)
         to_target, to_source = self._ancestors(target), self._ancestors(source)
         common = next((frame for frame in to_source if frame in to_target), None)
         if common is None:
@@ -96,8 +97,3 @@ class StaticTransforms:
             ancestor_from_frame = compose(parent_from_child, ancestor_from_frame)
             found[at] = ancestor_from_frame
         return found
-
-
-def _name(frame: str) -> str:
-    """tf2 knows no leading slash; older bags have it."""
-    return frame.removeprefix("/")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of message types, as recordings and DDS know them."""
+"""Names: of message types, as recordings and DDS have them, and of frames, as tf2 has them."""
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
@@ -7,3 +7,8 @@ CLOUD = "sensor_msgs/msg/PointCloud2"
 SCAN, RANGE = "sensor_msgs/msg/LaserScan", "sensor_msgs/msg/Range"
 DISPARITY = "stereo_msgs/msg/DisparityImage"
 IMU = "sensor_msgs/msg/Imu"
+
+
+def bare(frame: str) -> str:
+    """A frame's name as tf2 has it; older drivers, and older recordings, put a slash before it."""
+    return frame.removeprefix("/")

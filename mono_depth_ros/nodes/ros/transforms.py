@@ -13,6 +13,7 @@ from rclpy.time import Time
 
 from mono_depth_ros.errors import ConfigError, SamplesError
 from mono_depth_ros.geometry.rigid import quaternion, rigid_from_pose
+from mono_depth_ros.messages.kinds import bare
 from mono_depth_ros.nodes.ros.qos import LATCHED
 
 try:
@@ -65,11 +66,6 @@ def tf2_module() -> Any:
     except ImportError:
         return None
     return tf2_ros
-
-
-def bare(frame: str) -> str:
-    """A frame's name as tf2 has it; older drivers put a slash before it."""
-    return frame.removeprefix("/")
 
 
 class TransformLookup:

@@ -10,6 +10,7 @@ import numpy as np
 from mono_depth_ros.errors import ConfigError, SamplesError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.messages.camera_info import info_matrix
+from mono_depth_ros.messages.kinds import bare
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.streams.references.base import Context, View
 
@@ -99,11 +100,6 @@ class Extrinsics:
                 "reference_frame",
             )
         return fixed
-
-
-def bare(frame: str) -> str:
-    """A frame's name as tf2 has it; older drivers put a slash before it."""
-    return frame.removeprefix("/")
 
 
 def same_frame(header: Any, view: View) -> bool:

@@ -67,6 +67,8 @@ class Alignment:
                 view.prediction, match.samples, view.stamp_ns, match.fresh, view.rgb, local=match.local
             )
         self._states[found.state] += 1
+        if found.prediction is None and match is not None:
+            self._reference.tell_once("unaligned", f"unaligned: {found.reason}")
         if found.prediction is not None:
             frame.aligned = Frame(frame.result.rgb.cpu(), view.camera, found.prediction, frame.result.config)
         alignment = found.alignment
@@ -103,7 +105,9 @@ class Alignment:
         try:
             match = self._reference.samples(view)
         except MonoDepthError as error:
-            self._problems[getattr(error, "reason", "reference")] += 1
+            reason = getattr(error, "reason", "reference")
+            self._problems[reason] += 1
+            self._reference.tell_once(reason, f"reference not used ({reason}): {error}")
             return None
         if match is None:
             self._problems["no_reference"] += 1

@@ -163,11 +163,18 @@ class Partners:
     def complete_frame(self, frame: BagFrame) -> None:
         """Give it the camera_info messages that suit it best, and what is there of the reference.
 
-        What was read while it waited and lies beyond the tolerance is for later images: a reference keeps no more than
-        its newest messages.
+        That is what is not later than the image, and of each input the next one, within the tolerance: the rest is for
+        later images, since a reference keeps no more than its newest messages.
         """
         frame.infos = by_preference(self._infos, frame.stamp_ns)[:KEPT]
-        until_ns = frame.stamp_ns + self._tolerance_ns
-        while self._inputs and (self._inputs[0][0] <= until_ns or self._inputs[0][2].log_ns <= frame.message.log_ns):
-            _, name, message = self._inputs.popleft()
+        beyond: set[str] = set()
+        while self._inputs:
+            stamp, name, message = self._inputs[0]
+            early = stamp > frame.stamp_ns + (0 if name in beyond else self._tolerance_ns)
+            # A stamp of another clock must not hold up those behind it for ever.
+            if early and message.log_ns > frame.message.log_ns - _WAIT_NS:
+                break
+            self._inputs.popleft()
             frame.inputs.append((name, message))
+            if stamp >= frame.stamp_ns:
+                beyond.add(name)

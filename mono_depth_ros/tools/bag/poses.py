@@ -16,6 +16,7 @@ from mono_depth_ros.bags.topics import Chosen
 from mono_depth_ros.bags.transforms import StaticTransforms
 from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.geometry.rigid import compose, quaternion, rigid_from_pose
+from mono_depth_ros.messages.kinds import bare
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.tools.bag.exports import stamp_text
 from mono_depth_ros.tools.bag.references import first_frame
@@ -68,7 +69,7 @@ class Poses:
         return f"{stamp_text(stamp_ns(decoded.header.stamp))} {' '.join(f'{value:.9g}' for value in numbers)}\n"
 
     def _child_from_camera(self, child: str) -> np.ndarray:
-        if child.removeprefix("/") == self._camera.removeprefix("/"):
+        if bare(child) == bare(self._camera):
             return np.eye(4)
         return self._transforms.lookup(child, self._camera)
 

@@ -15,10 +15,9 @@ from mono_depth_ros.bags.transforms import StaticTransforms
 from mono_depth_ros.config import BagConfig, Config, GroundConfig
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.geometry.rigid import rigid_from_text
-from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, IMAGE, IMU
+from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, IMAGE, IMU, bare
 from mono_depth_ros.streams.references import REFERENCES
 from mono_depth_ros.streams.references.base import Context, Reference
-from mono_depth_ros.streams.references.extrinsics import bare
 
 _OURS = ("/depth/points", "/aligned/points")
 

@@ -14,6 +14,7 @@ from mono_depth_ros.tools.bag import frames
 from mono_depth_ros.tools.bag.frames import BagFrame, batches
 
 MS = 1_000_000
+BEGIN_NS = 1_700_000_000_000_000_000
 
 
 @pytest.fixture
@@ -86,6 +87,30 @@ def test_a_frame_brings_what_the_reference_may_need_for_it(maker, kit, read):
     # 130 was read while the first image waited and is later than that by more than the tolerance; 450 is by all images.
     assert brought == [[("points", -30 * MS)], [("points", 130 * MS)], [("points", 180 * MS)], []]
     assert [item.index for item in found] == [0, 1, 2, 3]
+
+
+def brought(found):
+    """Milliseconds of the reference messages that came with each image."""
+    frames_ = [item for batch in found for item in batch.frames]
+    return [[(header_stamp_ns(m.data) - BEGIN_NS) // MS for _, m in item.inputs] for item in frames_]
+
+
+def test_a_fast_sensor_brings_one_message_beyond_its_image_and_no_more(maker, kit, read):
+    # The reference keeps its ten newest: with all those of the tolerance the nearest would be gone.
+    maker.frames(3)
+    for ms in range(0, 400, 10):
+        add_cloud(maker, kit, kit.BEGIN_NS + (ms + 1) * MS, kit.BEGIN_NS + (ms + 2) * MS)
+    expected = [[1], list(range(11, 110, 10)), list(range(111, 210, 10))]
+    assert brought(read(CAMERA, inputs={"/lidar": "points"})) == expected
+
+
+def test_a_stamp_of_another_clock_holds_up_the_others_for_a_second_only(maker, kit, read):
+    maker.frames(15)
+    add_cloud(maker, kit, kit.BEGIN_NS + 10**15, kit.BEGIN_NS)
+    for ms in range(0, 1500, 100):
+        add_cloud(maker, kit, kit.BEGIN_NS + ms * MS, kit.BEGIN_NS + (ms + 2) * MS)
+    found = brought(read(CAMERA, inputs={"/lidar": "points"}))
+    assert not any(found[:10]) and found[11][-1] == 1100 and found[12] == [1200]
 
 
 def test_batches_hold_what_is_copied_in_its_place(maker, kit, read):
