@@ -87,3 +87,11 @@ def test_contributing_names_files_that_exist() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Adding a model")[1]
     paths = re.findall(r"`((?:models|streams)/[\w/]+(?:\.py|/))`", text)
     assert paths and [path for path in paths if not (ROOT / "mono_depth_ros" / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_of_the_package_exist(page: Path) -> None:
+    named = re.findall(
+        r"(?<![\w/])((?:mono_depth_ros|benchmarks|launch)/[\w/]+\.\w+)", page.read_text(encoding="utf-8")
+    )
+    assert [name for name in named if not (ROOT / name).exists()] == []
