@@ -119,8 +119,11 @@ class BagReader:
         """
         count, last_ns = 0, 0
         for file, part in self._parts:
-            chosen: list[Any] = [item for item in part.connections if item.topic in topics]
-            kinds = {item.id: self._kind(item) for item in chosen}
+            # What has another type than its topic had at first is no message of the topic.
+            kinds = {item.id: self._kind(item) for item in part.connections if item.topic in topics}
+            chosen: list[Any] = [
+                item for item in part.connections if kinds.get(item.id) == self.topics[item.topic].kind
+            ]
             ros1 = {item.id for item in chosen if _encoding(item) == "ros1"}
             stream: Iterator[Any] = part.messages(chosen, start_ns, end_ns) if chosen else iter(())
             while True:

@@ -202,3 +202,18 @@ def test_zeros_at_the_end_as_a_disk_leaves_them(tmp_path, maker, kit):
         12,
         f"{tmp_path}/cut.mcap is damaged: at byte {end} it holds zeros instead of a record",
     )
+
+
+def test_a_topic_has_one_type(tmp_path, maker, kit):
+    maker.frames(2)
+    maker.add("/camera/image_raw", "std_msgs/msg/String", 7, TYPES.types["std_msgs/msg/String"]("not an image"))
+    maker.messages.sort(key=lambda item: -item[2])  # the images come first in the file
+    with Writer(tmp_path / "in", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        known = {}
+        for topic, kind, log_ns, data in maker.messages:
+            if (topic, kind) not in known:
+                known[topic, kind] = writer.add_connection(topic, kind, typestore=TYPES)
+            writer.write(known[topic, kind], log_ns, data)
+    with BagReader(tmp_path / "in") as reader:
+        assert reader.topics["/camera/image_raw"].count == 2
+        assert {message.kind for message in reader.messages(("/camera/image_raw",))} == {"sensor_msgs/msg/Image"}

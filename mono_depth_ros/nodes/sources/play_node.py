@@ -48,7 +48,6 @@ class PlayNode(Node):
         if self._reader.damage:
             self.get_logger().warning(self._reader.damage)
         self._start_ns, self._end_ns = _part(self._reader, config)
-        self._kinds: dict[str, str] = {}
         self._outputs: dict[str, Any] = {}
         skipped: dict[str, str] = {}
         for topic in _wanted(self._reader, _names(config.topics)):
@@ -57,7 +56,6 @@ class PlayNode(Node):
                 skipped[topic.name] = _why_not(topic)
                 self.get_logger().warning(f"{topic.name} is not played: {skipped[topic.name]}")
                 continue
-            self._kinds[topic.name] = topic.kind
             self._outputs[topic.name] = self.create_publisher(message, topic.name, _qos(topic))
         if not self._outputs:
             why = "; ".join(f"{topic}: {reason}" for topic, reason in skipped.items())
@@ -125,8 +123,6 @@ class PlayNode(Node):
         tick_ns = int(1e9 / self._config.clock * self._config.rate) if self._config.clock else 0
         next_tick_ns, count, told_s = self._start_ns, 0, 0.0
         for message in self._reader.messages(self._outputs, self._start_ns, self._end_ns):
-            if message.kind != self._kinds[message.topic]:
-                continue
             time_ns = message.log_ns
             while tick_ns and next_tick_ns <= time_ns:
                 if not self._wait_until(pace, next_tick_ns):
