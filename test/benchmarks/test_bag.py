@@ -34,6 +34,7 @@ def test_overhead_and_rate_are_compared_with_what_is_asked(tmp_path):
     assert row["conversion_s"] > row["network_alone_s"]
 
 
+@pytest.mark.slow
 def test_memory_is_measured_in_processes_of_their_own(tmp_path):
     row = bag._memory(tmp_path, 4, 30, asked=0.5)
     assert row["holds"] and row["peak_mib_30"] >= row["before_mib"] > 50

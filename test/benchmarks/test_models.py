@@ -30,6 +30,7 @@ def test_figures_follow_from_the_times() -> None:
     assert found["network"]["auto"]["times_the_authors"] == 6.0 and "of_the_matrix_rate" not in found["network"]["auto"]
 
 
+@pytest.mark.slow
 def test_it_measures_what_there_is_and_says_what_there_is_not(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(models, "SIZES", {"small": NARROW})
     monkeypatch.setattr(models, "CPU_RUNS", (("torch", "fp32"), ("tensorrt", "fp16"), ("auto", "auto")))

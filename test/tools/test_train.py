@@ -19,6 +19,7 @@ def arguments(*words: str) -> argparse.Namespace:
     return parser.parse_args(["train", *words])
 
 
+@pytest.mark.slow
 def test_renders_trains_exports_and_measures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

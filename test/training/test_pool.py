@@ -13,6 +13,7 @@ from mono_depth_ros.training.pool import Pool, open_pool, pool_spec, render_pool
 SMALL = TrainConfig(frames=5, views=2, validation_frames=3, width=64, height=48)
 
 
+@pytest.mark.slow
 def test_rendered_resumed_and_the_same_again(tmp_path: Path) -> None:
     spec = pool_spec(SMALL, validation=False)
     pool = render_pool(tmp_path, spec, workers=1, progress=False)

@@ -161,6 +161,7 @@ def test_a_winner_that_does_not_run_now_is_not_used(
     assert "onnxruntime fp32 was right at an earlier start but does not run now: its library is gone" in caplog.text
 
 
+@pytest.mark.slow
 def test_really(network: Network, examples: Sequence[Inputs], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "FAST_ENOUGH_S", 0)
     monkeypatch.setattr(choice, "_RUNS", 2)

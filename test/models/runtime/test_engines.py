@@ -164,6 +164,7 @@ def test_bound_memory_gives_the_same(add_one: Callable[[], Network]) -> None:
     assert len(engine._shapes) == 2
 
 
+@pytest.mark.slow
 def test_the_graph_in_half_precision_is_right(network: Network, examples: Sequence[Inputs]) -> None:
     # It is for CUDA; on the CPU ONNX Runtime runs the same graph, slowly.
     pytest.importorskip("onnxruntime")

@@ -18,6 +18,7 @@ def cache(tmp_path, monkeypatch) -> Path:
     return tmp_path / "cache"
 
 
+@pytest.mark.slow
 def test_files_and_engines(capsys) -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

@@ -48,6 +48,7 @@ def model() -> DepthAnythingV2:
     return DepthAnythingV2(spec, DepthAnythingNetwork(size, 20.0), EngineOptions(CPU, "torch", "fp32"))
 
 
+@pytest.mark.slow
 def test_onnx_gives_the_same_depth_by_path(model: DepthAnythingV2, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
@@ -105,6 +106,7 @@ def test_without_a_contract_there_is_the_graph_alone(
     assert "zoe.onnx cannot be loaded by its path: " in caplog.text
 
 
+@pytest.mark.slow
 def test_weights_that_do_not_fit_into_one_file(
     model: DepthAnythingV2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,7 @@ def test_bad_input(tmp_path, capsys) -> None:
     assert "choose from" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_real_graph(tmp_path, monkeypatch, capsys) -> None:
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

@@ -13,6 +13,7 @@ from mono_depth_ros.models.families.depth_anything_v2 import load
 from mono_depth_ros.models.runtime.engine import EngineOptions
 
 
+@pytest.mark.slow
 def test_openvino_in_bf16_gives_the_same_depth(directories, pattern, predict, fp32, tmp_path, monkeypatch) -> None:
     pytest.importorskip("openvino")
     monkeypatch.setenv("MONO_DEPTH_CACHE", str(tmp_path))
@@ -29,6 +30,7 @@ def test_openvino_in_bf16_gives_the_same_depth(directories, pattern, predict, fp
         assert 1e-6 < np.abs(found / expected - 1).mean() < 1e-2
 
 
+@pytest.mark.slow
 def test_a_warm_start_does_not_read_the_weights(broken, pattern, predict, tmp_path, monkeypatch) -> None:
     pytest.importorskip("openvino")
     pytest.importorskip("onnxscript")

@@ -69,6 +69,7 @@ def assert_same(found: np.ndarray, expected: np.ndarray) -> None:
     assert relative.max() <= 2e-4 and relative.mean() <= 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frame", FRAMES)
 @pytest.mark.parametrize("kind", ["relative", "metric"])
 def test_official_files_equal_the_authors_code(official, frames, authors, predict, kind: str, frame: str) -> None:

@@ -51,6 +51,7 @@ def test_the_catalogue(small_pth: Path, fp32) -> None:
         load(small_pth, fp32, CATALOGUE["metric3d_v2_large"])
 
 
+@pytest.mark.slow
 def test_another_engine_gives_the_same(narrow, pattern, monkeypatch, tmp_path: Path) -> None:
     """Exported for any batch; ONNX Runtime runs it."""
     pytest.importorskip("onnxruntime")

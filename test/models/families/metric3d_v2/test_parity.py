@@ -78,6 +78,7 @@ def outputs(small, frames) -> Inputs:
     return small.run(*small.preprocess(frames["kitti"], []))
 
 
+@pytest.mark.slow
 def test_small_equals_the_authors_code(small, outputs, frames, authors) -> None:
     (kitti,) = small.postprocess(outputs, [CAMERAS["kitti"]])
     assert_same(kitti, authors, "small_kitti")
@@ -85,6 +86,7 @@ def test_small_equals_the_authors_code(small, outputs, frames, authors) -> None:
     assert_same(nyu, authors, "small_nyu")
 
 
+@pytest.mark.slow
 def test_large_equals_the_authors_code(authors_weights, frames, authors, fp32) -> None:
     network = build(Path("large.pth"), "large", authors_weights("large"))
     spec = ModelSpec("large", "metric3d_v2", DepthKind.METRIC, "none")
