@@ -11,6 +11,7 @@ import importlib
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def _measure(size: str, image: Tensor, runs: tuple[tuple[str, str], ...], refere
         except ModelError as error:
             found[name] = f"not here: {error}"
             continue
-        candidates[name] = lambda work=model.run: [value.cpu() for value in work(channels_last)]
+        candidates[name] = partial(_on_cpu, model, channels_last)
         if engine == "auto":
             found["auto_is"] = model.engine
     rates = {"matrix fp32": matrix(torch.float32, image.device), "matrix bf16": matrix(torch.bfloat16, image.device)}
@@ -88,6 +89,10 @@ def _measure(size: str, image: Tensor, runs: tuple[tuple[str, str], ...], refere
         if "authors fp32" in times:
             found[name]["times_the_authors"] = round(times["authors fp32"] / times[name], 2)
     return found
+
+
+def _on_cpu(model: Metric3D, image: Tensor) -> list[Tensor]:
+    return [value.cpu() for value in model.run(image)]
 
 
 def ours(size: str, options: EngineOptions) -> Metric3D:

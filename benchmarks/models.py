@@ -13,6 +13,7 @@ import sys
 import time
 import types
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +99,10 @@ def _cpu(reference: Path | None) -> dict[str, Any]:
         inputs = model.preprocess(rgb, camera)
         assert f"{inputs[0].shape[2]}x{inputs[0].shape[3]}" == label
         outputs = model.run(*inputs)
-        runs = {name: (lambda work=work, x=inputs[0]: work(x)) for name, work in candidates.items()}
+        runs: dict[str, Callable[[], Any]] = {name: partial(run, inputs[0]) for name, run in candidates.items()}
         runs |= {f"matrix {p}": matrix(d, device) for p, d in (("fp32", torch.float32), ("bf16", torch.bfloat16))}
-        runs["preprocess"] = lambda m=model, r=rgb, c=camera: m.preprocess(r, c)
-        runs["postprocess"] = lambda m=model, o=outputs, c=camera: m.postprocess(o, c)
+        runs["preprocess"] = partial(model.preprocess, rgb, camera)
+        runs["postprocess"] = partial(model.postprocess, outputs, camera)
         result[label] = _figures(interleaved(runs), work)
     return result
 
@@ -134,7 +135,7 @@ def _cuda(device: torch.device) -> dict[str, Any]:
         "gpu": torch.cuda.get_device_name(device),
     }
     product = matrix(torch.bfloat16, device, 8192)
-    result["matrix_bf16_tflops"] = round(2 * 8192**3 / 1e9 / interleaved({"m": lambda: (product(), _wait())})["m"])
+    result["matrix_bf16_tflops"] = round(2 * 8192**3 / 1e9 / interleaved({"m": partial(_waited, product)})["m"])
     camera = Camera.from_fov((518, 518), 60)
     image = _image(518, 518)[0].numpy()
     for size in SIZES:
@@ -166,7 +167,8 @@ def _cuda(device: torch.device) -> dict[str, Any]:
     return result
 
 
-def _wait() -> None:
+def _waited(work: Callable[[], Any]) -> None:
+    work()
     torch.cuda.synchronize()
 
 

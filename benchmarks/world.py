@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from common import median_ms, run
@@ -24,7 +24,11 @@ def world() -> dict[str, Any]:
         rates = {}
         for kind, scene in scenes.items():
             poses = iter([scene.path().pose(0.3 * step) for step in range(100)])
-            rates[kind] = 1e3 / median_ms(lambda s=scene, p=poses, c=camera: s.render(c, next(p)), 10)
+
+            def render(scene: World = scene, poses: Iterator[Any] = poses, camera: Camera = camera) -> None:
+                scene.render(camera, next(poses))
+
+            rates[kind] = 1e3 / median_ms(render, 10)
         result[f"{width}x{height}"] = {
             "median": round(statistics.median(rates.values()), 1),
             **{kind: round(rate, 1) for kind, rate in rates.items()},

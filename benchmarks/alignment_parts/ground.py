@@ -92,7 +92,15 @@ def _planted(name: str, views: list[View], *, relative: bool, known: bool, asked
         outcome.errors.append(found / scale - 1.0)
     share = outcome.within(0.03)
     title = f"ground, {name}: scale within 3 %, of {len(views)} frames that show floor"
-    return [row(title, 100 * share, None if asked is None else f">= {100 * asked:g}", "%", asked and share >= asked)]
+    return [
+        row(
+            title,
+            100 * share,
+            None if asked is None else f">= {100 * asked:g}",
+            "%",
+            None if asked is None else share >= asked,
+        )
+    ]
 
 
 def _without_floor(views: list[View]) -> list[dict[str, Any]]:
@@ -140,6 +148,7 @@ def _tiny(views: list[View]) -> list[dict[str, Any]]:
 def _kitti(folder: Path) -> dict[str, Any]:
     errors = []
     for frame in kitti_depth(folder):
+        assert frame.camera is not None
         for factor in (0.4, 1.0, 2.5):
             found = _scale(_metric(frame.truth / factor), frame.camera, KITTI_HEIGHT_M, None)
             errors.append(abs(found / factor - 1.0))
@@ -180,7 +189,8 @@ def _views(looking_up: bool) -> Iterator[View]:
                 pose = world.random_pose(rng) if k % 2 else world.path().pose(float(rng.uniform(0.0, 60.0)))
                 if looking_up:
                     yaw = float(np.arctan2(pose[1, 2], pose[0, 2]))
-                    pose = camera_pose(*pose[:3, 3], yaw, float(np.radians(rng.uniform(25.0, 38.0))))
+                    x, y, z = pose[:3, 3].tolist()
+                    pose = camera_pose(x, y, z, yaw, float(np.radians(rng.uniform(25.0, 38.0))))
                 frame = world.render(CAMERA, pose)
                 with np.errstate(invalid="ignore"):
                     above = (ray * frame.depth[..., None]) @ pose[2, :3] + pose[2, 3]

@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import cv2
@@ -92,14 +93,14 @@ def _time(depth: Depth) -> list[dict[str, Any]]:
     for count in (20, 500, 5000):
         rng = np.random.default_rng(count)
         prediction, given = torch.from_numpy(distorted(depth, rng)), _drawn(depth, count, rng)
-        title = f"local correction of 640x480, {count} points"
+        title, work = f"local correction of 640x480, {count} points", partial(local_correction, prediction, given)
         torch.set_num_threads(min(2, threads))
-        wall = _median_ms(lambda p=prediction, g=given: local_correction(p, g), time.perf_counter)
+        wall = _median_ms(work, time.perf_counter)
         asked = "<= 25" if count == 500 else None
         words = f"{title}, {torch.get_num_threads()} threads"
         found.append(row(words, wall, asked, "ms", wall <= 25.0 if asked else None))
         torch.set_num_threads(1)
-        processor = _median_ms(lambda p=prediction, g=given: local_correction(p, g), time.process_time)
+        processor = _median_ms(work, time.process_time)
         found.append(row(f"{title}, processor time of one thread", processor, None, "ms", None))
     torch.set_num_threads(threads)
     return found

@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         MonoDepthError: nothing could be started, or (after the last file) how many failed.
     """
-    config, model_config, align_config = (config_from(args, cls) for cls in (DepthConfig, ModelConfig, AlignConfig))
+    config, model_config = config_from(args, DepthConfig), config_from(args, ModelConfig)
+    align_config = config_from(args, AlignConfig)
     reference_config = config_from(args, ReferenceConfig, REFERENCE_OPTIONS)
     from tqdm import tqdm
 

@@ -29,7 +29,7 @@ def test_scale_and_affine_fits_can_only_help() -> None:
 
 
 def test_depth_is_scored_where_the_model_says_sky_and_everything_else_is_its_own_answer() -> None:
-    world, camera = World.generate("street", 5), Camera.pinhole(320, 240, 70.0)
+    world, camera = World.generate("street", 5), Camera.from_fov((320, 240), 70.0)
     rgb = world.render(camera, world.path().pose(0.0), normals=False).rgb
     model = TinyModel(EngineOptions(torch.device("cpu")))
     (shown,) = model.predict(torch.from_numpy(rgb)[None], [camera])

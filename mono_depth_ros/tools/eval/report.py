@@ -146,7 +146,7 @@ def _image(image: Shown, others: Sequence[tuple[str, Shown | None]], model: str)
         ("image", cv2.cvtColor(image.rgb, cv2.COLOR_RGB2BGR)),
         ("ground truth that counts", scale.picture(image.truth)),
     ]
-    rows = []
+    rows: list[str] = []
     for name, one in every:
         cells += [(f"{name}, depth", scale.picture(one.depth)), (f"{name}, error", error_picture(one.depth, one.truth))]
         figures = "".join(html.figure(text, picture, _PICTURE_WIDTH) for text, picture in cells)

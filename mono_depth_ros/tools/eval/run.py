@@ -39,6 +39,12 @@ class Loaded:
     mask: NDArray[np.bool_]
 
 
+Read = tuple[Item, Loaded | MonoDepthError]
+"""One item, and what came of reading it."""
+
+Progress = Callable[[str, Iterator[Read]], Iterator[Read]]
+
+
 def chosen_protocol(dataset: DataSet, config: EvalConfig) -> Protocol:
     """The protocol of the data set with what was asked for otherwise.
 
@@ -73,7 +79,7 @@ def evaluate(
     protocol: Protocol,
     config: EvalConfig,
     models: list[ModelConfig],
-    progress: Callable[[str, Iterator[object]], Iterator[object]] = lambda _, items: items,
+    progress: Progress = lambda _, items: items,
 ) -> list[ModelScore]:
     """Every model on every image. The best and worst images of the first are kept of all.
 
@@ -112,7 +118,7 @@ def _one_model(
     config: EvalConfig,
     model: DepthModel,
     score: ModelScore,
-    progress: Callable[[str, Iterator[object]], Iterator[object]],
+    progress: Progress,
 ) -> None:
     pipeline = Pipeline(model)
     size = config.batch or (GPU_BATCH if model.device.type == "cuda" else 1)
@@ -129,7 +135,7 @@ def _one_model(
         _batch(pipeline, batch, protocol, config, score)
 
 
-def _ahead(dataset: DataSet, protocol: Protocol, config: EvalConfig) -> Iterator[tuple[Item, Loaded | MonoDepthError]]:
+def _ahead(dataset: DataSet, protocol: Protocol, config: EvalConfig) -> Iterator[Read]:
     """The items in order, read by threads while the model works."""
     with ThreadPoolExecutor(max_workers=2, thread_name_prefix="read") as pool:
         waiting: deque[tuple[Item, Future[Loaded]]] = deque()
@@ -145,7 +151,7 @@ def _ahead(dataset: DataSet, protocol: Protocol, config: EvalConfig) -> Iterator
                 future.cancel()
 
 
-def _done(item: Item, future: Future[Loaded]) -> tuple[Item, Loaded | MonoDepthError]:
+def _done(item: Item, future: Future[Loaded]) -> Read:
     try:
         return item, future.result()
     except MonoDepthError as error:

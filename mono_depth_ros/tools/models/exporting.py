@@ -68,6 +68,7 @@ def export_model(model: EngineModel, engine: str, out: Path) -> Path:
     """
     from mono_depth_ros.models.declared_model import contract_of
     from mono_depth_ros.models.processing import contract_path
+    from mono_depth_ros.models.runtime.engine import Network
     from mono_depth_ros.models.runtime.engines import build
     from mono_depth_ros.models.runtime.graph import graph_of
     from mono_depth_ros.models.runtime.selfcheck import Reference, check
@@ -81,6 +82,7 @@ def export_model(model: EngineModel, engine: str, out: Path) -> Path:
     if path.suffix != SUFFIXES[engine]:
         raise ModelError(f"{path} ends in '{path.suffix}', expected {SUFFIXES[engine]} or a directory")
     network, examples = model.network, model.examples()
+    assert isinstance(network, Network), "torch runs no graph of a file"
     graph = graph_of(network, examples)
     exported = build(graph, examples, "onnxruntime" if engine == "onnx" else engine, model.device, "fp32")
     check(exported, Reference.of(model.run, examples, network.depth))

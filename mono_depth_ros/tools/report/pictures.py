@@ -74,7 +74,7 @@ def error_picture(depth: np.ndarray, truth: np.ndarray) -> np.ndarray:
         relative = np.abs(depth - truth) / truth
         known = np.isfinite(relative) & (truth > 0)
         level = np.where(known, np.clip(relative / ERROR_LIMIT, 0, 1) * 255, 0).astype(np.uint8)
-    return np.where(known[..., None], _error_colours()[level], np.uint8(_UNKNOWN)).astype(np.uint8)
+    return np.where(known[..., None], _error_colours()[level], np.array(_UNKNOWN, np.uint8)).astype(np.uint8)
 
 
 def error_scale() -> Scale:
@@ -91,7 +91,7 @@ def jpeg_uri(bgr: np.ndarray, width: int = 480) -> str:
     if bgr.shape[1] > width:
         bgr = cv2.resize(bgr, (width, round(bgr.shape[0] * width / bgr.shape[1])), interpolation=cv2.INTER_AREA)
     data = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, 88))[1]
-    return "data:image/jpeg;base64," + base64.b64encode(data).decode("ascii")
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
 
 
 def _error_colours() -> np.ndarray:
