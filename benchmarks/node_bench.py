@@ -47,7 +47,7 @@ class TimedNetwork:
     """The network of `tiny` in its engine, with the time of its last run."""
 
     def __init__(self, run: Engine) -> None:
-        self.run = run
+        self.run, self.name, self.precision = run, run.name, run.precision
         self.last_s = 0.0
 
     def __call__(self, *inputs: torch.Tensor) -> Any:

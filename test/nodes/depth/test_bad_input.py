@@ -51,7 +51,8 @@ def test_a_missing_camera_info_is_said_and_a_late_one_is_enough(ros, rig):
     ros.wait(
         lambda: any("no camera_info" in s.status[0].message for s in status), poll=lambda: r.images.publish(r.image())
     )
-    assert r.drops()["no_camera_info"] and not depth
+    ros.wait(lambda: r.drops().get("no_camera_info"))
+    assert not depth
     ros.wait(lambda: depth, poll=r.send)
 
 
