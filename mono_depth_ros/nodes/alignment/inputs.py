@@ -21,7 +21,7 @@ from mono_depth_ros.messages.pixels import pixel_view
 from mono_depth_ros.nodes.ros.subscribing import Input
 from mono_depth_ros.nodes.ros.topics import sibling_info
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
-from mono_depth_ros.streams.cameras import CameraInfos
+from mono_depth_ros.streams.cameras import KEPT, CameraInfos
 from mono_depth_ros.streams.health import Feed
 
 TOPICS = {DepthKind.METRIC: "depth/image", DepthKind.INVERSE_AFFINE: "depth/inverse"}
@@ -53,7 +53,7 @@ class DepthInputs:
         self._depths = {
             kind: Input(node, Image, TOPICS[kind], partial(self._take, kind=kind)) for kind in _KINDS[config.prediction]
         }
-        self._info = Input(node, CameraInfo, _info_topic(node, _KINDS[config.prediction]), self.infos.add)
+        self._info = Input(node, CameraInfo, _info_topic(node, _KINDS[config.prediction]), self.infos.add, KEPT)
         self._inputs = (self._info, *self._depths.values())
         self._kind: DepthKind | None = None
         self._heard_s = self._other_s = -math.inf

@@ -20,7 +20,7 @@ from mono_depth_ros.nodes.ros.subscribing import Input
 from mono_depth_ros.nodes.ros.topics import IMAGES, image_name, input_topics
 from mono_depth_ros.pipeline import Frame, Shot
 from mono_depth_ros.prediction import DepthKind
-from mono_depth_ros.streams.cameras import Calibration, CameraInfos
+from mono_depth_ros.streams.cameras import KEPT, Calibration, CameraInfos
 from mono_depth_ros.streams.health import Facts
 from mono_depth_ros.streams.monitor import Monitor
 from mono_depth_ros.streams.outputs import depth_outputs
@@ -64,7 +64,7 @@ class CameraStream(MessageStream):
         self.infos = CameraInfos(config.rectified, config.rectify)
         kind, self._decode = IMAGES[config.image_transport]
         image_topic, info_topic = input_topics(session.node, config.image_transport, name)
-        self._info = Input(session.node, CameraInfo, info_topic, self.infos.add)
+        self._info = Input(session.node, CameraInfo, info_topic, self.infos.add, KEPT)
         self._image = Input(session.node, kind, image_topic, self._on_image)
         for item in (self._info, self._image):
             session.closing(item.close)
