@@ -151,7 +151,7 @@ def read(source: Path, expected: CatalogueEntry | None = None) -> Checkpoint:
     Raises:
         ModelError: it is not what it should be; found and expected.
     """
-    size, weights = read_pth_weights(source) if source.is_file() else read_directory(source)[1:]
+    size, weights = read_pth_weights(source) if source.is_file() else read_directory(source)
     stated = what_it_is(source, expected)
     if stated.entry is not None and SIZES[stated.entry.size] != size:
         raise ModelError(f"{source} is {size_name(size)}, expected {stated.entry.size} by its {stated.by}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights of Depth Anything V2 in both formats: which network they belong to is told by the tensors' shapes.
+"""Weights of Depth Anything V2 in both formats, and what is said of the network that they belong to.
 
 A directory in the format of transformers (config.json, *.safetensors) is read without transformers; the authors' own
 files, such as depth_anything_v2_vits.pth, as tensors alone: nothing in a file is run.
@@ -73,8 +73,8 @@ _PART = re.compile(r"^(.*\.attn\.qkv)\.([qkv])\.(weight|bias)$")
 UNUSED = frozenset({"pretrained.mask_token"})
 """Used in the encoder's pre-training alone; exports have it or not."""
 
-_HEAD_WIDTH = 64  # channels of an attention head, in every DINOv2
-_TAPS = {size.vit.num_layers: size.vit.out_indices for size in SIZES.values()}
+_MAX = 4096
+"""Of every number in config.json that says how large a part of the network is."""
 
 _STRANGERS = (
     (
@@ -97,15 +97,12 @@ class CheckpointConfig:
     """config.json of a checkpoint, as far as it decides what the model is.
 
     Attributes:
-        path: of the file. kind: relative (INVERSE_AFFINE) or METRIC. max_depth_m: of the metric head, else None.
-        values: the whole file. encoder: its backbone_config.
+        kind: relative (INVERSE_AFFINE) or METRIC. max_depth_m: of the metric head, else None. size: of the network.
     """
 
-    path: Path
     kind: DepthKind
     max_depth_m: float | None
-    values: dict[str, Any]
-    encoder: dict[str, Any]
+    size: NetworkSize
 
 
 def read_config(directory: Path) -> CheckpointConfig:
@@ -130,32 +127,53 @@ def read_config(directory: Path) -> CheckpointConfig:
     kind = values.get("depth_estimation_type", "relative")  # older files are all relative and do not say so
     if kind not in _KINDS:
         raise ModelError(f"{path} says depth_estimation_type {kind!r}, expected 'relative' or 'metric'")
-    max_depth_m = _max_depth(values, path) if kind == "metric" else None
-    return CheckpointConfig(path, _KINDS[kind], max_depth_m, values, encoder)
+    limit = values.get("max_depth") if kind == "metric" else None
+    if kind == "metric":
+        if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not (math.isfinite(limit) and limit > 0):
+            raise ModelError(f"{path} is metric with max_depth {limit!r}, expected metres, such as 20 or 80")
+        limit = float(limit)
+    return CheckpointConfig(_KINDS[kind], limit, _size(path, values, encoder))
 
 
-def read_directory(directory: Path) -> tuple[CheckpointConfig, NetworkSize, dict[str, Tensor]]:
-    """What config.json says, the network's size, and the weights under the authors' names.
+def _size(path: Path, values: dict[str, Any], encoder: dict[str, Any]) -> NetworkSize:
+    """What config.json says of the network's size; what it leaves out has the default of transformers."""
+
+    def number(where: dict[str, Any], name: str, default: int) -> int:
+        value = where.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX:
+            raise ModelError(f"{path} says {name} {value!r}, expected a positive whole number up to {_MAX}")
+        return value
+
+    layers, heads = number(encoder, "num_hidden_layers", 12), number(encoder, "num_attention_heads", 12)
+    dim, grid = number(encoder, "hidden_size", 768), number(encoder, "image_size", 224) // PATCH
+    channels = values.get("neck_hidden_sizes", [48, 96, 192, 384])
+    reassembled = number(values, "reassemble_hidden_size", 384)
+    if dim % heads or reassembled != dim:
+        found = f"hidden_size {dim}, {heads} heads, reassemble_hidden_size {reassembled}"
+        raise ModelError(f"{path} has {found}, expected one hidden_size that the heads divide")
+    if not isinstance(channels, list) or len(channels) != 4 or not all(isinstance(n, int) and n > 0 for n in channels):
+        raise ModelError(f"{path} says neck_hidden_sizes {channels!r}, expected four whole numbers")
+    indices, stages = encoder.get("out_indices"), encoder.get("out_features")
+    try:
+        named = [int(str(stage).removeprefix("stage")) for stage in stages or ()]
+        read = [int(index) for index in indices or named]
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{path} has out_indices {indices!r} and out_features {stages!r}") from error
+    if len(set(read)) != 4 or (named and named != read) or not all(1 <= index <= layers for index in read):
+        found = f"out_indices {indices!r} and out_features {stages!r} of {layers} layers"
+        raise ModelError(f"{path} has {found}, expected the same four stages, such as [3, 6, 9, 12]")
+    # The blocks that the head reads, from 0; theirs count from 1, and 0 is before the first.
+    vit = VitSize(dim, layers, heads, tuple(index - 1 for index in read), grid)
+    return NetworkSize(vit, tuple(channels), number(values, "fusion_hidden_size", 64))
+
+
+def read_directory(directory: Path) -> tuple[NetworkSize, dict[str, Tensor]]:
+    """The network's size by config.json, and the weights under the authors' names.
 
     Raises:
-        ModelError: see `read_config`, `read_safetensors` and `size_of`; or config.json and the tensors disagree.
+        ModelError: see `read_config` and `read_safetensors`.
     """
-    config = read_config(directory)
-    weights = authors_names(read_safetensors(directory))
-    size = size_of(weights, directory, _number(config, "num_attention_heads"), _taps(config))
-    tensors: dict[str, Any] = {
-        "hidden_size": size.vit.embed_dim,
-        "num_hidden_layers": size.vit.num_layers,
-        "image_size": size.vit.grid * PATCH,
-        "reassemble_hidden_size": size.vit.embed_dim,
-        "neck_hidden_sizes": list(size.channels),
-        "fusion_hidden_size": size.width,
-    }
-    for name, found in tensors.items():
-        said = config.encoder.get(name, config.values.get(name, found))
-        if said != found:
-            raise ModelError(f"{directory}: the weights have {name} {found}, expected {said!r} by its config.json")
-    return config, size, weights
+    return read_config(directory).size, authors_names(read_safetensors(directory))
 
 
 def authors_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -181,34 +199,6 @@ def authors_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return out
 
 
-def _taps(config: CheckpointConfig) -> tuple[int, ...]:
-    """The blocks that the head reads, from 0; theirs count from 1, and 0 is before the first."""
-    indices, stages = config.encoder.get("out_indices"), config.encoder.get("out_features")
-    try:
-        named = [int(str(stage).removeprefix("stage")) for stage in stages or ()]
-        numbers = [int(index) for index in indices or named]
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"{config.path} has out_indices {indices!r} and out_features {stages!r}") from error
-    if len(numbers) != 4 or (named and named != numbers):
-        found = f"out_indices {indices!r} and out_features {stages!r}"
-        raise ModelError(f"{config.path} has {found}, expected the same four stages, such as [3, 6, 9, 12]")
-    return tuple(number - 1 for number in numbers)
-
-
-def _number(config: CheckpointConfig, name: str) -> int | None:
-    value = config.encoder.get(name)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise ModelError(f"{config.path} says {name} {value!r}, expected a positive whole number")
-    return value
-
-
-def _max_depth(values: dict[str, Any], path: Path) -> float:
-    found = values.get("max_depth")
-    if isinstance(found, bool) or not isinstance(found, (int, float)) or not (math.isfinite(found) and found > 0):
-        raise ModelError(f"{path} is metric with max_depth {found!r}, expected metres, such as 20 or 80")
-    return float(found)
-
-
 def read_pth_weights(path: Path) -> tuple[NetworkSize, dict[str, Tensor]]:
     """The network's size and the tensors of an official file, mapped into memory, under their own names.
 
@@ -217,11 +207,17 @@ def read_pth_weights(path: Path) -> tuple[NetworkSize, dict[str, Tensor]]:
     """
     found = read_pth(path, "a .pth of the authors")
     _check_tensors(found, path)
-    weights = dict(found)
-    size = size_of(weights, path)
-    if size not in SIZES.values():
-        raise ModelError(f"{path} has {size_name(size)}, expected one of: {', '.join(SIZES)}")
-    return size, weights
+    token = found.get("pretrained.cls_token")
+    if token is None:
+        there = ", ".join(sorted(found)[:3])
+        raise ModelError(
+            f"{path} has no tensor pretrained.cls_token but {there}, ...; expected the weights of Depth Anything V2"
+        )
+    sizes = {size.vit.embed_dim: size for size in SIZES.values()}
+    if token.ndim != 3 or token.shape[-1] not in sizes:
+        known = ", ".join(f"{width} ({size_name(size)})" for width, size in sizes.items())
+        raise ModelError(f"{path} has an encoder of shape {tuple(token.shape)}, expected its last side among: {known}")
+    return sizes[token.shape[-1]], dict(found)
 
 
 def _check_tensors(found: Any, path: Path) -> None:
@@ -253,36 +249,6 @@ def _whose(found: Mapping[str, Any]) -> str:
     return ""
 
 
-def size_of(
-    weights: Mapping[str, Tensor], where: Path, heads: int | None = None, taps: tuple[int, ...] | None = None
-) -> NetworkSize:
-    """The network that `weights`, under the authors' names, were made for.
-
-    Args:
-        heads: of the encoder, by default one for 64 channels. taps: blocks that the head reads, by default those of the
-            authors' network of that depth. Neither leaves a trace in the tensors.
-
-    Raises:
-        ModelError: the tensors that tell are missing, or the encoder is of no depth that the authors have used.
-    """
-    blocks = {int(found[1]) for name in weights if (found := re.match(r"pretrained\.blocks\.(\d+)\.", name))}
-    width = _shape(weights, "pretrained.cls_token", 3, where)[2]
-    rows = _shape(weights, "pretrained.pos_embed", 3, where)[1] - 1
-    channels = tuple(_shape(weights, f"depth_head.projects.{level}.weight", 4, where)[0] for level in range(4))
-    head = _shape(weights, "depth_head.scratch.layer1_rn.weight", 4, where)[0]
-    depth, side = len(blocks), math.isqrt(max(rows, 0))
-    heads = heads or width // _HEAD_WIDTH
-    if side * side != rows or not heads or width % heads:
-        shape = f"{rows} position embeddings and an encoder {width} wide with {heads} heads"
-        raise ModelError(f"{where} has {shape}, expected a square table and a width that the heads divide")
-    taps = taps or _TAPS.get(depth)
-    if taps is None or not all(0 <= tap < depth for tap in taps) or len(set(taps)) != 4:
-        known = " or ".join(f"{count} ({', '.join(_names(count))})" for count in _TAPS)
-        read = f" of which the head reads {taps}" if taps else ""
-        raise ModelError(f"{where} has an encoder of {depth} blocks{read}, expected {known}")
-    return NetworkSize(VitSize(width, depth, heads, taps, side), channels, head)  # type: ignore[arg-type]
-
-
 def size_name(size: NetworkSize) -> str:
     """small, base, large, or the shape in words."""
     names = [name for name, known in SIZES.items() if size == known]
@@ -291,17 +257,3 @@ def size_name(size: NetworkSize) -> str:
     vit = size.vit
     encoder = f"an encoder {vit.embed_dim} wide and {vit.num_layers} deep"
     return f"{encoder}, a head {size.width} wide that reads blocks {vit.out_indices}"
-
-
-def _shape(weights: Mapping[str, Tensor], name: str, ndim: int, where: Path) -> tuple[int, ...]:
-    if name not in weights:
-        there = ", ".join(sorted(weights)[:3]) or "nothing"
-        raise ModelError(f"{where} has no tensor {name} but {there}, ...; expected the weights of Depth Anything V2")
-    shape = tuple(weights[name].shape)
-    if len(shape) != ndim:
-        raise ModelError(f"{where}: {name} is {shape}, expected {ndim} dimensions")
-    return shape
-
-
-def _names(depth: int) -> list[str]:
-    return [name for name, size in SIZES.items() if size.vit.num_layers == depth]

@@ -23,14 +23,13 @@ from mono_depth_ros.models.declared_model import DeclaredModel
 from mono_depth_ros.models.families.checkpoint import check_digests, check_kind
 from mono_depth_ros.models.families.transformers_models import (
     PREPROCESSOR,
-    DepthOnly,
     Preprocessor,
-    load_network,
+    network_in,
     read_config,
     read_preprocessor,
 )
 from mono_depth_ros.models.processing import ImageInput, Outputs, Processing, SizeRule
-from mono_depth_ros.models.runtime.engine import EngineOptions, Inputs, Network
+from mono_depth_ros.models.runtime.engine import EngineOptions, Inputs
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 IMAGE = ImageInput(
@@ -84,8 +83,7 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
         )
     values["use_fov_model"] = False
     spec = ModelSpec(str(source), "depth_pro", DepthKind.METRIC, "not stated", needs_camera=True)
-    module = DepthOnly(load_network(source, "DepthPro", values, ("fov_model.",)), values)
-    network = Network(
-        spec.name, module, ("pixels",), ("canonical_inverse_depth",), ({},), lambda outputs: outputs[0].clamp(min=1e-4)
-    )
-    return DepthPro(ModelSpec.of(expected) if expected else spec, network, processing_of(image), options)
+    spec = ModelSpec.of(expected) if expected else spec
+    network = network_in(source, spec, "DepthPro", values, "canonical_inverse_depth", {}, ("fov_model.",))
+    network.depth = lambda outputs: outputs[0].clamp(min=1 / RANGE_M[1])
+    return DepthPro(spec, network, processing_of(image), options)

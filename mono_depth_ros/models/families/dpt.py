@@ -18,14 +18,13 @@ from mono_depth_ros.models.declared_model import DeclaredModel
 from mono_depth_ros.models.families.checkpoint import check_digests, check_kind
 from mono_depth_ros.models.families.transformers_models import (
     PREPROCESSOR,
-    DepthOnly,
     Preprocessor,
-    load_network,
+    network_in,
     read_config,
     read_preprocessor,
 )
 from mono_depth_ros.models.processing import ImageInput, Outputs, Processing, SizeRule
-from mono_depth_ros.models.runtime.engine import EngineOptions, Network
+from mono_depth_ros.models.runtime.engine import EngineOptions
 from mono_depth_ros.prediction import DepthKind
 
 PROCESSING = Processing(
@@ -55,10 +54,10 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
     preprocessor = read_preprocessor(source, PUBLISHED, "ensure_multiple_of", ("keep_aspect_ratio",))
     _check_size(source / PREPROCESSOR, preprocessor, values)
     processing = replace(PROCESSING, input=preprocessor.image)
-    # Segmentation's second head and the pooler of the encoder are in some exports.
-    module = DepthOnly(load_network(source, "DPT", values, ("auxiliary_head.", "dpt.pooler.")), values)
     spec = ModelSpec.of(expected) if expected else ModelSpec(str(source), "dpt", DepthKind.INVERSE_AFFINE, "not stated")
-    network = Network(str(source), module, ("pixels",), ("inverse_depth",), ({0: "batch"},))
+    # Segmentation's second head and the pooler of the encoder are in some exports.
+    unused = ("auxiliary_head.", "dpt.pooler.")
+    network = network_in(source, spec, "DPT", values, "inverse_depth", {0: "batch"}, unused)
     return DeclaredModel(spec, network, processing, options)
 
 

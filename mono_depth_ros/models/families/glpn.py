@@ -22,15 +22,14 @@ from mono_depth_ros.models.declared_model import DeclaredModel
 from mono_depth_ros.models.families.checkpoint import check_digests, check_kind
 from mono_depth_ros.models.families.transformers_models import (
     PREPROCESSOR,
-    DepthOnly,
     Preprocessor,
-    load_network,
+    network_in,
     positive_number,
     read_config,
     read_preprocessor,
 )
 from mono_depth_ros.models.processing import ImageInput, Outputs, Processing, SizeRule
-from mono_depth_ros.models.runtime.engine import EngineOptions, Network
+from mono_depth_ros.models.runtime.engine import EngineOptions
 from mono_depth_ros.prediction import DepthKind
 
 LOGGER = logging.getLogger(__name__)
@@ -75,12 +74,8 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
         )
     step = int(preprocessor.multiple)
     image = replace(preprocessor.image, size=replace(preprocessor.image.size, multiple=step))
-    spec = (
-        ModelSpec.of(expected)
-        if expected
-        else ModelSpec(str(source), "glpn", DepthKind.METRIC, "not stated", max_depth_m)
-    )
-    module = DepthOnly(load_network(source, "GLPN", values), values)
-    shapes = ({0: "batch", 2: f"{step}*rows", 3: f"{step}*columns"},)
-    network = Network(str(source), module, ("pixels",), ("depth",), shapes)
+    spec = ModelSpec(str(source), "glpn", DepthKind.METRIC, "not stated", max_depth_m)
+    spec = ModelSpec.of(expected) if expected else spec
+    shapes = {0: "batch", 2: f"{step}*rows", 3: f"{step}*columns"}
+    network = network_in(source, spec, "GLPN", values, "depth", shapes)
     return DeclaredModel(spec, network, replace(PROCESSING, input=image), options)

@@ -16,12 +16,13 @@ the crop is put into the middle; binning and resizing before us are in the focal
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.base import ModelSpec
@@ -77,11 +78,18 @@ class Metric3D(DeclaredModel):
     """
 
     def __init__(
-        self, spec: ModelSpec, network: Metric3DNetwork, options: EngineOptions, input_size: Size = INPUT_SIZE
+        self,
+        spec: ModelSpec,
+        network: Metric3DNetwork | Callable[[], Metric3DNetwork],
+        options: EngineOptions,
+        input_size: Size = INPUT_SIZE,
+        files: tuple[Path, ...] = (),
     ) -> None:
         """Load the network into an engine.
 
         Args:
+            network: with its weights, of no use to anybody else afterwards; or what reads it.
+            files: that it is read from.
             input_size: (width, height) at which images are read, multiples of 28. What it was trained at is best; a
                 smaller one is faster, and the metric scale stays right.
 
@@ -94,28 +102,35 @@ class Metric3D(DeclaredModel):
         size = replace(PROCESSING.input.size, fit=tuple(input_size))
         processing = replace(PROCESSING, input=replace(PROCESSING.input, size=size))
         outputs = ("depth", "confidence", "normals")
-        graph = Network(spec.name, network.optimise(), ("image",), outputs, ({0: "batch"},))
+        reading = cast(Callable[[], Metric3DNetwork], network)
+        ready = cast(Metric3DNetwork, network)
+        module = ready.optimise() if isinstance(network, nn.Module) else lambda: reading().optimise()
+        graph = Network(spec.name, module, ("image",), outputs, ({0: "batch"},), files=files)
         super().__init__(spec, graph, processing, options)
 
 
 def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) -> Metric3D:
     """The model in one of the authors' .pth files, or in a directory with one: see `families.Loader`."""
     path = find_file(source, expected.size if expected is not None else None)
-    size, weights = read(path)
-    if expected is not None and size != expected.size:
-        raise ModelError(f"{expected.name}: {path} is {size}, expected {expected.size}")
     if expected is not None and expected.official in expected.files:
         check_digest(path, expected.files[expected.official])
-    spec = ModelSpec.of(expected) if expected is not None else _unlisted(path, size)
-    return Metric3D(spec, build(path, size, weights), options, options.input_size or INPUT_SIZE)
+    spec = ModelSpec.of(expected) if expected is not None else _unlisted(path)
+
+    def network() -> Metric3DNetwork:
+        size, weights = read(path)
+        if expected is not None and size != expected.size:
+            raise ModelError(f"{expected.name}: {path} is {size}, expected {expected.size}")
+        return build(path, size, weights)
+
+    return Metric3D(spec, network, options, options.input_size or INPUT_SIZE, (path,))
 
 
-def _unlisted(path: Path, size: str) -> ModelSpec:
+def _unlisted(path: Path) -> ModelSpec:
     """What is known of a file that was given by its path: the licence, where it is one of the authors'."""
-    entry = CATALOGUE[f"metric3d_v2_{size}"]
-    theirs = entry.official in entry.files and sha256(path) == entry.files[entry.official]
-    licence = entry.licence if theirs else "not stated"
-    return replace(ModelSpec.of(entry), name=str(path), licence=licence, hub="")
+    entries = [entry for entry in CATALOGUE.values() if entry.family == "metric3d_v2"]
+    theirs = sha256(path) in {entry.files.get(entry.official) for entry in entries}
+    licence = entries[0].licence if theirs else "not stated"
+    return replace(ModelSpec.of(entries[0]), name=str(path), licence=licence, hub="")
 
 
 def find_file(source: Path, size: str | None = None) -> Path:

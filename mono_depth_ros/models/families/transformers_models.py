@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,8 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.processing import ImageInput, SizeRule
-from mono_depth_ros.models.weights.files import check_finite, check_is_binary, read_json
+from mono_depth_ros.models.runtime.engine import Network
+from mono_depth_ros.models.weights.files import check_finite, check_is_binary, read_json, weight_files
 from mono_depth_ros.models.weights.hub import missing_extra
 
 PREPROCESSOR = "preprocessor_config.json"
@@ -190,6 +192,29 @@ def _positive(value: Any) -> bool:
 def _check(path: Path, key: str, value: Any, fits: bool, expected: str) -> None:
     if not fits:
         raise ModelError(f"{path} asks for {key} = {value!r}, expected {expected}")
+
+
+def network_in(
+    directory: Path,
+    spec: ModelSpec,
+    name: str,
+    values: dict[str, Any],
+    output: str,
+    shapes: dict[int, str],
+    unused: tuple[str, ...] = (),
+    adapt: Callable[[nn.Module], nn.Module] = lambda network: network,
+) -> Network:
+    """The network of a directory for engines, which read it when they need it: see `load_network`.
+
+    Args:
+        output: what its depth is called. shapes: of its input, see `Network`. adapt: what is done to it once read.
+    """
+
+    def module() -> nn.Module:
+        return DepthOnly(adapt(load_network(directory, name, values, unused)), values)
+
+    files = (directory / "config.json", *weight_files(directory))
+    return Network(spec.name, module, ("pixels",), (output,), (shapes,), files=files)
 
 
 def load_network(directory: Path, name: str, values: dict[str, Any], unused: tuple[str, ...] = ()) -> nn.Module:

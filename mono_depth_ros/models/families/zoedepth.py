@@ -26,9 +26,8 @@ from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
 from mono_depth_ros.models.families.checkpoint import check_digests, check_kind
 from mono_depth_ros.models.families.transformers_models import (
-    DepthOnly,
     Preprocessor,
-    load_network,
+    network_in,
     positive_number,
     read_config,
     read_preprocessor,
@@ -130,12 +129,12 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
     check_kind(path, DepthKind.METRIC, max_depth_m, expected)
     check_digests(source, expected)
     preprocessor = read_preprocessor(source, PUBLISHED, "ensure_multiple_of", ("keep_aspect_ratio", "do_pad"))
-    module = DepthOnly(replace_parts(load_network(source, "ZoeDepth", values)), values)
     step = f"{int(preprocessor.multiple)}*" if preprocessor.multiple % _STRIDE == 0 else ""
-    shapes = ({0: "batch", 2: f"{step}rows", 3: f"{step}columns"},)
+    shapes = {0: "batch", 2: f"{step}rows", 3: f"{step}columns"}
     spec = ModelSpec(str(source), "zoedepth", DepthKind.METRIC, "not stated", max_depth_m)
-    network = Network(spec.name, module, ("pixels",), ("depth",), shapes)
-    return ZoeDepth(ModelSpec.of(expected) if expected else spec, network, preprocessor, options)
+    spec = ModelSpec.of(expected) if expected else spec
+    network = network_in(source, spec, "ZoeDepth", values, "depth", shapes, adapt=replace_parts)
+    return ZoeDepth(spec, network, preprocessor, options)
 
 
 def _max_depth(path: Path, values: dict[str, Any]) -> float | None:

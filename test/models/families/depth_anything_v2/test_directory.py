@@ -99,32 +99,32 @@ def test_query_key_and_value_are_joined_in_this_order() -> None:
         ({"depth_estimation_type": "metric", "max_depth": None}, "max_depth None, expected metres"),
         ({"depth_estimation_type": "metric", "max_depth": -20}, "max_depth -20, expected metres"),
         ({"depth_estimation_type": "metric", "max_depth": True}, "max_depth True, expected metres"),
-        ({"neck_hidden_sizes": [16, 24, 40, 48]}, r"have neck_hidden_sizes \[16, 24, 32, 48\], expected \[16, 24, 40"),
-        ({"fusion_hidden_size": "wide"}, "have fusion_hidden_size 32, expected 'wide'"),
+        ({"neck_hidden_sizes": [16, 24, 40, 48]}, r"projects\.2\.weight is \(32, 48, 1, 1\), expected \(40, 48"),
+        ({"fusion_hidden_size": "wide"}, "says fusion_hidden_size 'wide', expected a positive whole number"),
         ({"patch_size": 16}, "says patch_size 16, expected 14"),
         ({"reassemble_factors": [4, 2, 1, 1]}, r"says reassemble_factors \[4, 2, 1, 1\], expected \[4, 2, 1, 0.5\]"),
     ],
 )
 def test_configs_that_do_not_fit_are_refused(broken, changes: dict[str, object], message: str) -> None:
     with pytest.raises(ModelError, match=message):
-        read(broken(**changes))
+        read(broken(**changes)).network()
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"num_attention_heads": 5}, "48 wide with 5 heads, expected .* a width that the heads divide"),
+        ({"num_attention_heads": 5}, "hidden_size 48, 5 heads.*expected one hidden_size that the heads divide"),
         ({"num_attention_heads": "many"}, "says num_attention_heads 'many', expected a positive whole number"),
-        ({"num_hidden_layers": 12}, "have num_hidden_layers 4, expected 12 by its config.json"),
-        ({"hidden_size": 384}, "have hidden_size 48, expected 384"),
-        ({"image_size": 224}, "have image_size 518, expected 224"),
+        ({"num_hidden_layers": 12}, "112 missing weights .*expected those of an encoder 48 wide and 12 deep"),
+        ({"hidden_size": 384}, "hidden_size 384, 3 heads, reassemble_hidden_size 48, expected one"),
+        ({"image_size": 224}, r"pos_embed is \(1, 1370, 48\), expected \(1, 257, 48\)"),
         ({"use_swiglu_ffn": True}, "says use_swiglu_ffn True, expected False"),
         (
             {"out_indices": [9, 10, 11, 12], "out_features": None},
-            r"of 4 blocks of which the head reads \(8, 9, 10",
+            r"out_indices \[9, 10, 11, 12\] .* of 4 layers, expected",
         ),
         ({"out_indices": [4], "out_features": ["stage4"]}, r"out_indices \[4\].*expected the same four stages"),
-        ({"out_indices": None, "out_features": None}, "out_indices None and out_features None, expected"),
+        ({"out_indices": None, "out_features": None}, "out_indices None and out_features None of 4 layers, expected"),
         ({"out_indices": [1, 2, 3, 4], "out_features": ["stem", "a", "b", "c"]}, "out_features .'stem'"),
     ],
 )
@@ -133,7 +133,7 @@ def test_encoders_that_do_not_fit_are_refused(broken, changes: dict[str, object]
     values = json.loads(path.read_text())
     path.write_text(json.dumps({**values, "backbone_config": {**values["backbone_config"], **changes}}))
     with pytest.raises(ModelError, match=message):
-        read(path.parent)
+        read(path.parent).network()
 
 
 def test_missing_and_unreadable_configs_are_refused(broken, tmp_path: Path) -> None:
