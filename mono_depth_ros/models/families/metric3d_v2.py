@@ -112,14 +112,14 @@ class Metric3D(DeclaredModel):
 def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) -> Metric3D:
     """The model in one of the authors' .pth files, or in a directory with one: see `families.Loader`."""
     path = find_file(source, expected.size if expected is not None else None)
-    if expected is not None and expected.official in expected.files:
-        check_digest(path, expected.files[expected.official])
     spec = ModelSpec.of(expected) if expected is not None else _unlisted(path)
 
     def network() -> Metric3DNetwork:
         size, weights = read(path)
         if expected is not None and size != expected.size:
             raise ModelError(f"{expected.name}: {path} is {size}, expected {expected.size}")
+        if expected is not None and expected.official in expected.files:
+            check_digest(path, expected.files[expected.official])
         return build(path, size, weights)
 
     return Metric3D(spec, network, options, options.input_size or INPUT_SIZE, (path,))
