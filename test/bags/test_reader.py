@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import zstandard
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
 
 from mono_depth_ros.bags.reader import TYPES, BagReader
+from mono_depth_ros.bags.transforms import TF_STATIC, static_transform
 from mono_depth_ros.errors import DataError
 
 COUNT = 40
@@ -217,3 +219,17 @@ def test_a_topic_has_one_type(tmp_path, maker, kit):
     with BagReader(tmp_path / "in") as reader:
         assert reader.topics["/camera/image_raw"].count == 2
         assert {message.kind for message in reader.messages(("/camera/image_raw",))} == {"sensor_msgs/msg/Image"}
+
+
+def test_a_killed_recording_keeps_the_quality_of_service_of_its_topics(tmp_path, maker):
+    with Writer(tmp_path / "in", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        kind = TF_STATIC.kind
+        connection = writer.add_connection("/map", kind, typestore=TYPES, offered_qos_profiles=TF_STATIC.qos)
+        writer.write(connection, 5, static_transform("map", "odom", np.eye(4), 7))
+        writer.storage.close_chunk()
+    data = (tmp_path / "in" / "in.mcap").read_bytes()
+    (tmp_path / "cut.mcap").write_bytes(data[: int.from_bytes(data[-28:-20], "little") - 20])
+    for path in (tmp_path / "in", tmp_path / "cut.mcap"):
+        with BagReader(path) as reader:
+            assert [qos.durability.name for qos in reader.topics["/map"].qos] == ["TRANSIENT_LOCAL"]
+            assert (reader.start_ns, reader.end_ns, bool(reader.damage)) == (5, 5, path.suffix == ".mcap")
