@@ -138,12 +138,23 @@ def affine_inverse(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike | None = N
     """(scale, shift) of the plain least squares min sum (scale / pred + shift - 1 / truth)^2 in inverse depth, 1/m.
 
     The aligned depth is 1 / (scale / pred + shift); where that is not positive it is beyond range. As in MiDaS
-    (Ranftl et al. 2020, arXiv 1907.01341, eq. 4). Raises DataError with fewer than two distinct predicted depths.
+    (Ranftl et al. 2020, arXiv 1907.01341, eq. 4). Raises DataError with fewer than two distinct predictions.
     """
     p, t = valid_pairs(pred, truth, mask)
-    x, y = 1.0 / p, 1.0 / t
-    spread = float(((x - x.mean()) ** 2).sum()) if p.size else 0.0
-    if p.size < 2 or spread <= 1e-18 * p.size:
-        raise DataError(f"scale and shift need two distinct predicted depths: found {p.size} comparable pixels, equal")
-    scale = float(((x - x.mean()) * (y - y.mean())).sum() / spread)
-    return scale, float(y.mean() - scale * x.mean())
+    return fit_affine(1.0 / p, 1.0 / t)
+
+
+def fit_affine(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
+    """(scale, shift) of the least squares min sum (scale x + shift - y)^2, over where x (N,) is finite.
+
+    Raises:
+        DataError: there are not two different x.
+    """
+    known = np.isfinite(x)
+    x, y = x[known], y[known]
+    middle = x.mean() if x.size else 0.0
+    spread = float(((x - middle) ** 2).sum())
+    if x.size < 2 or spread <= 1e-18 * x.size * max(middle * middle, 1e-12):
+        raise DataError(f"scale and shift need two distinct predictions: found {x.size} comparable pixels, equal")
+    scale = float(((x - middle) * (y - y.mean())).sum() / spread)
+    return scale, float(y.mean() - scale * middle)

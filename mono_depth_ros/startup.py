@@ -18,36 +18,25 @@ from types import FrameType
 from typing import Any
 
 INTERRUPTED = 128 + signal.SIGINT
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _AGAIN_S = 0.05  # until the next look whether an import has ended
 
 
 @contextmanager
 def importing(last_words: str = "\nmono_depth: interrupted\n") -> Iterator[None]:
     """Within, Ctrl-C ends the process at once, with exit code 130: for imports when there is nothing to tidy up."""
-    if threading.current_thread() is not threading.main_thread():
+    with _handled(partial(_leave, last_words), signal.SIGINT):
         yield
-        return
-    before = signal.signal(signal.SIGINT, partial(_leave, last_words))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
 def signals_later() -> Iterator[None]:
     """Within, what would end the process waits for the end: for imports when there is something to tidy up."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     came: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, lambda found, _: came.append(found)) for number in numbers]
     try:
-        yield
+        with _handled(lambda found, _: came.append(found), *_ENDING):
+            yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
         if came:
             signal.raise_signal(came[0])
 
@@ -55,14 +44,29 @@ def signals_later() -> Iterator[None]:
 @contextmanager
 def interrupts_between_imports() -> Iterator[None]:
     """Within, Ctrl-C raises KeyboardInterrupt, but waits for the end of an import that it falls into."""
+    with _handled(_interrupt, signal.SIGINT):
+        yield
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Within, what would end the process does nothing: for tidying up."""
+    with _handled(signal.SIG_IGN, *_ENDING):
+        yield
+
+
+@contextmanager
+def _handled(handler: Any, *numbers: int) -> Iterator[None]:
+    """Within, these signals go to the handler; only the main thread may say so."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, _interrupt)
+    before = [signal.signal(number, handler) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mono_depth_ros.errors import MonoDepthError
+from mono_depth_ros.startup import uninterrupted
 
 _LINES_KEPT = 30
 _GRACE_S = 5.0  # from the polite signal to the one that cannot be ignored
@@ -135,20 +136,6 @@ class Children:
                     break
             for child in self._children:
                 child.signal(signal.SIGKILL)  # what a node may have left in its group
-
-
-@contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 def _die_with_parent() -> None:

@@ -18,10 +18,10 @@ import yaml
 from mono_depth_ros.config import CameraTopicsConfig, DemoConfig, RecorderConfig, WorldNodeConfig
 from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.models.base import find
-from mono_depth_ros.startup import signals_later
+from mono_depth_ros.startup import signals_later, uninterrupted
 from mono_depth_ros.tools.demo.environment import node_environment
 from mono_depth_ros.tools.demo.follow import follow
-from mono_depth_ros.tools.demo.processes import Child, Children, uninterrupted
+from mono_depth_ros.tools.demo.processes import Child, Children
 from mono_depth_ros.tools.demo.recording import Recording
 from mono_depth_ros.tools.demo.source import Source, file_source, world_source
 from mono_depth_ros.world import require_numba

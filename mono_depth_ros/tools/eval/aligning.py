@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mono_depth_ros.errors import ConfigError, DataError
-from mono_depth_ros.metrics import median_scale, valid_pairs
+from mono_depth_ros.metrics import fit_affine, median_scale, valid_pairs
 from mono_depth_ros.prediction import DepthKind
 
 ALIGNMENTS = {
@@ -81,19 +81,3 @@ def disparity(values: NDArray[np.float64], kind: DepthKind) -> NDArray[np.float6
         return np.where(np.isfinite(values), values, np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(values > 0, 1.0 / values, np.nan)
-
-
-def fit_affine(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
-    """(scale, shift) of the least squares min sum (scale x + shift - y)^2, over where x (N,) is finite.
-
-    Raises:
-        DataError: there are not two different x.
-    """
-    known = np.isfinite(x)
-    x, y = x[known], y[known]
-    middle = x.mean() if x.size else 0.0
-    spread = float(((x - middle) ** 2).sum())
-    if x.size < 2 or spread <= 1e-18 * x.size * max(middle * middle, 1e-12):
-        raise DataError(f"scale and shift need two distinct predictions: found {x.size} comparable pixels, equal")
-    scale = float(((x - middle) * (y - y.mean())).sum() / spread)
-    return scale, float(y.mean() - scale * middle)

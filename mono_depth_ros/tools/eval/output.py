@@ -33,6 +33,9 @@ COLUMNS = (
 prints it; in JSON and CSV it is without the factor."""
 
 
+FLICKER_HEADS = ["model", "sequence", "change", "relative", "of the truth", "rms without it", "pairs"]
+
+
 def prepare(out: Path | None, force: bool) -> None:
     """Make the folder for the results before the work begins, not after it.
 
@@ -121,9 +124,10 @@ def table(found: dict[str, Any]) -> str:
     if found["comparisons"]:
         lines += ["", "paired differences, second minus first, bootstrap 95 % interval:"]
         lines += _columns(_comparison_rows(found["comparisons"]), left=3)
-    if any(model["flicker"] for model in found["models"]):
+    flicker = flicker_rows(found["models"])
+    if flicker:
         lines += ["", "flicker: mean change of disparity between frames, 1/m, after one scale and shift a sequence:"]
-        lines += _columns(_flicker_rows(found["models"]), left=2)
+        lines += _columns([FLICKER_HEADS, *flicker], left=2)
     return "\n".join(lines)
 
 
@@ -136,13 +140,16 @@ def _comparison_rows(comparisons: Sequence[dict[str, Any]]) -> list[list[str]]:
     return rows
 
 
-def _flicker_rows(models: Sequence[dict[str, Any]]) -> list[list[str]]:
-    rows = [["model", "sequence", "change", "relative", "of the truth", "rms without it", "pairs"]]
-    for model in models:
-        for one in model["flicker"]:
-            numbers = [f"{one['change']:.5f}", f"{100 * one['relative']:.2f} %", f"{one['truth']:.5f}"]
-            rows.append([model["model"], one["sequence"], *numbers, f"{one['residual_rms']:.5f}", str(one["pairs"])])
-    return rows
+def flicker_rows(models: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """A row for each sequence of each model, as FLICKER_HEADS names the cells."""
+    return [
+        [
+            model["model"], one["sequence"], f"{one['change']:.5f}", f"{100 * one['relative']:.2f} %",
+            f"{one['truth']:.5f}", f"{one['residual_rms']:.5f}", str(one["pairs"]),
+        ]
+        for model in models
+        for one in model["flicker"]
+    ]  # fmt: skip
 
 
 def write(out: Path, found: dict[str, Any], page: str) -> list[Path]:

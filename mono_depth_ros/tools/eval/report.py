@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 
 from mono_depth_ros.tools.eval.aligning import ALIGNMENTS
-from mono_depth_ros.tools.eval.output import COLUMNS, counts
+from mono_depth_ros.tools.eval.output import COLUMNS, counts, flicker_rows
 from mono_depth_ros.tools.eval.score import ModelScore, Shown
 from mono_depth_ros.tools.report import charts
 from mono_depth_ros.tools.report import page as html
@@ -101,14 +101,7 @@ def _comparisons(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _flicker(found: dict[str, Any]) -> str:
-    rows = [
-        [
-            escape(model["model"]), escape(one["sequence"]), f"{one['change']:.5f}", f"{100 * one['relative']:.2f} %",
-            f"{one['truth']:.5f}", f"{one['residual_rms']:.5f}", str(one["pairs"]),
-        ]
-        for model in found["models"]
-        for one in model["flicker"]
-    ]  # fmt: skip
+    rows = [[escape(cell) for cell in row] for row in flicker_rows(found["models"])]
     if not rows:
         return ""
     heads = ["model", "sequence", "change, 1/m", "of mean disparity", "of the truth, 1/m", "rms without it", "pairs"]
