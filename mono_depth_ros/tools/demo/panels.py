@@ -13,33 +13,31 @@ _FONT, _INK, _PAPER, _QUIET = cv2.FONT_HERSHEY_SIMPLEX, (52, 44, 38), (255, 255,
 _GAP, _TITLE, _BAR, _FOOT = 16, 38, 14, 44  # pixels
 
 
+def pictures(frame: DemoFrame, scale: DepthScale) -> list[tuple[str, np.ndarray, Scale | None]]:
+    """Title, (H, W, 3) uint8 BGR and colour bar of each picture: image and depth, then ground truth and error.
+
+    Each half has one more once there is aligned depth; without ground truth the second half is missing.
+    """
+    bar, depths = scale.scale(), [("", frame.depth)]
+    if frame.aligned is not None:
+        depths.append((", aligned", frame.aligned))
+    found: list[tuple[str, np.ndarray, Scale | None]] = [("image", cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR), None)]
+    found += [(f"depth{which}", scale.picture(depth), bar) for which, depth in depths]
+    if frame.truth is not None:
+        found.append(("ground truth", scale.picture(frame.truth), bar))
+        found += [(f"error{which}", error_picture(depth, frame.truth), error_scale()) for which, depth in depths]
+    return found
+
+
 def panel(frame: DemoFrame, scale: DepthScale, width: int = 640) -> np.ndarray:
     """(h, w, 3) uint8 BGR: image and depth in a row, ground truth and error below; a third column once aligned.
 
     Each picture is `width` pixels wide; without ground truth there is one row.
     """
-    bar = scale.scale()
-    rows = [
-        [
-            _cell("image", cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR), None, width),
-            _cell("depth, from the node", scale.picture(frame.depth), bar, width),
-        ]
-    ]
-    if frame.aligned is not None:
-        rows[0].append(_cell("depth, aligned", scale.picture(frame.aligned), bar, width))
-    if frame.truth is not None:
-        error = error_picture(frame.depth, frame.truth)
-        rows.append(
-            [
-                _cell("ground truth", scale.picture(frame.truth), bar, width),
-                _cell("error, |depth - truth| / truth", error, error_scale(), width),
-            ]
-        )
-        if frame.aligned is not None:
-            rows[1].append(_cell("error, aligned", error_picture(frame.aligned, frame.truth), error_scale(), width))
-    return cv2.copyMakeBorder(
-        np.vstack([np.hstack(cells) for cells in rows]), _GAP, 0, _GAP, 0, cv2.BORDER_CONSTANT, value=_PAPER
-    )
+    cells = [_cell(title, picture, bar, width) for title, picture, bar in pictures(frame, scale)]
+    columns = 2 if frame.aligned is None else 3
+    rows = [np.hstack(cells[start : start + columns]) for start in range(0, len(cells), columns)]
+    return cv2.copyMakeBorder(np.vstack(rows), _GAP, 0, _GAP, 0, cv2.BORDER_CONSTANT, value=_PAPER)
 
 
 def _cell(title: str, picture: np.ndarray, scale: Scale | None, width: int) -> np.ndarray:

@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-import cv2
 import numpy as np
 
 from mono_depth_ros.tools.demo.cloud_data import cloud_data
 from mono_depth_ros.tools.demo.course import Course
 from mono_depth_ros.tools.demo.frames import DemoFrame, Timing
 from mono_depth_ros.tools.demo.measure import Errors
+from mono_depth_ros.tools.demo.panels import pictures
 from mono_depth_ros.tools.demo.words import Words, alignment_words
 from mono_depth_ros.tools.report import charts
 from mono_depth_ros.tools.report.errors import ERROR_EDGES
 from mono_depth_ros.tools.report.page import chart_figure, facts, figure, fill, page, read, scale_bar
-from mono_depth_ros.tools.report.pictures import DepthScale, error_picture, error_scale
+from mono_depth_ros.tools.report.pictures import DepthScale, error_scale
 
 _PACKAGE = "mono_depth_ros.tools.demo"
 _BEFORE_AFTER = (
@@ -80,21 +80,14 @@ class Report:
 
     def _frame(self, frame: DemoFrame, scale: DepthScale) -> str:
         start_s = (frame.stamp_ns - int(self.timing.image_ns.min())) / 1e9
-        aligned, truth = frame.aligned, frame.truth
-        cells = [("image", cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR)), ("depth", scale.picture(frame.depth))]
-        if aligned is not None:
-            cells.append(("depth, aligned", scale.picture(aligned)))
-        if truth is not None:
-            cells += [("ground truth", scale.picture(truth)), ("error", error_picture(frame.depth, truth))]
-            if aligned is not None:
-                cells.append(("error, aligned", error_picture(aligned, truth)))
-        figures = "".join(figure(name, picture) for name, picture in cells)
+        figures = "".join(figure(name, picture) for name, picture, _ in pictures(frame, scale))
         before, after = self.errors.per_frame.get(frame.index), self.aligned.per_frame.get(frame.index)
         said = f"<span>AbsRel {before.abs_rel:.3f} · δ1 {100 * before.delta1:.1f} %" if before else ""
         if before and after:
             said += f", aligned AbsRel {after.abs_rel:.3f} · δ1 {100 * after.delta1:.1f} %"
         said += "</span>" if before else ""
-        kind = "frame aligned" if aligned is not None else "frame" if truth is not None else "frame plain"
+        kind = "frame plain" if frame.truth is None else "frame"
+        kind = "frame aligned" if frame.aligned is not None else kind
         return (
             f'<article class="{kind}"><h3>Frame {frame.index}, {start_s:.1f} s{said}</h3>'
             f'<div class="row">{figures}</div></article>'
