@@ -13,6 +13,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from mono_depth_ros.bags.messages import POINT_FIELD, empty, header_of, info_from
 from mono_depth_ros.bags.reader import TYPES
 from mono_depth_ros.config import DepthConfig
+from mono_depth_ros.config.offline import BAG_OUTPUTS
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, IMAGE
 from mono_depth_ros.models.base import ModelSpec
@@ -45,6 +46,10 @@ def test_what_only_some_models_and_options_give():
     assert topics(depth_outputs(spec(), rectify=True)) - plain == {"rgb/image_rect", "rgb/camera_info"}
     assert topics(aligned_outputs()) == {"aligned/image", "aligned/camera_info", "aligned/points"}
     assert "depth/normals" in topics(depth_outputs(spec(DepthKind.INVERSE_AFFINE, normals=True), rectify=False))
+
+
+def test_every_output_can_be_asked_of_mono_depth_bag():
+    assert {option for output in OUTPUTS for option in output.options} - {"rectify"} == set(BAG_OUTPUTS)
 
 
 @pytest.mark.parametrize("given", [True, False], ids=["camera_info given on", "camera_info of the camera"])

@@ -7,30 +7,17 @@ from functools import partial
 
 import numpy as np
 from rclpy.node import Node
-from sensor_msgs.msg import CameraInfo, Image, Imu, LaserScan, PointCloud2, Range
-from stereo_msgs.msg import DisparityImage
 
 from mono_depth_ros.config import AlignmentNodeConfig, GroundConfig
 from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.geometry.rigid import rigid_from_text
-from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, DISPARITY, IMAGE, IMU, RANGE, SCAN
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.subscribing import Input
-from mono_depth_ros.nodes.ros.topics import sibling_info
+from mono_depth_ros.nodes.ros.topics import message_class, sibling_info
 from mono_depth_ros.nodes.ros.transforms import TransformLookup, tf2_module
 from mono_depth_ros.streams.health import Feed
 from mono_depth_ros.streams.references import REFERENCES
 from mono_depth_ros.streams.references.base import Context, ReferenceMatch, View
-
-_CLASSES = {
-    IMAGE: Image,
-    CAMERA_INFO: CameraInfo,
-    CLOUD: PointCloud2,
-    SCAN: LaserScan,
-    RANGE: Range,
-    DISPARITY: DisparityImage,
-    IMU: Imu,
-}
 
 
 class Source:
@@ -64,8 +51,10 @@ class Source:
             raise
         for item in self.reference.inputs:
             topic = sibling_info(node, item.info_of, item.name) if item.info_of else item.name
-            add = partial(self.reference.add, item.name)
-            self._inputs[item.name] = Input(node, _CLASSES[item.kind], topic, add, item.depth)
+            add, message = partial(self.reference.add, item.name), message_class(item.kind)
+            if message is None:
+                raise ConfigError(f"{item.kind} is not installed, which reference {config.reference} is made of")
+            self._inputs[item.name] = Input(node, message, topic, add, item.depth)
 
     def samples(self, view: View) -> ReferenceMatch | None:
         """Of an image; as of `Reference`, in the worker's thread."""

@@ -10,16 +10,14 @@ from typing import Any
 
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
+from sensor_msgs.msg import PointField
 
 from mono_depth_ros.errors import FrameError
-from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, IMAGE
 from mono_depth_ros.nodes.ros.qos import OUTPUT, overridable, own
+from mono_depth_ros.nodes.ros.topics import message_class
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.streams.monitor import Monitor
 from mono_depth_ros.streams.outputs import Output, Result
-
-_CLASSES = {IMAGE: Image, CAMERA_INFO: CameraInfo, CLOUD: PointCloud2}
 
 
 class Outputs:
@@ -40,18 +38,19 @@ class Outputs:
         prefix: str = "",
     ) -> None:
         self._node, self._outputs = node, {output.topic: output for output in outputs}
-        self._messages: dict[str, Any] = {topic: _CLASSES[item.kind]() for topic, item in self._outputs.items()}
+        classes: dict[str, Any] = {topic: message_class(item.kind) for topic, item in self._outputs.items()}
+        self._messages = {topic: message() for topic, message in classes.items()}
         self._conflict = ""
         self._lock = threading.Lock()  # a worker may be publishing when the node is cleaned up
         self._publishers = {
             topic: node.create_lifecycle_publisher(
-                _CLASSES[item.kind],
+                message,
                 prefix + topic,
                 own(OUTPUT),
                 event_callbacks=PublisherEventCallbacks(incompatible_qos=partial(self._on_conflict, prefix + topic)),
                 qos_overriding_options=overridable(),
             )
-            for topic, item in self._outputs.items()
+            for topic, message in classes.items()
         }
 
     @property

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,16 @@ IMAGES: dict[str, tuple[type, Callable[[Any], np.ndarray]]] = {
 """The message type and what decodes it to (H, W, 3) uint8 RGB, by transport."""
 
 _COMPRESSED = "/compressed"
+
+
+def message_class(kind: str) -> type | None:
+    """The Python class of a type such as sensor_msgs/msg/Image, or None where its package is not installed."""
+    package, _, name = kind.partition("/msg/")
+    try:
+        found: type = getattr(importlib.import_module(f"{package}.msg"), name)
+    except (ImportError, AttributeError, TypeError):  # the last of names that are no name of a module
+        return None
+    return found
 
 
 def image_name(camera: str = "") -> str:

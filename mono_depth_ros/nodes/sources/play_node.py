@@ -6,7 +6,6 @@ Nothing is ever left out to keep the pace: where the machine is too slow the pla
 
 from __future__ import annotations
 
-import importlib
 import threading
 import time
 from pathlib import Path
@@ -26,6 +25,7 @@ from mono_depth_ros.errors import ConfigError, DataError
 from mono_depth_ros.messages.stamps import sec_nanosec
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.runtime import run
+from mono_depth_ros.nodes.ros.topics import message_class
 
 _LOOK_S = 0.05  # between two looks at subscribers and the pause
 _LATE_S = 0.1  # later than this is said
@@ -192,16 +192,6 @@ def _wanted(reader: BagReader, names: tuple[str, ...]) -> list[TopicInfo]:
         there = ", ".join(sorted(reader.topics))
         raise ConfigError(f"{reader.path} has no topic {', '.join(missing)}; it has: {there}")
     return [topic for name, topic in reader.topics.items() if name in names or not names]
-
-
-def message_class(kind: str) -> type | None:
-    """The Python class of a type such as sensor_msgs/msg/Image, or None where its package is not installed."""
-    package, _, name = kind.partition("/msg/")
-    try:
-        found: type = getattr(importlib.import_module(f"{package}.msg"), name)
-    except (ImportError, AttributeError, TypeError):  # the last of names that are no name of a module
-        return None
-    return found
 
 
 def _why_not(topic: TopicInfo) -> str:

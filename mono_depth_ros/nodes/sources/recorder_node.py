@@ -8,7 +8,6 @@ it does is said on stdout, one JSON object a line: {"event": "waiting", "for": [
 
 from __future__ import annotations
 
-import importlib
 import json
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,6 +28,7 @@ from mono_depth_ros.geometry.rigid import rigid_from_text
 from mono_depth_ros.messages.cdr import header_stamp_ns
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.runtime import run
+from mono_depth_ros.nodes.ros.topics import message_class
 
 _QUEUE = 20  # messages of a topic that wait while another is being written
 _DRAIN_S = 3.0  # for the result of the last image
@@ -98,13 +98,11 @@ class RecorderNode(Node):
                 reliability=ReliabilityPolicy.BEST_EFFORT if best_effort else ReliabilityPolicy.RELIABLE,
             )
             kind = types[topic][0]
-            package, _, name = kind.split("/")
             self._bag.add(Channel(topic, kind))
             self._seen[topic] = 0
             # It takes two arguments: rclpy then tells when the message reached this process.
             callback: Any = partial(self._on_message, topic)
-            message_type = getattr(importlib.import_module(f"{package}.msg"), name)
-            self.create_subscription(message_type, topic, callback, qos, raw=True)
+            self.create_subscription(message_class(kind), topic, callback, qos, raw=True)
 
     def _missing(self) -> list[str]:
         found = []

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pytest
 from stereo_msgs.msg import DisparityImage
 
-from mono_depth_ros.errors import FrameError, SamplesError
+from mono_depth_ros.errors import ConfigError, FrameError, SamplesError
 from mono_depth_ros.geometry.camera import Camera
 
 CAMERA = Camera(80, 60, 70.0, 70.0, 40.0, 30.0)
@@ -147,3 +148,9 @@ def test_a_raw_image_is_turned_against_the_rectified_disparity(reference, messag
     assert found.depth == pytest.approx(ahead[2])
     # In the rectified image itself nothing is turned.
     assert rig.samples(camera=CAMERA).samples.columns == [40]
+
+
+def test_messages_that_are_not_installed(reference, no_tf2, monkeypatch):
+    monkeypatch.setitem(sys.modules, "stereo_msgs.msg", None)
+    with pytest.raises(ConfigError, match="stereo_msgs/msg/DisparityImage is not installed"):
+        reference("disparity")
