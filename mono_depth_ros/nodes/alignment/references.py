@@ -46,15 +46,16 @@ class Source:
         )
         try:
             self.reference = REFERENCES[config.reference](context)
+            for item in self.reference.inputs:
+                message = message_class(item.kind)
+                if message is None:
+                    raise ConfigError(f"{item.kind} is not installed, which reference {config.reference} is made of")
+                topic = sibling_info(node, item.info_of, item.name) if item.info_of else item.name
+                add = partial(self.reference.add, item.name)
+                self._inputs[item.name] = Input(node, message, topic, add, item.depth)
         except ConfigError:
             self.close()
             raise
-        for item in self.reference.inputs:
-            topic = sibling_info(node, item.info_of, item.name) if item.info_of else item.name
-            add, message = partial(self.reference.add, item.name), message_class(item.kind)
-            if message is None:
-                raise ConfigError(f"{item.kind} is not installed, which reference {config.reference} is made of")
-            self._inputs[item.name] = Input(node, message, topic, add, item.depth)
 
     def samples(self, view: View) -> ReferenceMatch | None:
         """Of an image; as of `Reference`, in the worker's thread."""
