@@ -20,18 +20,25 @@ from mono_depth_ros.models.runtime.engine import EngineOptions
 NARROW = NetworkSize(VitSize(48, 4, 3, (3,) * 4), False, (16, 24, 48), (48, 24, 16), 12, 2)
 GATED = NetworkSize(VitSize(48, 4, 3, (0, 1, 2, 3)), True, (16, 24, 48), (48, 24, 16), 12, 2)
 NAMES = Path(__file__).parent / "authors_parameters.txt"
+_BLOCK, _STEP = 1 << 15, 2654435761
 
 
 def noise(name: str, shape: tuple[int, ...]) -> np.ndarray:
     """Uniform float32 of variance 1, from integers alone: a hash of the name and of each element's place."""
-    x = np.arange(np.prod(shape), dtype=np.uint32)
-    x *= np.uint32(2654435761)
-    x += np.uint32(zlib.crc32(name.encode()))
-    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
-        x ^= x >> np.uint32(shift)
-        x *= np.uint32(factor)
-    x ^= x >> np.uint32(16)
-    return ((x.astype(np.float32) / np.float32(2**31) - 1) * np.float32(3**0.5)).reshape(shape)
+    values, seed = np.empty(int(np.prod(shape)), np.float32), zlib.crc32(name.encode())
+    first = np.arange(min(len(values), _BLOCK), dtype=np.uint32) * np.uint32(_STEP)
+    for begin in range(0, len(values), _BLOCK):  # blocks that stay in the processor's cache
+        block = values[begin : begin + _BLOCK]
+        x = first[: len(block)] + np.uint32((begin * _STEP + seed) % 2**32)
+        for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+            x ^= x >> np.uint32(shift)
+            x *= np.uint32(factor)
+        x ^= x >> np.uint32(16)
+        block[:] = x
+        block /= np.float32(2**31)
+        block -= np.float32(1)
+        block *= np.float32(3**0.5)
+    return values.reshape(shape)
 
 
 def authors_weight(name: str, shape: tuple[int, ...]) -> torch.Tensor:

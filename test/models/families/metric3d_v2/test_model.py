@@ -29,7 +29,8 @@ KITTI = Camera(1242, 375, 707.0493, 707.0493, 604.0814, 180.5066)
 
 def test_by_path(small_pth: Path) -> None:
     """The kind of checkpoint is told from what is in it; nothing about it is guessed."""
-    model = load_model(ModelConfig(model=str(small_pth), engine="torch", precision="fp32", device="cpu"))
+    config = ModelConfig(model=str(small_pth), engine="torch", precision="fp32", device="cpu", input_size="140x84")
+    model = load_model(config)
     assert isinstance(model, Metric3D) and model.engine == "torch fp32"
     assert model.spec == replace(
         ModelSpec.of(CATALOGUE["metric3d_v2_small"]), name=str(small_pth), licence="not stated", hub=""
@@ -42,6 +43,7 @@ def test_the_catalogue(small_pth: Path, fp32) -> None:
         assert entry.official == file and entry.size == size
         assert entry.needs_camera and entry.kind == "metric"
     small = replace(CATALOGUE["metric3d_v2_small"], files={})
+    fp32 = replace(fp32, input_size=(140, 84))
     assert load(small_pth, fp32, small).spec.name == "metric3d_v2_small"
     with pytest.raises(
         ModelError, match=r"small_800k\.pth has the SHA-256 .*, expected b34b2a2be9148054.*: damaged or"
