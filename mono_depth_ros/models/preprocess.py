@@ -158,23 +158,24 @@ def normalised(rgb: Tensor, image: ImageInput) -> Tensor:
 
 
 def _levels(image: ImageInput, grey: np.ndarray) -> np.ndarray:
-    """(..., 3) what grey levels (..., 1) or (..., 3) become, the channels in the order red, green, blue."""
+    """(..., 3) float64 what grey levels (..., 1) or (..., 3) become, the channels in the order red, green, blue."""
     order = slice(None, None, -1) if image.channels == "bgr" else slice(None)
     mean, std = (np.array(values, dtype=np.float64)[order] for values in (image.mean, image.std))
-    return ((grey * (image.range / 255) - mean) / std).astype(np.float32)
+    levels: np.ndarray = (grey * (image.range / 255) - mean) / std
+    return levels
 
 
 @lru_cache(maxsize=16)
 def _table(image: ImageInput) -> np.ndarray:
     """(1, 256, 3): what each grey level of each channel becomes."""
-    return _levels(image, np.arange(256.0)[None, :, None])
+    return _levels(image, np.arange(256.0)[None, :, None]).astype(np.float32)
 
 
 @lru_cache(maxsize=16)
 def _scale_shift(image: ImageInput, device: str) -> tuple[Tensor, Tensor]:
     """Scale and shift of the grey levels where the images are: they are not uploaded for each."""
-    zero, one = (torch.from_numpy(_levels(image, np.array([level]))).to(device) for level in (0.0, 1.0))
-    return one - zero, zero
+    zero, one = (torch.from_numpy(_levels(image, np.array([level]))) for level in (0.0, 1.0))
+    return (one - zero).float().to(device), zero.float().to(device)
 
 
 @lru_cache(maxsize=16)
@@ -182,8 +183,8 @@ def _padding(image: ImageInput, device: str) -> Tensor:
     """(3,) the padding as the network takes it, the channels in the order red, green, blue."""
     assert image.pad is not None
     value = np.array(image.pad.value, dtype=np.float64)[:: -1 if image.channels == "bgr" else 1]
-    levels = value.astype(np.float32) if image.dtype == "uint8" else _levels(image, value)
-    return torch.from_numpy(np.ascontiguousarray(levels)).to(device)
+    levels = value if image.dtype == "uint8" else _levels(image, value)
+    return torch.from_numpy(levels.astype(np.float32)).to(device)
 
 
 def focal_px(camera: Camera, processing: Processing) -> float:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mono_depth_ros.errors import ImageError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.models import preprocess
 from mono_depth_ros.models.preprocess import Layout, camera_input, image_input, layout
 from mono_depth_ros.models.processing import CameraInput, ImageInput, Outputs, Padding, Processing, SizeRule
 
@@ -47,6 +48,16 @@ def test_range_mean_and_std() -> None:
     mean, std = (123.0, 116.0, 103.0), (58.0, 57.0, 56.0)
     expected = (RGB.double() - torch.tensor(mean).double()) / torch.tensor(std).double()
     assert torch.allclose(given(mean=mean, std=std, layout="nhwc").double(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", ["rgb", "bgr"])
+def test_the_arithmetic_of_other_devices(channels: str) -> None:
+    """On a GPU grey levels are scaled and shifted, on the CPU looked up."""
+    fields = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225), "channels": channels}
+    image = ImageInput("image", SAME, "linear", 1, **fields)
+    scale, shift = preprocess._scale_shift(image, "cpu")
+    found = torch.addcmul(shift, RGB.float(), scale)
+    torch.testing.assert_close(found, preprocess.normalised(RGB, image), rtol=0, atol=2e-6)
 
 
 def test_mean_is_in_the_networks_order() -> None:
