@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import re
 from pathlib import Path
+from typing import Any
 
 from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ModelError
@@ -14,7 +15,6 @@ from mono_depth_ros.models.catalogue import CatalogueEntry
 from mono_depth_ros.models.families import family_of, loader
 from mono_depth_ros.models.runtime.device import describe, pick_device, set_threads
 from mono_depth_ros.models.runtime.engine import EngineOptions
-from mono_depth_ros.models.weights.hub import snapshot
 
 LOGGER = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def load_model(config: ModelConfig) -> DepthModel:
         source, family = _source(entry), entry.family
     else:
         path = Path(config.model).expanduser()
-        source = path if path.exists() else snapshot(config.model)
+        source = path if path.exists() else _snapshot(config.model)
         family = family_of(source)
     options = EngineOptions(device, config.engine, config.precision, _input_size(config, family))
     model = loader(family)(source, options, entry)
@@ -59,4 +59,10 @@ def _source(entry: CatalogueEntry) -> Path:
     """Where the weights of a model of the catalogue are on this machine, fetched if need be."""
     if not entry.hub:
         return Path()
-    return snapshot(entry.hub, entry.revision, entry.files, entry.hub_file) / entry.hub_file
+    return _snapshot(entry.hub, entry.revision, entry.files, entry.hub_file) / entry.hub_file
+
+
+def _snapshot(repository: str, *what: Any) -> Path:
+    from mono_depth_ros.models.weights.fetch import snapshot  # HTTP and TLS, which a path and `tiny` do without
+
+    return snapshot(repository, *what)

@@ -87,7 +87,7 @@ def measure(model: EngineModel, width: int, height: int, engines: tuple[str, ...
     from mono_depth_ros.models.runtime.engine_model import check_frame
     from mono_depth_ros.models.runtime.engines import ENGINES, build, cannot_run
 
-    frame, examples = check_frame(width, height), model.examples()
+    frame, examples = check_frame(width, height), tuple(model.examples())
     reference, expected = model.run, model.predict(*frame)[0].values.cpu()
     for engine in engines or ENGINES:
         for precision in ENGINES[engine].precisions.get(model.device.type, ("fp32",)):

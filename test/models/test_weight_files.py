@@ -11,8 +11,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from mono_depth_ros.cache import sha256
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.weights.files import check_digest, check_finite, read_safetensors, sha256
+from mono_depth_ros.models.weights.files import check_digest, check_finite, read_safetensors
 
 TENSORS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.ones(4), "c": torch.zeros(1)}
 

@@ -25,6 +25,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from mono_depth_ros.cache import sealed_sha256
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
@@ -40,7 +41,7 @@ from mono_depth_ros.models.families.depth_anything_weights import (
 from mono_depth_ros.models.networks.depth_anything import SIZES, DepthAnythingNetwork, NetworkSize
 from mono_depth_ros.models.processing import ImageInput, Outputs, Processing, SizeRule
 from mono_depth_ros.models.runtime.engine import EngineOptions, Network
-from mono_depth_ros.models.weights.files import WHOLE, check_is_binary, sha256, weight_files
+from mono_depth_ros.models.weights.files import WHOLE, check_is_binary, weight_files
 from mono_depth_ros.prediction import DepthKind
 
 LOGGER = logging.getLogger(__name__)
@@ -215,7 +216,7 @@ def _by_digest(path: Path) -> Statement | None:
     """What the catalogue knows of this very file, whatever it is called now."""
     ours = [entry for entry in CATALOGUE.values() if entry.family == "depth_anything_v2"]
     known = {entry.files[name]: entry for entry in ours for name in (entry.official, WHOLE) if name in entry.files}
-    return _of_entry(known.get(sha256(path)), _DIGEST) if known else None
+    return _of_entry(known.get(sealed_sha256(path)), _DIGEST) if known else None
 
 
 def _by_name(path: Path) -> Statement | None:

@@ -24,6 +24,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from mono_depth_ros.cache import sealed_sha256
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
@@ -34,7 +35,7 @@ from mono_depth_ros.models.networks.metric3d_encoder import MULTIPLE, SIZES, Net
 from mono_depth_ros.models.processing import ImageInput, Outputs, Padding, Processing, SizeRule
 from mono_depth_ros.models.resample import Size
 from mono_depth_ros.models.runtime.engine import EngineOptions, Network
-from mono_depth_ros.models.weights.files import check_digest, read_pth, sha256
+from mono_depth_ros.models.weights.files import check_digest, read_pth
 
 INPUT_SIZE: Size = (1064, 616)
 """(width, height) that the network was trained at."""
@@ -128,7 +129,7 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
 def _unlisted(path: Path) -> ModelSpec:
     """What is known of a file that was given by its path: the licence, where it is one of the authors'."""
     entries = [entry for entry in CATALOGUE.values() if entry.family == "metric3d_v2"]
-    theirs = sha256(path) in {entry.files.get(entry.official) for entry in entries}
+    theirs = sealed_sha256(path) in {entry.files.get(entry.official) for entry in entries}
     licence = entries[0].licence if theirs else "not stated"
     return replace(ModelSpec.of(entries[0]), name=str(path), licence=licence, hub="")
 

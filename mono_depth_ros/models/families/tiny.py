@@ -24,7 +24,7 @@ from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
 from mono_depth_ros.models.networks.tiny import MULTIPLE, TinyDepthNet
 from mono_depth_ros.models.resample import Size, resize_area, resize_maps
 from mono_depth_ros.models.runtime.engine import EngineOptions, Inputs, Network
-from mono_depth_ros.models.runtime.engine_model import EngineModel, check_frames
+from mono_depth_ros.models.runtime.engine_model import CHECK_SIZES, EngineModel, check_frame
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 TINY_WEIGHTS = Path(__file__).parents[1] / "weights" / "tiny.safetensors"
@@ -57,14 +57,15 @@ class TinyModel(EngineModel):
             options = replace(options, precision="fp32")
         network = Network(
             name="tiny",
-            module=load_tiny(weights),
+            module=lambda: load_tiny(weights),
             inputs=("rgb", "rays"),
             outputs=("log_depth", "sky_logit"),
             shapes=({0: "batch", 2: "32*rows", 3: "32*columns"},) * 2,
             depth=lambda outputs: outputs[0].exp(),
+            files=(weights or TINY_WEIGHTS,),
         )
         super().__init__(ModelSpec.of(CATALOGUE["tiny"]), network, options)
-        self.predict(*check_frames()[0])  # so that the first frame is not slow
+        self.predict(*check_frame(*CHECK_SIZES[0]))  # so that the first frame is not slow
 
     def preprocess(self, rgb: Tensor, cameras: Sequence[Camera]) -> Inputs:
         """rgb (N, 3, h, w) in [0, 1] and rays (N, 2, h, w), channels last."""

@@ -24,7 +24,6 @@ from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.processing import ImageInput, SizeRule
 from mono_depth_ros.models.runtime.engine import Network
 from mono_depth_ros.models.weights.files import check_finite, check_is_binary, read_json, weight_files
-from mono_depth_ros.models.weights.hub import missing_extra
 
 PREPROCESSOR = "preprocessor_config.json"
 
@@ -230,7 +229,8 @@ def load_network(directory: Path, name: str, values: dict[str, Any], unused: tup
     try:
         import transformers
     except ImportError as error:
-        raise ModelError(missing_extra(str(directory))) from error
+        hint = "pip install 'mono_depth_ros[transformers]'"
+        raise ModelError(f"{directory} needs the package transformers: {hint}") from error
     _check_weight_files(directory)
     network_class: Any = getattr(transformers, f"{name}ForDepthEstimation")
     with _quiet(transformers):

@@ -20,6 +20,7 @@ from typing import Any
 import torch.nn.functional as functional
 from torch import Tensor
 
+from mono_depth_ros.cache import sealed_sha256
 from mono_depth_ros.errors import ImageError, ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.base import ModelSpec
@@ -38,7 +39,7 @@ from mono_depth_ros.models.processing import ImageInput, SizeRule
 from mono_depth_ros.models.resample import Size, resize_corners, resize_maps
 from mono_depth_ros.models.runtime.engine import EngineOptions, Inputs, Network
 from mono_depth_ros.models.runtime.engine_model import EngineModel
-from mono_depth_ros.models.weights.files import WHOLE, sha256
+from mono_depth_ros.models.weights.files import WHOLE
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 LOGGER = logging.getLogger(__name__)
@@ -162,7 +163,7 @@ def _is_published_kitti(source: Path, values: dict[str, Any], expected: Catalogu
     if expected is not None:
         return expected.name == known.name
     weights, digest = source / WHOLE, known.files.get(WHOLE)
-    if digest is not None and weights.is_file() and sha256(weights) == digest:
+    if digest is not None and weights.is_file() and sealed_sha256(weights) == digest:
         return True
     LOGGER.warning(
         "%s says normed bins up to %g m, as does the published zoedepth-kitti, which was trained up to %g m: if these "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -31,7 +31,7 @@ _RUNS, _BUDGET_S = 5, 3.0
 _MARGIN = 0.9
 """Of the time of the best so far, which stands earlier in the expected order; others on the machine blur the times."""
 
-Examples = Callable[[], Sequence[Inputs]]
+Examples = Callable[[], Iterable[Inputs]]
 """Makes two sets of fixed inputs on the device, which engines are compared on."""
 
 
@@ -73,14 +73,14 @@ def make_engine(network: Network | GraphFile, examples: Examples | Sequence[Inpu
     device, candidates = options.device, candidates_of(network, options)
     if isinstance(network, Network) and candidates == [("torch", "fp32")]:
         only = TorchEngine(network, device, "fp32")
-        only(*given()[0])  # what it needs more than at rest, a node finds out now and not at its first frame
+        only(*next(iter(given())))  # what it needs more than at rest, a node finds out now and not at its first frame
         return only
     if len(candidates) == 1 and (reason := cannot_run(network, candidates[0][0], device, candidates[0][1])):
         raise ModelError(reason)  # before the reference takes its time
     key = key_of(network, given, options, candidates)
     engine = _remembered(network, key, given, device)
     if engine is None:
-        reference, torch_fp32 = _reference(network, given(), device)
+        reference, torch_fp32 = _reference(network, tuple(given()), device)
         trying = _Trying(network, reference, torch_fp32, device)
         engine = trying.only(*candidates[0]) if len(candidates) == 1 else trying.fastest(candidates)
         remember(key, network.name, engine)
@@ -114,7 +114,7 @@ def _remembered(network: Network | GraphFile, key: str, examples: Examples, devi
         with memory_explained(network.name, device):
             engine = restored(network, known, device)
             if engine is not None and device.type == "cuda":
-                engine(*examples()[0])  # whether its memory suffices, and its kernels, before the first frame
+                engine(*next(iter(examples())))  # whether its memory suffices, and its kernels, before the first frame
     except ModelError as error:
         LOGGER.warning("%s: %s was right at an earlier start but does not run now: %s", network.name, label, error)
         return None

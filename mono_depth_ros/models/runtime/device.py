@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a model runs. CUDA that was asked for and is not there is an error, never a silent CPU.
+"""What this machine has: devices, their memory, the optional packages behind the engines.
 
-Out of GPU memory is one sentence: how much was there, and which smaller model fits.
+CUDA that was asked for and is not there is an error, never a silent CPU. Out of GPU memory is one sentence: how much
+was there, and which smaller model fits.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
+import importlib.metadata
 import logging
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -17,6 +21,7 @@ from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
 
 LOGGER = logging.getLogger(__name__)
+_DISTRIBUTIONS = ("torch", "transformers", "openvino", "onnxruntime", "onnxruntime-gpu", "onnx", "onnxscript")
 
 _SIGNS = ("out of memory", "Failed to allocate memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
 _WORKING = 2.5
@@ -134,3 +139,29 @@ def free_memory(device: torch.device) -> tuple[int, int]:
 
 def _alike(one: CatalogueEntry, other: CatalogueEntry) -> bool:
     return (one.family, one.kind, one.max_depth_m) == (other.family, other.kind, other.max_depth_m)
+
+
+def load_package(module: str, extra: str, what: str) -> Any:
+    """A module that `what` needs and our `extra` brings.
+
+    Raises:
+        ModelError: it is not installed; says the pip line.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ModelError(
+            f"{what} needs the package {module}, which cannot be imported ({error}): "
+            f"pip install 'mono_depth_ros[{extra}]'"
+        ) from error
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages whose change can change an engine's speed or results, of those installed."""
+    found = {}
+    for name in _DISTRIBUTIONS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

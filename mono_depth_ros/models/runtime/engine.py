@@ -31,7 +31,7 @@ class Network:
             a name, or a whole number times a name. An empty dict for an input of fixed shape.
         depth: from the outputs to positive values, depth or inverse depth, that two engines are compared by.
         files: what the module follows from, beside the code of this package and its dependencies: checkpoint, its
-            configuration. Empty where that is not known.
+            configuration; empty where that is not known.
     """
 
     def __init__(

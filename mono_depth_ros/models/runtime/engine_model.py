@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -16,6 +16,8 @@ from mono_depth_ros.models.base import ModelSpec, check_batch
 from mono_depth_ros.models.runtime.choice import make_engine
 from mono_depth_ros.models.runtime.engine import EngineOptions, GraphFile, Inputs, Network
 from mono_depth_ros.prediction import DepthPrediction
+
+CHECK_SIZES = ((640, 480), (518, 518))
 
 
 class EngineModel(ABC):
@@ -41,9 +43,11 @@ class EngineModel(ABC):
         return f"{self.run.name} {self.run.precision}"
 
     @torch.inference_mode()
-    def examples(self) -> tuple[Inputs, ...]:
-        """The network's inputs for the fixed images that engines are checked with."""
-        return tuple(self.preprocess(rgb.to(self.device), cameras) for rgb, cameras in check_frames())
+    def examples(self) -> Iterator[Inputs]:
+        """The network's inputs for the fixed images that engines are checked with, each made when it is taken."""
+        for size in CHECK_SIZES:
+            rgb, cameras = check_frame(*size)
+            yield self.preprocess(rgb.to(self.device), cameras)
 
     @torch.inference_mode()
     def predict(self, rgb: Tensor, cameras: Sequence[Camera]) -> list[DepthPrediction]:
@@ -61,12 +65,12 @@ class EngineModel(ABC):
         """One prediction at the size of its camera for each image, from the network's float32 outputs."""
 
 
-@lru_cache(maxsize=1)
 def check_frames() -> tuple[tuple[Tensor, tuple[Camera, ...]], ...]:
     """The two fixed images that engines are checked with, and their cameras: one 4:3, one square."""
-    return check_frame(640, 480), check_frame(518, 518)
+    return tuple(check_frame(*size) for size in CHECK_SIZES)
 
 
+@lru_cache(maxsize=4)
 def check_frame(width: int, height: int) -> tuple[Tensor, tuple[Camera, ...]]:
     """A fixed image of any size, (1, H, W, 3) uint8, and its camera.
 

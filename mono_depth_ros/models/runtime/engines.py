@@ -12,12 +12,11 @@ import torch
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.runtime import openvino_engine, torch_engine
-from mono_depth_ros.models.runtime.device import memory_explained
+from mono_depth_ros.models.runtime.device import load_package, memory_explained
 from mono_depth_ros.models.runtime.engine import PRECISIONS, Engine, EngineOptions, GraphFile, Inputs, Network
 from mono_depth_ros.models.runtime.graph import graph_of, half_graph_of
 from mono_depth_ros.models.runtime.onnxruntime_engine import OnnxRuntimeEngine, provider_missing
 from mono_depth_ros.models.runtime.openvino_engine import OpenVinoEngine
-from mono_depth_ros.models.runtime.packages import load_package
 from mono_depth_ros.models.runtime.torch_engine import CompiledEngine, TorchEngine
 
 Candidate = tuple[str, str]

@@ -23,8 +23,8 @@ from torch import nn
 
 from mono_depth_ros.cache import cache_folder, sealed_sha256, sha256
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.runtime.device import load_package, versions
 from mono_depth_ros.models.runtime.engine import GraphFile, Inputs, Network, first_line
-from mono_depth_ros.models.runtime.packages import load_package, versions
 
 LOGGER = logging.getLogger(__name__)
 FORMAT = 1

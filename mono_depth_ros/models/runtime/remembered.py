@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,10 +18,10 @@ import torch
 
 from mono_depth_ros.cache import cache_folder, sealed_sha256, write_json
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.runtime.device import versions
 from mono_depth_ros.models.runtime.engine import Engine, EngineOptions, GraphFile, Inputs, Network
 from mono_depth_ros.models.runtime.engines import ENGINES, Candidate
 from mono_depth_ros.models.runtime.graph import content_hash, graph_in, intact
-from mono_depth_ros.models.runtime.packages import versions
 
 _FOLDER = "verdicts"
 _DRIVERS = ("/proc/driver/nvidia/version", "/etc/nv_tegra_release")
@@ -29,7 +29,7 @@ _DRIVERS = ("/proc/driver/nvidia/version", "/etc/nv_tegra_release")
 
 def key_of(
     network: Network | GraphFile,
-    examples: Callable[[], Sequence[Inputs]],
+    examples: Callable[[], Iterable[Inputs]],
     options: EngineOptions,
     candidates: Sequence[Candidate],
 ) -> str:
@@ -37,13 +37,13 @@ def key_of(
 
     "" where a file of the network cannot be read, under which nothing is remembered: who loads it says what is wrong.
     """
-    files = network.files if isinstance(network, Network) else (network.path, *network.beside)
     try:
-        if files:
-            content = repr([(path.name, sealed_sha256(path)) for path in files if path.exists()])
+        if isinstance(network, GraphFile):
+            content = _digests((network.path, *network.beside))
+        elif network.files:
+            content = f"{_digests([path for path in network.files if path.exists()])} {network.shapes}"
         else:
-            assert isinstance(network, Network)
-            content = content_hash(network, examples())
+            content = content_hash(network, tuple(examples()))
     except OSError:
         return ""
     device = options.device
@@ -126,6 +126,10 @@ def driver(device: torch.device) -> str:
     if device.type != "cuda":
         return ""
     return f"{[_read(path) for path in _DRIVERS]} {torch.version.cuda} {torch.backends.cudnn.version()}"
+
+
+def _digests(files: Sequence[Path]) -> str:
+    return repr([(path.name, sealed_sha256(path)) for path in files])
 
 
 def _read(path: str) -> str:

@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
+from mono_depth_ros.cache import sha256
 from mono_depth_ros.models.weights.client import FetchError, HubClient, Listing, RemoteFile, unreachable
 
 LOGGER = logging.getLogger(__name__)
@@ -67,20 +68,15 @@ def matches(path: Path, etag: str) -> bool:
     40 digits are the SHA-1 of git's blob (a header and the content); some mirrors take that of the content alone.
     """
     if len(etag) == 64:
-        return digest(path, hashlib.sha256()) == etag
+        return sha256(path) == etag
     if len(etag) == 40:
-        header = b"blob %d\0" % path.stat().st_size
-        return etag in (digest(path, hashlib.sha1(header)), digest(path, hashlib.sha1()))
+        states = (hashlib.sha1(b"blob %d\0" % path.stat().st_size), hashlib.sha1())
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                for state in states:
+                    state.update(block)
+        return etag in {state.hexdigest() for state in states}
     return True
-
-
-def digest(path: Path, state: Any) -> str:
-    """The hexadecimal digest of a file, by a `hashlib` object that may have seen something already."""
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            state.update(block)
-    found: str = state.hexdigest()
-    return found
 
 
 def unwritable(error: OSError, folder: Path) -> FetchError:

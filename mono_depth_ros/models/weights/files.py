@@ -19,7 +19,6 @@ from mono_depth_ros.cache import sealed_sha256
 from mono_depth_ros.errors import ModelError
 
 INDEX, WHOLE = "model.safetensors.index.json", "model.safetensors"
-sha256 = sealed_sha256
 _PICKLES = (".bin", ".pth", ".pt", ".ckpt", ".pkl")
 
 

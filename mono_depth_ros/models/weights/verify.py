@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mono_depth_ros.atomic import atomic_path
+from mono_depth_ros.cache import sha256
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.weights.cache import (
     CONFIG,
@@ -17,7 +17,7 @@ from mono_depth_ros.models.weights.cache import (
     blob_digest,
     missing_weights,
 )
-from mono_depth_ros.models.weights.download import digest, matches
+from mono_depth_ros.models.weights.download import matches
 
 SUMS = "SHA256SUMS"
 """The list of digests that a fetch into a directory leaves there; `sha256sum -c SHA256SUMS` reads it too."""
@@ -91,7 +91,7 @@ def checkpoint_files(directory: Path) -> list[Path]:
 
 def write_sums(directory: Path) -> None:
     """Leave the SHA-256 of the checkpoint's files in the directory."""
-    lines = [f"{digest(path, hashlib.sha256())}  {path.name}\n" for path in checkpoint_files(directory)]
+    lines = [f"{sha256(path)}  {path.name}\n" for path in checkpoint_files(directory)]
     with atomic_path(directory / SUMS) as temporary:
         temporary.write_text("".join(lines), encoding="utf-8")
 
@@ -133,7 +133,7 @@ def _check(path: Path, known: str, listed: str) -> FileCheck:
     )
     if not path.is_file():
         return FileCheck(path, "missing", "", expected, source)
-    found = digest(path, hashlib.sha256())
+    found = sha256(path)
     for value, by in ((known, "the catalogue"), (listed, SUMS), (blob, "the cache")):
         if value and found != value and not (len(value) == 40 and matches(path, value)):
             return FileCheck(path, "cut off" if _cut_off(path) else "changed", found, value, by)

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
     model = load_reference(args.name, args.device)
     engines = []
-    for trial in trials(model.network, model.examples(), model.device, args.engine or ()):
+    for trial in trials(model.network, tuple(model.examples()), model.device, args.engine or ()):
         engines.append(_row(trial))
         if not args.json:
             print(_line(engines[-1]), flush=True)

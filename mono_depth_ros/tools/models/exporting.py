@@ -81,7 +81,7 @@ def export_model(model: EngineModel, engine: str, out: Path) -> Path:
     path = out / f"{Path(model.spec.name).name}{SUFFIXES[engine]}" if out.is_dir() else out
     if path.suffix != SUFFIXES[engine]:
         raise ModelError(f"{path} ends in '{path.suffix}', expected {SUFFIXES[engine]} or a directory")
-    network, examples = model.network, model.examples()
+    network, examples = model.network, tuple(model.examples())
     assert isinstance(network, Network), "torch runs no graph of a file"
     graph = graph_of(network, examples)
     exported = build(graph, examples, "onnxruntime" if engine == "onnx" else engine, model.device, "fp32")
@@ -107,7 +107,7 @@ def _save_onnx(graph: GraphFile, path: Path) -> None:
         with atomic_path(path) as temporary:
             shutil.copyfile(graph.path, temporary)
         return
-    from mono_depth_ros.models.runtime.packages import load_package
+    from mono_depth_ros.models.runtime.device import load_package
 
     onnx = load_package("onnx", "onnx", "the export of graphs")
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
@@ -121,7 +121,7 @@ def _save_onnx(graph: GraphFile, path: Path) -> None:
 
 
 def _save_openvino(graph: GraphFile, path: Path) -> None:
-    from mono_depth_ros.models.runtime.packages import load_package
+    from mono_depth_ros.models.runtime.device import load_package
 
     openvino = load_package("openvino", "openvino", "the export of graphs")
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:

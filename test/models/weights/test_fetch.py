@@ -18,7 +18,7 @@ from huggingface_hub import constants, snapshot_download
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.weights import fetch
 from mono_depth_ros.models.weights.cache import find_snapshot
-from mono_depth_ros.models.weights.hub import snapshot
+from mono_depth_ros.models.weights.fetch import snapshot
 from mono_depth_ros.models.weights.verify import check_directory
 
 WANTED = ["config.json", "model.safetensors", "preprocessor_config.json"]

@@ -12,11 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from mono_depth_ros.cache import sha256
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.models.families.depth_anything_v2 import load, read, spec_of
 from mono_depth_ros.models.families.depth_anything_weights import authors_names
-from mono_depth_ros.models.weights.files import sha256
 from mono_depth_ros.prediction import DepthKind
 
 METRIC = {"depth_estimation_type": "metric", "max_depth": 20}

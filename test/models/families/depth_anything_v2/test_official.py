@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from mono_depth_ros.cache import sha256
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.models.families.depth_anything_v2 import load, read, spec_of
-from mono_depth_ros.models.weights.files import sha256
 from mono_depth_ros.prediction import DepthKind
 
 RELATIVE, METRIC = "depth_anything_v2_vits.pth", "depth_anything_v2_metric_hypersim_vits.pth"

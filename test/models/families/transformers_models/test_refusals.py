@@ -14,6 +14,7 @@ import torch
 from by_transformers import CPU, pattern_image, predict
 from safetensors.torch import load_file, save_file
 
+from mono_depth_ros.cache import sha256
 from mono_depth_ros.errors import ImageError, ModelError
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE
@@ -21,7 +22,6 @@ from mono_depth_ros.models.families import family_of, loader
 from mono_depth_ros.models.families.transformers_models import DepthOnly
 from mono_depth_ros.models.runtime.engine import Network
 from mono_depth_ros.models.runtime.graph import content_hash
-from mono_depth_ros.models.weights.files import sha256
 from mono_depth_ros.prediction import DepthKind
 
 FAMILIES = ["zoedepth", "dpt", "glpn", "depth_pro"]
