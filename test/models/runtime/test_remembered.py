@@ -217,6 +217,15 @@ def test_a_module_without_files_is_told_by_its_content(
     assert remembered.key_of(add_one(), lambda: positive, OPENVINO, pairs) != before
 
 
+def test_a_module_that_can_be_read_again_is_let_go(checkpoint: Checkpoint, positive: Sequence[Inputs]) -> None:
+    network = checkpoint.network()
+    make_engine(network, positive, OPENVINO)
+    assert checkpoint.reads == 1 and float(network.module.gain) == 2.0 and checkpoint.reads == 2
+    network = checkpoint.network("torch")
+    make_engine(network, positive, EngineOptions(CPU, "torch", "fp32"))
+    assert network.module is network.module and checkpoint.reads == 3
+
+
 def test_forgotten_by_name(
     checkpoint: Checkpoint, positive: Sequence[Inputs], proofs: list[Engine], own_cache: Path
 ) -> None:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +14,7 @@ import torch
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.runtime import torch_engine
-from mono_depth_ros.models.runtime.engine import Inputs, Network
+from mono_depth_ros.models.runtime.engine import Engine, Inputs, Network
 from mono_depth_ros.models.runtime.selfcheck import Reference, check
 from mono_depth_ros.models.runtime.torch_engine import SHAPES_KEPT, CompiledEngine, Function, GraphCache, TorchEngine
 
@@ -41,6 +43,23 @@ def test_precisions_that_are_not_there(network: Network, monkeypatch: pytest.Mon
     monkeypatch.setattr(torch_engine, "_cpu_has_bf16", lambda: False)
     with pytest.raises(ModelError, match=r"this processor has no bf16 .*, expected fp32"):
         TorchEngine(network, CPU, "bf16")
+
+
+@pytest.mark.parametrize("make", [TorchEngine, CompiledEngine])
+def test_an_engine_that_is_let_go_leaves_no_memory_to_the_collector(
+    add_one: Callable[[], Network], monkeypatch: pytest.MonkeyPatch, make: Callable[..., Engine]
+) -> None:
+    monkeypatch.setattr(torch, "compile", lambda module, **_: module)
+    network = add_one()
+    gone = weakref.ref(network.module)
+    gc.disable()
+    try:
+        engine = make(network, CPU, "fp32")
+        assert gone() is not None
+        del engine, network
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 class Failing(torch.nn.Module):
