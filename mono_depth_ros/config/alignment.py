@@ -18,31 +18,38 @@ class AlignConfig(Config):
 
     method: str = option(
         "robust",
-        "robust: consensus, then reweighted least squares; lstsq: plain least squares, which one outlier can ruin",
+        "The method of the fit: robust is consensus, then reweighted least squares; lstsq is plain least squares, "
+        "which one outlier can ruin.",
         choices=("robust", "lstsq"),
     )
     curve: str = option(
         "auto",
-        "how prediction and depth d go together. inverse: 1/d = shift + scale * x, x the prediction's inverse depth; "
+        "The curve from a prediction to depth d. inverse: 1/d = shift + scale * x, x the prediction's inverse depth; "
         "log: ln d = shift + scale * ln p; scale: d = scale * p; auto: inverse for relative predictions, scale for "
-        "metric ones",
+        "metric ones.",
         choices=("auto", "inverse", "log", "scale"),
     )
     min_samples: int = option(
         20,
-        "fewer fitted samples give no fit; a range finder, which has one, is fitted all the same with a scale alone",
+        "Fewer fitted samples than this give no fit; a range finder, which has one, is fitted with a scale alone.",
         low=1,
         high=100_000,
         dynamic=True,
     )
     held_out: float = option(
-        0.1, "part of the samples that is never fitted, to measure the error on", low=0.0, high=0.9, dynamic=True
+        0.1,
+        "This fraction of the samples is never fitted: the error is measured on it.",
+        low=0.0,
+        high=0.9,
+        dynamic=True,
     )
-    seed: int = option(0, "of the choice of held-out samples and of the consensus", low=0, high=2**31 - 1)
-    local: bool = option(True, "correct what is left after the fit locally, as far as samples reach", dynamic=True)
+    seed: int = option(0, "The seed of the choice of held-out samples and of the consensus.", low=0, high=2**31 - 1)
+    local: bool = option(
+        True, "What is left after the fit is corrected locally, as far as samples reach.", dynamic=True
+    )
     max_abs_rel: float = option(
         0.25,
-        "a result with a larger held-out AbsRel is marked as bad",
+        "A result with a larger held-out AbsRel is marked as bad.",
         low=0.001,
         high=10.0,
         dynamic=True,
@@ -55,14 +62,18 @@ class TrackerConfig(Config):
 
     bandwidth: float = option(
         1.0,
-        "memory of the filter of scale and shift: longer is calmer and slower; 0: every frame's own fit",
+        "The memory of the filter of scale and shift: longer is calmer and slower; 0 takes every frame's own fit.",
         unit="s",
         low=0.0,
         high=3600.0,
         dynamic=True,
     )
     hold: float = option(
-        5.0, "without new samples the state is unaligned after this long; 0: never", unit="s", low=0.0, dynamic=True
+        5.0,
+        "Without new samples the state is unaligned after this long; 0 means never.",
+        unit="s",
+        low=0.0,
+        dynamic=True,
     )
 
 
@@ -72,32 +83,33 @@ class ReferenceConfig(Config):
 
     tolerance: float = option(
         0.1,
-        "an image takes the reference nearest in time, this near",
+        "An image takes the reference nearest in time, at most this far from it.",
         unit="s",
         low=0.0,
         high=10.0,
         dynamic=True,
     )
-    reference_min: float = option(0.3, "nearer samples are not used", unit="m", low=0.0, dynamic=True)
-    reference_max: float = option(100.0, "farther samples are not used", unit="m", low=0.1, dynamic=True)
+    reference_min: float = option(0.3, "Samples nearer than this are not used.", unit="m", low=0.0, dynamic=True)
+    reference_max: float = option(100.0, "Samples farther than this are not used.", unit="m", low=0.1, dynamic=True)
     reference_samples: int = option(
-        20_000, "of a dense reference this many samples are used at most, spread evenly", low=100, dynamic=True
+        20_000, "At most this many samples of a dense reference are used, spread evenly.", low=100, dynamic=True
     )
     occlusion_window: int = option(
         9,
-        "samples seen past an edge, which nearer ones surround, are looked for in a square of this size; it should "
-        "span two lines of the lidar in the image; 0: not at all",
+        "Occluded samples, which nearer ones surround, are looked for in a square of this size and left out; it should "
+        "span two lines of the lidar in the image; 0 keeps them.",
         unit="px",
         low=0,
         high=99,
     )
     occlusion_ratio: float = option(
-        0.1, "a neighbour is nearer when the sample is farther by more than this part", low=0.0, high=10.0
+        0.1, "A neighbour counts as nearer when the sample is farther by more than this fraction.", low=0.0, high=10.0
     )
 
     reference_rectified: bool = option(
         False,
-        "the reference depth image is rectified: use P of its camera_info, no distortion (stereo pairs always are)",
+        "The reference depth image is rectified: P of its camera_info is used, without distortion (stereo pairs "
+        "always are).",
     )
 
     def __post_init__(self) -> None:
@@ -114,14 +126,16 @@ class StereoConfig(Config):
 
     stereo_disparities: int = option(
         128,
-        "search this far for a match: what is nearer than fx * baseline / this is not seen, or wrongly; time grows "
-        "with it",
+        "The matcher searches this far: what is nearer than fx * baseline / this is not seen, or wrongly; time grows "
+        "with it.",
         unit="px",
         low=16,
         high=512,
     )
     stereo_downscale: int = option(
-        2, "match at this part of the size: 2 takes about a quarter of the time of 1", choices=(1, 2, 4)
+        2,
+        "Images are matched at this fraction of their size, 1/1, 1/2 or 1/4: 2 takes about a quarter of the time of 1.",
+        choices=(1, 2, 4),
     )
 
 
@@ -130,64 +144,84 @@ class GroundConfig(Config):
     """The floor as the reference: no second sensor."""
 
     camera_height: float = option(
-        0.0, "of the camera above the floor; 0: from tf2, base_frame to the camera", unit="m", low=0.0, high=100.0
+        0.0,
+        "The height of the camera above the floor; 0 takes it from tf2, base_frame to the camera.",
+        unit="m",
+        low=0.0,
+        high=100.0,
     )
-    base_frame: str = option("", "frame on the floor, z up, such as base_footprint, for height and pitch by tf2")
+    base_frame: str = option("", "The frame on the floor, z up, such as base_footprint, for height and pitch by tf2.")
     pitch_deg: str = option(
-        "", "of the camera, positive looks down, in degrees; empty: from tf2, the imu topic or the fit itself"
+        "",
+        "The pitch of the camera in degrees, positive looks down; empty takes it from tf2, the imu topic or the "
+        "fit itself.",
     )
-    roll_deg: float = option(0.0, "of the camera, with pitch_deg", unit="deg", low=-180.0, high=180.0)
+    roll_deg: float = option(
+        0.0, "The roll of the camera; it counts with pitch_deg.", unit="deg", low=-180.0, high=180.0
+    )
 
 
 @dataclass(frozen=True)
 class AlignmentNodeConfig(Config):
     """What the alignment node does around the alignment; its parameters are these and those of the classes above."""
 
-    autostart: bool = option(True, "configure and activate without a lifecycle manager")
-    lazy: bool = option(True, "run, and ask the depth node for depth, only while somebody subscribes to an output")
-    reference: str = option("lidar", "what fixes the scale", choices=REFERENCES)
+    autostart: bool = option(True, "The node configures and activates itself, without a lifecycle manager.")
+    lazy: bool = option(True, "The node runs, and subscribes to depth, only while somebody subscribes to an output.")
+    reference: str = option("lidar", "The reference that fixes the scale.", choices=REFERENCES)
     prediction: str = option(
         "auto",
-        "which topic to align: metric (depth/image), inverse (depth/inverse) or auto: the one that comes",
+        "The topic to align: metric (depth/image), inverse (depth/inverse) or auto, the one that comes.",
         choices=("auto", "metric", "inverse"),
     )
     rectified: bool = option(
-        False, "the depth is of an image that was rectified already: use P of its camera_info, no distortion"
+        False, "The depth is of an image that was rectified already: P of its camera_info is used, without distortion."
     )
     image_transport: str = option(
-        "raw", "colours of the cloud come from Image or from CompressedImage", choices=("raw", "compressed")
+        "raw", "The colours of the cloud come from Image or from CompressedImage.", choices=("raw", "compressed")
     )
     cam_from_reference: str = option(
         "",
         "'x y z qx qy qz qw', metres and a unit quaternion that take points of the reference into the camera's optical "
-        "frame; empty: from tf2",
+        "frame; empty takes it from tf2.",
     )
-    tf_timeout: float = option(0.1, "wait this long for a transform that is late", unit="s", low=0.0, high=10.0)
+    tf_timeout: float = option(
+        0.1, "The node waits this long for a transform that is late.", unit="s", low=0.0, high=10.0
+    )
     calibration: str = option(
-        "", "YAML file with scale and shift to begin with, if it is there; ~/save writes it", dynamic=True
+        "", "The YAML file with scale and shift to begin with, if it is there; ~/save writes it.", dynamic=True
     )
     calibration_scene: str = option(
-        "default", "which scale and shift of the calibration, if it has several", dynamic=True
+        "default", "The name of the scale and shift in the calibration, which may have several.", dynamic=True
     )
-    frozen: bool = option(False, "begin with scale and shift frozen; needs a calibration")
+    frozen: bool = option(False, "Scale and shift are frozen from the beginning; this needs a calibration.")
     publish_unaligned: bool = option(
-        False, "publish metric predictions as they are while there is no alignment", dynamic=True
+        False, "Metric predictions are published as they are while there is no alignment.", dynamic=True
     )
     publish_bad: bool = option(
-        True, "publish results whose held-out AbsRel exceeds max_abs_rel (diagnostics say so)", dynamic=True
+        True, "Results whose held-out AbsRel exceeds max_abs_rel are published (diagnostics say so).", dynamic=True
     )
     aligned_encoding: str = option(
-        "32FC1", "aligned/image in metres or in millimetres", choices=("32FC1", "16UC1"), dynamic=True
+        "32FC1",
+        "The encoding of aligned/image: 32FC1 is metres, 16UC1 millimetres.",
+        choices=("32FC1", "16UC1"),
+        dynamic=True,
     )
     alignment_threads: int = option(
         1,
-        "CPU threads of the alignment: more are faster on idle cores only; beside a network that takes all of them "
-        "they wait for each other, ten times as long",
+        "The alignment uses this many CPU threads: more are faster on idle cores only; beside a network that takes all "
+        "of them they wait for each other, ten times as long.",
         low=1,
         high=256,
         dynamic=True,
     )
     input_timeout: float = option(
-        2.0, "say that depth or reference is missing after this long", unit="s", low=0.1, high=3600.0, dynamic=True
+        2.0,
+        "Diagnostics say that depth or reference is missing after this long.",
+        unit="s",
+        low=0.1,
+        high=3600.0,
+        dynamic=True,
     )
-    diagnostics_period: float = option(1.0, "between two messages on /diagnostics", unit="s", low=0.1, high=60.0)
+    diagnostics_period: float = option(
+        1.0, "The time between two messages on /diagnostics.", unit="s", low=0.1, high=60.0
+    )

@@ -17,43 +17,57 @@ class ModelConfig(Config):
 
     model: str = option(
         "depth_anything_v2_metric_indoor_small",
-        "catalogue name (`mono_depth models list`), or path: transformers directory, .pth, .onnx; or hub name",
+        "The name of a model (`mono_depth models list`), the path of a transformers directory, .pth or .onnx, or "
+        "a hub name.",
     )
-    device: str = option("auto", "auto (CUDA where there is one, and says which), cpu, cuda or cuda:N")
+    device: str = option(
+        "auto", "The device is auto (CUDA where there is one, and the log says which), cpu, cuda or cuda:N."
+    )
     engine: str = option(
         "auto",
-        "what runs the network; auto: the fastest installed one that agrees with torch",
+        "The engine runs the network; auto is the fastest installed one that agrees with torch.",
         choices=("auto", "torch", "torch_compile", "onnxruntime", "openvino", "tensorrt"),
     )
     precision: str = option(
-        "auto", "of the network; auto: the fastest the hardware has", choices=("auto", "fp32", "fp16", "bf16")
+        "auto",
+        "The precision of the network; auto is the fastest that the hardware has.",
+        choices=("auto", "fp32", "fp16", "bf16"),
     )
     input_size: str = option(
         "",
-        "WIDTHxHEIGHT at which Metric3D v2 reads images, multiples of 28, such as 532x308: smaller is faster and "
-        "coarser; empty: 1064x616. Other models have their own rule",
+        "Metric3D v2 reads images at this WIDTHxHEIGHT, multiples of 28, such as 532x308: smaller is faster and "
+        "coarser; empty means 1064x616. Other models have a rule of their own.",
     )
-    threads: int = option(0, "CPU threads of the network, 0: as many as there are cores", low=0, high=256)
+    threads: int = option(
+        0, "The network uses this many CPU threads; 0 means as many as there are cores.", low=0, high=256
+    )
 
 
 @dataclass(frozen=True)
 class DepthConfig(Config):
     """From a prediction to the depth and the cloud that are given out."""
 
-    min_depth: float = option(0.0, "nearer depth is unknown (NaN)", unit="m", low=0.0, high=1000.0, dynamic=True)
+    min_depth: float = option(
+        0.0, "Depth closer than this is set to NaN (unknown).", unit="m", low=0.0, high=1000.0, dynamic=True
+    )
     max_depth: float = option(
-        math.inf, "farther depth is beyond range (+inf), no point in the cloud", unit="m", low=0.01, dynamic=True
+        math.inf,
+        "Depth farther than this is set to +inf (beyond range) and gives no point in the cloud.",
+        unit="m",
+        low=0.01,
+        dynamic=True,
     )
     edge_ratio: float = option(
         0.05,
-        "flying pixels are left out of the cloud: depth jumps above this part of the distance; 0 keeps them",
+        "Pixels on depth jumps above this fraction of the distance are left out of the cloud as flying pixels; 0 "
+        "keeps them.",
         low=0.0,
         high=10.0,
         dynamic=True,
     )
-    stride: int = option(1, "every n-th pixel and row goes into the cloud", unit="px", low=1, high=64, dynamic=True)
+    stride: int = option(1, "Every n-th pixel and row goes into the cloud.", unit="px", low=1, high=64, dynamic=True)
     cloud_normals: bool = option(
-        False, "the cloud's points have normal_x, normal_y, normal_z and curvature too", dynamic=True
+        False, "The points of the cloud have normal_x, normal_y, normal_z and curvature too.", dynamic=True
     )
 
     def __post_init__(self) -> None:
@@ -66,33 +80,42 @@ class DepthConfig(Config):
 class DepthNodeConfig(Config):
     """What the depth node does around the pipeline; its parameters are these and ModelConfig's and DepthConfig's."""
 
-    autostart: bool = option(True, "configure and activate without a lifecycle manager")
-    lazy: bool = option(True, "run only while somebody subscribes to an output")
+    autostart: bool = option(True, "The node configures and activates itself, without a lifecycle manager.")
+    lazy: bool = option(True, "The network runs only while somebody subscribes to an output.")
     cameras: str = option(
         "",
-        "names of several cameras that share the model, a list such as [front, left]: NAME/image_raw in, NAME/depth/* "
-        "out; empty: one camera, image in, depth/* out",
+        "The names of several cameras that share the model, a list such as [front, left]: NAME/image_raw in, "
+        "NAME/depth/* out; empty means one camera, image in, depth/* out.",
     )
     batch_window: float = option(
         0.005,
-        "with several cameras the first image of a turn waits this long for the others', to share a run of the network",
+        "With several cameras the first image waits this long for those of the others, to share a run of the network.",
         unit="s",
         low=0.0,
         high=1.0,
         dynamic=True,
     )
-    image_transport: str = option("raw", "subscribe to Image or to CompressedImage", choices=("raw", "compressed"))
-    rectified: bool = option(False, "the image topic is rectified already: use P of its camera_info, no distortion")
+    image_transport: str = option(
+        "raw", "The node subscribes to Image or to CompressedImage.", choices=("raw", "compressed")
+    )
+    rectified: bool = option(
+        False, "The image topic is rectified already: P of its camera_info is used, without distortion."
+    )
     rectify: bool = option(
-        False, "undistort the image first; publishes rgb/image_rect and rgb/camera_info beside the depth"
+        False, "The image is undistorted first; rgb/image_rect and rgb/camera_info are published beside the depth."
     )
     depth_encoding: str = option(
-        "32FC1", "depth/image in metres or in millimetres", choices=("32FC1", "16UC1"), dynamic=True
+        "32FC1",
+        "The encoding of depth/image: 32FC1 is metres, 16UC1 millimetres.",
+        choices=("32FC1", "16UC1"),
+        dynamic=True,
     )
     input_timeout: float = option(
-        2.0, "say that the image is missing after this long", unit="s", low=0.1, high=3600.0, dynamic=True
+        2.0, "Diagnostics say that the image is missing after this long.", unit="s", low=0.1, high=3600.0, dynamic=True
     )
-    diagnostics_period: float = option(1.0, "between two messages on /diagnostics", unit="s", low=0.1, high=60.0)
+    diagnostics_period: float = option(
+        1.0, "The time between two messages on /diagnostics.", unit="s", low=0.1, high=60.0
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

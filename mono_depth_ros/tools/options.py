@@ -38,7 +38,13 @@ def _add(parser: Any, item: Field[Any]) -> None:
         parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=words.replace("%", "%%"))
         return
     shown = "none" if default == "" else f"{default:g}" if isinstance(default, float) else default
-    limits = "" if isinstance(default, str) and item.metadata["choices"] is None else f"; {allowed(item)}"
-    words = f"{item.metadata['doc']}{limits} (default: {shown})".replace("%", "%%")
+    doc, limits = item.metadata["doc"], allowed(item)
+    if isinstance(default, str) and item.metadata["choices"] is None:
+        limits = ""  # any text
+    elif doc.endswith("."):
+        limits = f" {limits[0].upper()}{limits[1:]}"
+    else:
+        limits = f"; {limits}"
+    words = f"{doc}{limits} (default: {shown})".replace("%", "%%")
     metavar = {float: "X", int: "N"}.get(type(default), "TEXT")
     parser.add_argument(flag, type=type(default), default=default, metavar=metavar, help=words)

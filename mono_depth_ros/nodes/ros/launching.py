@@ -31,7 +31,7 @@ def option_arguments(*classes: type[Config], without: Collection[str] = ()) -> l
     """
     described: dict[str, str] = {}
     for item in _options(classes, without):
-        described.setdefault(item.name, f"{item.metadata['doc']}: {allowed(item)} (default: {item.default})")
+        described.setdefault(item.name, f"{item.metadata['doc']} ({allowed(item)}; default: {item.default})")
     return [DeclareLaunchArgument(name, default_value="", description=text) for name, text in described.items()]
 
 
