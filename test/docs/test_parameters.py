@@ -81,7 +81,7 @@ def test_the_tables_are_those_of_the_configuration(repository: Path) -> None:
 
 
 def test_a_row_of_known_content() -> None:
-    line = "| `stride` | `1` | 1 to 64 px | yes | every n-th pixel and row goes into the cloud |"
+    line = "| `stride` | `1` | 1 to 64 px | yes | Every n-th pixel and row goes into the cloud. |"
     assert tables().splitlines().count(line) == 2  # of the depth node and of the alignment node
 
 
