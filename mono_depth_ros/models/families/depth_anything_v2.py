@@ -122,7 +122,7 @@ class Checkpoint:
     """What a file or a directory holds.
 
     Attributes:
-        source: of the weights. stated: what it is. size: of the network, by the tensors' shapes.
+        source: of the weights. stated: what it is. size: of the network, by config.json or the tensors' shapes.
         weights: under the authors' names.
     """
 
@@ -193,7 +193,7 @@ def _agreed(source: Path, statements: list[Statement | None]) -> Statement:
         ModelError: nothing says what the file is, or two say different things, or it is of Depth Anything V1.
     """
     said = [statement for statement in statements if statement is not None]
-    if re.fullmatch(r"depth_anything_vit[sbl]14", source.stem):
+    if source.is_file() and re.fullmatch(r"depth_anything_vit[sbl]14", source.stem):
         raise ModelError(f"{source} is of Depth Anything V1 by its name, expected V2: its head reads other blocks")
     if not said:
         sidecar = source.with_suffix(".yaml").name
