@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from mono_depth_ros.errors import MonoDepthError
-from mono_depth_ros.startup import INTERRUPTED
-from mono_depth_ros.tools import bench, image, play, train
-from mono_depth_ros.tools.bag import command as bag
-from mono_depth_ros.tools.demo import command as demo
-from mono_depth_ros.tools.eval import command as eval_
-from mono_depth_ros.tools.models import command as models
+from mono_depth_ros.startup import INTERRUPTED, importing
+
+with importing():  # Ctrl-C in these would else be swallowed now and then, and the tool would go on
+    from mono_depth_ros.tools import bench, image, play, train
+    from mono_depth_ros.tools.bag import command as bag
+    from mono_depth_ros.tools.demo import command as demo
+    from mono_depth_ros.tools.eval import command as eval_
+    from mono_depth_ros.tools.models import command as models
 
 _TOOLS = (demo, image, bag, eval_, play, models, bench, train)
 
