@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +13,27 @@ import torch
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.families import depth_anything_v2
 from mono_depth_ros.models.families.depth_anything_v2 import load
+from mono_depth_ros.models.runtime import graph
 from mono_depth_ros.models.runtime.engine import EngineOptions
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("exported")
+
+
+@pytest.fixture(autouse=True)
+def exported_once(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network is exported once in this file, whatever directory it is read from: that takes seconds."""
+    write = graph.write_graph
+
+    def copied(network, examples, path) -> None:
+        kept = exported / graph.content_hash(network, examples)
+        if not kept.exists():
+            write(network, examples, kept)
+        shutil.copy(kept, path)
+
+    monkeypatch.setattr(graph, "write_graph", copied)
 
 
 @pytest.mark.slow
