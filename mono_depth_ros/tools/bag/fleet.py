@@ -7,68 +7,28 @@ one that is finished says so itself, and the manifest only spares opening it. Wh
 
 from __future__ import annotations
 
-import errno
 import json
-import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from tqdm import tqdm
 
 from mono_depth_ros.bags.reader import storage_files
 from mono_depth_ros.config import FleetConfig, ModelConfig
-from mono_depth_ros.errors import DataError, MonoDepthError
+from mono_depth_ros.errors import DataError
 from mono_depth_ros.models import loading
 from mono_depth_ros.models.base import DepthModel
-from mono_depth_ros.tools.bag.convert import Job, convert, option_values
+from mono_depth_ros.tools.bag.convert import Job, option_values
+from mono_depth_ros.tools.bag.crew import Alone, Crew, Outcome, Task, perform
 from mono_depth_ros.tools.bag.lock import locked
 from mono_depth_ros.tools.bag.manifest import ANEW, Manifest, converted_name, find_bags
 from mono_depth_ros.tools.bag.progress import Bar, in_words
 from mono_depth_ros.tools.bag.target import fingerprint
-
-PATIENCE_S = 20.0
-"""Workers of a run that was killed may take a while to notice, and hold their bags until then."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """One bag to convert. `source` is the fingerprint of the input, `attempt` counts from 1."""
-
-    name: str
-    job: Job
-    source: dict[str, Any]
-    attempt: int = 1
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a task: the summary of `convert`, or the problem. `hopeless`: it would be that of any other."""
-
-    task: Task
-    summary: dict[str, Any] | None = None
-    problem: str = ""
-    hopeless: bool = False
-
-
-class Crew(Protocol):
-    """Who converts.
-
-    Attributes:
-        size: how many tasks at once.
-    """
-
-    size: int
-
-    def start(self, task: Task) -> None:
-        """Begin with one more; at most `size` are under way."""
-
-    def wait(self) -> Outcome:
-        """The next to end, of those under way."""
 
 
 @dataclass
@@ -190,52 +150,6 @@ def share_out(
     return report
 
 
-def perform(
-    task: Task,
-    model: DepthModel,
-    tell: Callable[[str], None] = lambda _: None,
-    step: Callable[[int, int | None], None] = lambda *_: None,
-) -> Outcome:
-    """One task, in the process of the worker; no error leaves it, and no other process works on the same bag."""
-    try:
-        with locked(task.job.out, PATIENCE_S):
-            summary = convert(task.job, model, tell, step)
-    except MonoDepthError as error:
-        return Outcome(task, problem=str(error), hopeless=_disk_is_full(error))
-    except Exception as error:  # of a library, on this bag: the others go on
-        return Outcome(task, problem=f"{type(error).__name__}: {error}", hopeless=_disk_is_full(error))
-    return Outcome(task, summary | {"host": socket.gethostname(), "attempt": task.attempt})
-
-
-class Alone:
-    """A crew of one: this process.
-
-    Args:
-        load: makes the model, when the first task is there.
-    """
-
-    size = 1
-
-    def __init__(
-        self,
-        load: Callable[[], DepthModel],
-        run: Callable[[Task, DepthModel], Outcome] = perform,
-    ) -> None:
-        self._load, self._run = load, run
-        self._model: DepthModel | None = None
-        self._task: Task | None = None
-
-    def start(self, task: Task) -> None:
-        """Remember it."""
-        self._task = task
-
-    def wait(self) -> Outcome:
-        """Do it. Raises what loading the model raises."""
-        assert self._task is not None
-        self._model = self._model or self._load()
-        return self._run(self._task, self._model)
-
-
 def _work(tasks: list[Task], model: ModelConfig, config: FleetConfig, manifest: Manifest, ray: str | None) -> Report:
     if not tasks:
         return Report()
@@ -262,11 +176,3 @@ def _incomplete(summary: dict[str, Any]) -> str:
 
 def _tell(words: str) -> None:
     tqdm.write(words, file=sys.stderr)
-
-
-def _disk_is_full(error: BaseException | None) -> bool:
-    while error is not None:
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "disk is full" in str(error):
-            return True
-        error = error.__cause__
-    return False

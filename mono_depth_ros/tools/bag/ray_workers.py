@@ -18,7 +18,7 @@ from typing import Any
 
 from mono_depth_ros.config import FleetConfig, ModelConfig
 from mono_depth_ros.errors import ConfigError, MonoDepthError
-from mono_depth_ros.tools.bag.fleet import Alone, Outcome, Task
+from mono_depth_ros.tools.bag.crew import Alone, Outcome, Task
 
 LOCAL = "local"
 """The address that starts Ray on this machine, for this run."""

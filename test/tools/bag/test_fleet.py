@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from mono_depth_ros.errors import ModelError, MonoDepthError
-from mono_depth_ros.tools.bag.fleet import Outcome, share_out
+from mono_depth_ros.tools.bag.crew import Outcome
+from mono_depth_ros.tools.bag.fleet import share_out
 from mono_depth_ros.tools.bag.lock import lock_path, locked
 from mono_depth_ros.tools.bag.manifest import find_bags, is_one_bag
 
@@ -49,9 +50,9 @@ def depths(kit, path):
 
 def fail_on(monkeypatch, failures):
     """`convert` raises for a bag of that name, as often as `failures` says; returns what was called."""
-    import mono_depth_ros.tools.bag.fleet as fleet
+    from mono_depth_ros.tools.bag import crew
 
-    convert, calls = fleet.convert, []
+    convert, calls = crew.convert, []
 
     def failing(job, *rest):
         calls.append(job.source.name)
@@ -60,7 +61,7 @@ def fail_on(monkeypatch, failures):
             raise RuntimeError("planted")
         return convert(job, *rest)
 
-    monkeypatch.setattr(fleet, "convert", failing)
+    monkeypatch.setattr(crew, "convert", failing)
     return calls
 
 
@@ -162,12 +163,12 @@ def test_a_damaged_bag_is_named_in_every_run(tmp_path, folder, use, kit, capsys)
 
 
 def test_a_full_disk_ends_it(tmp_path, folder, use, kit, monkeypatch, capsys):
-    import mono_depth_ros.tools.bag.fleet as fleet
+    from mono_depth_ros.tools.bag import crew
 
     def full(job, *_):
         raise MonoDepthError("cannot write") from OSError(28, "No space left on device")
 
-    monkeypatch.setattr(fleet, "convert", full)
+    monkeypatch.setattr(crew, "convert", full)
     use()
     assert kit.bag(folder, "--out", tmp_path / "out", "--json") == 1
     printed = json.loads(capsys.readouterr().out)
@@ -292,7 +293,7 @@ def test_bad_input(tmp_path, folder, use, kit, capsys):
 
 def test_two_at_once_are_refused(tmp_path, folder, use, kit, capsys, monkeypatch):
     model, out = use(), tmp_path / "out"
-    monkeypatch.setattr("mono_depth_ros.tools.bag.fleet.PATIENCE_S", 0.1)
+    monkeypatch.setattr("mono_depth_ros.tools.bag.crew.PATIENCE_S", 0.1)
     with locked(out / "manifest.json"):
         assert kit.bag(folder, "--out", out) == 1
     assert f"process {os.getpid()} on " in capsys.readouterr().err
@@ -366,7 +367,7 @@ SUMMARY = {
 
 def named(name):
     from mono_depth_ros.tools.bag.convert import Job
-    from mono_depth_ros.tools.bag.fleet import Task
+    from mono_depth_ros.tools.bag.crew import Task
 
     return Task(name, Job(Path("in"), Path("out")), {})
 
