@@ -20,6 +20,9 @@ from mono_depth_ros.tools.options import add_options, config_from
 _OPTIONS = tuple(item.name for item in fields(PlayConfig) if item.name != "bag")
 
 
+NO_RCLPY = "rclpy is not installed: source a ROS 2 setup file, or pip install '.[jazzy]' in the checkout"
+
+
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand `play`; its options are the fields of PlayConfig."""
     parser = subparsers.add_parser(
@@ -44,7 +47,9 @@ def run(args: argparse.Namespace) -> NoReturn:
     """
     config = config_from(args, PlayConfig, _OPTIONS)
     if find_spec("rclpy") is None:
-        raise ConfigError("rclpy is not installed: source a ROS 2 setup file, or pip install 'mono_depth_ros[jazzy]'")
+        raise ConfigError(
+            "rclpy is not installed: source a ROS 2 setup file, or pip install '.[jazzy]' in the checkout"
+        )
     if not Path(args.bag).exists():
         raise DataError(f"there is no {args.bag}")
     wrong = [rule for rule in args.remap if ":=" not in rule]

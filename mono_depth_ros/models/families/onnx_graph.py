@@ -80,7 +80,7 @@ def _onnx() -> Any:
         return importlib.import_module("onnx")
     except ImportError as error:
         raise ModelError(
-            f"models in ONNX files need the packages onnx and onnxruntime ({error}): pip install 'mono_depth_ros[onnx]'"
+            f"models in ONNX files need more packages ({error}): pip install onnx onnxscript onnxruntime"
         ) from error
 
 

@@ -229,8 +229,7 @@ def load_network(directory: Path, name: str, values: dict[str, Any], unused: tup
     try:
         import transformers
     except ImportError as error:
-        hint = "pip install 'mono_depth_ros[transformers]'"
-        raise ModelError(f"{directory} needs the package transformers: {hint}") from error
+        raise ModelError(f"{directory} needs the package transformers: pip install transformers") from error
     _check_weight_files(directory)
     network_class: Any = getattr(transformers, f"{name}ForDepthEstimation")
     with _quiet(transformers):

@@ -141,8 +141,8 @@ def _alike(one: CatalogueEntry, other: CatalogueEntry) -> bool:
     return (one.family, one.kind, one.max_depth_m) == (other.family, other.kind, other.max_depth_m)
 
 
-def load_package(module: str, extra: str, what: str) -> Any:
-    """A module that `what` needs and our `extra` brings.
+def load_package(module: str, packages: str, what: str) -> Any:
+    """A module that `what` needs; `packages` are all that pip must install for it.
 
     Raises:
         ModelError: it is not installed; says the pip line.
@@ -151,8 +151,7 @@ def load_package(module: str, extra: str, what: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise ModelError(
-            f"{what} needs the package {module}, which cannot be imported ({error}): "
-            f"pip install 'mono_depth_ros[{extra}]'"
+            f"{what} needs the package {module}, which cannot be imported ({error}): pip install {packages}"
         ) from error
 
 

@@ -35,7 +35,7 @@ class EngineRow:
         cannot_run: why not on this device in this precision, None where it can; asked when its package is there.
         make: the engine, loaded. Of a `Network` where `graphs` is False, else of a `GraphFile`.
         graphs: True where it runs ONNX graphs: networks are exported for it, and files are run.
-        package: the module it needs beside torch, and our extra that brings it; "" for none.
+        package: the module it needs beside torch, and all that pip must install for it; "" for none.
         half_graphs: True where half precision is that of the graph: fp16 takes a graph in fp16, a file is as it is.
     """
 
@@ -54,7 +54,7 @@ ENGINES: Mapping[str, EngineRow] = {
         auto={"cpu": ("bf16", "fp32")},
         cannot_run=openvino_engine.cannot_run,
         make=OpenVinoEngine,
-        package=("openvino", "openvino"),
+        package=("openvino", "onnx onnxscript openvino"),
     ),
     "torch": EngineRow(
         precisions={"cpu": ("bf16", "fp32"), "cuda": ("fp16", "bf16", "fp32")},
@@ -68,7 +68,7 @@ ENGINES: Mapping[str, EngineRow] = {
         auto={"cpu": ("fp32",), "cuda": ("fp16", "fp32")},
         cannot_run=partial(provider_missing, "onnxruntime"),
         make=OnnxRuntimeEngine,
-        package=("onnxruntime", "onnx"),
+        package=("onnxruntime", "onnx onnxscript onnxruntime"),
         half_graphs=True,
     ),
     "tensorrt": EngineRow(  # builds for minutes
@@ -76,7 +76,7 @@ ENGINES: Mapping[str, EngineRow] = {
         auto={},
         cannot_run=partial(provider_missing, "tensorrt"),
         make=partial(OnnxRuntimeEngine, tensorrt=True),
-        package=("onnxruntime", "onnx"),
+        package=("onnxruntime", "onnx onnxscript onnxruntime"),
     ),
     "torch_compile": EngineRow(  # takes 30 s for each shape to be no faster than torch (fp32 and bf16, two cores)
         precisions={"cpu": ("bf16", "fp32"), "cuda": ("fp16", "bf16", "fp32")},

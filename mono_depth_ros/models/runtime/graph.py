@@ -87,7 +87,7 @@ def write_graph(network: Network, examples: Sequence[Inputs], path: Path) -> Non
     Raises:
         ModelError: onnxscript is missing, or torch cannot export the network.
     """
-    load_package("onnxscript", "onnx", "the export of graphs")
+    load_package("onnxscript", "onnx onnxscript", "the export of graphs")
     example = tuple(_batched(value.cpu(), axes) for value, axes in zip(examples[0], network.shapes, strict=True))
     size = sum(value.nbytes for value in (*network.module.parameters(), *network.module.buffers()))
     try:

@@ -24,6 +24,7 @@ from mono_depth_ros.tools.demo.follow import follow
 from mono_depth_ros.tools.demo.processes import Child, Children
 from mono_depth_ros.tools.demo.recording import Recording
 from mono_depth_ros.tools.demo.source import Source, file_source, world_source
+from mono_depth_ros.tools.play import NO_RCLPY
 from mono_depth_ros.world import require_numba
 from mono_depth_ros.world.lidar import roof_mount
 
@@ -48,9 +49,7 @@ class Session:
             MonoDepthError: a bad argument, a node that ended, or one from which nothing came in time.
         """
         if find_spec("rclpy") is None:
-            raise ConfigError(
-                "rclpy is not installed: source a ROS 2 setup file, or pip install 'mono_depth_ros[jazzy]'"
-            )
+            raise ConfigError(NO_RCLPY)
         entry = find(self.config.model)
         if entry is not None and entry.kind != "metric":
             raise ConfigError(f"{self.config.model} gives relative depth: expected a metric model, which has metres")

@@ -109,7 +109,7 @@ def _save_onnx(graph: GraphFile, path: Path) -> None:
         return
     from mono_depth_ros.models.runtime.device import load_package
 
-    onnx = load_package("onnx", "onnx", "the export of graphs")
+    onnx = load_package("onnx", "onnx onnxscript", "the export of graphs")
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
         location = f"{path.name}.data"  # the name is inside the graph
         onnx.save_model(

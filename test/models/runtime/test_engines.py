@@ -182,7 +182,6 @@ def test_missing_package(
 ) -> None:
     monkeypatch.setitem(sys.modules, name, None)
     openvino_engine._core.cache_clear()
-    extra = {"openvino": "openvino", "onnxruntime": "onnx"}[name]
-    message = rf"engine '{name}' needs the package {name}.*: pip install 'mono_depth_ros\[{extra}\]'"
+    message = rf"engine '{name}' needs the package {name}.*: pip install onnx onnxscript {name}$"
     with pytest.raises(ModelError, match=message):
         build(network, examples, name, CPU, "fp32")

@@ -257,7 +257,7 @@ def test_without_transformers(checkpoint, monkeypatch, family: str) -> None:
         return real_import(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ModelError, match=r"pip install 'mono_depth_ros\[transformers\]'"):
+    with pytest.raises(ModelError, match=r"pip install transformers$"):
         load(checkpoint(family))
 
 
