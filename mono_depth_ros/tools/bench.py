@@ -19,7 +19,7 @@ from mono_depth_ros.tools.models.command import add_engines
 if TYPE_CHECKING:
     import torch
 
-    from mono_depth_ros.models.runtime.engine_model import EngineModel
+    from mono_depth_ros.models.engine_model import EngineModel
 
 SCRIPTS = ("cloud", "world", "models", "metric3d", "bag", "alignment", "slam", "overhead", "overload")
 """Measurements of the package itself, which were here once: each is a script now."""
@@ -84,7 +84,7 @@ def measure(model: EngineModel, width: int, height: int, engines: tuple[str, ...
     Args:
         model: in the engine that the others are compared with. engines: names of ENGINES; all where empty.
     """
-    from mono_depth_ros.models.runtime.engine_model import check_frame
+    from mono_depth_ros.models.engine_model import check_frame
     from mono_depth_ros.models.runtime.engines import ENGINES, build, cannot_run
 
     frame, examples = check_frame(width, height), tuple(model.examples())

@@ -12,7 +12,7 @@ from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.base import ModelSpec, find
 from mono_depth_ros.models.catalogue import CATALOGUE, COMMITS, HUB_FILES, OFFICIAL_FILES
-from mono_depth_ros.models.families import FAMILIES
+from mono_depth_ros.models.loading import FAMILIES
 from mono_depth_ros.prediction import DepthKind
 
 SIZES, SCENES = ("small", "base", "large"), ("indoor", "outdoor")

@@ -15,8 +15,7 @@ from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.base import DepthModel, ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE
-from mono_depth_ros.models.families import FAMILIES, family_of, loader
-from mono_depth_ros.models.loading import load_model
+from mono_depth_ros.models.loading import FAMILIES, family_of, load_model, loader
 from mono_depth_ros.prediction import DepthKind
 
 METRIC = {"depth_estimation_type": "metric", "max_depth": 20}

@@ -29,19 +29,27 @@ from mono_depth_ros.cache import sealed_sha256
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
-from mono_depth_ros.models.declared_model import DeclaredModel
-from mono_depth_ros.models.families.checkpoint import check_digests, check_kind, fill, kind_in_words
+from mono_depth_ros.models.engine_model import DeclaredModel
 from mono_depth_ros.models.families.depth_anything_weights import (
     UNUSED,
+    authors_names,
     read_config,
-    read_directory,
     read_pth_weights,
     size_name,
 )
 from mono_depth_ros.models.networks.depth_anything import SIZES, DepthAnythingNetwork, NetworkSize
 from mono_depth_ros.models.processing import ImageInput, Outputs, Processing, SizeRule
 from mono_depth_ros.models.runtime.engine import EngineOptions, Network
-from mono_depth_ros.models.weights.files import WHOLE, check_is_binary, weight_files
+from mono_depth_ros.models.weights.files import (
+    WHOLE,
+    check_digests,
+    check_is_binary,
+    check_kind,
+    fill,
+    kind_in_words,
+    read_safetensors,
+    weight_files,
+)
 from mono_depth_ros.prediction import DepthKind
 
 LOGGER = logging.getLogger(__name__)
@@ -91,7 +99,7 @@ class DepthAnythingV2(DeclaredModel):
 
 
 def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None = None) -> DepthAnythingV2:
-    """The model in a directory of transformers' format or in an official .pth: see `families.Loader`."""
+    """The model in a directory of transformers' format or in an official .pth: see `loading.Loader`."""
     stated = what_it_is(source, expected)
     by_itself = source.is_file()
     if stated.by == _NAME:
@@ -152,7 +160,10 @@ def read(source: Path, expected: CatalogueEntry | None = None) -> Checkpoint:
     Raises:
         ModelError: it is not what it should be; found and expected.
     """
-    size, weights = read_pth_weights(source) if source.is_file() else read_directory(source)
+    if source.is_file():
+        size, weights = read_pth_weights(source)
+    else:
+        size, weights = read_config(source).size, authors_names(read_safetensors(source))
     stated = what_it_is(source, expected)
     if stated.entry is not None and SIZES[stated.entry.size] != size:
         raise ModelError(f"{source} is {size_name(size)}, expected {stated.entry.size} by its {stated.by}")

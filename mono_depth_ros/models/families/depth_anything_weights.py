@@ -20,7 +20,7 @@ from torch import Tensor
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.networks.depth_anything import SIZES, NetworkSize
 from mono_depth_ros.models.networks.vit import PATCH, VitSize
-from mono_depth_ros.models.weights.files import read_json, read_pth, read_safetensors
+from mono_depth_ros.models.weights.files import read_json, read_pth
 from mono_depth_ros.prediction import DepthKind
 
 _KINDS = {"relative": DepthKind.INVERSE_AFFINE, "metric": DepthKind.METRIC}
@@ -165,15 +165,6 @@ def _size(path: Path, values: dict[str, Any], encoder: dict[str, Any]) -> Networ
     # The blocks that the head reads, from 0; theirs count from 1, and 0 is before the first.
     vit = VitSize(dim, layers, heads, tuple(index - 1 for index in read), grid)
     return NetworkSize(vit, tuple(channels), number(values, "fusion_hidden_size", 64))
-
-
-def read_directory(directory: Path) -> tuple[NetworkSize, dict[str, Tensor]]:
-    """The network's size by config.json, and the weights under the authors' names.
-
-    Raises:
-        ModelError: see `read_config` and `read_safetensors`.
-    """
-    return read_config(directory).size, authors_names(read_safetensors(directory))
 
 
 def authors_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

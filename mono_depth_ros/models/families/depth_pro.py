@@ -19,8 +19,7 @@ from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.base import ModelSpec, check_batch
 from mono_depth_ros.models.catalogue import CatalogueEntry
-from mono_depth_ros.models.declared_model import DeclaredModel
-from mono_depth_ros.models.families.checkpoint import check_digests, check_kind
+from mono_depth_ros.models.engine_model import DeclaredModel
 from mono_depth_ros.models.families.transformers_models import (
     PREPROCESSOR,
     Preprocessor,
@@ -30,6 +29,7 @@ from mono_depth_ros.models.families.transformers_models import (
 )
 from mono_depth_ros.models.processing import ImageInput, Outputs, Processing, SizeRule
 from mono_depth_ros.models.runtime.engine import EngineOptions, Inputs
+from mono_depth_ros.models.weights.files import check_digests, check_kind
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 IMAGE = ImageInput(
@@ -70,7 +70,7 @@ class DepthPro(DeclaredModel):
 
 
 def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) -> DepthPro:
-    """The model of a checkpoint directory: see `families.Loader`."""
+    """The model of a checkpoint directory: see `loading.Loader`."""
     values = read_config(source, "depth_pro", "DepthProForDepthEstimation")
     check_kind(source / "config.json", DepthKind.METRIC, None, expected)
     check_digests(source, expected)

@@ -14,8 +14,7 @@ from typing import Any
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CatalogueEntry
-from mono_depth_ros.models.declared_model import DeclaredModel
-from mono_depth_ros.models.families.checkpoint import check_digests, check_kind
+from mono_depth_ros.models.engine_model import DeclaredModel
 from mono_depth_ros.models.families.transformers_models import (
     PREPROCESSOR,
     Preprocessor,
@@ -25,6 +24,7 @@ from mono_depth_ros.models.families.transformers_models import (
 )
 from mono_depth_ros.models.processing import ImageInput, Outputs, Processing, SizeRule
 from mono_depth_ros.models.runtime.engine import EngineOptions
+from mono_depth_ros.models.weights.files import check_digests, check_kind
 from mono_depth_ros.prediction import DepthKind
 
 PROCESSING = Processing(
@@ -45,7 +45,7 @@ PUBLISHED = Preprocessor(PROCESSING.input)
 
 
 def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) -> DeclaredModel:
-    """The model of a checkpoint directory: see `families.Loader`."""
+    """The model of a checkpoint directory: see `loading.Loader`."""
     path = source / "config.json"
     values = read_config(source, "dpt", "DPTForDepthEstimation")
     check_kind(path, DepthKind.INVERSE_AFFINE, None, expected)

@@ -18,8 +18,7 @@ from pathlib import Path
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CatalogueEntry
-from mono_depth_ros.models.declared_model import DeclaredModel
-from mono_depth_ros.models.families.checkpoint import check_digests, check_kind
+from mono_depth_ros.models.engine_model import DeclaredModel
 from mono_depth_ros.models.families.transformers_models import (
     PREPROCESSOR,
     Preprocessor,
@@ -30,6 +29,7 @@ from mono_depth_ros.models.families.transformers_models import (
 )
 from mono_depth_ros.models.processing import ImageInput, Outputs, Processing, SizeRule
 from mono_depth_ros.models.runtime.engine import EngineOptions
+from mono_depth_ros.models.weights.files import check_digests, check_kind
 from mono_depth_ros.prediction import DepthKind
 
 LOGGER = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ _STRIDE = 32
 
 
 def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) -> DeclaredModel:
-    """The model of a checkpoint directory: see `families.Loader`."""
+    """The model of a checkpoint directory: see `loading.Loader`."""
     path = source / "config.json"
     values = read_config(source, "glpn", "GLPNForDepthEstimation")
     max_depth_m = positive_number(path, "max_depth", values.get("max_depth", 10))  # transformers leaves out its default

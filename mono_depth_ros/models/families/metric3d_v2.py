@@ -28,14 +28,13 @@ from mono_depth_ros.cache import sealed_sha256
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
-from mono_depth_ros.models.declared_model import DeclaredModel
-from mono_depth_ros.models.families.checkpoint import fill
+from mono_depth_ros.models.engine_model import DeclaredModel
 from mono_depth_ros.models.networks.metric3d import Metric3DNetwork
 from mono_depth_ros.models.networks.metric3d_encoder import MULTIPLE, SIZES, NetworkSize
 from mono_depth_ros.models.processing import ImageInput, Outputs, Padding, Processing, SizeRule
 from mono_depth_ros.models.resample import Size
 from mono_depth_ros.models.runtime.engine import EngineOptions, Network
-from mono_depth_ros.models.weights.files import check_digest, read_pth
+from mono_depth_ros.models.weights.files import check_digest, fill, read_pth
 
 INPUT_SIZE: Size = (1064, 616)
 """(width, height) that the network was trained at."""
@@ -111,7 +110,7 @@ class Metric3D(DeclaredModel):
 
 
 def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) -> Metric3D:
-    """The model in one of the authors' .pth files, or in a directory with one: see `families.Loader`."""
+    """The model in one of the authors' .pth files, or in a directory with one: see `loading.Loader`."""
     path = find_file(source, expected.size if expected is not None else None)
     spec = ModelSpec.of(expected) if expected is not None else _unlisted(path)
 

@@ -14,17 +14,16 @@ from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.base import ModelSpec, check_batch
 from mono_depth_ros.models.catalogue import CatalogueEntry
-from mono_depth_ros.models.declared_model import DeclaredModel
+from mono_depth_ros.models.engine_model import DeclaredModel, check_frames
 from mono_depth_ros.models.families.onnx_graph import Graph, check_fit, read_graph, takes_batches
 from mono_depth_ros.models.preprocess import camera_input, layout
 from mono_depth_ros.models.processing import DOCUMENTATION, Processing, contract_path
 from mono_depth_ros.models.runtime.engine import EngineOptions, GraphFile, Inputs
-from mono_depth_ros.models.runtime.engine_model import check_frames
 from mono_depth_ros.prediction import DepthPrediction
 
 
 def load(source: Path, options: EngineOptions, _expected: CatalogueEntry | None = None) -> OnnxModel:
-    """The model in an .onnx file with its contract beside it: see `families.Loader`."""
+    """The model in an .onnx file with its contract beside it: see `loading.Loader`."""
     if options.engine in ("torch", "torch_compile"):
         raise ModelError(
             f"engine is '{options.engine}', which cannot run an ONNX file like {source.name}: "

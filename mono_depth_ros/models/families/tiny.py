@@ -21,10 +21,10 @@ from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
+from mono_depth_ros.models.engine_model import CHECK_SIZES, EngineModel, check_frame
 from mono_depth_ros.models.networks.tiny import MULTIPLE, TinyDepthNet
 from mono_depth_ros.models.resample import Size, resize_area, resize_maps
 from mono_depth_ros.models.runtime.engine import EngineOptions, Inputs, Network
-from mono_depth_ros.models.runtime.engine_model import CHECK_SIZES, EngineModel, check_frame
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 TINY_WEIGHTS = Path(__file__).parents[1] / "weights" / "tiny.safetensors"
@@ -80,7 +80,7 @@ class TinyModel(EngineModel):
 
 
 def load(_source: Path, options: EngineOptions, _expected: CatalogueEntry | None) -> TinyModel:
-    """The shipped model: see `families.Loader`."""
+    """The shipped model: see `loading.Loader`."""
     return TinyModel(options)
 
 

@@ -25,7 +25,7 @@ from mono_depth_ros.errors import ImageError, ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
-from mono_depth_ros.models.families.checkpoint import check_digests, check_kind
+from mono_depth_ros.models.engine_model import EngineModel
 from mono_depth_ros.models.families.transformers_models import (
     Preprocessor,
     network_in,
@@ -38,8 +38,7 @@ from mono_depth_ros.models.preprocess import normalised
 from mono_depth_ros.models.processing import ImageInput, SizeRule
 from mono_depth_ros.models.resample import Size, resize_corners, resize_maps
 from mono_depth_ros.models.runtime.engine import EngineOptions, Inputs, Network
-from mono_depth_ros.models.runtime.engine_model import EngineModel
-from mono_depth_ros.models.weights.files import WHOLE
+from mono_depth_ros.models.weights.files import WHOLE, check_digests, check_kind
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 LOGGER = logging.getLogger(__name__)
@@ -119,7 +118,7 @@ def network_size(width: int, height: int, preprocessor: Preprocessor) -> Size:
 
 
 def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) -> ZoeDepth:
-    """The model of a checkpoint directory: see `families.Loader`."""
+    """The model of a checkpoint directory: see `loading.Loader`."""
     path = source / "config.json"
     values = read_config(source, "zoedepth", "ZoeDepthForDepthEstimation")
     max_depth_m = _max_depth(path, values)

@@ -73,7 +73,8 @@ def make_engine(network: Network | GraphFile, examples: Examples | Sequence[Inpu
     device, candidates = options.device, candidates_of(network, options)
     if isinstance(network, Network) and candidates == [("torch", "fp32")]:
         only = TorchEngine(network, device, "fp32")
-        only(*next(iter(given())))  # what it needs more than at rest, a node finds out now and not at its first frame
+        if device.type == "cuda":
+            only(*next(iter(given())))  # whether its memory suffices, and its kernels, before the first frame
         return only
     if len(candidates) == 1 and (reason := cannot_run(network, candidates[0][0], device, candidates[0][1])):
         raise ModelError(reason)  # before the reference takes its time

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of weights, looked at before anything in them is believed: whole, of the right format, not something else."""
+"""Files of weights, looked at before anything in them is believed: whole, of the right format, not something else.
+
+And the network that they go into: of the kind that is expected, down to every weight.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,18 @@ import json
 import pickle
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mono_depth_ros.cache import sealed_sha256
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.catalogue import CatalogueEntry
+from mono_depth_ros.prediction import DepthKind
 
 INDEX, WHOLE = "model.safetensors.index.json", "model.safetensors"
 _PICKLES = (".bin", ".pth", ".pt", ".ckpt", ".pkl")
@@ -134,6 +139,59 @@ def check_finite(weights: dict[str, Tensor], where: Path) -> None:
                 raise ModelError(f"{where}: {count} of {value.numel()} numbers of {name} are not finite")
 
 
+def kind_in_words(kind: DepthKind, max_depth_m: float | None) -> str:
+    """Such as "metric up to 20 m"."""
+    if kind is DepthKind.INVERSE_AFFINE:
+        return "relative (affine inverse depth)"
+    return "metric without a bound" if max_depth_m is None else f"metric up to {max_depth_m:g} m"
+
+
+def check_kind(path: Path, kind: DepthKind, max_depth_m: float | None, expected: CatalogueEntry | None) -> None:
+    """Raise ModelError unless the checkpoint is of the kind and range that `expected` says."""
+    if expected is not None and (kind.value, max_depth_m) != (expected.kind, expected.max_depth_m):
+        wanted = kind_in_words(DepthKind(expected.kind), expected.max_depth_m)
+        raise ModelError(f"{expected.name}: {path} is {kind_in_words(kind, max_depth_m)}, expected {wanted}")
+
+
+def check_digests(directory: Path, expected: CatalogueEntry | None) -> None:
+    """Raise ModelError where a file has another SHA-256 than the catalogue knows of it."""
+    for name, digest in (expected.files if expected else {}).items():
+        if (directory / name).is_file():
+            check_digest(directory / name, digest)
+
+
+def fill(network: nn.Module, weights: Mapping[str, Tensor], where: Path, what: str, unused: Collection[str]) -> None:
+    """Give a network on the meta device its weights, in float32; every one is used, none is made up, all are copied.
+
+    Args:
+        where: of the weights, for errors. what: "small", or what else such a network is called.
+        unused: names of weights that may be there and take no part in inference.
+
+    Raises:
+        ModelError: a tensor is missing, unexpected, of another shape, or holds no floating-point or no finite numbers.
+    """
+    shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    for problem, names in (
+        ("missing", sorted(set(shapes) - set(weights))),
+        ("unexpected", sorted(set(weights) - set(shapes) - set(unused))),
+    ):
+        if names:
+            some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            raise ModelError(f"{where}: {len(names)} {problem} weights ({some}), expected those of {what}")
+    odd = [name for name, shape in shapes.items() if tuple(weights[name].shape) != shape]
+    if odd:
+        found = f"{odd[0]} is {tuple(weights[odd[0]].shape)}, expected {shapes[odd[0]]}"
+        raise ModelError(f"{where}: {len(odd)} weights are of another shape than {what} has: {found}")
+    whole = [name for name in shapes if not weights[name].is_floating_point()]
+    if whole:
+        raise ModelError(f"{where}: {whole[0]} holds {weights[whole[0]].dtype}, expected floating-point numbers")
+    # Copied: a mapped file that is overwritten later must not change, or crash, a model that runs.
+    state = {name: weights[name].to(torch.float32, copy=True) for name in shapes}
+    check_finite(state, where)
+    network.load_state_dict(state, assign=True)
+    network.eval().requires_grad_(False)
+
+
 def _read_shards(directory: Path, index: Path) -> dict[str, Tensor]:
     try:
         places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
@@ -179,12 +237,9 @@ def _check_length(path: Path) -> None:
     with path.open("rb") as file:
         header = file.read(8 + length)[8:]
     try:
-        end = max(_ends(json.loads(header)), default=0)
+        tensors = [value for name, value in json.loads(header).items() if name != "__metadata__"]
+        end = max((int(value["data_offsets"][1]) for value in tensors), default=0)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         raise ModelError(f"{path} has a damaged header, expected whole safetensors: {error}") from error
     if size != 8 + length + end:
         raise ModelError(f"{path} has {size} bytes, expected {8 + length + end} by its header: cut off or damaged")
-
-
-def _ends(header: dict[str, dict[str, list[int]]]) -> Iterator[int]:
-    return (int(value["data_offsets"][1]) for name, value in header.items() if name != "__metadata__")

@@ -14,8 +14,8 @@ from mono_depth_ros.startup import importing
 from mono_depth_ros.tools.models import verifying
 
 if TYPE_CHECKING:
+    from mono_depth_ros.models.engine_model import EngineModel
     from mono_depth_ros.models.runtime.choice import Trial
-    from mono_depth_ros.models.runtime.engine_model import EngineModel
 
 
 def run(args: argparse.Namespace) -> int:
@@ -69,8 +69,8 @@ def load_reference(name: str, device: str) -> EngineModel:
         ModelError: see `load_model`.
     """
     with importing():
+        from mono_depth_ros.models.engine_model import EngineModel
         from mono_depth_ros.models.loading import load_model
-        from mono_depth_ros.models.runtime.engine_model import EngineModel
 
     engine = "onnxruntime" if name.endswith(".onnx") else "torch"
     model = load_model(ModelConfig(model=name, device=device, engine=engine, precision="fp32"))

@@ -21,8 +21,8 @@ from mono_depth_ros.errors import ModelError
 from mono_depth_ros.startup import importing
 
 if TYPE_CHECKING:
+    from mono_depth_ros.models.engine_model import EngineModel
     from mono_depth_ros.models.runtime.engine import GraphFile
-    from mono_depth_ros.models.runtime.engine_model import EngineModel
 
 LOGGER = logging.getLogger(__name__)
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
@@ -36,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
         ModelError: the model cannot be loaded or exported, or the file cannot be written.
     """
     with importing():
+        from mono_depth_ros.models.engine_model import EngineModel
         from mono_depth_ros.models.loading import load_model
-        from mono_depth_ros.models.runtime.engine_model import EngineModel
 
     model = load_model(ModelConfig(model=args.name, device="cpu", engine="torch", precision="fp32"))
     path = export_model(cast(EngineModel, model), args.engine, args.out or Path())
@@ -66,7 +66,7 @@ def export_model(model: EngineModel, engine: str, out: Path) -> Path:
         ModelError: another kind of export, the model runs in another engine, a package is missing, the network cannot
             be exported or its graph gives other depth, or the file cannot be written.
     """
-    from mono_depth_ros.models.declared_model import contract_of
+    from mono_depth_ros.models.engine_model import contract_of
     from mono_depth_ros.models.processing import contract_path
     from mono_depth_ros.models.runtime.engine import Network
     from mono_depth_ros.models.runtime.engines import build

@@ -98,7 +98,7 @@ def test_processing_that_differs_is_seen(small, outputs, authors, monkeypatch) -
     """The image one pixel farther down: the bars are not so wide that anything fits."""
     place = layout(1242, 375, small.processing.input)
     lower = replace(place, top=place.top + 1)
-    monkeypatch.setattr("mono_depth_ros.models.declared_model.layout", lambda *_: lower)
+    monkeypatch.setattr("mono_depth_ros.models.engine_model.layout", lambda *_: lower)
     (found,) = small.postprocess(outputs, [CAMERAS["kitti"]])
     relative = np.abs(found.values.numpy()[::STEP, ::STEP] / authors["small_kitti_depth"] - 1)
     assert relative.max() > 1e-3 and relative.mean() > 1e-4

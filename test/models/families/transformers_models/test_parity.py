@@ -12,7 +12,7 @@ import transformers
 from by_transformers import CPU, assert_same, by_transformers, depth_pro_by_transformers, pattern_image, predict
 
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.models.families import loader
+from mono_depth_ros.models.loading import loader
 from mono_depth_ros.prediction import DepthKind
 
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -9,8 +9,9 @@ import pytest
 import torch
 from by_transformers import CPU, assert_same, by_transformers, pattern_image, predict
 
-from mono_depth_ros.models.families import depth_pro, dpt, glpn, loader, zoedepth
+from mono_depth_ros.models.families import depth_pro, dpt, glpn, zoedepth
 from mono_depth_ros.models.families.transformers_models import Preprocessor, read_preprocessor
+from mono_depth_ros.models.loading import loader
 from mono_depth_ros.models.preprocess import normalised
 
 pytestmark = pytest.mark.usefixtures("torchvision_stand_in")

@@ -18,8 +18,8 @@ from mono_depth_ros.cache import sha256
 from mono_depth_ros.errors import ImageError, ModelError
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE
-from mono_depth_ros.models.families import family_of, loader
 from mono_depth_ros.models.families.transformers_models import DepthOnly
+from mono_depth_ros.models.loading import family_of, loader
 from mono_depth_ros.models.runtime.engine import Network
 from mono_depth_ros.models.runtime.graph import content_hash
 from mono_depth_ros.prediction import DepthKind

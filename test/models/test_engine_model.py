@@ -14,7 +14,7 @@ from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE
-from mono_depth_ros.models.declared_model import DeclaredModel, contract_of
+from mono_depth_ros.models.engine_model import DeclaredModel, contract_of
 from mono_depth_ros.models.families import depth_anything_v2, depth_pro, dpt, glpn, metric3d_v2
 from mono_depth_ros.models.families.onnx import spec_of
 from mono_depth_ros.models.families.tiny import TinyModel
