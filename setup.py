@@ -88,6 +88,7 @@ setup(
             "import-linter",
             "mypy",
             "pillow",  # the reference processors of transformers
+            "pytest-xdist",
             "ruff",
             "types-PyYAML",
         ],

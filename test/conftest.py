@@ -18,8 +18,11 @@ from mono_depth_ros import transport
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# A fresh seed: some tests seed `random` themselves, and two sessions at a time must not meet.
-DOMAIN_ID = random.SystemRandom().randint(1, 101)
+# A fresh seed: some tests seed `random` themselves, and two sessions at a time must not meet. Nor may the processes of
+# one, which pytest-xdist calls gw0, gw1, ...
+_SEED = os.environ.get("PYTEST_XDIST_TESTRUNUID") or random.SystemRandom().random()
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+DOMAIN_ID = 1 + (random.Random(_SEED).randrange(101) + _WORKER) % 101
 LOGS = tempfile.TemporaryDirectory(prefix="mono_depth_test_logs-")
 CACHE = tempfile.TemporaryDirectory(prefix="mono_depth_test_cache-")
 

@@ -14,7 +14,7 @@ from rclpy.logging import get_logger
 from rclpy.node import Node
 
 from mono_depth_ros.errors import MonoDepthError
-from mono_depth_ros.startup import interrupts_between_imports
+from mono_depth_ros.startup import interrupts_between_imports, uninterrupted
 
 EXIT_WITH_PARENT = "MONO_DEPTH_ROS_EXIT_WITH_PARENT"
 """Environment variable: when it is "1" the node shuts down as soon as the process that started it is gone."""
@@ -67,12 +67,20 @@ def _run(create: Callable[[], Node], args: list[str] | None) -> int:
         if rclpy.ok():
             raise  # otherwise it is the echo of a signal that came while something was being published
     finally:
+        try:
+            _tidy_up(node, bridge)
+        except KeyboardInterrupt:  # the echo of the signal that ended the spinning: rclpy hands it on a moment later
+            _tidy_up(node, bridge)
+    return 0
+
+
+def _tidy_up(node: Node | None, bridge: LogBridge | None) -> None:
+    with uninterrupted():
         if bridge is not None:
             logging.getLogger("mono_depth_ros").removeHandler(bridge)
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
-    return 0
 
 
 def _bring_up(node: LifecycleNode) -> bool:
