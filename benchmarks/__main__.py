@@ -18,6 +18,7 @@ NAMES = (
     "cloud",
     "tiny",
     "world",
+    "start",
     "models",
     "metric3d",
     "bag",
