@@ -19,6 +19,7 @@ NAMES = (
     "tiny",
     "world",
     "start",
+    "size",
     "models",
     "metric3d",
     "bag",
