@@ -159,5 +159,4 @@ def test_a_session_that_has_ended_is_freed_with_its_model(ros, rig, monkeypatch)
     monkeypatch.undo()
     change(r.node, "deactivate", "cleanup")
     assert model() is None, "the next model may need the memory at once"
-    gc.collect()
-    assert session() is None
+    ros.wait(lambda: gc.collect() >= 0 and session() is None)  # the executor may hold its last callback a moment longer
