@@ -13,17 +13,18 @@ import importlib.metadata
 import logging
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
+from mono_depth_ros.models.runtime.device_errors import causes, is_out_of_memory, let_go
 
 LOGGER = logging.getLogger(__name__)
 _DISTRIBUTIONS = ("torch", "transformers", "openvino", "onnxruntime", "onnxruntime-gpu", "onnx", "onnxscript")
 
-_SIGNS = ("out of memory", "Failed to allocate memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
 _WORKING = 2.5
 """Memory at run time over that of the float32 weights, roughly: weights, activations, the libraries' workspaces."""
 
@@ -87,11 +88,10 @@ def memory_explained(name: str, device: torch.device) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        cause = error.__cause__ if isinstance(error, ModelError) else error
-        text = str(cause or error)
-        ours = isinstance(cause, torch.cuda.OutOfMemoryError) or any(sign in text for sign in _SIGNS)
-        if not ours:
+        if not is_out_of_memory(error):
             raise
+        text = "\n".join(map(str, causes(error)))
+        let_go(error)
         raise ModelError(out_of_memory(name, device, text)) from error
 
 
@@ -108,7 +108,8 @@ def out_of_memory(name: str, device: torch.device, text: str) -> str:
     memory = f"{free / 2**20:.0f} of {total / 2**20:.0f} MiB are free"
     found = f"{name} does not fit into the memory of {device}:{asked} {memory}"
     smaller = smaller_model(name, free)
-    return f"{found}; {f'model:={smaller} is smaller' if smaller else 'expected more memory, or device:=cpu'}"
+    more = "expected more memory, or device:=cpu" if device.type == "cuda" else "expected more memory"
+    return f"{found}; {f'model:={smaller} is smaller' if smaller else more}"
 
 
 def smaller_model(name: str, free: int) -> str | None:
@@ -129,12 +130,18 @@ def smaller_model(name: str, free: int) -> str | None:
 
 
 def free_memory(device: torch.device) -> tuple[int, int]:
-    """Free and total bytes of a CUDA device; zeros for others, which torch does not tell."""
-    if device.type != "cuda":
+    """Free and total bytes of a CUDA device, of this machine for the CPU; zeros where nobody tells."""
+    if device.type == "cuda":
+        with contextlib.suppress(RuntimeError):  # a device that has failed altogether
+            torch.cuda.empty_cache()
+            free, total = torch.cuda.mem_get_info(device)
+            return free, total
         return 0, 0
-    torch.cuda.empty_cache()
-    free, total = torch.cuda.mem_get_info(device)
-    return free, total
+    with contextlib.suppress(OSError):
+        found = re.findall(r"(MemAvailable|MemTotal): +(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"))
+        sizes = {name: int(size) * 1024 for name, size in found}
+        return sizes.get("MemAvailable", 0), sizes.get("MemTotal", 0)
+    return 0, 0
 
 
 def _alike(one: CatalogueEntry, other: CatalogueEntry) -> bool:

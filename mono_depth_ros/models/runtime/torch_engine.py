@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.runtime.device import memory_explained
+from mono_depth_ros.models.runtime.device_errors import is_lost, is_out_of_memory
 from mono_depth_ros.models.runtime.engine import DTYPES, Inputs, Network, as_tuple, first_line
 
 LOGGER = logging.getLogger(__name__)
@@ -143,7 +144,7 @@ class GraphCache:
     as one CUDA graph; a network has no state, so it may be.
 
     Where recording fails the function runs as it is from then on, and a warning says so: slower, not different. Running
-    out of memory is no such case; it goes up to the caller.
+    out of memory is no such case, nor is a device that is lost; they go up to the caller.
     """
 
     def __init__(
@@ -161,9 +162,9 @@ class GraphCache:
         if key not in self._recordings:
             try:
                 recording = self._record(self._function, inputs, self._shared_pool())
-            except torch.cuda.OutOfMemoryError:
-                raise
             except RuntimeError as error:
+                if is_out_of_memory(error) or is_lost(error):
+                    raise
                 LOGGER.warning("%s cannot be recorded as a CUDA graph and runs without: %s", self._name, error)
                 self._works = False
                 self._recordings.clear()
