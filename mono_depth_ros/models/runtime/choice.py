@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.runtime.device import memory_explained
+from mono_depth_ros.models.runtime.device import give_back, memory_explained
+from mono_depth_ros.models.runtime.device_errors import is_out_of_memory
 from mono_depth_ros.models.runtime.engine import Engine, EngineOptions, GraphFile, Inputs, Network
 from mono_depth_ros.models.runtime.engines import ENGINES, Candidate, build, candidates_of, cannot_run
 from mono_depth_ros.models.runtime.onnxruntime_engine import OnnxRuntimeEngine
@@ -75,17 +76,18 @@ def make_engine(network: Network | GraphFile, examples: Examples | Sequence[Inpu
         only = TorchEngine(network, device, "fp32")
         if device.type == "cuda":
             only(*next(iter(given())))  # whether its memory suffices, and its kernels, before the first frame
+            network.release()
         return only
     if len(candidates) == 1 and (reason := cannot_run(network, candidates[0][0], device, candidates[0][1])):
         raise ModelError(reason)  # before the reference takes its time
     key = key_of(network, given, options, candidates)
     engine = _remembered(network, key, given, device)
     if engine is None:
-        reference, torch_fp32 = _reference(network, tuple(given()), device)
-        trying = _Trying(network, reference, torch_fp32, device)
+        trying = _Trying.of(network, tuple(given()), device, timed=len(candidates) > 1)
         engine = trying.only(*candidates[0]) if len(candidates) == 1 else trying.fastest(candidates)
         remember(key, network.name, engine)
-    if isinstance(network, Network) and not (engine.name.startswith("torch") and engine.precision == "fp32"):
+    holds_it = device.type == "cpu" and engine.name.startswith("torch") and engine.precision == "fp32"
+    if isinstance(network, Network) and not holds_it:
         network.release()
     return engine
 
@@ -98,8 +100,7 @@ def trials(
     Raises:
         ModelError: the reference itself cannot be made.
     """
-    reference, torch_fp32 = _reference(network, examples, device)
-    trying = _Trying(network, reference, torch_fp32, device)
+    trying = _Trying.of(network, examples, device)
     for engine in names or ENGINES:
         for precision in ENGINES[engine].precisions.get(device.type, ("fp32",)):
             yield trying.one((engine, precision))[1]
@@ -126,27 +127,45 @@ def _remembered(network: Network | GraphFile, key: str, examples: Examples, devi
     return engine
 
 
-def _reference(
-    network: Network | GraphFile, examples: Sequence[Inputs], device: torch.device
-) -> tuple[Reference, Engine | None]:
-    """What right outputs are; and torch in float32, where that gave them."""
-    if isinstance(network, Network):
-        torch_fp32 = TorchEngine(network, device, "fp32", graphs=False)
-        return Reference.of(torch_fp32, examples, network.depth), torch_fp32
-    engine = OnnxRuntimeEngine(network, torch.device("cpu"), "fp32")
-    outputs = [engine(*(value.cpu() for value in inputs)) for inputs in examples]
-    on_device = [tuple(value.to(device) for value in values) for values in outputs]
-    return Reference(examples, on_device, network.depth, "ONNX Runtime fp32 on the CPU"), None
-
-
 @dataclass(frozen=True)
 class _Trying:
-    """Candidates against the reference. `torch_fp32` is the engine that gave it, where that was torch."""
+    """Candidates against the reference.
+
+    Attributes:
+        torch_fp32: the engine that gave the reference, where that was torch on the CPU. A GPU's memory is for what is
+            tried next. baseline: its seconds on the first example, where that was timed.
+    """
 
     network: Network | GraphFile
     reference: Reference
-    torch_fp32: Engine | None
     device: torch.device
+    torch_fp32: Engine | None = None
+    baseline: float | None = None
+
+    @classmethod
+    def of(
+        cls, network: Network | GraphFile, examples: Sequence[Inputs], device: torch.device, timed: bool = False
+    ) -> _Trying:
+        """Compute what right outputs are.
+
+        Raises:
+            ModelError: that cannot be done here.
+        """
+        if isinstance(network, GraphFile):
+            runtime = OnnxRuntimeEngine(network, torch.device("cpu"), "fp32")
+            reference = _on_the_cpu(runtime, network, examples, device, "ONNX Runtime fp32 on the CPU")
+            return cls(network, reference, device)
+        try:
+            torch_fp32 = TorchEngine(network, device, "fp32", graphs=False)
+            reference = Reference.of(torch_fp32, examples, network.depth)
+            baseline = seconds_of(torch_fp32, examples[0]) if timed else None
+            return cls(network, reference, device, torch_fp32 if device.type == "cpu" else None, baseline)
+        except ModelError as error:
+            if device.type == "cpu" or not is_out_of_memory(error):
+                raise
+            LOGGER.info("%s; what is right is computed on the CPU, which takes its time", error)
+        torch_fp32 = TorchEngine(network, torch.device("cpu"), "fp32")
+        return cls(network, _on_the_cpu(torch_fp32, network, examples, device, "torch fp32 on the CPU"), device)
 
     def only(self, engine: str, precision: str) -> Engine:
         """The one that was asked for; its error goes up."""
@@ -164,11 +183,10 @@ class _Trying:
         Raises:
             ModelError: none passes; gives each one's reason.
         """
-        name, baseline = self.network.name, None
-        if self.torch_fp32 is not None:
-            baseline = seconds_of(self.torch_fp32, self.reference.examples[0])
-            stays = self.device.type == "cpu" and ("torch", "fp32") in candidates
-            if stays and baseline < FAST_ENOUGH_S:
+        name, baseline = self.network.name, self.baseline
+        if self.torch_fp32 is not None and baseline is not None and ("torch", "fp32") in candidates:
+            fast_enough = baseline < FAST_ENOUGH_S
+            if fast_enough:
                 LOGGER.info("%s: engine torch fp32, %.0f ms an image, fast enough", name, baseline * 1e3)
                 return self.torch_fp32
         best: Engine | None = None
@@ -177,20 +195,21 @@ class _Trying:
         for candidate in candidates:
             if candidate[1] == "fp32" and candidate[0] != "torch" and _has_faster(candidate[0], tried, baseline):
                 continue  # its half precision is right and fast already
-            engine, trial = self.one(candidate, baseline)
+            engine, trial = self.one(candidate)
             tried.append(trial)
             if engine is not None and trial.seconds < _MARGIN * least:
                 best, least = engine, trial.seconds
             engine = None
+            give_back(self.device)
         refusals = "; ".join(f"{trial.label}: {trial.refused}" for trial in tried if trial.refused)
         if best is None:
             raise ModelError(f"no engine can run {name} on {self.device}: {refusals}")
         _report(name, f"{best.name} {best.precision}", tried, baseline, refusals)
         return best
 
-    def one(self, candidate: Candidate, baseline: float | None = None) -> tuple[Engine | None, Trial]:
-        """The engine where it passes, and its trial. `baseline` is the time of `torch_fp32`, where it is known."""
-        trial, ours = Trial(*candidate), candidate == ("torch", "fp32") and self.torch_fp32 is not None
+    def one(self, candidate: Candidate) -> tuple[Engine | None, Trial]:
+        """The engine where it passes, and its trial."""
+        trial = Trial(*candidate)
         try:
             reason = cannot_run(self.network, candidate[0], self.device, candidate[1])
         except ModelError as missing:
@@ -198,17 +217,24 @@ class _Trying:
         if reason is not None:
             return None, replace(trial, refused=reason, possible=False)
         try:
-            if ours and self.device.type == "cpu":
-                assert self.torch_fp32 is not None
-                engine, error = self.torch_fp32, 0.0  # right by definition
+            if candidate == ("torch", "fp32") and self.torch_fp32 is not None:
+                engine, error, known = self.torch_fp32, 0.0, self.baseline  # right by definition
             else:
+                known = None
                 engine = build(self.network, self.reference.examples, candidate[0], self.device, candidate[1])
                 with memory_explained(self.network.name, self.device):
                     error = check(engine, self.reference)
-            known = baseline if engine is self.torch_fp32 else None
             return engine, replace(trial, seconds=known or seconds_of(engine, self.reference.examples[0]), error=error)
         except ModelError as refusal:
             return None, replace(trial, refused=str(refusal))
+
+
+def _on_the_cpu(
+    engine: Engine, network: Network | GraphFile, examples: Sequence[Inputs], device: torch.device, by: str
+) -> Reference:
+    """What an engine of the CPU gives for examples on the device, there."""
+    outputs = [engine(*(value.cpu() for value in inputs)) for inputs in examples]
+    return Reference(examples, [tuple(value.to(device) for value in values) for values in outputs], network.depth, by)
 
 
 def _has_faster(engine: str, tried: Sequence[Trial], baseline: float | None) -> bool:

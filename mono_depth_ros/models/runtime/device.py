@@ -133,7 +133,7 @@ def free_memory(device: torch.device) -> tuple[int, int]:
     """Free and total bytes of a CUDA device, of this machine for the CPU; zeros where nobody tells."""
     if device.type == "cuda":
         with contextlib.suppress(RuntimeError):  # a device that has failed altogether
-            torch.cuda.empty_cache()
+            give_back(device)
             free, total = torch.cuda.mem_get_info(device)
             return free, total
         return 0, 0
@@ -142,6 +142,12 @@ def free_memory(device: torch.device) -> tuple[int, int]:
         sizes = {name: int(size) * 1024 for name, size in found}
         return sizes.get("MemAvailable", 0), sizes.get("MemTotal", 0)
     return 0, 0
+
+
+def give_back(device: torch.device) -> None:
+    """What torch keeps of a device's memory after it was freed goes back, for other libraries and other processes."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def _alike(one: CatalogueEntry, other: CatalogueEntry) -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +49,8 @@ class Network:
         module: float32, eval, no gradients, on the CPU; takes the inputs, gives one tensor or a tuple of them. It is
             the engine's once one is made of it: keep no other use for it. Or a function that reads and checks the
             files and gives the module: it is called when a module is needed, which at a warm start is never.
+
+        The module stays on the CPU: engines of other devices and precisions hold copies.
         """
         self.name, self.inputs, self.outputs, self.shapes, self.depth = name, inputs, outputs, shapes, depth
         self.files = files
@@ -65,6 +68,28 @@ class Network:
             assert self._load is not None
             self._module = self._load()
         return self._module
+
+    def copied(
+        self, dtype: torch.dtype, device: torch.device, image_format: torch.memory_format = torch.preserve_format
+    ) -> nn.Module:
+        """A copy of the module: floating-point weights in another dtype, all of them on another device.
+
+        Each tensor is converted before it is moved, so that no weight is in memory twice but on the way, and none is on
+        the device in float32 that is wanted in half precision. What needs neither is shared with the module.
+
+        Args:
+            image_format: of the weights that have four axes.
+        """
+        module = self.module
+        memo: dict[int, Any] = {}
+        for value in (*module.parameters(), *module.buffers()):
+            if id(value) not in memo:  # tied weights stay tied
+                layout = image_format if value.ndim == 4 else torch.preserve_format
+                wanted = value.detach().to(dtype if value.is_floating_point() else value.dtype, memory_format=layout)
+                wanted = wanted.to(device)
+                parameter = isinstance(value, nn.Parameter)
+                memo[id(value)] = nn.Parameter(wanted, requires_grad=False) if parameter else wanted
+        return copy.deepcopy(module, memo)
 
     def release(self) -> None:
         """Let the module go where it can be read again: an engine that does not run it has what it needs."""

@@ -117,7 +117,7 @@ def cannot_run(network: Network | GraphFile, engine: str, device: torch.device, 
 def build(
     network: Network | GraphFile, examples: Sequence[Inputs], engine: str, device: torch.device, precision: str
 ) -> Engine:
-    """One engine in one precision, loaded, not checked yet; a network's module is not changed, but may be moved.
+    """One engine in one precision, loaded, not checked yet; a network's module is neither changed nor moved.
 
     Raises:
         ModelError: it cannot run here, the network cannot be exported, or memory is too small.

@@ -55,7 +55,7 @@ def half_graph_of(network: Network, examples: Sequence[Inputs]) -> GraphFile:
     """The graph of a copy in float16, inputs and outputs too: what to keep in float32 needs no further package."""
     half = Network(
         network.name,
-        copy.deepcopy(network.module).half(),
+        network.copied(torch.float16, torch.device("cpu")),
         network.inputs,
         network.outputs,
         network.shapes,

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.runtime.device import memory_explained
@@ -36,7 +35,7 @@ class TorchEngine:
     name = "torch"
 
     def __init__(self, network: Network, device: torch.device, precision: str, graphs: bool = True) -> None:
-        """Take the network's module as it is in float32, a copy of it in half precision.
+        """Take the network's module as it is in float32 on the CPU, a copy of it anywhere else.
 
         Args:
             graphs: record CUDA graphs on CUDA.
@@ -52,10 +51,11 @@ class TorchEngine:
         self._dtype = DTYPES[precision]
         self._device = device
         with memory_explained(network.name, device):
-            module = network.module if precision == "fp32" else copy.deepcopy(network.module).to(self._dtype)
-            self._module: nn.Module = module.to(device)
-            if device.type == "cuda":
-                self._module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            if precision == "fp32" and device.type == "cpu":
+                self._module = network.module
+            else:
+                image_format = torch.channels_last if device.type == "cuda" else torch.preserve_format
+                self._module = network.copied(self._dtype, device, image_format)
         self._function = _function_of(self._module)
         if device.type == "cuda" and graphs:
             self._function = GraphCache(self._function, network.name)
