@@ -20,6 +20,7 @@ NAMES = (
     "world",
     "start",
     "size",
+    "gpu",
     "models",
     "metric3d",
     "bag",
@@ -45,14 +46,26 @@ def main(argv: Sequence[str]) -> int:
         print(f"benchmarks: there is no measurement '{unknown[0]}', expected: {', '.join(NAMES)}", file=sys.stderr)
         return 2
     for name in given or NAMES:
-        missing = [need for need in NEEDS.get(name, ()) if find_spec(need) is None]
-        if missing and not given:
-            print(f"{name} is left out: pip install {' '.join(missing)}", file=sys.stderr)
+        reason = "" if given else _missing(name)
+        if reason:
+            print(f"{name} is left out: {reason}", file=sys.stderr)
             continue
         done = subprocess.run([sys.executable, str(Path(__file__).with_name(f"{name}.py")), *options])
         if done.returncode:
             return done.returncode
     return 0
+
+
+def _missing(name: str) -> str:
+    """What a measurement needs and is not here, "" for nothing."""
+    if name == "gpu":
+        import torch
+
+        return (
+            "" if torch.cuda.is_available() else "it needs a CUDA device; python benchmarks/gpu.py cpu checks the rest"
+        )
+    packages = [package for package in NEEDS.get(name, ()) if find_spec(package) is None]
+    return f"pip install {' '.join(packages)}" if packages else ""
 
 
 if __name__ == "__main__":

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The checks and measurements of `benchmarks/gpu.py`."""

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The check of the GPU: what it says, when it fails, and that its quick checks hold on a CPU."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+import gpu
+from gpu_parts.row import SKIP, Bench, Row, figure, verdict
+
+CPU = Bench(torch.device("cpu"))
+
+
+def right(_: Bench) -> Iterator[Row]:
+    yield verdict(True, "depth", "equal")
+    yield figure(12.34567, "ms", "network", "of 640x480")
+
+
+def wrong(_: Bench) -> Iterator[Row]:
+    yield verdict(False, "normals", "turned")
+
+
+def broken(_: Bench) -> Iterator[Row]:
+    yield Row(SKIP, "second GPU", "needs two GPUs")
+    raise ValueError("no such kernel")
+
+
+def test_a_line_begins_with_its_state_or_its_figure() -> None:
+    lines = [str(row) for row in gpu.run([(right, 1), (wrong, 1), (broken, 1)], CPU, 10)]
+    assert lines[:4] == [
+        "ok  depth: equal",
+        "12.35 ms  network: of 640x480",
+        "FAIL  normals: turned",
+        "skip  second GPU: needs two GPUs",
+    ]
+    assert lines[4].startswith("FAIL  broken: ") and "ValueError: no such kernel" in lines[4]
+
+
+@pytest.mark.parametrize(("checks", "status"), [((right,), 0), ((right, wrong), 1), ((broken, right), 1)])
+def test_the_exit_status_says_whether_anything_is_wrong(monkeypatch, capsys, checks, status) -> None:
+    monkeypatch.setattr(gpu, "CHECKS", tuple((check, 1.0) for check in checks))
+    assert gpu.main(["cpu"]) == status
+    table = capsys.readouterr().out.rpartition("\n\n")[2]
+    assert table.strip() == f"{int(right in checks)} ok, {status} FAIL, {int(broken in checks)} skip"
+
+
+def test_a_device_that_is_not_there_is_refused(capsys) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    assert gpu.main([]) == 2
+    assert "benchmarks/gpu.py: device is 'cuda' but" in capsys.readouterr().err
+
+
+def test_what_is_written_holds_every_row() -> None:
+    rows = list(gpu.run([(right, 1), (wrong, 1)], CPU, 10))
+    found = json.loads(json.dumps(gpu.result(rows, CPU)))
+    assert found["rows"][1] == {"name": "network", "words": "of 640x480", "value": 12.35, "unit": "ms"}
+    assert [row.get("state") for row in found["rows"]] == ["ok", None, "FAIL"]
+    assert found["gpu"].startswith("cpu (")
+
+
+def test_the_quick_checks_hold_on_a_cpu(capsys) -> None:
+    assert (
+        gpu.main(
+            ["cpu", "--only", "failed_recording", "replayed_in_another_thread", "operations", "recording_of_a_bag"]
+        )
+        == 0
+    )
+    assert ", 0 FAIL, 0 skip" in capsys.readouterr().out
