@@ -24,6 +24,7 @@ from mono_depth_ros.config import (
     DepthConfig,
     DepthNodeConfig,
     GroundConfig,
+    ImageConfig,
     ModelConfig,
     ReferenceConfig,
     StereoConfig,
@@ -41,8 +42,8 @@ from mono_depth_ros.nodes.ros.launching import (
 )
 from mono_depth_ros.resources import share_file
 
-CLASSES = (ModelConfig, DepthConfig, DepthNodeConfig)
-ALIGNMENT = (AlignmentNodeConfig, AlignConfig, TrackerConfig, ReferenceConfig, StereoConfig, GroundConfig)
+CLASSES = (ModelConfig, DepthConfig, DepthNodeConfig, ImageConfig)
+ALIGNMENT = (AlignmentNodeConfig, ImageConfig, AlignConfig, TrackerConfig, ReferenceConfig, StereoConfig, GroundConfig)
 OWN = (
     "reference",
     "seed",

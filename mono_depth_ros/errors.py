@@ -3,9 +3,28 @@
 
 from __future__ import annotations
 
+_SENTENCE = 2000  # characters: the longest list of topics or options that somebody would read
+
+
+def shown(text: object, limit: int = 80) -> str:
+    """Text from outside as part of a sentence: one line, cut at `limit` characters, what cannot be printed escaped.
+
+    An encoding, a frame or a file name with line breaks, terminal escapes or 5,000 characters is data: it forges no
+    line of a log and floods no diagnostics.
+    """
+    words = str(text)
+    if len(words) > limit:
+        words = f"{words[:limit]}... ({len(words)} characters)"
+    if words.isprintable():
+        return words
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
+
 
 class MonoDepthError(Exception):
     """Root of every error this package raises on purpose. Tools print it on one line and exit 1."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(shown(message, _SENTENCE))
 
 
 class ConfigError(MonoDepthError):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -109,9 +109,9 @@ class Pipeline:
         arrays = [as_rgb(image) for image in images]
         shots = [Shot(rgb, as_camera(given, rgb)) for rgb, given in zip(arrays, each, strict=True)]
         frames = self.estimate_batch(shots)
-        for frame in frames:
-            if isinstance(frame, Exception):
-                raise frame
+        failed = next((index for index, frame in enumerate(frames) if isinstance(frame, Exception)), None)
+        if failed is not None:
+            raise cast(Exception, frames.pop(failed))  # in no variable of this call: it holds the call, and the images
         return [_owned(frame) for frame in frames if isinstance(frame, Frame)]
 
     @torch.inference_mode()
@@ -153,7 +153,10 @@ class Pipeline:
         for batch in batches.values():
             for index, frame in zip(batch, self._predict_each([images[index] for index in batch]), strict=True):
                 found[index] = frame
-        return [frame for frame in found if frame is not None]
+        try:
+            return [frame for frame in found if frame is not None]
+        finally:
+            del found  # the traceback of an error in it holds this call, and with it the images
 
     def _prepare(self, shot: Shot) -> _Image:
         """The image on the device, rectified where that is asked for, and the camera that goes with it."""

@@ -19,6 +19,7 @@ from mono_depth_ros.config.demo import (
     WorldNodeConfig,
 )
 from mono_depth_ros.config.depth import DepthConfig, DepthNodeConfig, ModelConfig
+from mono_depth_ros.config.images import ImageConfig
 from mono_depth_ros.config.offline import BagConfig, EvalConfig, FleetConfig
 from mono_depth_ros.config.option import Config, allowed, check, option
 
@@ -36,6 +37,7 @@ __all__ = [
     "EvalConfig",
     "FleetConfig",
     "GroundConfig",
+    "ImageConfig",
     "ModelConfig",
     "PlayConfig",
     "RecorderConfig",

@@ -7,19 +7,17 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mono_depth_ros.errors import DataError
+from mono_depth_ros.errors import DataError, ImageError
 from mono_depth_ros.media.arrays import read_array, read_bytes
+from mono_depth_ros.media.images import decode_picture
 
 SUFFIXES = (".png", ".tif", ".tiff", ".npy")
 
 UNKNOWN = (0, 65535)
 """Counts that mean no depth unless a data set says otherwise: nothing measured, and the end of the range."""
-
-_PNG_START, _PNG_END = b"\x89PNG", b"IEND\xaeB`\x82"
 
 
 def read_depth(
@@ -58,12 +56,10 @@ def read_depth(
             found = f"{numbers.dtype} of shape {numbers.shape}"
             raise DataError(f"depth {path} is {found}, expected floating-point numbers of shape (H, W)")
         return np.where(numbers > 0, numbers, np.nan).astype(np.float64) / per_m
-    data = read_bytes(path)
-    # OpenCV fills the missing rest of a cut PNG with zeros and says nothing.
-    whole = data and (not data.startswith(_PNG_START) or _PNG_END in data)
-    counts = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if whole else None
-    if counts is None:
-        raise DataError(f"depth {path} cannot be decoded, expected a 16-bit PNG: is it cut off?")
+    try:
+        counts = decode_picture(path.suffix[1:], np.frombuffer(read_bytes(path), np.uint8), unchanged=True)
+    except ImageError as error:
+        raise DataError(f"depth {path} cannot be decoded, expected a 16-bit PNG: is it cut off? {error}") from error
     if counts.dtype != np.uint16 or counts.ndim != 2:
         channels = 1 if counts.ndim == 2 else counts.shape[2]
         found = f"{channels} channel(s) of {counts.dtype.itemsize * 8} bits"

@@ -13,6 +13,9 @@ import numpy as np
 
 from mono_depth_ros.errors import DataError, ImageError
 from mono_depth_ros.media.arrays import read_bytes
+from mono_depth_ros.media.headers import Size, picture_size
+
+_MAX_SCANS = 200  # of a JPEG, each of which costs a decoder a pass over the whole picture; encoders write ten
 
 _ENDS = ((b"\xff\xd8", b"\xff\xd9", "JPEG"), (b"\x89PNG", b"IEND\xaeB`\x82", "PNG"))
 
@@ -53,21 +56,49 @@ def images_in(folder: Path) -> list[Path]:
     return sorted(images, key=_natural)
 
 
-def read_image(path: Path) -> np.ndarray:
+def read_image(path: Path, max_pixels: int = 0) -> np.ndarray:
     """(H, W, 3) uint8 RGB of a file.
 
     Grey becomes RGB, 16 bits become 8, alpha is left out. Orientation tags are ignored: a calibration describes the
     picture as the sensor delivered it.
 
+    Args:
+        max_pixels: a larger picture is not decoded; 0 for no limit.
+
     Raises:
-        DataError: the file cannot be read. ImageError: it is empty, cut off or no picture.
+        DataError: the file cannot be read. ImageError: it is empty, cut off, too large or no picture.
     """
     name = path.suffix[1:]
-    return to_rgb(name, decode_picture(name, np.frombuffer(read_bytes(path), np.uint8)))
+    data = np.frombuffer(read_bytes(path), np.uint8)
+    check_pixels(*encoded_size(name, data), max_pixels)
+    return to_rgb(name, decode_picture(name, data))
+
+
+def encoded_size(name: str, data: np.ndarray) -> Size:
+    """Width and height in pixels that an encoded file or message says it has; nothing is decoded.
+
+    Args: as of `decode_picture`.
+
+    Raises:
+        ImageError: reason `image_zero_size` for no data or no pixels, else as `headers.picture_size`.
+    """
+    if data.size == 0:
+        raise ImageError(f"'{name}' payload is empty, expected a picture", "image_zero_size")
+    return picture_size(name, data)
+
+
+def check_pixels(width: int, height: int, max_pixels: int) -> None:
+    """Raise ImageError (reason `image_too_large`) for more than `max_pixels` pixels, unless that is 0."""
+    if 0 < max_pixels < width * height:
+        found = f"the image is {width}x{height}, {width * height / 1e6:.3g} megapixels"
+        raise ImageError(f"{found}, expected at most max_image_pixels, {max_pixels / 1e6:.3g}", "image_too_large")
 
 
 def decode_picture(name: str, data: np.ndarray, unchanged: bool = False) -> np.ndarray:
     """The picture in an encoded file or message, as OpenCV has it: (H, W, 3) BGR of 8 or 16 bits.
+
+    Whoever got the data from outside looks at `encoded_size` first: decoding takes memory and time for all the pixels
+    that the header claims.
 
     Args:
         name: of the format, for the sentences. data: (N,) uint8. unchanged: leave grey and alpha as they are.
@@ -75,19 +106,20 @@ def decode_picture(name: str, data: np.ndarray, unchanged: bool = False) -> np.n
     Raises:
         ImageError: reason `image_zero_size` for no data, `image_truncated` or `image_payload` for broken ones.
     """
-    if data.size == 0:
-        raise ImageError(f"'{name}' payload is empty, expected a picture", "image_zero_size")
-    head = data[:4].tobytes()
+    width, height = encoded_size(name, data)
+    head, whole = data[:4].tobytes(), data.tobytes()
     # OpenCV before 4.11 fills the missing rest of a cut JPEG with grey and says nothing; later ones print.
     for start, end, kind in _ENDS:
-        if head.startswith(start) and data.tobytes().rfind(end) < 0:
+        if head.startswith(start) and whole.rfind(end) < 0:
             found = f"'{name}' payload of {data.size} bytes is cut off"
             raise ImageError(f"{found}, expected the end marker of a {kind}", "image_truncated")
+    if head.startswith(b"\xff\xd8") and (scans := whole.count(b"\xff\xda")) > _MAX_SCANS:
+        raise ImageError(f"'{name}' payload has {scans} scans, expected at most {_MAX_SCANS}", "image_payload")
     try:
         picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED if unchanged else _DECODE)
     except cv2.error as error:
-        raise ImageError(f"'{name}' payload of {data.size} bytes is broken: {error.err}", "image_payload") from error
-    if picture is None or picture.size == 0:
+        raise ImageError(f"'{name}' payload of {data.size} bytes is broken: {error.err}", "image_payload") from None
+    if picture is None or picture.shape[:2] != (height, width):
         found = f"'{name}' payload of {data.size} bytes starting with {head.hex(' ')} cannot be decoded"
         raise ImageError(f"{found}, expected a JPEG, PNG or TIFF picture", "image_payload")
     return picture

@@ -8,44 +8,68 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mono_depth_ros.errors import ImageError
-from mono_depth_ros.media.images import decode_picture, to_rgb
+from mono_depth_ros.errors import ImageError, shown
+from mono_depth_ros.media.headers import Size
+from mono_depth_ros.media.images import decode_picture, encoded_size, to_rgb
 from mono_depth_ros.messages.buffers import bytes_of
-from mono_depth_ros.messages.image import BAYER_TO_RGB, check_pattern
+from mono_depth_ros.messages.image import BAYER_TO_RGB, check_pattern, decode_image, image_size
+from mono_depth_ros.messages.zstd import PackedImage
 
 _VIDEO = ("h264", "h265", "hevc", "vp8", "vp9", "av1", "mpeg", "ffmpeg", "theora")
+_CONVERTED = ("mono", "rgb", "bgr")  # a Bayer mosaic that is stored as one of these was interpolated before
 
 
-def decode_compressed(msg: Any) -> np.ndarray:
-    """RGB of a sensor_msgs/CompressedImage: JPEG, PNG, TIFF and whatever else OpenCV decodes.
+def compressed_size(msg: Any) -> Size:
+    """Width and height that a sensor_msgs/CompressedImage says it has; nothing is decoded.
+
+    Raises:
+        ImageError: reason `image_encoding` for compressedDepth and video, `image_zero_size` for an empty payload,
+            `image_payload` or `image_truncated` for one whose header is broken.
+    """
+    data = _data(msg)
+    return image_size(PackedImage.of(data)) if _packed(msg) else encoded_size(shown(msg.format), data)
+
+
+def order_is_doubtful(msg: Any) -> bool:
+    """Whether `format` says that red and blue are stored swapped, which some drivers write of an ordinary JPEG."""
+    _, _, stored = str(msg.format).lower().partition(";")
+    return "compressed rgb" in stored and "tiff" not in stored
+
+
+def decode_compressed(msg: Any, order: str = "standard") -> np.ndarray:
+    """RGB of a sensor_msgs/CompressedImage: a format of `media.headers`, or the zstd transport.
 
     `format` is what image_transport's compressed plugin writes ("bgr8; jpeg compressed bgr8") or just "jpeg". It
-    decides two things the payload does not tell: whether the channels are stored swapped ("compressed rgb8"; TIFF of
-    an rgb image) and whether a grey PNG or TIFF is a Bayer mosaic. Sixteen-bit channels are scaled as in
-    `decode_image`.
+    decides two things the payload does not tell: whether the channels are stored swapped (TIFF of an rgb image) and
+    whether a grey picture is a Bayer mosaic, which ROS 1 and Foxy store as it is. Sixteen-bit channels are scaled as
+    in `decode_image`.
+
+    Args:
+        order: of the channels of a JPEG or PNG that is called "compressed rgb8": "standard" is that of every JPEG and
+            PNG; "format" is as image_transport reads it, red and blue swapped.
 
     Returns:
         (H, W, 3) uint8, C-contiguous, memory of its own.
 
     Raises:
-        ImageError: reason `image_encoding` for compressedDepth and video, `image_zero_size` for an empty payload,
-            `image_truncated` or `image_payload` for a broken one.
+        ImageError: as `compressed_size`, and `image_truncated` or `image_payload` for broken pixels.
     """
-    name = str(msg.format)
-    _check_format(name)
-    data = bytes_of(msg.data)
-    source, _, stored = name.lower().partition(";")
-    mosaic = _mosaic(source.strip(), stored)
+    data = _data(msg)
+    if _packed(msg):
+        return decode_image(PackedImage.of(data))
+    name = shown(msg.format)
+    source, _, stored = (part.strip() for part in str(msg.format).lower().partition(";"))
+    mosaic = _mosaic(source, stored)
     picture = decode_picture(name, data, unchanged=mosaic is not None)
     if mosaic and picture.ndim == 2:
         check_pattern(f"bayer_{mosaic}", (2, 2), picture)
         return to_rgb(name, cv2.cvtColor(picture, BAYER_TO_RGB[mosaic]), swapped=True)
-    swapped = "compressed rgb" in stored or ("tiff compressed" in stored and source.strip().startswith("rgb"))
-    return to_rgb(name, picture, swapped)
+    swapped = "tiff compressed" in stored and ("compressed rgb" in stored or source.startswith("rgb"))
+    return to_rgb(name, picture, swapped or (order == "format" and order_is_doubtful(msg)))
 
 
-def _check_format(name: str) -> None:
-    lower = name.lower()
+def _data(msg: Any) -> np.ndarray:
+    lower, name = str(msg.format).lower(), shown(msg.format)
     if "compresseddepth" in lower:
         raise ImageError(f"compressed format is '{name}', which is depth, expected a colour image", "image_encoding")
     if any(codec in lower for codec in _VIDEO):
@@ -53,10 +77,15 @@ def _check_format(name: str) -> None:
         raise ImageError(
             f"compressed format is '{name}', which is video, expected jpeg or png: {hint}", "image_encoding"
         )
+    return bytes_of(msg.data)
+
+
+def _packed(msg: Any) -> bool:
+    return str(msg.format).strip().lower() == "zstd"
 
 
 def _mosaic(source: str, stored: str) -> str | None:
-    """The Bayer pattern of a picture stored without interpolation. JPEG is interpolated to grey before."""
-    raw = "png compressed" in stored or "tiff compressed" in stored
+    """The Bayer pattern of a picture stored without interpolation."""
     pattern = source.removeprefix("bayer_")[:4]
-    return pattern if raw and source.startswith("bayer_") and pattern in BAYER_TO_RGB else None
+    as_it_is = source.startswith("bayer_") and not stored.rpartition("compressed")[2].strip().startswith(_CONVERTED)
+    return pattern if as_it_is and pattern in BAYER_TO_RGB else None

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 
-from mono_depth_ros.errors import ConfigError, ImageError
+from mono_depth_ros.errors import ConfigError, ImageError, shown
+from mono_depth_ros.media.headers import Size
 from mono_depth_ros.media.images import to_8bit
 from mono_depth_ros.messages.bridge import cv_bridge
 from mono_depth_ros.messages.buffers import set_data
 from mono_depth_ros.messages.pixels import native, pixel_view
+from mono_depth_ros.messages.planes import SEMI_PLANAR, decode_semi_planar
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,16 @@ for _name, _code in BAYER_TO_RGB.items():
     _ENCODINGS[f"bayer_{_name}8"] = _Encoding(1, _code, np.uint8, (2, 2))
     _ENCODINGS[f"bayer_{_name}16"] = _Encoding(1, _code, np.uint16, (2, 2))
 
-ENCODINGS = tuple(_ENCODINGS)
+ENCODINGS = (*_ENCODINGS, *SEMI_PLANAR)
 """The names `decode_image` knows."""
+
+
+def image_size(msg: Any) -> Size:
+    """Width and height of a sensor_msgs/Image. Raises ImageError, reason `image_zero_size`, for one without pixels."""
+    width, height = int(msg.width), int(msg.height)
+    if width < 1 or height < 1:
+        raise ImageError(f"image size is {width}x{height}, expected at least 1x1", "image_zero_size")
+    return width, height
 
 
 def decode_image(msg: Any, use_cv_bridge: bool | None = None) -> np.ndarray:
@@ -69,7 +80,7 @@ def decode_image(msg: Any, use_cv_bridge: bool | None = None) -> np.ndarray:
 
     16-bit values become 8-bit as in cv_bridge: v * 255 / 65535, that is v / 257, rounded to the nearest. Bayer
     patterns are interpolated bilinearly, YUV is ITU-R BT.601 with limited range; alpha is left out. 8UC1, 8UC3 and
-    8UC4 are read as mono8, bgr8 and bgra8.
+    8UC4 are read as mono8, bgr8 and bgra8. nv12, nv21 and nv24 are as of `planes.decode_semi_planar`.
 
     Args:
         msg: any object with the fields of the message; any `step`, both byte orders.
@@ -82,6 +93,8 @@ def decode_image(msg: Any, use_cv_bridge: bool | None = None) -> np.ndarray:
         ImageError: reason `image_encoding`, `image_zero_size`, `image_step`, `image_truncated` or `image_payload`.
         ConfigError: cv_bridge is asked for and does not work here.
     """
+    if msg.encoding in SEMI_PLANAR:
+        return decode_semi_planar(msg)
     encoding = _ENCODINGS.get(msg.encoding)
     if encoding is None:
         raise ImageError(_unknown(msg.encoding), "image_encoding")
@@ -138,4 +151,7 @@ def _suits_cv_bridge(msg: Any, encoding: _Encoding) -> bool:
 def _unknown(name: str) -> str:
     if name in ("16UC1", "32FC1"):
         return f"image encoding is '{name}', which is depth or raw data, expected a colour image: is the topic right?"
-    return f"image encoding is '{name}', expected one of: {', '.join(ENCODINGS)}"
+    found = f"image encoding is '{shown(name)}'"
+    if re.fullmatch(r"(8|16|32)[SU]C\d*|(32|64)FC\d*", name):
+        found += ", which tells the type of numbers and no colours"
+    return f"{found}, expected one of: {', '.join(ENCODINGS)}"

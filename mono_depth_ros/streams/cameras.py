@@ -60,7 +60,7 @@ def calibration_of(
     Raises:
         FrameError: there is none. CameraError: what is wrong with the first; none of the others is any better.
     """
-    problem: FrameError = FrameError("no camera_info has come yet", "no_camera_info")
+    problem: FrameError | None = None
     for message in messages:
         try:
             camera = camera_from_info(message, rectified)
@@ -70,8 +70,11 @@ def calibration_of(
             into = camera_from_info(message, rectified=True) if rectify else None
             return Calibration(camera, into, rotation if any(rotation) else IDENTITY, message)
         except CameraError as error:
-            problem = problem if isinstance(problem, CameraError) else error
-    raise problem
+            problem = problem or error
+    try:
+        raise problem or FrameError("no camera_info has come yet", "no_camera_info")
+    finally:
+        del problem  # else it holds this call, and this call holds it: the caller's image would live on in the cycle
 
 
 class CameraInfos:

@@ -9,13 +9,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mono_depth_ros.config import AlignConfig, DepthConfig, ModelConfig, ReferenceConfig
+from mono_depth_ros.config import AlignConfig, DepthConfig, ImageConfig, ModelConfig, ReferenceConfig
 from mono_depth_ros.media import CAMERA_HELP
 from mono_depth_ros.startup import importing
 from mono_depth_ros.tools.options import add_options, config_from
 
 REFERENCE_OPTIONS = ("reference_min", "reference_max", "occlusion_window", "occlusion_ratio")
 """The fields of ReferenceConfig that matter to files."""
+
+
+IMAGE_OPTIONS = ("max_image_pixels",)
+"""Those of ImageConfig: a file has no format field that could contradict it."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -45,6 +49,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="U1,V1,U2,V2",
         help="print the distance in space between two pixels (column,row,column,row); may be given more than once",
     )
+    add_options(parser, ImageConfig, IMAGE_OPTIONS)
     parser.add_argument("--json", action="store_true", help="print one line of JSON a file on stdout")
     _add_reference_options(parser.add_argument_group("alignment"))
     add_options(parser.add_argument_group("model"), ModelConfig)
@@ -69,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
         from mono_depth_ros.tools import image_files
         from mono_depth_ros.tools.measure import in_words
 
-    job = image_files.Job.prepare(args, config, model_config, align_config, reference_config)
+    images = config_from(args, ImageConfig, IMAGE_OPTIONS)
+    job = image_files.Job.prepare(args, config, model_config, align_config, reference_config, images)
     failed = 0
     # Lines of errors must not tear the bar: tqdm moves it out of the way.
     with tqdm(job.files, unit="image", file=sys.stderr, dynamic_ncols=True, desc="depth") as bar:

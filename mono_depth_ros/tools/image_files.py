@@ -20,7 +20,7 @@ import torch
 
 from mono_depth_ros.alignment.overlay import overlay
 from mono_depth_ros.atomic import atomic_path
-from mono_depth_ros.config import AlignConfig, DepthConfig, ModelConfig, ReferenceConfig
+from mono_depth_ros.config import AlignConfig, DepthConfig, ImageConfig, ModelConfig, ReferenceConfig
 from mono_depth_ros.errors import ConfigError, DataError, MonoDepthError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.media.camera_argument import CameraArgument
@@ -44,6 +44,7 @@ class Job:
         files: the images. names: for each, where its results go, relative to `out` and without suffix.
         kinds: the result files wanted, keys of `_SUFFIXES`.
         camera: None where neither the model nor a result needs one.
+        max_pixels: of an image that is decoded.
         pixels: pairs to measure the distance of.
         reference: known depths to align each image with, or None.
     """
@@ -55,6 +56,7 @@ class Job:
     camera: CameraArgument | None
     rectified: bool
     pipeline: Pipeline
+    max_pixels: int
     pixels: tuple[Pixels, ...] = ()
     reference: ReferenceArgument | None = None
 
@@ -66,6 +68,7 @@ class Job:
         model_config: ModelConfig,
         align_config: AlignConfig,
         reference_config: ReferenceConfig,
+        image_config: ImageConfig,
     ) -> Job:
         """Check everything that can be wrong before the first image, cheap checks first.
 
@@ -99,7 +102,8 @@ class Job:
         if camera is None and (model.spec.needs_camera or "ply" in kinds or pixels or cloud):
             who = f"the model {model.spec.name}" if model.spec.needs_camera else (metres or ["--reference"])[-1]
             raise ConfigError(f"{who} needs the camera: give --camera fx,fy,cx,cy or --camera FILE.yaml")
-        return cls(files, names, out, kinds, camera, args.rectified, Pipeline(model, config), pixels, reference)
+        pipeline, limit = Pipeline(model, config), image_config.max_image_pixels
+        return cls(files, names, out, kinds, camera, args.rectified, pipeline, limit, pixels, reference)
 
     def process(self, path: Path, name: Path) -> dict[str, Any]:
         """Estimate and write; returns what `--json` prints.
@@ -108,7 +112,7 @@ class Job:
             FrameError, DataError: this image cannot be used. MonoDepthError: a result cannot be written.
         """
         start_s = time.perf_counter()
-        rgb = read_image(path)
+        rgb = read_image(path, self.max_pixels)
         height, width = rgb.shape[:2]
         frame = self.pipeline.estimate(rgb, self._camera_of(width, height))
         reference = self.reference.align(path, frame) if self.reference is not None else None

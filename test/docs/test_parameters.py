@@ -21,11 +21,12 @@ ROOT = Path(__file__).resolve().parents[2]
 BEGIN = "<!-- parameters: `python test/docs/test_parameters.py` writes these tables -->\n"
 END = "<!-- end of the parameters -->\n"
 NODES = {
-    "depth_node": ("Depth node", (config.ModelConfig, config.DepthConfig, config.DepthNodeConfig)),
+    "depth_node": ("Depth node", (config.ModelConfig, config.DepthConfig, config.DepthNodeConfig, config.ImageConfig)),
     "alignment_node": (
         "Alignment node",
         (
             config.AlignmentNodeConfig,
+            config.ImageConfig,
             config.AlignConfig,
             config.TrackerConfig,
             config.ReferenceConfig,

@@ -17,6 +17,7 @@ from mono_depth_ros.config import (
     DepthConfig,
     DepthNodeConfig,
     GroundConfig,
+    ImageConfig,
     ModelConfig,
     ReferenceConfig,
     StereoConfig,
@@ -25,8 +26,8 @@ from mono_depth_ros.config import (
 from mono_depth_ros.errors import ConfigError
 
 ALIGNMENT_CLASSES = (AlignmentNodeConfig, AlignConfig, TrackerConfig, ReferenceConfig, StereoConfig, GroundConfig)
-OPTIONS = {item.name for cls in (ModelConfig, DepthConfig, DepthNodeConfig) for item in fields(cls)}
-ALIGNMENT = {item.name for cls in ALIGNMENT_CLASSES for item in fields(cls)} - {"reference", "seed"}
+OPTIONS = {item.name for cls in (ModelConfig, DepthConfig, DepthNodeConfig, ImageConfig) for item in fields(cls)}
+ALIGNMENT = {item.name for cls in (*ALIGNMENT_CLASSES, ImageConfig) for item in fields(cls)} - {"reference", "seed"}
 WIRING = {"params_file", "namespace", "node_name", "use_sim_time", "log_level", "alignment", "fastdds_profile"} | {
     "alignment_params_file"
 }

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import gzip
 import struct
+import zlib
 
 import cv2
 import numpy as np
 import pytest
+import zstandard
 
 from mono_depth_ros.errors import ImageError
-from mono_depth_ros.messages.compressed import decode_compressed
+from mono_depth_ros.messages.compressed import compressed_size, decode_compressed, order_is_doubtful
 
 RGB = np.random.default_rng(3).integers(0, 256, (24, 32, 3), dtype=np.uint8)
 
@@ -44,18 +47,82 @@ def test_sixteen_bits_scale_as_raw_images(rosbags_messages) -> None:
     np.testing.assert_array_equal(rgb[..., 0], (values.astype(int) + 128) // 257)
 
 
-@pytest.mark.parametrize("name", ["bgr8; png compressed rgb8", "rgb8; tiff compressed "])
-def test_channels_stored_swapped(rosbags_messages, name: str) -> None:
-    extension = ".tiff" if "tiff" in name else ".png"
-    message = rosbags_messages.compressed(name, encoded(extension, RGB))
+def test_tiff_of_an_rgb_image_is_stored_swapped(rosbags_messages) -> None:
+    message = rosbags_messages.compressed("rgb8; tiff compressed ", encoded(".tiff", RGB))
     np.testing.assert_array_equal(decode_compressed(message), RGB)
 
 
-def test_mosaic_in_a_png(rosbags_messages) -> None:
-    mosaic = np.full((6, 8), 100, np.uint8)
+@pytest.mark.parametrize("name", ["rgb8; png compressed rgb8", "bgr8; png compressed rgb8"])
+def test_compressed_rgb8_is_an_ordinary_picture_unless_the_format_is_to_be_followed(rosbags_messages, name) -> None:
+    ordinary = rosbags_messages.compressed(name, encoded(".png", RGB[..., ::-1]))
+    swapped = rosbags_messages.compressed(name, encoded(".png", RGB))
+    assert order_is_doubtful(ordinary)
+    np.testing.assert_array_equal(decode_compressed(ordinary), RGB)
+    np.testing.assert_array_equal(decode_compressed(swapped, order="format"), RGB)
+
+
+@pytest.mark.parametrize("name", ["jpeg", "rgb8; jpeg compressed bgr8", "rgb8; tiff compressed rgb8"])
+def test_other_formats_leave_no_doubt_of_the_order(rosbags_messages, name) -> None:
+    assert not order_is_doubtful(rosbags_messages.compressed(name, b""))
+
+
+@pytest.mark.parametrize(
+    "stored", ["png compressed ", "tiff compressed ", "jpeg compressed ", "jpeg compressed bayer_grbg8"]
+)
+def test_a_mosaic_that_is_stored_as_it_is(rosbags_messages, stored: str) -> None:
+    """As image_transport of ROS 1 and Foxy does."""
+    mosaic = np.full((16, 16), 100, np.uint8)
     mosaic[0::2, 1::2], mosaic[1::2, 0::2] = 200, 50  # grbg
-    message = rosbags_messages.compressed("bayer_grbg8; png compressed ", encoded(".png", mosaic))
-    np.testing.assert_array_equal(decode_compressed(message), np.broadcast_to([200, 100, 50], (6, 8, 3)))
+    kind = stored.partition(" ")[0]
+    payload = cv2.imencode(f".{kind}", mosaic, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+    rgb = decode_compressed(rosbags_messages.compressed(f"bayer_grbg8; {stored}", payload))
+    np.testing.assert_allclose(rgb.astype(int), np.broadcast_to([200, 100, 50], (16, 16, 3)), atol=3)
+
+
+@pytest.mark.parametrize("stored", ["jpeg compressed mono8", "png compressed mono8"])
+def test_a_mosaic_that_was_interpolated_to_grey_is_grey(rosbags_messages, stored: str) -> None:
+    kind = stored.partition(" ")[0]
+    grey = np.add.outer(np.arange(16), np.arange(16)).astype(np.uint8) * 8
+    payload = cv2.imencode(f".{kind}", grey, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+    rgb = decode_compressed(rosbags_messages.compressed(f"bayer_grbg8; {stored}", payload))
+    assert (rgb == rgb[..., :1]).all()
+
+
+def zstd(encoding: str, width: int, height: int, step: int, packed: bytes) -> bytes:
+    name = encoding.encode()
+    return struct.pack("<IIBII", height, width, 0, step, len(name)) + name + packed
+
+
+@pytest.mark.parametrize("pack", [zstandard.compress, zlib.compress, gzip.compress])
+def test_the_zstd_transport(ros, pack) -> None:
+    padded = np.pad(RGB[..., ::-1].reshape(24, -1), ((0, 0), (0, 8)))
+    message = ros.compressed("zstd", zstd("bgr8", 32, 24, 104, pack(padded.tobytes())))
+    assert compressed_size(message) == (32, 24)
+    np.testing.assert_array_equal(decode_compressed(message), RGB)
+
+
+@pytest.mark.parametrize(
+    "data, reason, sentence",
+    [
+        (b"", "image_truncated", "has 0 bytes, expected at least 17"),
+        (struct.pack("<IIBII", 24, 32, 0, 96, 2**31), "image_truncated", "has 17 bytes"),
+        (zstd("rgb8", 32, 24, 96, b"no zstd"), "image_payload", "cannot be unpacked"),
+        (
+            zstd("rgb8", 32, 24, 96, zstandard.compress(bytes(10**8))),
+            "image_payload",
+            "claims 100000000 bytes for 32x24",
+        ),
+        (zstd("rgb8", 32, 24, 96, zlib.compress(bytes(10**8))), "image_payload", "expected 2304"),
+        (zstd("rgb8", 32, 24, 96, zstandard.compress(bytes(2303))), "image_truncated", "expected 2304"),
+        (zstd("rgb8", 0, 24, 96, zstandard.compress(b"")), "image_zero_size", "0x24"),
+    ],
+)
+def test_bad_zstd(ros, data: bytes, reason: str, sentence: str) -> None:
+    message = ros.compressed("zstd", data)
+    with pytest.raises(ImageError, match=sentence) as caught:
+        compressed_size(message)
+        decode_compressed(message)
+    assert caught.value.reason == reason
 
 
 def test_orientation_tags_are_ignored(rosbags_messages) -> None:

@@ -3,12 +3,14 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
 from mono_depth_ros.errors import ConfigError, ImageError
 from mono_depth_ros.messages import bridge, image
 from mono_depth_ros.messages.image import ENCODINGS, decode_image, fill_image
+from mono_depth_ros.messages.planes import SEMI_PLANAR
 
 WIDTH, HEIGHT = 8, 6
 
@@ -16,6 +18,13 @@ WIDTH, HEIGHT = 8, 6
 def scaled(values: np.ndarray) -> np.ndarray:
     """v / 257 to the nearest integer; there are no ties, 257 being odd."""
     return ((values.astype(np.int64) + 128) // 257).astype(np.uint8)
+
+
+def from_yuv(y: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """ITU-R BT.601, limited range."""
+    luma = 1.164 * (y - 16)
+    rgb = (luma + 1.596 * (v - 128), luma - 0.813 * (v - 128) - 0.391 * (u - 128), luma + 2.018 * (u - 128))
+    return np.stack(rgb, -1).round().astype(np.uint8)
 
 
 def pixels_of(encoding: str) -> tuple[np.ndarray, np.ndarray]:
@@ -33,9 +42,14 @@ def pixels_of(encoding: str) -> tuple[np.ndarray, np.ndarray]:
         u, v = rng.integers(110, 146, (2, HEIGHT, WIDTH // 2)).repeat(2, axis=2)
         chroma = np.where(np.arange(WIDTH) % 2 == 0, u, v)
         order = (chroma, y) if encoding in ("yuv422", "uyvy") else (y, chroma)
-        luma = 1.164 * (y - 16)  # ITU-R BT.601, limited range
-        rgb = (luma + 1.596 * (v - 128), luma - 0.813 * (v - 128) - 0.391 * (u - 128), luma + 2.018 * (u - 128))
-        return np.stack(order, -1).astype(np.uint8), np.stack(rgb, -1).round().astype(np.uint8)
+        return np.stack(order, -1).astype(np.uint8), from_yuv(y, u, v)
+    if encoding in SEMI_PLANAR:
+        y = rng.integers(60, 180, (HEIGHT, WIDTH))
+        parts = 1 if encoding == "nv24" else 2
+        u, v = rng.integers(110, 146, (2, HEIGHT // parts, WIDTH // parts))
+        chroma = np.stack((v, u) if encoding == "nv21" else (u, v), -1).reshape(-1, WIDTH)
+        stored = np.concatenate([y, chroma]).astype(np.uint8)
+        return stored, from_yuv(y, *(plane.repeat(parts, 0).repeat(parts, 1) for plane in (u, v)))
     channels = {"mono8": 1, "mono16": 1, "8UC1": 1}.get(encoding, 4 if "a" in encoding or "4" in encoding else 3)
     high, kind = (65536, np.uint16) if encoding.endswith("16") else (256, np.uint8)
     stored = rng.integers(0, high, (HEIGHT, WIDTH, channels), dtype=kind)
@@ -46,7 +60,8 @@ def pixels_of(encoding: str) -> tuple[np.ndarray, np.ndarray]:
 
 def padded(pixels: np.ndarray, padding: int, big: bool) -> tuple[int, bytes]:
     """The step and the bytes of rows with padding, in the given byte order."""
-    rows = pixels.astype(pixels.dtype.newbyteorder(">" if big else "<")).reshape(HEIGHT, -1).view(np.uint8)
+    pixels = pixels.astype(pixels.dtype.newbyteorder(">" if big else "<"))
+    rows = pixels.reshape(max(HEIGHT, len(pixels)), -1).view(np.uint8)
     filled = np.pad(rows, ((0, 0), (0, padding)), constant_values=0xAB)
     return filled.shape[1], filled.tobytes()
 
@@ -56,11 +71,65 @@ def padded(pixels: np.ndarray, padding: int, big: bool) -> tuple[int, bytes]:
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_every_encoding(ros, encoding: str, padding: int, big: bool) -> None:
     pixels, expected = pixels_of(encoding)
-    step, data = padded(pixels, padding, big)
+    step, data = padded(pixels, 0 if encoding == "nv24" else padding, big)
     rgb = decode_image(ros.image(encoding, WIDTH, HEIGHT, step, data, big))
     assert rgb.dtype == np.uint8 and rgb.shape == (HEIGHT, WIDTH, 3) and rgb.flags.c_contiguous
-    tolerance = 1 if "yu" in encoding else 0  # OpenCV's YUV is in fixed point
+    tolerance = 1 if "yu" in encoding or encoding in SEMI_PLANAR else 0  # OpenCV's YUV is in fixed point
     np.testing.assert_allclose(rgb.astype(int), expected.astype(int), rtol=0, atol=tolerance)
+
+
+def yuv(encoding: str, width: int = 8, height: int = 6) -> np.ndarray:
+    rows = 3 * height if encoding == "nv24" else height * 3 // 2
+    return np.random.default_rng(5).integers(0, 256, (rows, width), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("encoding", SEMI_PLANAR)
+@pytest.mark.parametrize("step", [8, 12, 24], ids=["luma", "mean", "all"])
+def test_planes_are_converted_as_opencv_does_whatever_drivers_call_the_step(ros, encoding: str, step: int) -> None:
+    stored = yuv(encoding)
+    rgb = decode_image(ros.image(encoding, 8, 6, step, stored.tobytes()))
+    if encoding == "nv24":  # each pixel four times over is an nv12 image
+        chroma = stored[6:].reshape(6, 8, 2).reshape(6, 16)
+        wide = np.concatenate([stored[:6].repeat(2, 0).repeat(2, 1), chroma])
+        expected = cv2.cvtColor(wide, cv2.COLOR_YUV2RGB_NV12)[::2, ::2]
+    else:
+        code = cv2.COLOR_YUV2RGB_NV12 if encoding == "nv12" else cv2.COLOR_YUV2RGB_NV21
+        expected = cv2.cvtColor(stored, code)
+    np.testing.assert_array_equal(rgb, expected)
+
+
+def test_rows_of_full_chroma_are_two_steps_long(ros) -> None:
+    stored = yuv("nv24")
+    luma, chroma = stored[:6], stored[6:].reshape(6, 16)
+    data = np.pad(luma, ((0, 0), (0, 4))).tobytes() + np.pad(chroma, ((0, 0), (0, 8))).tobytes()
+    found = decode_image(ros.image("nv24", 8, 6, 12, data))
+    np.testing.assert_array_equal(found, decode_image(ros.image("nv24", 8, 6, 8, stored.tobytes())))
+
+
+@pytest.mark.parametrize(
+    "encoding, size, data, reason",
+    [
+        ("nv12", (8, 6), 71, "image_truncated"),
+        ("nv21", (8, 6), 73, "image_payload"),
+        ("nv24", (8, 6), 143, "image_truncated"),
+        ("nv12", (7, 6), 63, "image_payload"),
+        ("nv21", (8, 5), 60, "image_payload"),
+        ("nv21", (0, 6), 0, "image_zero_size"),
+        ("nv12", (2**32 - 2, 2**32 - 2), 10, "image_truncated"),
+    ],
+)
+def test_bad_planes(ros, encoding: str, size: tuple[int, int], data: int, reason: str) -> None:
+    with pytest.raises(ImageError) as caught:
+        decode_image(ros.image(encoding, *size, size[0], bytes(data)))
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("encoding", ["16SC1", "8UC2", "64FC3"])
+def test_encodings_without_colours_are_named(ros, encoding: str) -> None:
+    with pytest.raises(
+        ImageError, match=f"'{encoding}', which tells the type of numbers and no colours, expected one of"
+    ):
+        decode_image(ros.image(encoding, 2, 2, 2, bytes(4)))
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, list])

@@ -15,9 +15,10 @@ from mono_depth_ros import config
 
 FOLDER = Path(__file__).resolve().parents[2] / "config"
 CLASSES = {
-    "depth.yaml": (config.ModelConfig, config.DepthConfig, config.DepthNodeConfig),
+    "depth.yaml": (config.ModelConfig, config.DepthConfig, config.DepthNodeConfig, config.ImageConfig),
     "alignment.yaml": (
         config.AlignmentNodeConfig,
+        config.ImageConfig,
         config.AlignConfig,
         config.TrackerConfig,
         config.ReferenceConfig,

@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from rclpy.node import Node
 
+from mono_depth_ros.config import ImageConfig
 from mono_depth_ros.errors import FrameError
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.nodes.ros.subscribing import Input
 from mono_depth_ros.nodes.ros.topics import IMAGES, input_topics
+from mono_depth_ros.streams.images import ImageReader
 
 _MOST_BYTES = 256 << 20  # a slow network is seconds late, and an image of its depth's stamp is wanted all the same
 
@@ -22,12 +25,12 @@ class Colours:
     """Subscribes to `image` while somebody wants coloured points.
 
     Args:
-        transport: "raw" or "compressed".
+        transport: "raw" or "compressed". options: how images are decoded, at this moment.
     """
 
-    def __init__(self, node: Node, transport: str) -> None:
-        kind, self._decode = IMAGES[transport]
-        self._input = Input(node, kind, input_topics(node, transport)[0], self._add)
+    def __init__(self, node: Node, transport: str, options: Callable[[], ImageConfig]) -> None:
+        self._reader = ImageReader(options, node.get_logger().warning)
+        self._input = Input(node, IMAGES[transport], input_topics(node, transport)[0], self._add)
         self.topic = self._input.topic
         self._lock = threading.Lock()
         self._images: deque[Any] = deque()
@@ -67,15 +70,15 @@ class Colours:
                 f"the depth, expected at most {tolerance_s:g} s",
                 "colour_missing",
             )
-        rgb = self._decode(nearest)
-        if rgb.shape[:2] != size:
-            found = f"{rgb.shape[1]}x{rgb.shape[0]}"
+        width, height = self._reader.size(nearest)
+        if (height, width) != size:
+            found = f"{width}x{height}"
             raise FrameError(
                 f"the image of {self.topic} is {found}, expected {size[1]}x{size[0]}, that of the depth: with rectify "
                 "the depth is of rgb/image_rect",
                 "colour_size",
             )
-        return rgb
+        return self._reader.rgb(nearest)
 
     def _add(self, message: Any) -> None:
         with self._lock:

@@ -11,6 +11,7 @@ from mono_depth_ros.config import (
     AlignmentNodeConfig,
     DepthConfig,
     GroundConfig,
+    ImageConfig,
     ReferenceConfig,
     StereoConfig,
     TrackerConfig,
@@ -20,7 +21,16 @@ from mono_depth_ros.nodes.alignment.session import AlignmentSession
 from mono_depth_ros.nodes.ros.lifecycle import ManagedNode
 from mono_depth_ros.nodes.ros.runtime import run
 
-_CONFIGS = (AlignmentNodeConfig, AlignConfig, TrackerConfig, ReferenceConfig, StereoConfig, GroundConfig, DepthConfig)
+_CONFIGS = (
+    AlignmentNodeConfig,
+    ImageConfig,
+    AlignConfig,
+    TrackerConfig,
+    ReferenceConfig,
+    StereoConfig,
+    GroundConfig,
+    DepthConfig,
+)
 
 
 class AlignmentNode(ManagedNode[AlignmentSession]):

@@ -10,8 +10,17 @@ from typing import Any
 import torch
 
 from mono_depth_ros.alignment.aligner import Aligned, Aligner
-from mono_depth_ros.config import AlignConfig, AlignmentNodeConfig, DepthConfig, ReferenceConfig, TrackerConfig
+from mono_depth_ros.config import (
+    AlignConfig,
+    AlignmentNodeConfig,
+    DepthConfig,
+    ImageConfig,
+    ReferenceConfig,
+    TrackerConfig,
+)
 from mono_depth_ros.errors import ConfigError, DataError, FrameError
+from mono_depth_ros.media.images import check_pixels
+from mono_depth_ros.messages.image import image_size
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.nodes.alignment.colours import Colours
 from mono_depth_ros.nodes.alignment.health import AlignmentFacts
@@ -59,7 +68,7 @@ class AlignmentStream(MessageStream):
         if config.reference != "none":
             self.reference = Source(session.node, config, options)
             session.closing(self.reference.close)
-        self._colours = Colours(session.node, config.image_transport)
+        self._colours = Colours(session.node, config.image_transport, lambda: options.get(ImageConfig))
         session.closing(lambda: self._colours.open(False))
         self._inputs = DepthInputs(session.node, self._config, self._on_depth)
         session.closing(self._inputs.close)
@@ -100,9 +109,10 @@ class AlignmentStream(MessageStream):
 
     def _decode(self, depth: DepthJob) -> tuple[View, Calibration]:
         header = depth.message.header
-        prediction = decode_prediction(depth.message, depth.kind)
-        height, width = prediction.values.shape
+        width, height = image_size(depth.message)
+        check_pixels(width, height, self._options.get(ImageConfig).max_image_pixels)
         found = self._inputs.infos.match(stamp_ns(header.stamp), width, height)
+        prediction = decode_prediction(depth.message, depth.kind)
         return View(stamp_ns(header.stamp), found.camera, header.frame_id, prediction, self._rgb(depth.message)), found
 
     def _rgb(self, message: Any) -> torch.Tensor | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mono_depth_ros.config import DepthConfig, DepthNodeConfig, ModelConfig
+from mono_depth_ros.config import DepthConfig, DepthNodeConfig, ImageConfig, ModelConfig
 from mono_depth_ros.nodes.depth.session import DepthSession
 from mono_depth_ros.nodes.ros.lifecycle import ManagedNode
 from mono_depth_ros.nodes.ros.runtime import run
@@ -15,7 +15,7 @@ class DepthNode(ManagedNode[DepthSession]):
     """One model for one or several cameras. See the README for topics and parameters; `config` has the defaults."""
 
     def __init__(self, **node_options: Any) -> None:
-        super().__init__("depth", DepthNodeConfig, ModelConfig, DepthConfig, **node_options)
+        super().__init__("depth", DepthNodeConfig, ImageConfig, ModelConfig, DepthConfig, **node_options)
 
     def new_session(self) -> DepthSession:
         return DepthSession(self, self.options, self.monitors)

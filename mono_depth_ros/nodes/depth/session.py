@@ -36,7 +36,7 @@ class DepthSession(Session[ImageJob]):
         self.closing(self._forget_model)
         bridge.cv_bridge()  # looked for once, and not while the first frame waits
         for name, monitor in self._monitors.items():
-            stream = CameraStream(self, name, monitor, model.spec, self._config, self._on_image)
+            stream = CameraStream(self, name, monitor, model.spec, self._options, self._on_image)
             self.streams.append(stream)
             self.node.get_logger().info(f"{model.spec.name} on {model.device}, {model.engine}: {stream.topics()}")
 
@@ -63,8 +63,9 @@ class DepthSession(Session[ImageJob]):
                 job.stream.monitor.took("estimate", took_s)
                 self.check()
                 if isinstance(frame, Exception):
-                    raise frame
-                job.stream.publish(job, frame, calibration)
+                    job.stream.refuse(frame)  # raised, it would hold this call and all its images
+                else:
+                    job.stream.publish(job, frame, calibration)
 
     def reports(self) -> list[Report]:
         return [Report(stream.name, stream.monitor, partial(judge, stream.facts())) for stream in self.streams]

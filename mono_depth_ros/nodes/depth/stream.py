@@ -10,10 +10,11 @@ from typing import Any
 
 from sensor_msgs.msg import CameraInfo
 
-from mono_depth_ros.config import DepthNodeConfig
+from mono_depth_ros.config import DepthNodeConfig, ImageConfig
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.nodes.ros.lifecycle import Session
+from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.publishing import Outputs
 from mono_depth_ros.nodes.ros.stream import Job, MessageStream
 from mono_depth_ros.nodes.ros.subscribing import Input
@@ -22,6 +23,7 @@ from mono_depth_ros.pipeline import Frame, Shot
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.streams.cameras import KEPT, Calibration, CameraInfos
 from mono_depth_ros.streams.health import Facts
+from mono_depth_ros.streams.images import ImageReader
 from mono_depth_ros.streams.monitor import Monitor
 from mono_depth_ros.streams.outputs import depth_outputs
 
@@ -40,7 +42,7 @@ class CameraStream(MessageStream):
         session: that it belongs to, and that closes what is opened here.
         name: goes before the topics; "" for the only camera.
         spec: of the model, which decides what there is to publish.
-        options: the node's configuration at this moment.
+        options: with the configurations of the node.
         offer: gets the images.
 
     Attributes:
@@ -53,19 +55,19 @@ class CameraStream(MessageStream):
         name: str,
         monitor: Monitor,
         spec: ModelSpec,
-        options: Callable[[], DepthNodeConfig],
+        options: Parameters,
         offer: Callable[[ImageJob], None],
     ) -> None:
         super().__init__(session.node, monitor, f"frame of {name}" if name else "frame")
-        config = options()
+        config = options.get(DepthNodeConfig)
         self.name, self._spec, self._options, self._offer = name, spec, options, offer
         self.outputs = Outputs(session.node, depth_outputs(spec, config.rectify), f"{name}/" if name else "")
         session.closing(self.outputs.destroy)
         self.infos = CameraInfos(config.rectified, config.rectify)
-        kind, self._decode = IMAGES[config.image_transport]
+        self._reader = ImageReader(lambda: options.get(ImageConfig), session.node.get_logger().warning)
         image_topic, info_topic = input_topics(session.node, config.image_transport, name)
         self._info = Input(session.node, CameraInfo, info_topic, self.infos.add, KEPT)
-        self._image = Input(session.node, kind, image_topic, self._on_image)
+        self._image = Input(session.node, IMAGES[config.image_transport], image_topic, self._on_image)
         for item in (self._info, self._image):
             session.closing(item.close)
             item.open()
@@ -76,33 +78,33 @@ class CameraStream(MessageStream):
 
     def wanted(self) -> bool:
         """Whether this camera's images are to be worked on."""
-        return not self._options().lazy or self.outputs.subscribers() > 0
+        return not self._config().lazy or self.outputs.subscribers() > 0
 
     def expected(self) -> bool:
         """Whether the others may wait a moment for this camera: not if it is dead or nobody wants its results."""
-        return time.monotonic() - self._image.received_s < self._options().input_timeout and self.wanted()
+        return time.monotonic() - self._image.received_s < self._config().input_timeout and self.wanted()
 
     def decode(self, job: ImageJob) -> tuple[Shot, Calibration]:
-        """The image with its calibration.
+        """The image with its calibration; what is not of the calibration's size is not decoded.
 
         Raises:
             FrameError: one of the two cannot be used.
         """
         with self.monitor.stage("decode"):
-            rgb = self._decode(job.message)
-            found = self.infos.match(stamp_ns(job.message.header.stamp), rgb.shape[1], rgb.shape[0])
+            found = self.infos.match(stamp_ns(job.message.header.stamp), *self._reader.size(job.message))
+            rgb = self._reader.rgb(job.message)
         return Shot(rgb, found.camera, found.into, found.rotation), found
 
     def publish(self, job: ImageJob, frame: Frame, calibration: Calibration) -> None:
         """Publish what is subscribed to; counts the result."""
         header = job.message.header
         info = calibration.message if calibration.into is None else None
-        self.outputs.publish(self.monitor, header, frame, info, self._options().depth_encoding)
+        self.outputs.publish(self.monitor, header, frame, info, self._config().depth_encoding)
         self.published(header, job.received_s)
 
     def facts(self) -> Facts:
         """What the health sentence needs to know at this moment."""
-        config = self._options()
+        config = self._config()
         image, info = self._image.feed, self._info.feed
         return Facts(
             image=image,
@@ -116,6 +118,9 @@ class CameraStream(MessageStream):
             timeout_s=config.input_timeout,
             relative=self._spec.kind is not DepthKind.METRIC,
         )
+
+    def _config(self) -> DepthNodeConfig:
+        return self._options.get(DepthNodeConfig)
 
     def _on_image(self, message: Any) -> None:
         job = ImageJob(self, message, self._image.received_s)

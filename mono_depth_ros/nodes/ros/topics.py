@@ -4,21 +4,12 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from typing import Any
 
-import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
-from mono_depth_ros.messages.compressed import decode_compressed
-from mono_depth_ros.messages.image import decode_image
-
-IMAGES: dict[str, tuple[type, Callable[[Any], np.ndarray]]] = {
-    "raw": (Image, decode_image),
-    "compressed": (CompressedImage, decode_compressed),
-}
-"""The message type and what decodes it to (H, W, 3) uint8 RGB, by transport."""
+IMAGES: dict[str, type] = {"raw": Image, "compressed": CompressedImage}
+"""The message type by transport."""
 
 _COMPRESSED = "/compressed"
 

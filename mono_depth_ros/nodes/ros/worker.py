@@ -70,11 +70,18 @@ class NewestWorker(Generic[Item]):
         return waiting
 
     def _loop(self) -> None:
-        while items := self._take():
-            try:
+        while self._turn():
+            pass
+
+    def _turn(self) -> bool:
+        """A call of its own, so that no item is kept until the next ones come."""
+        items = self._take()
+        try:
+            if items:
                 self._work(items)
-            except Exception as error:
-                self._failed(items, error)
+        except Exception as error:
+            self._failed(items, error)
+        return bool(items)
 
     def _take(self) -> list[Item]:
         """The newest item of each source, the longest waiting first; none after `stop`."""

@@ -9,10 +9,12 @@ import numpy as np
 
 from mono_depth_ros.alignment.reference_depth import samples_from_reference_depth
 from mono_depth_ros.alignment.samples import Samples
-from mono_depth_ros.config import ReferenceConfig
+from mono_depth_ros.config import ImageConfig, ReferenceConfig
 from mono_depth_ros.errors import FrameError, SamplesError
+from mono_depth_ros.media.images import check_pixels
 from mono_depth_ros.messages.depth import decode_depth
 from mono_depth_ros.messages.disparity import disparity_depth
+from mono_depth_ros.messages.image import image_size
 from mono_depth_ros.messages.kinds import CAMERA_INFO, DISPARITY, IMAGE
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.streams.cameras import Calibration, CameraInfos
@@ -54,6 +56,8 @@ class DepthReference(TopicReference):
 
     def convert(self, message: Any, view: View, config: ReferenceConfig) -> Samples:
         cam_from_reference = self._extrinsics.cam_from(message.header, view.frame)
+        size = image_size(getattr(message, "image", message))
+        check_pixels(*size, self.context.options(ImageConfig).max_image_pixels)
         depth = self.decode(message)
         found = self._calibration(message.header, depth.shape, view)
         if found is None:

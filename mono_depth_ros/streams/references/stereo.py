@@ -10,13 +10,13 @@ import numpy as np
 from mono_depth_ros.alignment.reference_depth import samples_from_reference_depth
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.alignment.stereo import baseline_of, stereo_depth
-from mono_depth_ros.config import ReferenceConfig, StereoConfig
+from mono_depth_ros.config import ImageConfig, ReferenceConfig, StereoConfig
 from mono_depth_ros.errors import FrameError, SamplesError
 from mono_depth_ros.messages.camera_info import info_matrix
-from mono_depth_ros.messages.image import decode_image
 from mono_depth_ros.messages.kinds import CAMERA_INFO, IMAGE
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.streams.cameras import Calibration, CameraInfos
+from mono_depth_ros.streams.images import ImageReader
 from mono_depth_ros.streams.pairing import Nearest
 from mono_depth_ros.streams.references.base import Context, Input, TopicReference, View
 from mono_depth_ros.streams.references.extrinsics import Extrinsics
@@ -39,6 +39,7 @@ class StereoReference(TopicReference):
         super().__init__(context)
         self._extrinsics = Extrinsics(context, required=False)
         self._rights: Nearest[Any] = Nearest(_KEPT)
+        self._reader = ImageReader(lambda: context.options(ImageConfig), context.tell)
         self._infos = {side: CameraInfos(rectified=True, rectify=False) for side in ("left", "right")}
 
     def add(self, name: str, message: Any) -> None:
@@ -78,6 +79,6 @@ class StereoReference(TopicReference):
 
     def _pixels(self, side: str, message: Any) -> np.ndarray:
         try:
-            return decode_image(message)
+            return self._reader.rgb(message)
         except FrameError as error:
             raise SamplesError(f"the {side} image: {error}", error.reason) from error

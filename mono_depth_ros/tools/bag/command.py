@@ -16,6 +16,7 @@ from mono_depth_ros.config import (
     DepthConfig,
     FleetConfig,
     GroundConfig,
+    ImageConfig,
     ModelConfig,
     ReferenceConfig,
     StereoConfig,
@@ -70,6 +71,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON on stdout")
     add_options(parser, BagConfig, [item.name for item in fields(BagConfig) if not item.name.startswith("export_")])
+    add_options(parser, ImageConfig)
     add_options(parser.add_argument_group("many bags"), FleetConfig)
     add_options(parser.add_argument_group("model"), ModelConfig)
     add_options(parser.add_argument_group("depth and cloud"), DepthConfig)
@@ -100,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
         source=args.input,
         out=args.out or Path(f"{args.input.resolve().name}_depth" if many else f"{args.input.stem}_depth.mcap"),
         bag=config_from(args, BagConfig),
+        images=config_from(args, ImageConfig),
         depth=config_from(args, DepthConfig),
         align=config_from(args, AlignConfig),
         tracker=config_from(args, TrackerConfig),

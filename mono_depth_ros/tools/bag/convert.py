@@ -20,6 +20,7 @@ from mono_depth_ros.config import (
     Config,
     DepthConfig,
     GroundConfig,
+    ImageConfig,
     ReferenceConfig,
     StereoConfig,
     TrackerConfig,
@@ -56,6 +57,7 @@ class Job:
     source: Path
     out: Path
     bag: BagConfig = field(default_factory=BagConfig)
+    images: ImageConfig = field(default_factory=ImageConfig)
     depth: DepthConfig = field(default_factory=DepthConfig)
     align: AlignConfig = field(default_factory=AlignConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
@@ -67,8 +69,9 @@ class Job:
 
     @property
     def alignment(self) -> dict[type[Config], Config]:
-        """The options of the alignment, by class."""
-        return {type(item): item for item in (self.align, self.tracker, self.reference, self.stereo, self.ground)}
+        """The options of the alignment and its reference, by class."""
+        own = (self.align, self.tracker, self.reference, self.stereo, self.ground)
+        return {type(item): item for item in (self.images, *own)}
 
     @property
     def configs(self) -> tuple[Config, ...]:
@@ -134,7 +137,10 @@ def convert(
         source, options = fingerprint(reader.files), option_values(*job.configs)
         options |= {"model": model.spec.name, "engine": model.engine, "batch": batch_size(job.bag, model)}
         copied, channels = _channels(reader, topics, job, tell)
-        decoder, exports = Decoder(reader, job.bag), open_exports(job.bag, model.spec.kind is DepthKind.METRIC)
+        decoder, exports = (
+            Decoder(reader, job.bag, job.images, tell),
+            open_exports(job.bag, model.spec.kind is DepthKind.METRIC),
+        )
         progress = place.begin(job.source, job.resume, job.force)
         if progress is not None:
             progress.check(options, source, job.out)
@@ -227,7 +233,7 @@ def _estimate(batch: Batch, pipeline: Pipeline) -> None:
     results = pipeline.estimate_batch([shot for _, shot in ready]) if ready else []
     for (frame, _), result in zip(ready, results, strict=True):
         if isinstance(result, FrameError):
-            frame.problem = result
+            frame.problem = FrameError(str(result), result.reason)  # without the traceback, which holds the images
         elif isinstance(result, MonoDepthError):
             raise result
         elif isinstance(result, Exception):

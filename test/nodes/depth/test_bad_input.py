@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
+
+from mono_depth_ros.streams import images
 
 
 def as_array(message):
@@ -88,3 +91,26 @@ def test_a_failing_network_costs_a_frame_and_not_the_node(ros, rig):
     ros.wait(lambda: r.drops().get("internal_error"), poll=r.send)
     r.model.predict = good
     ros.wait(lambda: depth, poll=r.send)
+
+
+def test_an_image_of_another_size_than_the_camera_is_not_decoded(ros, rig, monkeypatch):
+    """A header of 4 kB may promise gigabytes: the size is compared first."""
+    decoded = []
+    decode = images.decode_compressed
+    monkeypatch.setattr(images, "decode_compressed", lambda *given: decoded.append(given) or decode(*given))
+    r = rig(image_transport="compressed")
+    depth = ros.listen(Image, "/depth/image")
+    jpeg = bytearray(cv2.imencode(".jpg", np.full((48, 64, 3), 50, np.uint8))[1].tobytes())
+
+    def send():
+        image = r.image()
+        r.send(CompressedImage(header=image.header, format="jpeg", data=bytes(jpeg)), r.info())
+
+    ros.wait(lambda: depth, poll=send)
+    at = jpeg.find(b"\xff\xc0") + 5
+    jpeg[at : at + 4] = (7000).to_bytes(2, "big") * 2
+    ros.wait(lambda: r.drops().get("camera_info_size"), poll=send)
+    jpeg[at : at + 4] = (16000).to_bytes(2, "big") * 2
+    decoded.clear()
+    ros.wait(lambda: r.drops().get("image_too_large"), poll=send)
+    assert not decoded

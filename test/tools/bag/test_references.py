@@ -13,14 +13,7 @@ import pytest
 from mono_depth_ros.bags.messages import empty, info_from
 from mono_depth_ros.bags.reader import TYPES, BagReader
 from mono_depth_ros.config import REFERENCES as NAMES
-from mono_depth_ros.config import (
-    AlignConfig,
-    BagConfig,
-    GroundConfig,
-    ReferenceConfig,
-    StereoConfig,
-    TrackerConfig,
-)
+from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import ConfigError, DataError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rigid import quaternion
@@ -28,6 +21,7 @@ from mono_depth_ros.messages.depth import decode_depth
 from mono_depth_ros.messages.image import fill_image
 from mono_depth_ros.messages.kinds import CAMERA_INFO, DISPARITY, IMAGE, IMU, RANGE, SCAN
 from mono_depth_ros.streams.references import REFERENCES
+from mono_depth_ros.tools.bag.convert import Job
 from mono_depth_ros.tools.bag.references import RecordedReference
 
 SAME = ("--no-local", "--min-samples", "20", "--occlusion-window", "0", "--bandwidth", "0")
@@ -223,5 +217,5 @@ def test_the_floor_needs_a_height(tmp_path, maker):
 
 
 def opened(reader, config):
-    configs = {cls: cls() for cls in (AlignConfig, TrackerConfig, ReferenceConfig, StereoConfig, GroundConfig)}
-    return RecordedReference(reader, config, configs, "/camera/image_raw")
+    job = Job(reader.path, reader.path, config)
+    return RecordedReference(reader, config, job.alignment, "/camera/image_raw")

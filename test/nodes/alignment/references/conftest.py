@@ -19,7 +19,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
-from mono_depth_ros.config import AlignmentNodeConfig, GroundConfig, ReferenceConfig, StereoConfig
+from mono_depth_ros.config import AlignmentNodeConfig, GroundConfig, ImageConfig, ReferenceConfig, StereoConfig
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.nodes.alignment.references import Source
 from mono_depth_ros.nodes.ros.parameters import Parameters
@@ -29,7 +29,7 @@ from mono_depth_ros.streams.references.base import ReferenceMatch, View
 
 STAMP_NS = 1_700_000_000_000_000_000
 CAMERA = Camera(80, 60, 70.0, 70.0, 40.0, 30.0)
-CONFIGS = (AlignmentNodeConfig, ReferenceConfig, StereoConfig, GroundConfig)
+CONFIGS = (AlignmentNodeConfig, ImageConfig, ReferenceConfig, StereoConfig, GroundConfig)
 
 
 def stamped(message: Any, frame: str, late_s: float = 0.0) -> Any:
