@@ -32,7 +32,9 @@ TEST = ["pytest", "pytest-timeout"]
 TRANSFORMERS = ["transformers>=4.45"]
 # The graphs that OpenVINO and ONNX Runtime run are exported by torch, 2.5 or later, with onnxscript.
 EXPORT = ["onnx>=1.16", "onnxscript>=0.2"]
+# Two wheels of one module: whoever installs both has what came last, and nothing when one goes.
 ONNX = [*EXPORT, "onnxruntime>=1.18"]
+ONNX_GPU = [*EXPORT, "onnxruntime-gpu>=1.18"]
 OPENVINO = [*EXPORT, "openvino>=2024.4"]
 
 setup(
@@ -69,6 +71,7 @@ setup(
     ],
     extras_require={
         "onnx": ONNX,
+        "onnx-gpu": ONNX_GPU,
         "openvino": OPENVINO,
         "ray": ["ray>=2.9"],  # many bags on many machines
         "slam": ["evo>=1.26", "open3d>=0.18"],  # benchmarks/slam.py

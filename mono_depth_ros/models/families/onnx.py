@@ -79,7 +79,17 @@ class OnnxModel(DeclaredModel):
         self._batches = takes_batches(graph, processing)
         outputs = tuple(processing.outputs.wanted.values())
         beside = (contract_path(graph.path), *graph.beside)
-        file = GraphFile(graph.path.name, graph.path, processing.input_names, outputs, self._positive, beside)
+        ports = {port.name: port for port in graph.inputs}
+        file = GraphFile(
+            graph.path.name,
+            graph.path,
+            processing.input_names,
+            outputs,
+            self._positive,
+            beside,
+            tuple(ports[name].open_axes() for name in processing.input_names),
+            graph.precision,
+        )
         super().__init__(spec_of(processing, str(graph.path)), file, processing, options)
         self._check_outputs()
 

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import importlib
+import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +31,10 @@ class Port:
     shape: tuple[int | str, ...] | None
     dtype: str
 
+    def open_axes(self) -> dict[int, str]:
+        """The axes whose size may change, by their name, "" where they have none."""
+        return {i: side.strip("?") for i, side in enumerate(self.shape or ()) if isinstance(side, str)}
+
     def __str__(self) -> str:
         sides = "of any shape" if self.shape is None else "x".join(map(str, self.shape)) or "scalar"
         return f"{self.name} ({sides}, {self.dtype})"
@@ -36,12 +42,14 @@ class Port:
 
 @dataclass(frozen=True)
 class Graph:
-    """Inputs and outputs of an ONNX file, in its order, and the files beside it that hold weights."""
+    """Inputs and outputs of an ONNX file, in its order, the files beside it that hold weights, and the precision of
+    most of them."""
 
     path: Path
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     beside: tuple[Path, ...] = ()
+    precision: str = "fp32"
 
 
 def listed(ports: tuple[Port, ...]) -> str:
@@ -72,6 +80,7 @@ def read_graph(path: Path) -> Graph:
         tuple(_port(onnx, item) for item in model.graph.input if item.name not in weights),
         tuple(_port(onnx, item) for item in model.graph.output),
         beside,
+        _precision(onnx, model),
     )
 
 
@@ -79,9 +88,8 @@ def _onnx() -> Any:
     try:
         return importlib.import_module("onnx")
     except ImportError as error:
-        raise ModelError(
-            f"models in ONNX files need more packages ({error}): pip install onnx onnxscript onnxruntime"
-        ) from error
+        line = "pip install onnx onnxscript onnxruntime, with CUDA onnxruntime-gpu instead of onnxruntime"
+        raise ModelError(f"models in ONNX files need more packages ({error}): {line}") from error
 
 
 def _port(onnx: Any, item: Any) -> Port:
@@ -93,6 +101,16 @@ def _port(onnx: Any, item: Any) -> Port:
             side.dim_value if side.HasField("dim_value") else side.dim_param or "?" for side in tensor.shape.dim
         )
     return Port(item.name, shape, _DTYPES.get(name, name.lower()))
+
+
+def _precision(onnx: Any, model: Any) -> str:
+    """That of most weights; small ones, such as of norms, often stay in float32."""
+    kinds, count = onnx.TensorProto, Counter[str]({"fp32": 0})
+    names = {kinds.FLOAT: "fp32", kinds.DOUBLE: "fp32", kinds.FLOAT16: "fp16", kinds.BFLOAT16: "bf16"}
+    for tensor in _tensors(model.graph):
+        if tensor.data_type in names:
+            count[names[tensor.data_type]] += math.prod(tensor.dims)
+    return count.most_common(1)[0][0]
 
 
 def _check_versions(onnx: Any, model: Any, path: Path) -> None:

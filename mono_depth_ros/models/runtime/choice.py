@@ -154,7 +154,10 @@ class _Trying:
         if isinstance(network, GraphFile):
             runtime = OnnxRuntimeEngine(network, torch.device("cpu"), "fp32")
             reference = _on_the_cpu(runtime, network, examples, device, "ONNX Runtime fp32 on the CPU")
-            return cls(network, reference, device)
+            cure = "engine:=onnxruntime device:=cpu"
+            if network.precision != "fp32":
+                cure += f", or an export of {network.name} with weights in float32"
+            return cls(network, replace(reference, precision=network.precision, cure=cure), device)
         try:
             torch_fp32 = TorchEngine(network, device, "fp32", graphs=False)
             reference = Reference.of(torch_fp32, examples, network.depth)
@@ -193,6 +196,8 @@ class _Trying:
         tried: list[Trial] = []
         least = float("inf")
         for candidate in candidates:
+            if best is not None and ENGINES[candidate[0]].slow:
+                break  # what is slow was asked for by its name: all of these are it
             if candidate[1] == "fp32" and candidate[0] != "torch" and _has_faster(candidate[0], tried, baseline):
                 continue  # its half precision is right and fast already
             engine, trial = self.one(candidate)

@@ -107,6 +107,8 @@ class GraphFile:
         inputs, outputs: their names in the file, in the order in which tensors are given and wanted.
         depth: as for `Network`.
         beside: the files that it needs: weights outside of it, its contract.
+        axes: for each input the axes whose size may change, by their name in the file, "" where they have none.
+        precision: of its weights.
     """
 
     name: str
@@ -115,6 +117,8 @@ class GraphFile:
     outputs: tuple[str, ...]
     depth: Callable[[Inputs], Tensor] = field(default=_first)
     beside: tuple[Path, ...] = ()
+    axes: tuple[dict[int, str], ...] = ()
+    precision: str = "fp32"
 
 
 @dataclass(frozen=True)
@@ -124,12 +128,14 @@ class EngineOptions:
     Attributes:
         device: that the tensors live on. engine: a name of the table ENGINES, or auto. precision: one of PRECISIONS.
         input_size: (width, height) that images are read at, for a family that leaves the choice; None is its own.
+        engine_path: a prebuilt engine of TensorRT: see `prebuilt`.
     """
 
     device: torch.device
     engine: str = "auto"
     precision: str = "auto"
     input_size: tuple[int, int] | None = None
+    engine_path: Path | None = None
 
 
 class Engine(Protocol):

@@ -11,12 +11,14 @@ from functools import partial
 import torch
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.runtime import openvino_engine, torch_engine
+from mono_depth_ros.models.runtime import openvino_engine, tensorrt_engine, torch_engine
 from mono_depth_ros.models.runtime.device import load_package, memory_explained
 from mono_depth_ros.models.runtime.engine import PRECISIONS, Engine, EngineOptions, GraphFile, Inputs, Network
 from mono_depth_ros.models.runtime.graph import graph_of, half_graph_of
-from mono_depth_ros.models.runtime.onnxruntime_engine import OnnxRuntimeEngine, provider_missing
+from mono_depth_ros.models.runtime.onnxruntime_engine import OnnxRuntimeEngine
+from mono_depth_ros.models.runtime.onnxruntime_providers import provider_missing
 from mono_depth_ros.models.runtime.openvino_engine import OpenVinoEngine
+from mono_depth_ros.models.runtime.tensorrt_engine import TensorRtEngine
 from mono_depth_ros.models.runtime.torch_engine import CompiledEngine, TorchEngine
 
 Candidate = tuple[str, str]
@@ -36,7 +38,9 @@ class EngineRow:
         make: the engine, loaded. Of a `Network` where `graphs` is False, else of a `GraphFile`.
         graphs: True where it runs ONNX graphs: networks are exported for it, and files are run.
         package: the module it needs beside torch, and all that pip must install for it; "" for none.
-        half_graphs: True where half precision is that of the graph: fp16 takes a graph in fp16, a file is as it is.
+        half_graphs: True where fp16 is that of the graph: a network is exported in it, a file runs in its own.
+        casts: likewise True where a file in float32 can run in half precision all the same.
+        slow: True where an engine takes minutes: of the precisions of one that was asked for the first right one stays.
     """
 
     precisions: Mapping[str, tuple[str, ...]]
@@ -46,6 +50,8 @@ class EngineRow:
     graphs: bool = True
     package: tuple[str, str] = field(default=("", ""))
     half_graphs: bool = False
+    casts: Callable[[], bool] = field(default=lambda: False)
+    slow: bool = False
 
 
 ENGINES: Mapping[str, EngineRow] = {
@@ -68,15 +74,16 @@ ENGINES: Mapping[str, EngineRow] = {
         auto={"cpu": ("fp32",), "cuda": ("fp16", "fp32")},
         cannot_run=partial(provider_missing, "onnxruntime"),
         make=OnnxRuntimeEngine,
-        package=("onnxruntime", "onnx onnxscript onnxruntime"),
         half_graphs=True,
     ),
-    "tensorrt": EngineRow(  # builds for minutes
+    "tensorrt": EngineRow(
         precisions={"cuda": ("fp16", "bf16", "fp32")},
         auto={},
-        cannot_run=partial(provider_missing, "tensorrt"),
-        make=partial(OnnxRuntimeEngine, tensorrt=True),
-        package=("onnxruntime", "onnx onnxscript onnxruntime"),
+        cannot_run=tensorrt_engine.cannot_run,
+        make=TensorRtEngine,
+        half_graphs=True,
+        casts=lambda: not tensorrt_engine.strongly_typed(),
+        slow=True,
     ),
     "torch_compile": EngineRow(  # takes 30 s for each shape to be no faster than torch (fp32 and bf16, two cores)
         precisions={"cpu": ("bf16", "fp32"), "cuda": ("fp16", "bf16", "fp32")},
@@ -106,12 +113,24 @@ def cannot_run(network: Network | GraphFile, engine: str, device: torch.device, 
     if row.package[0]:
         load_package(*row.package, f"engine '{engine}'")
     reason = row.cannot_run(device, precision)
-    of_file = isinstance(network, GraphFile) and row.half_graphs
-    offered = ("fp32",) if of_file else row.precisions[device.type]
+    offered = _of_file(network, row, device.type, row.precisions[device.type])
     if reason is None and precision not in offered:
+        of_file = isinstance(network, GraphFile) and row.half_graphs
         subject = f"engine '{engine}' of the ONNX file {network.name}" if of_file else f"engine '{engine}'"
         return f"{subject} on {device}: found precision {precision}, expected {_listed(offered)}"
     return reason
+
+
+def _of_file(network: Network | GraphFile, row: EngineRow, kind: str, offered: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the precisions that a file leaves: where an engine does not cast it, that of its weights.
+
+    The CPU has kernels for float32 alone, and casts before and after each of them.
+    """
+    if not (isinstance(network, GraphFile) and row.half_graphs and offered):
+        return offered
+    if kind == "cpu":
+        return ("fp32",)
+    return offered if network.precision == "fp32" and row.casts() else (network.precision,)
 
 
 def build(
@@ -146,7 +165,11 @@ def candidates_of(network: Network | GraphFile, options: EngineOptions) -> list[
         return [(options.engine, precision)]
     if options.engine == "auto":
         files = isinstance(network, GraphFile)
-        offered = {name: row.auto.get(kind, ()) for name, row in ENGINES.items() if row.graphs or not files}
+        offered = {
+            name: _of_file(network, row, kind, row.auto.get(kind, ()))
+            for name, row in ENGINES.items()
+            if row.graphs or not files
+        }
         pairs = [(name, wanted) for wanted in _HALF_FIRST for name in offered if wanted in offered[name]]
         if precision == "auto":
             return pairs
@@ -157,7 +180,8 @@ def candidates_of(network: Network | GraphFile, options: EngineOptions) -> list[
             raise ModelError(f"{found}: expected auto, {known}")
         return some
     row = ENGINES[options.engine]
-    pairs = [(options.engine, wanted) for wanted in row.auto.get(kind) or row.precisions.get(kind, ("fp32",))]
+    wanted_of = row.auto.get(kind) or row.precisions.get(kind, ("fp32",))
+    pairs = [(options.engine, wanted) for wanted in _of_file(network, row, kind, wanted_of)]
     reasons = [cannot_run(network, engine, options.device, wanted) for engine, wanted in pairs]
     possible = [pair for pair, reason in zip(pairs, reasons, strict=True) if reason is None]
     if not possible:

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +62,13 @@ def half_graph_of(network: Network, examples: Sequence[Inputs]) -> GraphFile:
         network.shapes,
         network.depth,
     )
-    return graph_of(half, [tuple(value.half() for value in inputs) for inputs in examples])
+    graph = graph_of(half, [tuple(value.half() for value in inputs) for inputs in examples])
+    return replace(graph, precision="fp16")
 
 
 def graph_in(folder: Path, network: Network) -> GraphFile:
     """The graph of a network in a folder that `graph_of` gave before."""
-    return GraphFile(network.name, folder / _FILE, network.inputs, network.outputs, network.depth)
+    return GraphFile(network.name, folder / _FILE, network.inputs, network.outputs, network.depth, axes=network.shapes)
 
 
 def intact(folder: Path) -> bool:

@@ -1,22 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ONNX Runtime: on the CPU, on CUDA, and on CUDA through TensorRT. Another provider never takes over unseen."""
+"""ONNX Runtime: on the CPU, on CUDA, and one shape of TensorRT. Another provider never takes over unseen."""
 
 from __future__ import annotations
 
 import importlib
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mono_depth_ros.cache import cache_folder
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.runtime.engine import GraphFile, Inputs, first_line
+from mono_depth_ros.models.runtime.onnxruntime_providers import open_session
 
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
-GPU_WHEELS = "pip install onnxruntime-gpu, on Jetson from https://pypi.jetson-ai-lab.io"
 _DTYPES = {
     "tensor(float)": torch.float32,
     "tensor(float16)": torch.float16,
@@ -31,43 +30,41 @@ _SHAPES_KEPT = 16
 class OnnxRuntimeEngine:
     """`Engine` of an ONNX file.
 
-    On CUDA inputs and outputs are bound to torch's memory, so nothing passes through the host. CPU threads are torch's,
-    and they sleep while they wait (2 % slower measured, but the node's other threads get their cores).
+    On CUDA inputs and outputs are bound to torch's memory, so nothing passes through the host, and the session works on
+    a stream of its own that torch's waits for: nobody on the host does. CPU threads are torch's, and they sleep while
+    they wait (2 % slower measured, but the node's other threads get their cores).
     """
 
-    def __init__(self, graph: GraphFile, device: torch.device, precision: str, tensorrt: bool = False) -> None:
+    def __init__(
+        self,
+        graph: GraphFile,
+        device: torch.device,
+        precision: str,
+        tensorrt: Mapping[str, Any] | None = None,
+        sides: Mapping[str, int] | None = None,
+    ) -> None:
         """Load the graph.
 
         Args:
-            precision: what the graph is in; with TensorRT what it is to run in.
+            precision: what the graph runs in.
+            tensorrt: run on TensorRT with these options of the provider.
+            sides: sizes of open axes by their names, fixed for good.
 
         Raises:
             ModelError: the package or the provider is missing, the file cannot be run, or its inputs or outputs are
                 not these; lists what there is.
         """
-        self.name = "tensorrt" if tensorrt else "onnxruntime"
+        self.name = "onnxruntime" if tensorrt is None else "tensorrt"
         self.precision = precision
         self.device = device
-        path = graph.path
-        runtime = importlib.import_module("onnxruntime")
-        provider = _provider(runtime, self.name, device)
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            chain = _providers(provider, device, precision, path)
-            self._session = runtime.InferenceSession(str(path), options, providers=chain)
-        except Exception as error:  # its errors share no base class of their own
-            raise ModelError(f"engine '{self.name}' cannot load {path.name}: {first_line(error)}") from error
-        found = self._session.get_providers()
-        if provider not in found:
-            raise ModelError(f"engine '{self.name}' came up with {', '.join(found)}, expected {provider}")
         self.graph = graph
-        self._inputs, self._outputs = graph.inputs, graph.outputs
-        self._input_types = _types("inputs", self._session.get_inputs(), graph.inputs, path)
-        self._output_types = _types("outputs", self._session.get_outputs(), graph.outputs, path)
         self._bound = device.type == "cuda"
+        self._stream = torch.cuda.Stream(device) if self._bound else None
+        number = 0 if self._stream is None else self._stream.cuda_stream
+        self._session = open_session(self.name, graph.path, device, number, tensorrt, sides)
+        self._inputs, self._outputs = graph.inputs, graph.outputs
+        self._input_types = _types("inputs", self._session.get_inputs(), graph.inputs, graph.path)
+        self._output_types = _types("outputs", self._session.get_outputs(), graph.outputs, graph.path)
         self._shapes: OrderedDict[tuple[torch.Size, ...], list[tuple[int, ...]]] = OrderedDict()
 
     @torch.inference_mode()
@@ -89,86 +86,64 @@ class OnnxRuntimeEngine:
         return [torch.from_numpy(value) for value in self._session.run(list(self._outputs), feed)]
 
     def _run_bound(self, inputs: list[Tensor]) -> list[Tensor]:
-        shapes = self._output_shapes(inputs)
+        """What a graph gives for inputs of new shapes is seen when it has run: it is then copied from its memory."""
+        key = tuple(value.shape for value in inputs)
+        binding = self._session.io_binding()
+        for name, value in zip(self._inputs, inputs, strict=True):
+            binding.bind_input(name, *self._place(), element_type(value.dtype), tuple(value.shape), value.data_ptr())
+        if key not in self._shapes:
+            for name in self._outputs:
+                binding.bind_output(name, *self._place())
+            self._run_binding(binding)
+            found = binding.get_outputs()
+            self._shapes[key] = [tuple(value.shape()) for value in found]
+            if len(self._shapes) > _SHAPES_KEPT:
+                self._shapes.popitem(last=False)
+            return [copied(value, dtype, self.device) for value, dtype in zip(found, self._output_types, strict=True)]
         results = [
             torch.empty(shape, dtype=dtype, device=self.device)
-            for shape, dtype in zip(shapes, self._output_types, strict=True)
+            for shape, dtype in zip(self._shapes[key], self._output_types, strict=True)
         ]
-        binding = self._bind_inputs(inputs)
         for name, value in zip(self._outputs, results, strict=True):
             binding.bind_output(name, *self._place(), element_type(value.dtype), tuple(value.shape), value.data_ptr())
         self._run_binding(binding)
         return results
 
-    def _output_shapes(self, inputs: list[Tensor]) -> list[tuple[int, ...]]:
-        """What the graph gives for inputs of these shapes: it is run once to see."""
-        key = tuple(value.shape for value in inputs)
-        if key not in self._shapes:
-            binding = self._bind_inputs(inputs)
-            for name in self._outputs:
-                binding.bind_output(name, *self._place())
-            self._run_binding(binding)
-            self._shapes[key] = [tuple(value.shape()) for value in binding.get_outputs()]
-            if len(self._shapes) > _SHAPES_KEPT:
-                self._shapes.popitem(last=False)
-        return self._shapes[key]
-
-    def _bind_inputs(self, inputs: list[Tensor]) -> Any:
-        binding = self._session.io_binding()
-        for name, value in zip(self._inputs, inputs, strict=True):
-            binding.bind_input(name, *self._place(), element_type(value.dtype), tuple(value.shape), value.data_ptr())
-        return binding
-
     def _run_binding(self, binding: Any) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.current_stream(self.device).synchronize()  # the session has a stream of its own
-        self._session.run_with_iobinding(binding)
-        binding.synchronize_outputs()
+        if self._stream is None:
+            self._session.run_with_iobinding(binding)
+            return
+        options = importlib.import_module("onnxruntime").RunOptions()
+        options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+        current = torch.cuda.current_stream(self.device)
+        # Both ways, so that memory of either side is used again only when the other is done with it.
+        self._stream.wait_stream(current)
+        self._session.run_with_iobinding(binding, options)
+        current.wait_stream(self._stream)
 
     def _place(self) -> tuple[str, int]:
         return self.device.type, self.device.index or 0
 
 
+class _OnDevice:
+    """Memory of ONNX Runtime on CUDA, as others may read it."""
+
+    def __init__(self, value: Any, dtype: torch.dtype) -> None:
+        kind = {torch.uint8: "|u1", torch.int64: "<i8", torch.bfloat16: "<i2"}.get(dtype, f"<f{dtype.itemsize}")
+        data = (value.data_ptr(), False)
+        self.__cuda_array_interface__ = {"shape": tuple(value.shape()), "typestr": kind, "data": data, "version": 3}
+
+
+def copied(value: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """An output that ONNX Runtime has allocated, as a tensor of the caller's own."""
+    if device.type == "cpu":
+        return torch.from_numpy(value.numpy().copy())
+    return torch.as_tensor(_OnDevice(value, dtype), device=device).view(dtype).clone()
+
+
 def element_type(dtype: torch.dtype) -> Any:
     """The number of a dtype in ONNX (`TensorProto.DataType`), or where NumPy has it the NumPy type."""
     return 16 if dtype == torch.bfloat16 else torch.empty(0, dtype=dtype).numpy().dtype.type
-
-
-def provider_missing(engine: str, device: torch.device, _precision: str = "") -> str | None:
-    """Why an engine of ONNX Runtime cannot run on this device, None where it can."""
-    wanted = PROVIDERS["tensorrt" if engine == "tensorrt" else device.type]
-    found = importlib.import_module("onnxruntime").get_available_providers()
-    if wanted in found:
-        return None
-    return f"engine '{engine}' on {device} needs {wanted}, this onnxruntime has {', '.join(found)}: {GPU_WHEELS}"
-
-
-def _provider(runtime: Any, engine: str, device: torch.device) -> str:
-    reason = provider_missing(engine, device)
-    if reason is not None:
-        raise ModelError(reason)
-    if device.type == "cuda" and hasattr(runtime, "preload_dlls"):
-        runtime.preload_dlls()  # the CUDA and cuDNN libraries that torch brought along
-    return PROVIDERS["tensorrt" if engine == "tensorrt" else device.type]
-
-
-def _providers(provider: str, device: torch.device, precision: str, path: Path) -> list[Any]:
-    if device.type == "cpu":
-        return [provider]
-    index = device.index or 0
-    cuda = (PROVIDERS["cuda"], {"device_id": index, "use_tf32": 0})
-    if provider != PROVIDERS["tensorrt"]:
-        return [cuda]
-    settings = {
-        "device_id": index,
-        "trt_fp16_enable": precision == "fp16",
-        "trt_bf16_enable": precision == "bf16",
-        "trt_engine_cache_enable": True,
-        "trt_engine_cache_path": str(cache_folder("tensorrt") / path.parent.name),
-        "trt_timing_cache_enable": True,
-        "trt_timing_cache_path": str(cache_folder("tensorrt")),
-    }
-    return [(provider, settings), cuda]  # CUDA for what TensorRT lacks
 
 
 def _types(what: str, found: list[Any], expected: tuple[str, ...], path: Path) -> list[torch.dtype]:

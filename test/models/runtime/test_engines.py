@@ -6,13 +6,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.runtime import openvino_engine
+from mono_depth_ros.models.runtime import onnxruntime_engine, openvino_engine
 from mono_depth_ros.models.runtime.engine import Engine, GraphFile, Inputs, Network
 from mono_depth_ros.models.runtime.engines import build
 from mono_depth_ros.models.runtime.graph import graph_of, half_graph_of
@@ -150,18 +151,61 @@ def test_inputs_that_do_not_fit(name: str, network: Network, examples: Sequence[
     assert "\n" not in str(error.value)
 
 
-def test_bound_memory_gives_the_same(add_one: Callable[[], Network]) -> None:
+def test_bound_memory_gives_the_same(add_one: Callable[[], Network], monkeypatch: pytest.MonkeyPatch) -> None:
     # What runs on CUDA, on the CPU: inputs read and outputs written where torch has them.
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     engine = build(add_one(), [(torch.rand(2, 3, 4, 5),)] * 2, "onnxruntime", CPU, "fp32")
     assert isinstance(engine, OnnxRuntimeEngine)
     engine._bound = True
-    for size in (5, 7, 5):
+    runs: list[object] = []
+    session, run = engine._session, engine._session.run_with_iobinding
+    monkeypatch.setattr(session, "run_with_iobinding", lambda *given: runs.append(given) or run(*given))
+    kept = []
+    for size in (5, 7, 5, 7):
         image = torch.rand(2, 3, 4, size)
         (found,) = engine(image)
+        kept.append((found, image))
+    for found, image in kept:  # of the caller's own
         torch.testing.assert_close(found, image + 1)
     assert len(engine._shapes) == 2
+    assert len(runs) == 4  # a new shape runs once, as others do
+
+
+def test_torch_and_the_session_wait_for_each_other_and_the_host_for_nobody(
+    add_one: Callable[[], Network], quick_export: None, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    engine = build(add_one(), [(torch.rand(2, 3, 4, 5),)] * 2, "onnxruntime", CPU, "fp32")
+    log: list[str] = []
+
+    class Stream:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def wait_stream(self, other: Stream) -> None:
+            log.append(f"{self.name} waits for {other.name}")
+
+    session, run = engine._session, engine._session.run_with_iobinding
+
+    def observed(binding: Any, options: Any) -> None:
+        log.append(options.get_run_config_entry("disable_synchronize_execution_providers"))
+        run(binding, options)
+
+    monkeypatch.setattr(session, "run_with_iobinding", observed)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: Stream("torch"))
+    engine._bound, engine._stream = True, Stream("session")
+    engine(torch.rand(2, 3, 4, 5))
+    assert log == ["session waits for torch", "1", "torch waits for session"]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kind"), [(torch.float16, "<f2"), (torch.float32, "<f4"), (torch.bfloat16, "<i2"), (torch.uint8, "|u1")]
+)
+def test_memory_of_onnxruntime_as_torch_reads_it(dtype: torch.dtype, kind: str) -> None:
+    value = SimpleNamespace(shape=lambda: [1, 2], data_ptr=lambda: 4096)
+    found = onnxruntime_engine._OnDevice(value, dtype).__cuda_array_interface__
+    assert found == {"shape": (1, 2), "typestr": kind, "data": (4096, False), "version": 3}
 
 
 @pytest.mark.slow
