@@ -17,6 +17,7 @@ from mono_depth_ros.models.catalogue import CatalogueEntry
 from mono_depth_ros.models.runtime.device import describe, pick_device, set_threads
 from mono_depth_ros.models.runtime.engine import EngineOptions
 from mono_depth_ros.models.weights.files import read_json
+from mono_depth_ros.progress import tell
 
 LOGGER = logging.getLogger(__name__)
 
@@ -92,6 +93,7 @@ def load_model(config: ModelConfig) -> DepthModel:
             they should be.
     """
     entry = find(config.model)
+    tell(f"loading {config.model}")
     device = pick_device(config.device)
     set_threads(config.threads)
     if entry is not None:
@@ -100,6 +102,7 @@ def load_model(config: ModelConfig) -> DepthModel:
         path = Path(config.model).expanduser()
         source = path if path.exists() else _snapshot(config.model)
         family = family_of(source)
+    tell(f"loading {config.model}")  # its weights may have been fetched meanwhile
     input_size = _input_size(config, family) if config.input_size else None
     options = EngineOptions(device, config.engine, config.precision, input_size)
     model = loader(family)(source, options, entry)

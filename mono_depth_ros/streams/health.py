@@ -15,6 +15,16 @@ NOT_ACTIVE = "not active: waiting for a lifecycle manager to configure and activ
 _LOSSY = 0.05  # of the messages: below that a gap is bad luck, above it the transport is at fault
 
 
+def configuring(progress: str) -> str:
+    """The sentence while a node gets itself ready; `progress` says what it is at, or ""."""
+    return f"configuring: {progress or 'opening its topics'}"
+
+
+def internal_errors(kind: str, count: int) -> str:
+    """A sentence on errors of callbacks that should not be: a bug of ours, which the node survives."""
+    return f"{count} internal error{'s' * (count > 1)}, the newest kind {kind}: the node goes on; please report it"
+
+
 @dataclass(frozen=True)
 class Feed:
     """How an input is doing.

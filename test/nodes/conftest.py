@@ -16,6 +16,9 @@ import numpy as np
 import pytest
 import rclpy
 import torch
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -143,6 +146,47 @@ class Rig:
 
     def drops(self) -> dict[str, int]:
         return self.node.session.streams[0].monitor.snapshot().drops
+
+
+class Caller:
+    """Calls the services of a node."""
+
+    def __init__(self, ros: Ros, node: str) -> None:
+        self._ros, self._node = ros, node
+        self._clients: dict[tuple[Any, str], Any] = {}
+
+    def begin(self, kind: Any, name: str, **fields: Any) -> Any:
+        """The future answer."""
+        key = (kind, name)
+        if key not in self._clients:
+            self._clients[key] = self._ros.outsider.create_client(kind, f"{self._node}/{name}")
+            assert self._clients[key].wait_for_service(60)
+        return self._clients[key].call_async(kind.Request(**fields))
+
+    def call(self, kind: Any, name: str, timeout_s: float = 10.0, **fields: Any) -> Any:
+        future = self.begin(kind, name, **fields)
+        self._ros.wait(future.done, timeout_s)
+        return future.result()
+
+    def transition(self, number: int = 0, label: str = "", timeout_s: float = 10.0) -> bool:
+        asked = Transition(id=number, label=label)
+        return self.call(ChangeState, "change_state", timeout_s, transition=asked).success
+
+    def state(self) -> str:
+        return self.call(GetState, "get_state", 2.0).current_state.label
+
+    def set(self, *parameters: Any, kind: Any = SetParameters) -> Any:
+        name = "set_parameters" if kind is SetParameters else "set_parameters_atomically"
+        return self.call(kind, name, parameters=list(parameters))
+
+    def get(self, name: str) -> Any:
+        return self.call(GetParameters, "get_parameters", names=[name]).values[0]
+
+
+@pytest.fixture
+def caller(ros) -> Callable[..., Caller]:
+    """`caller(node)` calls the services of the node of this name."""
+    return lambda node="/depth": Caller(ros, node)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from mono_depth_ros.models.runtime.onnxruntime_engine import OnnxRuntimeEngine
 from mono_depth_ros.models.runtime.remembered import key_of, recall, remember, restored
 from mono_depth_ros.models.runtime.selfcheck import Reference, check
 from mono_depth_ros.models.runtime.torch_engine import TorchEngine
+from mono_depth_ros.progress import tell
 
 LOGGER = logging.getLogger(__name__)
 FAST_ENOUGH_S = 0.03
@@ -172,6 +173,7 @@ class _Trying:
 
     def only(self, engine: str, precision: str) -> Engine:
         """The one that was asked for; its error goes up."""
+        tell(f"checking engine {engine} {precision}")
         chosen = build(self.network, self.reference.examples, engine, self.device, precision)
         with memory_explained(self.network.name, self.device):
             error = check(chosen, self.reference)
@@ -214,6 +216,7 @@ class _Trying:
 
     def one(self, candidate: Candidate) -> tuple[Engine | None, Trial]:
         """The engine where it passes, and its trial."""
+        tell(f"checking engines: {' '.join(candidate)}")
         trial = Trial(*candidate)
         try:
             reason = cannot_run(self.network, candidate[0], self.device, candidate[1])

@@ -20,6 +20,7 @@ from mono_depth_ros.models.weights.cache import (
 from mono_depth_ros.models.weights.client import FetchError, HubClient, Listing
 from mono_depth_ros.models.weights.download import download, matches, partial_path, unwritable
 from mono_depth_ros.models.weights.verify import SUMS, check_directory, check_file, checkpoint_files, write_sums
+from mono_depth_ros.progress import tell
 
 LOGGER = logging.getLogger(__name__)
 
@@ -150,11 +151,12 @@ def advice(repository: str, revision: str = "", file: str = "") -> str:
 
 
 def log_progress(repository: str) -> Progress:
-    """Progress as log lines, one for each tenth."""
+    """Progress as log lines, one for each tenth, and for whoever waits for the model."""
     tenths = 0
 
     def told(here: int, total: int) -> None:
         nonlocal tenths
+        tell(f"fetching weights, {100 * here // max(total, 1)} % of {total // 10**6} MB")
         now = 10 * here // max(total, 1)
         if now != tenths:
             tenths = now

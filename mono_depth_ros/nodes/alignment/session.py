@@ -16,8 +16,8 @@ from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.nodes.alignment.health import alignment_figures, judge_alignment
 from mono_depth_ros.nodes.alignment.stream import AlignmentStream, DepthJob
 from mono_depth_ros.nodes.ros.diagnostics import Report
-from mono_depth_ros.nodes.ros.lifecycle import Session
 from mono_depth_ros.nodes.ros.parameters import Parameters
+from mono_depth_ros.nodes.ros.session import Session
 from mono_depth_ros.streams.monitor import Monitor
 
 _LOOK_S = 0.2  # between two looks at who subscribes

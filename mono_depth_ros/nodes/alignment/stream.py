@@ -26,9 +26,9 @@ from mono_depth_ros.nodes.alignment.colours import Colours
 from mono_depth_ros.nodes.alignment.health import AlignmentFacts
 from mono_depth_ros.nodes.alignment.inputs import DepthInputs, decode_prediction
 from mono_depth_ros.nodes.alignment.references import Source
-from mono_depth_ros.nodes.ros.lifecycle import Session
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.publishing import Outputs
+from mono_depth_ros.nodes.ros.session import Session
 from mono_depth_ros.nodes.ros.stream import Job, MessageStream
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.prediction import DepthKind, DepthPrediction

@@ -14,8 +14,8 @@ from mono_depth_ros.messages import bridge
 from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.nodes.depth.stream import CameraStream, ImageJob
 from mono_depth_ros.nodes.ros.diagnostics import Report
-from mono_depth_ros.nodes.ros.lifecycle import Session
 from mono_depth_ros.nodes.ros.parameters import Parameters
+from mono_depth_ros.nodes.ros.session import Session
 from mono_depth_ros.pipeline import Pipeline
 from mono_depth_ros.streams.health import judge
 from mono_depth_ros.streams.monitor import Monitor
@@ -30,11 +30,16 @@ class DepthSession(Session[ImageJob]):
         self.streams: list[CameraStream] = []
         self._options, self._monitors = options, monitors
 
-    def open(self) -> None:
-        model = load_model(self._options.get(ModelConfig))
-        self.pipeline = Pipeline(model, self._options.get(DepthConfig))
-        self.closing(self._forget_model)
+    def load(self) -> None:
+        self.pipeline = Pipeline(load_model(self._options.get(ModelConfig)), self._options.get(DepthConfig))
         bridge.cv_bridge()  # looked for once, and not while the first frame waits
+
+    def unload(self) -> None:
+        self.pipeline = None
+
+    def open(self) -> None:
+        assert self.pipeline is not None
+        model = self.pipeline.model
         for name, monitor in self._monitors.items():
             stream = CameraStream(self, name, monitor, model.spec, self._options, self._on_image)
             self.streams.append(stream)
@@ -69,10 +74,6 @@ class DepthSession(Session[ImageJob]):
 
     def reports(self) -> list[Report]:
         return [Report(stream.name, stream.monitor, partial(judge, stream.facts())) for stream in self.streams]
-
-    def _forget_model(self) -> None:
-        """Its memory is wanted for the next one, and not only when Python looks for cycles."""
-        self.pipeline = None
 
     def _config(self) -> DepthNodeConfig:
         return self._options.get(DepthNodeConfig)

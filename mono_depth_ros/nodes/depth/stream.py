@@ -13,9 +13,9 @@ from sensor_msgs.msg import CameraInfo
 from mono_depth_ros.config import DepthNodeConfig, ImageConfig
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.models.base import ModelSpec
-from mono_depth_ros.nodes.ros.lifecycle import Session
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.publishing import Outputs
+from mono_depth_ros.nodes.ros.session import Session
 from mono_depth_ros.nodes.ros.stream import Job, MessageStream
 from mono_depth_ros.nodes.ros.subscribing import Input
 from mono_depth_ros.nodes.ros.topics import IMAGES, image_name, input_topics

@@ -8,12 +8,13 @@ import os
 from collections.abc import Callable
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.executors import ExternalShutdownException
 from rclpy.logging import get_logger
 from rclpy.node import Node
 
 from mono_depth_ros.errors import MonoDepthError
+from mono_depth_ros.nodes.ros.guard import GuardedExecutor, GuardedNode
+from mono_depth_ros.nodes.ros.lifecycle import ManagedNode
 from mono_depth_ros.startup import interrupts_between_imports, uninterrupted
 
 EXIT_WITH_PARENT = "MONO_DEPTH_ROS_EXIT_WITH_PARENT"
@@ -38,25 +39,31 @@ class LogBridge(logging.Handler):
             self._logger.info(message)
 
 
-def run(create: Callable[[], Node], args: list[str] | None = None) -> int:
+def run(create: Callable[[], GuardedNode], args: list[str] | None = None) -> int:
     """Start ROS, create the node, bring it up, spin until a signal. Returns the exit code of the process."""
     with interrupts_between_imports():
         return _run(create, args)
 
 
-def _run(create: Callable[[], Node], args: list[str] | None) -> int:
+def _run(create: Callable[[], GuardedNode], args: list[str] | None) -> int:
     node = None
     bridge = None
     try:
         rclpy.init(args=args)
-        executor = SingleThreadedExecutor()
         node = create()
+        executor = GuardedExecutor(node.errors.caught)
         executor.add_node(node)
         bridge = _attach_log(node)
         _watch_parent(node)
-        if isinstance(node, LifecycleNode) and node.get_parameter("autostart").value and not _bring_up(node):
-            return 1 if rclpy.ok() else 0
-        executor.spin()
+        starting = None
+        if isinstance(node, ManagedNode) and node.get_parameter("autostart").value:
+            starting = executor.create_task(node.bring_up)
+        while rclpy.ok():
+            executor.spin_once()
+            if starting is not None and starting.done():
+                if not starting.result():
+                    return 1 if rclpy.ok() else 0
+                starting = None
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except MonoDepthError as error:
@@ -81,11 +88,6 @@ def _tidy_up(node: Node | None, bridge: LogBridge | None) -> None:
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
-
-
-def _bring_up(node: LifecycleNode) -> bool:
-    steps = (node.trigger_configure, node.trigger_activate)
-    return all(step() == TransitionCallbackReturn.SUCCESS for step in steps)
 
 
 def _attach_log(node: Node) -> LogBridge:

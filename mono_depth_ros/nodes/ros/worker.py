@@ -3,18 +3,22 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+LOGGER = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
 
 class NewestWorker(Generic[Item]):
     """Calls `work(items)` in one background thread, with the newest item of every source that has one.
 
-    While it is busy only the newest item of each source is kept, so that no source can starve another.
+    While it is busy only the newest item of each source is kept, so that no source can starve another. Other work can
+    be called there too, before the items: what belongs to one thread, such as a network, is made where it runs.
 
     Args:
         work: must not raise for bad items; what it raises all the same goes to `failed`.
@@ -33,6 +37,7 @@ class NewestWorker(Generic[Item]):
         self._waits_until_s = 0.0  # of time.monotonic, for the longest waiting item
         self._condition = threading.Condition()
         self._items: dict[Hashable, Item] = {}
+        self._calls: deque[Callable[[], None]] = deque()
         self._running = True
         self._thread = threading.Thread(target=self._loop, name="newest-worker", daemon=True)
         self._thread.start()
@@ -53,6 +58,21 @@ class NewestWorker(Generic[Item]):
             self._condition.notify()
         if replaced is not None:
             self._superseded(replaced)
+
+    def call(self, function: Callable[[], None], done: Callable[[Exception | None], None]) -> None:
+        """Have the thread call `function`, then `done` with what it raised; neither where it is stopped before."""
+
+        def call() -> None:
+            try:
+                function()
+            except Exception as error:
+                done(error)
+            else:
+                done(None)
+
+        with self._condition:
+            self._calls.append(call)
+            self._condition.notify()
 
     @property
     def alive(self) -> bool:
@@ -75,18 +95,28 @@ class NewestWorker(Generic[Item]):
 
     def _turn(self) -> bool:
         """A call of its own, so that no item is kept until the next ones come."""
-        items = self._take()
+        turn = self._take()
         try:
-            if items:
-                self._work(items)
+            if callable(turn):
+                turn()
+            elif turn:
+                self._worked(turn)
+        except Exception:
+            LOGGER.exception("the worker goes on after an internal error")
+        return bool(turn)
+
+    def _worked(self, items: list[Item]) -> None:
+        try:
+            self._work(items)
         except Exception as error:
             self._failed(items, error)
-        return bool(items)
 
-    def _take(self) -> list[Item]:
-        """The newest item of each source, the longest waiting first; none after `stop`."""
+    def _take(self) -> Callable[[], None] | list[Item]:
+        """A call, else the newest item of each source, the longest waiting first; none after `stop`."""
         with self._condition:
-            self._condition.wait_for(lambda: self._items or not self._running)
+            self._condition.wait_for(lambda: self._calls or self._items or not self._running)
+            if self._calls and self._running:
+                return self._calls.popleft()
             left_s = max(self._waits_until_s - time.monotonic(), 0.0)
             self._condition.wait_for(lambda: len(self._items) >= self._partners or not self._running, left_s)
             items = list(self._items.values())

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rclpy.node import Node
 from rclpy.time import Time
 
 from mono_depth_ros.config import CameraNodeConfig, CameraTopicsConfig
@@ -20,13 +19,14 @@ from mono_depth_ros.errors import CameraError, ConfigError
 from mono_depth_ros.geometry.calibration import read_calibration
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.media.sequences import open_source
+from mono_depth_ros.nodes.ros.guard import GuardedNode
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.runtime import run
 from mono_depth_ros.nodes.sources.camera_topics import CameraTopics, end
 from mono_depth_ros.nodes.sources.player import Player
 
 
-class CameraNode(Node):
+class CameraNode(GuardedNode):
     """Parameters: see CameraNodeConfig and CameraTopicsConfig."""
 
     def __init__(self, **arguments: Any) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 import rclpy
 from rclpy.duration import Duration
-from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_system_default
 from rosbags.interfaces import QosDurability, QosReliability
 from rosgraph_msgs.msg import Clock
@@ -23,6 +22,7 @@ from mono_depth_ros.bags.reader import BagReader, TopicInfo
 from mono_depth_ros.config import PlayConfig
 from mono_depth_ros.errors import ConfigError, DataError
 from mono_depth_ros.messages.stamps import sec_nanosec
+from mono_depth_ros.nodes.ros.guard import Fatal, GuardedNode
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.runtime import run
 from mono_depth_ros.nodes.ros.topics import message_class
@@ -33,7 +33,7 @@ _TELL_S = 5.0  # between two sentences about it
 _DEPTH = 10  # messages kept for a reliable subscriber that is slow
 
 
-class PlayNode(Node):
+class PlayNode(GuardedNode):
     """Parameters: see PlayConfig. Publishes from a thread of its own; the executor serves ~/pause."""
 
     def __init__(self, **arguments: Any) -> None:
@@ -89,7 +89,7 @@ class PlayNode(Node):
     def _end(self) -> None:
         """In the executor, after the last message."""
         if self._error is not None:
-            raise self._error
+            raise Fatal from self._error
         rclpy.try_shutdown()
 
     def _work(self) -> None:

@@ -14,6 +14,8 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.time import Time
 
+from mono_depth_ros.nodes.ros.guard import Fatal
+
 Frame = TypeVar("Frame")
 
 _AHEAD = 4  # frames decoded before their time
@@ -26,7 +28,7 @@ class Player(Generic[Frame]):
     """Calls `publish(frame, stamp)` in the executor for each frame that `frames(player)` yields in a thread of its own.
 
     The stamp is the node's time now: at this moment a recorded or rendered frame is acquired. A live frame is stamped
-    when it comes, and of those that wait only the newest is kept. What the thread raises is raised from the executor.
+    when it comes, and of those that wait only the newest is kept. What the thread raises ends the node.
 
     Args:
         node: owns the timer.
@@ -73,7 +75,7 @@ class Player(Generic[Frame]):
 
     def _tick(self) -> None:
         if self._error is not None:
-            raise self._error
+            raise Fatal from self._error
         if not self.started.is_set():
             if not self._ready():
                 return

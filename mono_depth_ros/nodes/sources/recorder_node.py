@@ -17,15 +17,15 @@ from typing import Any
 
 import numpy as np
 import rclpy
-from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from mono_depth_ros.bags.transforms import TF_STATIC, static_transform
 from mono_depth_ros.bags.writer import BagFile, Channel
 from mono_depth_ros.config import RecorderConfig
-from mono_depth_ros.errors import ConfigError
+from mono_depth_ros.errors import ConfigError, MonoDepthError
 from mono_depth_ros.geometry.rigid import rigid_from_text
 from mono_depth_ros.messages.cdr import header_stamp_ns
+from mono_depth_ros.nodes.ros.guard import Fatal, GuardedNode
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.runtime import run
 from mono_depth_ros.nodes.ros.topics import message_class
@@ -35,7 +35,7 @@ _DRAIN_S = 3.0  # for the result of the last image
 _SETTLE_S = 0.3  # after that result, for what else belongs to the image
 
 
-class RecorderNode(Node):
+class RecorderNode(GuardedNode):
     """Parameters: see RecorderConfig."""
 
     def __init__(self, **arguments: Any) -> None:
@@ -66,6 +66,12 @@ class RecorderNode(Node):
 
     def _look(self) -> None:
         """Four times a second: subscribe to what has appeared, say what is missing, end when it is time."""
+        try:
+            self._go_on()
+        except (MonoDepthError, OSError) as error:
+            raise Fatal from error  # half a recording is of no use
+
+    def _go_on(self) -> None:
         if not self._window:
             self._subscribe()
             missing = self._missing()

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from geometry_msgs.msg import PoseStamped
-from rclpy.node import Node
 from rclpy.time import Time
 from sensor_msgs.msg import Image, PointCloud2, PointField
 
@@ -20,6 +19,7 @@ from mono_depth_ros.config import CameraTopicsConfig, WorldNodeConfig
 from mono_depth_ros.geometry.rigid import quaternion
 from mono_depth_ros.messages.cloud import XYZIRT, fill_cloud, write_points
 from mono_depth_ros.messages.image import fill_image
+from mono_depth_ros.nodes.ros.guard import GuardedNode
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.runtime import run
 from mono_depth_ros.nodes.ros.transforms import TransformPublisher, pose_message
@@ -29,7 +29,7 @@ from mono_depth_ros.nodes.sources.player import Player
 from mono_depth_ros.world import LidarScan
 
 
-class WorldNode(Node):
+class WorldNode(GuardedNode):
     """Parameters: see WorldNodeConfig and CameraTopicsConfig."""
 
     def __init__(self, **arguments: Any) -> None:

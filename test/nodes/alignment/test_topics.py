@@ -9,7 +9,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image, PointCloud2
 from std_srvs.srv import Trigger
 
-from mono_depth_ros.nodes.ros.lifecycle import Session
+from mono_depth_ros.nodes.ros.session import Session
 
 
 def test_depth_is_asked_for_only_while_somebody_wants_it_aligned(robot):

@@ -14,7 +14,7 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 
 from mono_depth_ros.errors import MonoDepthError
-from mono_depth_ros.nodes.ros.lifecycle import Session
+from mono_depth_ros.nodes.ros.session import Session
 
 
 @pytest.fixture
