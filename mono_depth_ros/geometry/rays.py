@@ -8,7 +8,9 @@ from functools import lru_cache
 import torch
 
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.geometry.distortion import distort, undistort
+from mono_depth_ros.geometry.distortion import distort, newton_steps, undistort
+
+_BAND = 16384  # pixels
 
 
 def rays(camera: Camera, device: torch.device | str = "cpu") -> torch.Tensor:
@@ -25,20 +27,21 @@ def rays(camera: Camera, device: torch.device | str = "cpu") -> torch.Tensor:
 def _rays(camera: Camera, device: str) -> torch.Tensor:
     # Kept for callers in and out of inference mode: a tensor made in it could not be used where gradients flow.
     with torch.inference_mode(False):
-        return pixel_rays(_pixels(camera), camera).to(torch.float32).to(device)
-
-
-def _pixels(camera: Camera) -> torch.Tensor:
-    u = torch.arange(camera.width, dtype=torch.float64)
-    v = torch.arange(camera.height, dtype=torch.float64)
-    return torch.stack(torch.meshgrid(u, v, indexing="xy"), dim=-1)
+        grid = torch.empty((camera.height, camera.width, 2), device=device)
+        x = (torch.arange(camera.width, dtype=torch.float64, device=device) - camera.cx) / camera.fx
+        y = (torch.arange(camera.height, dtype=torch.float64, device=device) - camera.cy) / camera.fy
+        # On the CPU a few rows at a time, which stay in its cache.
+        rows = -(-_BAND * torch.get_num_threads() // camera.width) if grid.device.type == "cpu" else camera.height
+        steps = newton_steps(camera)
+        for band, some in zip(grid.split(rows), y[:, None].split(rows), strict=True):
+            band[..., 0], band[..., 1] = undistort(x, some, camera, steps)
+        return grid
 
 
 def pixel_rays(pixels: torch.Tensor, camera: Camera) -> torch.Tensor:
     """Rays (..., 2) of the given float64 pixel positions (..., 2)."""
-    focal = torch.tensor([camera.fx, camera.fy], dtype=pixels.dtype, device=pixels.device)
-    centre = torch.tensor([camera.cx, camera.cy], dtype=pixels.dtype, device=pixels.device)
-    return undistort((pixels - centre) / focal, camera)
+    x, y = (pixels[..., 0] - camera.cx) / camera.fx, (pixels[..., 1] - camera.cy) / camera.fy
+    return torch.stack(undistort(x, y, camera), dim=-1)
 
 
 def project(points: torch.Tensor, camera: Camera) -> torch.Tensor:
@@ -54,6 +57,5 @@ def project(points: torch.Tensor, camera: Camera) -> torch.Tensor:
     z = points[..., 2:]
     in_front = torch.isfinite(points).all(dim=-1, keepdim=True) & (z > 0)
     xy = points[..., :2] / torch.where(in_front, z, torch.ones_like(z))
-    focal = points.new_tensor([camera.fx, camera.fy])
-    centre = points.new_tensor([camera.cx, camera.cy])
-    return torch.where(in_front, distort(xy, camera) * focal + centre, torch.nan)
+    x, y = torch.where(in_front, distort(xy, camera), torch.nan).unbind(-1)
+    return torch.stack((x * camera.fx + camera.cx, y * camera.fy + camera.cy), dim=-1)

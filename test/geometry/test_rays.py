@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 import torch
 
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.distortion import newton_steps
 from mono_depth_ros.geometry.rays import pixel_rays, project, rays
 
 LENSES = {
@@ -52,10 +55,13 @@ def test_equidistant_projection_equals_opencv_fisheye():
     np.testing.assert_allclose(project(torch.from_numpy(points[:, 0]), camera), expected[:, 0], atol=1e-9)
 
 
+PRISM = Camera(
+    64, 48, 45, 44, 30.5, 25, "rational_polynomial", (*LENSES["rational_polynomial"], 0.01, -0.02, 0.005, 0.003)
+)
+
+
 def test_thin_prism_projection_equals_opencv():
-    camera = Camera(
-        64, 48, 45, 44, 30.5, 25, "rational_polynomial", (*LENSES["rational_polynomial"], 0.01, -0.02, 0.005, 0.003)
-    )
+    camera = PRISM
     points = np.random.default_rng(1).uniform((-1, -0.8, 2), (1, 0.8, 6), (20, 3))
     expected, _ = cv2.projectPoints(points, np.zeros(3), np.zeros(3), camera.matrix, np.array(camera.distortion))
     pixels = project(torch.from_numpy(points), camera)
@@ -77,6 +83,52 @@ def test_points_behind_or_unknown_have_no_pixel():
     points = torch.tensor([[0.0, 0, 1], [0, 0, -1], [0, 0, 0], [float("nan"), 0, 1], [0, 0, float("inf")]])
     found = project(points, Camera(10, 10, 5, 5, 4.5, 4.5))
     assert torch.equal(torch.isnan(found).all(-1), torch.tensor([False, True, True, True, True]))
+
+
+@pytest.mark.parametrize("camera", [*map(lens, list(LENSES)[1:]), PRISM], ids=[*list(LENSES)[1:], "thin prism"])
+def test_rays_equal_opencv(camera):
+    u, v = np.meshgrid(np.arange(64.0), np.arange(48.0))
+    pixels, D = np.stack((u, v), -1).reshape(-1, 1, 2), np.array(camera.distortion)
+    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 1000, 1e-12)
+    if camera.model == "equidistant":
+        expected = cv2.fisheye.undistortPoints(pixels, camera.matrix, D, criteria=stop)
+    else:
+        expected = cv2.undistortPointsIter(pixels, camera.matrix, D, np.eye(3), np.eye(3), stop)
+    np.testing.assert_allclose(rays(camera).reshape(-1, 2), expected[:, 0], rtol=2e-6, atol=2e-7)
+    exact = pixel_rays(torch.from_numpy(pixels[:, 0]), camera)
+    np.testing.assert_allclose(exact, expected[:, 0], rtol=1e-7, atol=1e-8)
+
+
+def test_most_lenses_need_few_steps_and_folding_ones_are_followed_to_the_fold():
+    for camera in (*map(lens, LENSES), PRISM):
+        assert newton_steps(camera) in (1, 2, 3, 4), camera
+    # x (1 - 0.6 r2) grows up to r = 0.745, where it is 0.497: pixels have a ray exactly within that circle.
+    camera = Camera(640, 480, 400.0, 400.0, 319.5, 239.5, "plumb_bob", (-0.6, 0.0, 0.0, 0.0, 0.0))
+    assert newton_steps(camera) is None
+    u, v = np.meshgrid(np.arange(640), np.arange(480))
+    within = np.hypot(u - 319.5, v - 239.5) / 400 < (1 / 1.8) ** 0.5 * 2 / 3
+    seen = torch.isfinite(rays(camera)[..., 0]).numpy()
+    assert (seen == within).mean() > 0.9999 and not (seen & ~within).any()
+    # With tangential terms the fold is no circle, and a start on it would lead to the other side.
+    bent = torch.isfinite(rays(replace(camera, distortion=(-0.6, 0.0, 0.002, -0.001, 0.0)))[..., 0]).numpy()
+    assert bent[within].mean() > 0.995
+
+
+@pytest.mark.parametrize("camera", [*map(lens, LENSES), PRISM])
+def test_every_pixel_has_a_ray_that_leads_back_to_it(camera):
+    """As exact as a float32 is, at the rim too, at the size of a real image."""
+    camera = camera.resized(640, 480)
+    points = torch.nn.functional.pad(rays(camera).double(), (0, 1), value=1.0)
+    u, v = torch.meshgrid(torch.arange(640.0), torch.arange(480.0), indexing="xy")
+    assert (project(points, camera) - torch.stack((u, v), -1)).abs().max() < 2e-4
+
+
+def test_a_lens_with_a_pole_is_known_up_to_it():
+    """1 - 0.91 r6 + ... is 0 at r = 1.06: image points move to infinity there, and come back from the other side."""
+    lens_with_pole = (-0.215, -0.42, -0.0016, -0.003, 0.0089, 0.186, 0.364, -0.914)
+    camera = Camera(160, 120, 104.6, 105.7, 79.8, 52.7, "rational_polynomial", lens_with_pole)
+    grid = rays(camera)
+    assert torch.isfinite(grid).all() and torch.linalg.vector_norm(grid, dim=-1).max() < 1.1
 
 
 def test_rays_are_cached():
