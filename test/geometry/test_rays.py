@@ -111,7 +111,7 @@ def test_most_lenses_need_few_steps_and_folding_ones_are_followed_to_the_fold():
     assert (seen == within).mean() > 0.9999 and not (seen & ~within).any()
     # With tangential terms the fold is no circle, and a start on it would lead to the other side.
     bent = torch.isfinite(rays(replace(camera, distortion=(-0.6, 0.0, 0.002, -0.001, 0.0)))[..., 0]).numpy()
-    assert bent[within].mean() > 0.995
+    assert bent.sum() > 124_050  # from the table alone, without a start farther in, 142 fewer are found
 
 
 @pytest.mark.parametrize("camera", [*map(lens, LENSES), PRISM])
