@@ -76,8 +76,9 @@ def _distort(xy: Tensor, camera: Camera) -> Tensor:
         theta_d, slope = _equidistant(theta, camera.distortion)
         out = xy * torch.where(r > 1e-9, theta_d / r.clamp_min(1e-9), torch.ones_like(r))
         return torch.where(slope > 0, out, torch.nan)
-    out, (a, b, c, d) = _polynomial(*xy.unbind(-1), camera.distortion)
-    return torch.where((a * d - b * c <= 0)[..., None], torch.nan, torch.stack(out, dim=-1))
+    x, y = xy.unbind(-1)
+    point, (a, b, c, d) = _polynomial(x, y, camera.distortion)
+    return torch.where((a * d - b * c <= 0)[..., None], torch.nan, torch.stack(point, dim=-1))
 
 
 def undistort(x: Tensor, y: Tensor, camera: Camera, steps: int | None = None) -> tuple[Tensor, Tensor]:
