@@ -220,10 +220,9 @@ def test_the_first_precision_that_is_right_stays(
     runtime = fake_runtime()
     network, examples = add_one(), [(image(),), (image(width=8),)]
     monkeypatch.setattr(choice, "_wait", lambda _: None)
-    monkeypatch.setattr(choice, "memory_explained", lambda *_: torch.inference_mode())
-    trying = choice._Trying(
-        network, choice.Reference(examples, [(2 * x[0],) for x in examples], network.depth), None, GPU
-    )
+    monkeypatch.setattr(choice, "give_back", lambda _: None)
+    reference = choice.Reference(examples, [(2 * values[0],) for values in examples], network.depth)
+    trying = choice._Trying(network, reference, GPU)
     network.module.gain.mul_(2)
     assert trying.fastest([("tensorrt", "fp16"), ("tensorrt", "bf16"), ("tensorrt", "fp32")]).precision == "fp16"
     assert len(runtime.built) == 2
