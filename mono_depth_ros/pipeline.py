@@ -32,6 +32,7 @@ def load_model(
     engine: str = "auto",
     precision: str = "auto",
     input_size: tuple[int, int] | None = None,
+    engine_path: str | os.PathLike[str] = "",
 ) -> Pipeline:
     """A model by its name of `list_models()`, by a path or by a hub name, ready to be called with images.
 
@@ -39,6 +40,7 @@ def load_model(
         device: "auto", "cpu", "cuda" or "cuda:N". engine: "auto", "torch", "torch_compile", "onnxruntime", "openvino"
             or "tensorrt". precision: "auto", "fp32", "fp16" or "bf16".
         input_size: (width, height) at which Metric3D v2 reads images; other models have their own rule.
+        engine_path: a prebuilt engine of TensorRT for this model, "" for none: docs/gpu.md.
 
     Raises:
         ModelError: the name is unknown, the device or the engine is not there, or the weights are missing or not what
@@ -49,7 +51,8 @@ def load_model(
         if not isinstance(input_size, Sequence) or len(input_size) != 2:
             raise ConfigError(f"input_size is {input_size!r}, expected (width, height)")
         size = f"{input_size[0]}x{input_size[1]}"
-    return Pipeline(loading.load_model(ModelConfig(str(name), str(device), engine, precision, size)))
+    config = ModelConfig(str(name), str(device), engine, precision, size, engine_path=os.fspath(engine_path))
+    return Pipeline(loading.load_model(config))
 
 
 @dataclass(frozen=True, eq=False)

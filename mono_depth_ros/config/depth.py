@@ -41,6 +41,11 @@ class ModelConfig(Config):
     threads: int = option(
         0, "The network uses this many CPU threads; 0 means as many as there are cores.", low=0, high=256
     )
+    engine_path: str = option(
+        "",
+        "A prebuilt TensorRT engine is run for the network: an .engine or .plan file, an .onnx file with an engine in "
+        "it, or a folder with the engines that ONNX Runtime keeps; empty means none. It is checked against the model.",
+    )
 
 
 @dataclass(frozen=True)

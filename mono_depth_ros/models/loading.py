@@ -104,7 +104,8 @@ def load_model(config: ModelConfig) -> DepthModel:
         family = family_of(source)
     tell(f"loading {config.model}")  # its weights may have been fetched meanwhile
     input_size = _input_size(config, family) if config.input_size else None
-    options = EngineOptions(device, config.engine, config.precision, input_size)
+    engine_path = Path(config.engine_path).expanduser() if config.engine_path else None
+    options = EngineOptions(device, config.engine, config.precision, input_size, engine_path)
     model = loader(family)(source, options, entry)
     where = f"{config.model} on {describe(device)}, engine {model.engine}"
     LOGGER.info("model %s, licence of the weights: %s", where, model.spec.licence)

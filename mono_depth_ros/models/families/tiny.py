@@ -50,7 +50,7 @@ class TinyModel(EngineModel):
         Raises:
             ModelError: the file is missing or does not fit the network; or see `make_engine`.
         """
-        if options.engine == "auto":
+        if options.engine == "auto" and options.engine_path is None:
             # At 6 ms a frame, coming up at once is worth more than the milliseconds of another engine.
             options = replace(options, engine="torch")
         if (options.engine, options.precision) == ("torch", "auto"):

@@ -10,10 +10,12 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.runtime import prebuilt
 from mono_depth_ros.models.runtime.device import give_back, memory_explained
 from mono_depth_ros.models.runtime.device_errors import is_out_of_memory
 from mono_depth_ros.models.runtime.engine import Engine, EngineOptions, GraphFile, Inputs, Network
@@ -72,6 +74,8 @@ def make_engine(network: Network | GraphFile, examples: Examples | Sequence[Inpu
         ModelError: it is unknown, not installed, cannot run on the device or gives other results; found and expected.
     """
     given = examples if callable(examples) else lambda: examples
+    if options.engine_path is not None:
+        return _prebuilt(network, given, options, options.engine_path)
     device, candidates = options.device, candidates_of(network, options)
     if isinstance(network, Network) and candidates == [("torch", "fp32")]:
         only = TorchEngine(network, device, "fp32")
@@ -125,6 +129,27 @@ def _remembered(network: Network | GraphFile, key: str, examples: Examples, devi
         LOGGER.warning("%s: the graph of %s in the cache is gone or was altered: made anew", network.name, label)
     else:
         LOGGER.info("%s: engine %s, right and the fastest at an earlier start", network.name, label)
+    return engine
+
+
+def _prebuilt(network: Network | GraphFile, given: Examples, options: EngineOptions, path: Path) -> Engine:
+    """The engine at `engine_path`, checked now or at an earlier start with the same one."""
+    precision, device = prebuilt.precision_of(options), options.device
+    key = key_of(network, given, options, [("tensorrt", precision), ("engine_path", prebuilt.digest_of(path))])
+    examples = tuple(given())
+    with memory_explained(network.name, device):
+        engine, shapes = prebuilt.load(path, network, examples, device, precision)
+        fitting = prebuilt.fitted(examples, shapes)
+        if recall(key) is not None:
+            engine(*fitting[0])
+            LOGGER.info("%s: engine tensorrt %s from %s, right at an earlier start", network.name, precision, path)
+            return engine
+        reference = _Trying.of(network, fitting, device).reference
+        error = check(engine, replace(reference, cure=f"{reference.cure}, or an engine of this model in {path}"))
+    LOGGER.info("%s: engine tensorrt %s from %s, AbsRel %.1g to %s", network.name, precision, path, error, reference.by)
+    remember(key, network.name, engine)
+    if isinstance(network, Network):
+        network.release()
     return engine
 
 

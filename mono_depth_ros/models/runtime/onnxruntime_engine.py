@@ -67,6 +67,10 @@ class OnnxRuntimeEngine:
         self._output_types = _types("outputs", self._session.get_outputs(), graph.outputs, graph.path)
         self._shapes: OrderedDict[tuple[torch.Size, ...], list[tuple[int, ...]]] = OrderedDict()
 
+    def ports(self) -> list[Any]:
+        """The inputs as the session has them: `name`, `shape` of numbers and names, `type`."""
+        return list(self._session.get_inputs())
+
     @torch.inference_mode()
     def __call__(self, *inputs: Tensor) -> Inputs:
         """Raises ModelError where the graph cannot run these inputs."""
