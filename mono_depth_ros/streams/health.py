@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mono_depth_ros.streams.loss import Loss
 from mono_depth_ros.streams.monitor import EXPECTED, Snapshot
 
 OK, WARN, ERROR = 0, 1, 2
@@ -13,6 +14,7 @@ OK, WARN, ERROR = 0, 1, 2
 NOT_ACTIVE = "not active: waiting for a lifecycle manager to configure and activate the node"
 
 _LOSSY = 0.05  # of the messages: below that a gap is bad luck, above it the transport is at fault
+_FEW = 3  # lost messages that nothing is said of
 
 
 def configuring(progress: str) -> str:
@@ -32,20 +34,26 @@ class Feed:
     Attributes:
         topics: where it is expected, in words; "" where nothing is. publishers: how many it has there.
         silent_s: for how long no message has come. conflict: why a publisher's QoS does not match, or "".
+        heard: whether any message has come since it was subscribed to.
     """
 
     topics: str = ""
     publishers: int = 0
     silent_s: float = 0.0
     conflict: str = ""
+    heard: bool = False
 
-    def silence(self, what: str, timeout_s: float) -> str:
+    def silence(self, what: str, timeout_s: float, lost: int = 0) -> str:
         """A sentence where nothing comes, such as "no image: nothing publishes /image"; "" else."""
         if self.topics and self.publishers == 0:
             return f"no {what}: nothing publishes {self.topics}"
-        if self.topics and self.silent_s > timeout_s:
-            return f"no {what}: {self.topics} is advertised but nothing has arrived for {self.silent_s:.1f} s"
-        return ""
+        if not self.topics or self.silent_s <= timeout_s:
+            return ""
+        if lost:
+            return f"no {what}: {self.topics} is lost on the way ({lost} messages), nothing for {self.silent_s:.1f} s"
+        if self.heard:
+            return f"no {what}: {self.topics} has paused, nothing has arrived for {self.silent_s:.1f} s"
+        return f"no {what}: {self.topics} is advertised but nothing has arrived for {self.silent_s:.1f} s"
 
 
 def all_dropped(what: str, now: Snapshot, before: Snapshot) -> str:
@@ -55,15 +63,14 @@ def all_dropped(what: str, now: Snapshot, before: Snapshot) -> str:
     return "" if idle or not faults else f"every {what} is dropped: {now.last_drop}"
 
 
-def many_lost(what: str, now: Snapshot, before: Snapshot, who: str) -> str:
-    """A sentence where many messages were lost between two snapshots, and `who` is to use our profile; "" else."""
-    received, lost = now.received - before.received, now.lost - before.lost
-    if lost <= _LOSSY * max(received, 1):
+def many_lost(what: str, loss: Loss, remedy: str) -> str:
+    """A sentence where many messages were lost lately, and what to do about it; "" else."""
+    if loss.lost < _FEW or loss.fraction <= _LOSSY:
         return ""
-    return (
-        f"{lost} of {received + lost} {what} were lost on the way: start {who} with this package's "
-        "config/fastdds.xml as FASTRTPS_DEFAULT_PROFILES_FILE"
-    )
+    count = f"{loss.lost} of {loss.lost + loss.taken} {what}"
+    if 2 * loss.late > loss.lost:
+        return f"{count} were replaced by newer ones before this node took them: the machine is too busy"
+    return f"{count} were lost on the way: {remedy}"
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,7 @@ class Facts:
     Attributes:
         image, camera_info: the inputs. image_name: of the topic before remapping.
         qos_conflict, camera_problem: a sentence, or "". relative: the model's depth has no metres.
+        remedy: what to do that large images arrive.
     """
 
     image: Feed
@@ -85,14 +93,15 @@ class Facts:
     lazy: bool
     timeout_s: float
     relative: bool
+    remedy: str = ""
 
 
 def judge(facts: Facts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
     """The diagnostic level and the sentence for one camera of an active depth node, by what hinders most."""
     if facts.qos_conflict:
         return ERROR, facts.qos_conflict
-    if silence := facts.image.silence("image", facts.timeout_s):
-        return WARN, silence + ("" if facts.image.publishers else f"; remap it with -r {facts.image_name}:=TOPIC")
+    if silence := facts.image.silence("image", facts.timeout_s, now.recent_loss.lost):
+        return WARN, silence + _silence_remedy(facts, now.recent_loss.lost)
     if facts.lazy and facts.subscribers == 0:
         return OK, "idle: nobody subscribes to an output, so nothing is computed"
     if not facts.camera_info_known:
@@ -109,6 +118,16 @@ def judge(facts: Facts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
         return ERROR, dropped
     if now.received > before.received and not published:
         return OK, "working on the first frames" if not now.published else "working: slower than the report period"
-    if lost := many_lost("images", now, before, "the camera driver"):
+    if lost := many_lost("images", now.recent_loss, facts.remedy):
         return WARN, lost
     return OK, f"publishing {now.rate_out_hz:.1f} Hz, latency p50 {now.latency_p50_ms:.0f} ms"
+
+
+def _silence_remedy(facts: Facts, lost: int) -> str:
+    if not facts.image.publishers:
+        return f"; remap it with -r {facts.image_name}:=TOPIC"
+    # A driver that sends camera_info sends images too: what is missing is large.
+    sends = facts.camera_info.heard and facts.camera_info.silent_s <= facts.timeout_s
+    if lost:
+        return f": {facts.remedy}"
+    return f", while its camera_info comes; if its images are large, {facts.remedy}" if sends else ""

@@ -12,21 +12,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mono_depth_ros.streams.loss import Loss, LossCounter
+
 _WINDOW = 300  # results that the percentiles look back on
 _RATE_WINDOW_S = 5.0
 EXPECTED = frozenset({"superseded", "ended", "inactive"})
 """Reasons for a drop that are nobody's fault: a newer message came, or the node was cleaned up or deactivated."""
 
-_GAP = 1.5  # a step between stamps above this many typical steps means that messages were lost between
-
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state of a Monitor at one moment; times in milliseconds, rates in Hz, NaN where nothing was measured."""
+    """The state of a Monitor at one moment; times in milliseconds, rates in Hz, NaN where nothing was measured.
+
+    Attributes:
+        loss: what was lost on the way here since the beginning. recent_loss: in the last seconds, `loss.WINDOW_S`.
+    """
 
     received: int
     published: int
-    lost: int
+    loss: Loss
+    recent_loss: Loss
     drops: dict[str, int]
     rate_in_hz: float
     rate_out_hz: float
@@ -38,18 +43,22 @@ class Snapshot:
 
 
 class Monitor:
-    """Counts frames of one image stream; safe to use from several threads."""
+    """Counts frames of one image stream; safe to use from several threads.
+
+    Attributes:
+        loss: gets what the middleware knows of lost messages.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._received = self._published = self._lost = 0
+        self.loss = LossCounter()
+        self._received = self._published = 0
         self._drops: Counter[str] = Counter()
         self._last_drop = ""
         self._arrivals: deque[float] = deque(maxlen=_WINDOW)
         self._results: deque[float] = deque(maxlen=_WINDOW)
         self._latency: deque[float] = deque(maxlen=_WINDOW)
         self._age: deque[float] = deque(maxlen=_WINDOW)
-        self._steps: deque[int] = deque(maxlen=31)
         self._stages: dict[str, deque[float]] = {}
         self._stamp_ns: int | None = None
 
@@ -59,16 +68,8 @@ class Monitor:
             self._received += 1
             self._arrivals.append(time.monotonic())
             last, self._stamp_ns = self._stamp_ns, stamp_ns
-            if last is None or stamp_ns == last:
-                return 0
-            if stamp_ns < last:
-                self._steps.clear()
-                return last - stamp_ns
-            step = stamp_ns - last
-            if len(self._steps) >= 5 and step > _GAP * (typical := float(np.median(self._steps))):
-                self._lost += round(step / typical) - 1
-            self._steps.append(step)
-            return 0
+            self.loss.arrived(stamp_ns)
+            return max(last - stamp_ns, 0) if last is not None else 0
 
     def dropped(self, reason: str, sentence: str = "") -> None:
         with self._lock:
@@ -102,7 +103,8 @@ class Monitor:
             return Snapshot(
                 received=self._received,
                 published=self._published,
-                lost=self._lost,
+                loss=self.loss.total(),
+                recent_loss=self.loss.recent(),
                 drops=dict(self._drops),
                 rate_in_hz=_rate(self._arrivals, now),
                 rate_out_hz=_rate(self._results, now),

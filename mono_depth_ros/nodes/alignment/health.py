@@ -23,7 +23,7 @@ class AlignmentFacts:
     Attributes:
         depth, camera_info, reference: the inputs. depth_quarrel: a sentence where both kinds of depth come, or "".
         qos_conflict, camera_problem, colour_problem, reference_problem: a sentence, or "".
-        last: what became of the last image; None before the first.
+        last: what became of the last image; None before the first. remedy: what to do that large images arrive.
     """
 
     lazy: bool
@@ -41,6 +41,7 @@ class AlignmentFacts:
     max_abs_rel: float
     publish_bad: bool
     timeout_s: float
+    remedy: str = ""
 
 
 def judge_alignment(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
@@ -49,7 +50,7 @@ def judge_alignment(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> t
         return ERROR, facts.qos_conflict
     if facts.lazy and facts.subscribers == 0:
         return OK, "idle: nobody subscribes to an output, so no depth is asked for"
-    if silence := facts.depth.silence("depth", facts.timeout_s):
+    if silence := facts.depth.silence("depth", facts.timeout_s, now.recent_loss.lost):
         running = "what does the depth node say on /diagnostics?" if facts.depth.publishers else ""
         return WARN, f"{silence}; {running or 'is the depth node running in this namespace?'}"
     if not facts.camera_info_known and now.received > before.received:
@@ -88,7 +89,7 @@ def _of_results(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> tuple
         return ERROR, dropped
     if last is None:
         return OK, "working on the first images"
-    lost = many_lost("depth images", now, before, "both nodes")
+    lost = many_lost("depth images", now.recent_loss, facts.remedy)
     for problem in (facts.depth_quarrel, last.reason, facts.colour_problem, lost):
         if problem:
             return WARN, problem

@@ -23,6 +23,7 @@ from mono_depth_ros.nodes.ros.topics import sibling_info
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.streams.cameras import KEPT, CameraInfos
 from mono_depth_ros.streams.health import Feed
+from mono_depth_ros.streams.loss import LossCounter
 
 TOPICS = {DepthKind.METRIC: "depth/image", DepthKind.INVERSE_AFFINE: "depth/inverse"}
 """What a prediction comes on, by its kind."""
@@ -39,19 +40,25 @@ class DepthInputs:
 
     Args:
         on_depth: gets the messages to align, their kind, and when they came (time.monotonic).
+        loss: counts those that were lost.
 
     Attributes:
         infos: the camera_info messages.
     """
 
     def __init__(
-        self, node: Node, options: Callable[[], AlignmentNodeConfig], on_depth: Callable[[Any, DepthKind, float], None]
+        self,
+        node: Node,
+        options: Callable[[], AlignmentNodeConfig],
+        on_depth: Callable[[Any, DepthKind, float], None],
+        loss: LossCounter,
     ) -> None:
         config = options()
         self._options, self._on_depth = options, on_depth
         self.infos = CameraInfos(config.rectified, rectify=False)
         self._depths = {
-            kind: Input(node, Image, TOPICS[kind], partial(self._take, kind=kind)) for kind in _KINDS[config.prediction]
+            kind: Input(node, Image, TOPICS[kind], partial(self._take, kind=kind), loss=loss)
+            for kind in _KINDS[config.prediction]
         }
         self._info = Input(node, CameraInfo, _info_topic(node, _KINDS[config.prediction]), self.infos.add, KEPT)
         self._inputs = (self._info, *self._depths.values())
@@ -77,6 +84,7 @@ class DepthInputs:
             sum(feed.publishers for feed in feeds),
             time.monotonic() - self._heard_s if self.opened else 0.0,
             next((feed.conflict for feed in feeds if feed.conflict), ""),
+            self._kind is not None,
         )
 
     @property

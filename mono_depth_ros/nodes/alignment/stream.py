@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from mono_depth_ros import transport
 from mono_depth_ros.alignment.aligner import Aligned, Aligner
 from mono_depth_ros.config import (
     AlignConfig,
@@ -26,6 +27,7 @@ from mono_depth_ros.nodes.alignment.colours import Colours
 from mono_depth_ros.nodes.alignment.health import AlignmentFacts
 from mono_depth_ros.nodes.alignment.inputs import DepthInputs, decode_prediction
 from mono_depth_ros.nodes.alignment.references import Source
+from mono_depth_ros.nodes.ros.middleware import rmw
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.publishing import Outputs
 from mono_depth_ros.nodes.ros.session import Session
@@ -70,7 +72,7 @@ class AlignmentStream(MessageStream):
             session.closing(self.reference.close)
         self._colours = Colours(session.node, config.image_transport, lambda: options.get(ImageConfig))
         session.closing(lambda: self._colours.open(False))
-        self._inputs = DepthInputs(session.node, self._config, self._on_depth)
+        self._inputs = DepthInputs(session.node, self._config, self._on_depth, monitor.loss)
         session.closing(self._inputs.close)
         self.last: Aligned | None = None
         self.offset_s = math.nan
@@ -211,6 +213,7 @@ class AlignmentStream(MessageStream):
             max_abs_rel=self._options.get(AlignConfig).max_abs_rel,
             publish_bad=config.publish_bad,
             timeout_s=config.input_timeout,
+            remedy=transport.remedy(rmw(), "both nodes"),
         )
 
     def _config(self) -> AlignmentNodeConfig:

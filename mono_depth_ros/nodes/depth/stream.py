@@ -10,9 +10,11 @@ from typing import Any
 
 from sensor_msgs.msg import CameraInfo
 
+from mono_depth_ros import transport
 from mono_depth_ros.config import DepthNodeConfig, ImageConfig
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.models.base import ModelSpec
+from mono_depth_ros.nodes.ros.middleware import rmw
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.publishing import Outputs
 from mono_depth_ros.nodes.ros.session import Session
@@ -67,7 +69,9 @@ class CameraStream(MessageStream):
         self._reader = ImageReader(lambda: options.get(ImageConfig), session.node.get_logger().warning)
         image_topic, info_topic = input_topics(session.node, config.image_transport, name)
         self._info = Input(session.node, CameraInfo, info_topic, self.infos.add, KEPT)
-        self._image = Input(session.node, IMAGES[config.image_transport], image_topic, self._on_image)
+        self._image = Input(
+            session.node, IMAGES[config.image_transport], image_topic, self._on_image, loss=monitor.loss
+        )
         for item in (self._info, self._image):
             session.closing(item.close)
             item.open()
@@ -117,6 +121,7 @@ class CameraStream(MessageStream):
             lazy=config.lazy,
             timeout_s=config.input_timeout,
             relative=self._spec.kind is not DepthKind.METRIC,
+            remedy=transport.remedy(rmw(), "the camera driver"),
         )
 
     def _config(self) -> DepthNodeConfig:

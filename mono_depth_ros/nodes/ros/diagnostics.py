@@ -85,7 +85,9 @@ def _figures(now: Snapshot) -> dict[str, str]:
     figures = {
         "images received": str(now.received),
         "results published": str(now.published),
-        "images lost on the way": str(now.lost),
+        "images lost on the way": str(now.loss.lost),
+        "lost of the last 10 s (%)": f"{100 * now.recent_loss.fraction:.1f}",
+        "of these replaced by newer ones before they were taken": str(now.recent_loss.late),
         "dropped": str(sum(now.drops.values())),
         "rate in (Hz)": f"{now.rate_in_hz:.2f}",
         "rate out (Hz)": f"{now.rate_out_hz:.2f}",

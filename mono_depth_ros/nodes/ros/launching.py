@@ -78,7 +78,7 @@ def profile_environment(profile: str) -> dict[str, str]:
     if profile == "auto":
         return transport.environment()
     if profile == "none":
-        return {}
+        return {transport.OWN_VARIABLE: "none"}
     return dict.fromkeys(transport.variables(), existing_file("fastdds_profile", profile, "auto, none or "))
 
 

@@ -21,6 +21,7 @@ from mono_depth_ros.config import Config
 from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.nodes.ros.diagnostics import Diagnostics, Report
 from mono_depth_ros.nodes.ros.guard import GuardedNode
+from mono_depth_ros.nodes.ros.middleware import bring_profile, say_profile
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.session import AnySession
 from mono_depth_ros.progress import Cancelled
@@ -96,7 +97,9 @@ class ManagedNode(GuardedNode, LifecycleNode, Generic[AnySession]):
     _called_off = False
 
     def __init__(self, name: str, *configs: type[Config], **node_options: Any) -> None:
+        bring_profile()
         super().__init__(name, **node_options)
+        say_profile(self)
         fixed = ("autostart", "diagnostics_period")
         self.options = Parameters(self, configs, locked=lambda: self.session is not None, fixed=fixed)
         self.monitors = {stream: Monitor() for stream in self.streams()}

@@ -15,6 +15,7 @@ from rclpy.node import Node
 from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.nodes.ros.guard import GuardedExecutor, GuardedNode
 from mono_depth_ros.nodes.ros.lifecycle import ManagedNode
+from mono_depth_ros.nodes.ros.middleware import bring_profile, say_profile
 from mono_depth_ros.startup import interrupts_between_imports, uninterrupted
 
 EXIT_WITH_PARENT = "MONO_DEPTH_ROS_EXIT_WITH_PARENT"
@@ -49,8 +50,10 @@ def _run(create: Callable[[], GuardedNode], args: list[str] | None) -> int:
     node = None
     bridge = None
     try:
+        bring_profile()
         rclpy.init(args=args)
         node = create()
+        say_profile(node)
         executor = GuardedExecutor(node.errors.caught)
         executor.add_node(node)
         bridge = _attach_log(node)

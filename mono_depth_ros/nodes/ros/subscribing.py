@@ -1,77 +1,194 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Subscribing, for every input of every node."""
+"""Subscribing, for every input of every node, with the QoS that the publishers of the moment offer."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
 
-from mono_depth_ros.nodes.ros.qos import INPUT, overridable, own
+from mono_depth_ros.nodes.ros.qos import fitting, is_open, requested
 from mono_depth_ros.streams.health import Feed
+from mono_depth_ros.streams.loss import LossCounter
+
+_LOOK_S = 0.25  # between two looks at the publishers, where the middleware does not say when they come and go
+_OVERLAP_S = 2.0  # for which a subscription goes on beside the one that takes its place, if nothing comes there
+_REMEMBERED = 32  # messages that may come twice while two subscriptions overlap, or are latched
+_INFO = hasattr(Subscription, "CallbackType")  # whether rclpy says who has sent a message, and its number: not Humble's
+
+
+class _Subscription:
+    """One of those that an Input has; `first_s` is when its first message came (time.monotonic)."""
+
+    def __init__(self, profile: QoSProfile) -> None:
+        self.profile = profile
+        self.handle: Any = None
+        self.began_s, self.first_s = time.monotonic(), math.inf
+
+    def has_taken_over(self) -> bool:
+        """Whether the one before it can go: this one has had messages for a while, or nothing comes to either."""
+        now = time.monotonic()
+        return now - self.first_s > _LOOK_S or now - self.began_s > _OVERLAP_S
 
 
 class Input:
-    """One topic to listen to, silent until `open`; best effort, unless its `qos_overrides` say otherwise.
+    """One topic to listen to, silent until `open`.
+
+    It is reliable where all publishers are, and latched where all are, else best effort and volatile, unless its
+    `qos_overrides` say otherwise. When publishers come and go a subscription of other QoS takes its place; the two
+    overlap, so that no message is missed.
 
     Args:
         kind: the message type. name: of the topic, before remapping. callback: gets the messages, in the executor.
         depth: messages that may wait for the executor.
+        loss: is told what the middleware knows of lost messages, before the callback is called; None: nobody counts.
 
     Attributes:
         topic: the resolved name. received_s: when the last message came (time.monotonic); -inf before the first.
         conflict: a sentence where a publisher's QoS does not match, until a message comes; "" else.
     """
 
-    def __init__(self, node: Node, kind: type, name: str, callback: Callable[[Any], None], depth: int = 1) -> None:
+    def __init__(
+        self,
+        node: Node,
+        kind: type,
+        name: str,
+        callback: Callable[[Any], None],
+        depth: int = 1,
+        loss: LossCounter | None = None,
+    ) -> None:
         self.topic = node.resolve_topic_name(name)
         self.received_s, self.conflict = -math.inf, ""
         self._node, self._kind, self._name, self._callback, self._depth = node, kind, name, callback, depth
-        self._subscription: Any = None
+        self._loss, self._counts = loss if loss is not None else LossCounter(), loss is not None
+        self._request: QoSProfile | None = None  # while it is open
+        self._current: _Subscription | None = None
+        self._previous: _Subscription | None = None
+        self._timer: Any = None
+        self._publishers: frozenset[bytes] = frozenset()
+        self._recent: deque[Any] = deque(maxlen=_REMEMBERED)
         self._opened_s = time.monotonic()
 
     @property
     def opened(self) -> bool:
         """Whether it is subscribed to."""
-        return self._subscription is not None
+        return self._current is not None
 
     @property
     def feed(self) -> Feed:
         """How it is doing at this moment; silent since the last message, or since it was opened."""
         silent_s = time.monotonic() - max(self.received_s, self._opened_s)
-        return Feed(self.topic, self._node.count_publishers(self.topic), silent_s, self.conflict)
+        publishers = self._node.count_publishers(self.topic)
+        return Feed(self.topic, publishers, silent_s, self.conflict, self.received_s >= self._opened_s)
 
     def open(self) -> None:
         """Subscribe, unless that is done already."""
         if self.opened:
             return
-        profile = own(INPUT)
-        profile.depth = self._depth
         self._opened_s = time.monotonic()
-        self._subscription = self._node.create_subscription(
-            self._kind,
-            self._name,
-            self._take,
-            profile,
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_conflict),
-            qos_overriding_options=overridable(),
-        )
+        self._request = requested(self._node, self.topic, self._depth)
+        self._loss.forget()
+        self._look()
+        self._timer = self._node.create_timer(_LOOK_S, self._look)
 
     def close(self) -> None:
         """Unsubscribe."""
-        if self.opened:
-            self._node.destroy_subscription(self._subscription)
-        self._subscription = None
+        if not self.opened:
+            return
+        self._request = None
+        self._node.destroy_timer(self._timer)
+        for item in filter(None, (self._previous, self._current)):
+            self._node.destroy_subscription(item.handle)
+        self._previous = self._current = None
+        self._publishers = frozenset()
+        self._recent.clear()
 
-    def _take(self, message: Any) -> None:
-        self.received_s, self.conflict = time.monotonic(), ""
+    def _look(self, *_: Any) -> None:
+        """Ask for what the publishers of this moment offer, if that is something else than before."""
+        if self._request is None:
+            return
+        publishers = self._look_for_publishers()
+        profile = fitting(self._request, [item.qos_profile for item in publishers])
+        if self._current is None:
+            self._current = self._subscribe(profile)
+        elif publishers and self._current.profile != profile:
+            if self._previous is None:
+                self._current, self._previous = self._subscribe(profile), self._current
+            elif self._previous.profile == profile:
+                self._current, self._previous = self._previous, self._current
+        elif self._previous is not None and self._current.has_taken_over():
+            previous, self._previous = self._previous, None
+            self._node.destroy_subscription(previous.handle)
+
+    def _look_for_publishers(self) -> list[Any]:
+        publishers = self._node.get_publishers_info_by_topic(self.topic)
+        found = frozenset(bytes(item.endpoint_gid) for item in publishers)
+        if found != self._publishers:
+            self._publishers = found
+            self._loss.forget()
+        return publishers
+
+    def _subscribe(self, profile: QoSProfile) -> _Subscription:
+        """A subscription, with those events that the middleware knows."""
+        new = _Subscription(profile)
+        take: Any = partial(self._take, new) if self._counts and _INFO else lambda message: self._take(new, message, {})
+        optional: dict[str, Any] = {"message_lost": partial(self._on_lost, new), "matched": self._look}
+        while new.handle is None:
+            try:
+                new.handle = self._node.create_subscription(
+                    self._kind,
+                    self._name,
+                    take,
+                    profile,
+                    event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_conflict, **optional),
+                )
+            except (UnsupportedEventTypeError, TypeError):
+                if not optional:
+                    raise
+                optional.popitem()
+        if "message_lost" in optional:
+            self._loss.will_report()
+        return new
+
+    def _take(self, subscription: _Subscription, message: Any, info: Mapping[str, Any]) -> None:
+        now = time.monotonic()
+        subscription.first_s = min(subscription.first_s, now)
+        number = info.get("publication_sequence_number")
+        key = (info["source_timestamp"], number) if info else message.header.stamp
+        if self._previous is not None and key in self._recent:
+            return
+        self._recent.append(key)
+        self._count(number, info.get("publisher_gid"))
+        self.received_s, self.conflict = now, ""
         self._callback(message)
 
+    def _count(self, number: int | None, publisher: Any) -> None:
+        """Tell the number of a message, if it is known of which publisher: those of several have nothing in common."""
+        if number is None:
+            return
+        if publisher is not None:
+            self._loss.numbered(number, (self.topic, bytes(publisher["data"])))
+            return
+        self._look_for_publishers()
+        if len(self._publishers) <= 1:
+            self._loss.numbered(number, self.topic)
+
+    def _on_lost(self, subscription: _Subscription, event: Any) -> None:
+        if subscription is self._current:
+            self._loss.reported(event.total_count_change)
+
     def _on_conflict(self, _: Any) -> None:
+        if self._request is None or is_open(self._request):
+            self._look()
+            return
         self.conflict = (
             f"QoS mismatch: a publisher of {self.topic} offers less than the qos_overrides of this node ask for; "
             "remove them, the default matches every publisher"

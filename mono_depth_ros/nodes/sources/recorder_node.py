@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import rclpy
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from mono_depth_ros.bags.transforms import TF_STATIC, static_transform
 from mono_depth_ros.bags.writer import BagFile, Channel
@@ -27,6 +26,7 @@ from mono_depth_ros.geometry.rigid import rigid_from_text
 from mono_depth_ros.messages.cdr import header_stamp_ns
 from mono_depth_ros.nodes.ros.guard import Fatal, GuardedNode
 from mono_depth_ros.nodes.ros.parameters import Parameters
+from mono_depth_ros.nodes.ros.qos import fitting, requested
 from mono_depth_ros.nodes.ros.runtime import run
 from mono_depth_ros.nodes.ros.topics import message_class
 
@@ -97,12 +97,7 @@ class RecorderNode(GuardedNode):
             publishers = self.get_publishers_info_by_topic(topic)
             if topic in self._seen or not publishers or topic not in types:
                 continue
-            best_effort = any(p.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT for p in publishers)
-            qos = QoSProfile(
-                history=HistoryPolicy.KEEP_LAST,
-                depth=_QUEUE,
-                reliability=ReliabilityPolicy.BEST_EFFORT if best_effort else ReliabilityPolicy.RELIABLE,
-            )
+            qos = fitting(requested(self, topic, _QUEUE), [publisher.qos_profile for publisher in publishers])
             kind = types[topic][0]
             self._bag.add(Channel(topic, kind))
             self._seen[topic] = 0

@@ -17,6 +17,7 @@ from mono_depth_ros.metrics import depth_metrics
 from mono_depth_ros.nodes.alignment.health import AlignmentFacts, alignment_figures, histogram_words, judge_alignment
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.streams.health import ERROR, OK, WARN, Feed
+from mono_depth_ros.streams.loss import Loss
 from mono_depth_ros.streams.monitor import Monitor
 
 METRICS = depth_metrics(np.array([1.0, 2.2]), np.array([1.0, 2.0]))
@@ -47,7 +48,8 @@ FACTS = AlignmentFacts(
 
 def judge(received=10, published=10, drops=(), lost=0, **changes):
     before = Monitor().snapshot()
-    now = replace(before, received=received, published=published, drops=dict(drops), last_drop="why", lost=lost)
+    now = replace(before, received=received, published=published, drops=dict(drops), last_drop="why")
+    now = replace(now, recent_loss=Loss(received, lost))
     return judge_alignment(replace(FACTS, **changes), now, before)
 
 

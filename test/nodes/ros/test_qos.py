@@ -23,5 +23,4 @@ def test_an_override_stays_with_its_topic(rig) -> None:
     assert reliability(node.get_publishers_info_by_topic("/depth/camera_info")) == [ReliabilityPolicy.BEST_EFFORT]
     assert reliability(node.get_publishers_info_by_topic("/depth/image")) == [ReliabilityPolicy.RELIABLE]
     # Nor does it reach the next node of the process.
-    assert qos.INPUT.reliability == ReliabilityPolicy.BEST_EFFORT
     assert qos.OUTPUT.reliability == ReliabilityPolicy.RELIABLE
