@@ -141,7 +141,8 @@ class Pipeline:
 
         Returns:
             For each shot its frame, or why there is none: a FrameError for a bad image, anything else for what went
-            wrong in the model, such as too little memory for the batch. It costs the others nothing but time.
+            wrong in the model, such as too little memory for the batch. It costs the others nothing but time. The
+            traceback of an error holds the calls up to here, and so all the images: whoever keeps it, drops that.
         """
         found: list[Frame | Exception | None] = [None] * len(shots)
         batches: dict[tuple[int, int], list[int]] = {}
@@ -156,10 +157,7 @@ class Pipeline:
         for batch in batches.values():
             for index, frame in zip(batch, self._predict_each([images[index] for index in batch]), strict=True):
                 found[index] = frame
-        try:
-            return [frame for frame in found if frame is not None]
-        finally:
-            del found  # the traceback of an error in it holds this call, and with it the images
+        return [frame for frame in found if frame is not None]
 
     def _prepare(self, shot: Shot) -> _Image:
         """The image on the device, rectified where that is asked for, and the camera that goes with it."""

@@ -21,6 +21,7 @@ _START = 1 << 16  # bytes in which the header of every format but JPEG, TIFF and
 _MARKER = re.compile(rb"\xff+([^\xff\0])", re.DOTALL)  # of a JPEG, after fill bytes
 _PNM = re.compile(rb"P[1-6]%(gap)s(\d{1,10})%(gap)s(\d{1,10})[\s#]" % {b"gap": rb"(?:\s|#[^\r\n]*[\r\n])+"})
 _MAX_SEGMENTS = 4096  # of a JPEG or JPEG 2000 before its size, and entries of a TIFF; cameras write tens
+_MAX_CHUNKS = 1 << 17  # of a PNG: encoders write one for every 8 kB or more
 _TILE_PIXELS = 1 << 20  # of a TIFF: tiles may be larger than the picture, and a decoder makes room for one of them
 
 
@@ -73,6 +74,24 @@ def _png(data: memoryview) -> Size:
         raise ValueError("no IHDR")
     width, height = struct.unpack_from(">II", data, 16)
     return width, height
+
+
+def check_chunks(name: str, data: np.ndarray) -> None:
+    """Refuse a PNG with a chunk that is longer than the rest of it: OpenCV allocates what a chunk claims, up to 4 GB.
+
+    Raises:
+        ImageError: reason `image_payload`.
+    """
+    at = 8
+    for _ in range(_MAX_CHUNKS):
+        if at + 12 > data.size:
+            break
+        length, kind = struct.unpack_from(">I4s", data.data, at)
+        at += 12 + length
+        if kind == b"IEND" and at <= data.size:
+            return
+    found = f"'{name}' payload of {data.size} bytes has a chunk that ends at byte {at}"
+    raise ImageError(f"{found}, expected an IEND in its place", "image_payload")
 
 
 def _tiff(data: memoryview) -> Size:

@@ -13,7 +13,7 @@ import numpy as np
 
 from mono_depth_ros.errors import DataError, ImageError
 from mono_depth_ros.media.arrays import read_bytes
-from mono_depth_ros.media.headers import Size, picture_size
+from mono_depth_ros.media.headers import Size, check_chunks, picture_size
 
 _MAX_SCANS = 200  # of a JPEG, each of which costs a decoder a pass over the whole picture; encoders write ten
 
@@ -115,6 +115,8 @@ def decode_picture(name: str, data: np.ndarray, unchanged: bool = False) -> np.n
             raise ImageError(f"{found}, expected the end marker of a {kind}", "image_truncated")
     if head.startswith(b"\xff\xd8") and (scans := whole.count(b"\xff\xda")) > _MAX_SCANS:
         raise ImageError(f"'{name}' payload has {scans} scans, expected at most {_MAX_SCANS}", "image_payload")
+    if head.startswith(b"\x89PNG"):
+        check_chunks(name, data)
     try:
         picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED if unchanged else _DECODE)
     except cv2.error as error:

@@ -44,7 +44,7 @@ def disparity_depth(msg: Any) -> NDArray[np.float32]:
     if msg.image.encoding != "32FC1":
         raise ImageError(f"disparity encoding is '{msg.image.encoding}', expected 32FC1", "image_encoding")
     disparity = pixel_view(msg.image, np.float32, 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         known = np.isfinite(disparity) & (disparity > 0)
         if (low, high) != (0.0, 0.0):
             known &= (disparity >= np.float32(low)) & (disparity <= np.float32(high))

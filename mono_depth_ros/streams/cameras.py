@@ -61,17 +61,17 @@ def calibration_of(
         FrameError: there is none. CameraError: what is wrong with the first; none of the others is any better.
     """
     problem: FrameError | None = None
-    for message in messages:
-        try:
-            camera = camera_from_info(message, rectified)
-            camera.check_size(width, height)
-            # A driver that leaves R zero has not said that the rectified camera is turned.
-            rotation = info_matrix(message, "r") if rectify else IDENTITY
-            into = camera_from_info(message, rectified=True) if rectify else None
-            return Calibration(camera, into, rotation if any(rotation) else IDENTITY, message)
-        except CameraError as error:
-            problem = problem or error
     try:
+        for message in messages:
+            try:
+                camera = camera_from_info(message, rectified)
+                camera.check_size(width, height)
+                # A driver that leaves R zero has not said that the rectified camera is turned.
+                rotation = info_matrix(message, "r") if rectify else IDENTITY
+                into = camera_from_info(message, rectified=True) if rectify else None
+                return Calibration(camera, into, rotation if any(rotation) else IDENTITY, message)
+            except CameraError as error:
+                problem = problem or error
         raise problem or FrameError("no camera_info has come yet", "no_camera_info")
     finally:
         del problem  # else it holds this call, and this call holds it: the caller's image would live on in the cycle

@@ -186,6 +186,17 @@ def test_a_header_that_is_cut_anywhere_is_refused_or_right(kind: str) -> None:
             assert error.reason == "image_payload"
 
 
+@pytest.mark.parametrize("length", [2000, 2**30, 2**32 - 1])
+def test_a_chunk_of_a_png_that_claims_more_than_there_is(monkeypatch, length: int) -> None:
+    """OpenCV makes room for it: 4 GB for a message of 5 kB."""
+    png = bytearray(PICTURES["png"])
+    at = png.find(b"IDAT") - 4
+    png[at : at + 4] = (length + len(png) * (length < 2**31)).to_bytes(4, "big")
+    monkeypatch.setattr(images.cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
+    with pytest.raises(ImageError, match="has a chunk that ends at byte"):
+        decode_picture("png", np.frombuffer(bytes(png), np.uint8))
+
+
 def test_thousands_of_scans_are_refused() -> None:
     """Each costs the decoder a pass over the picture: 1 MB of them is minutes."""
     jpeg = PICTURES["progressive"]

@@ -68,9 +68,13 @@ class DepthSession(Session[ImageJob]):
                 job.stream.monitor.took("estimate", took_s)
                 self.check()
                 if isinstance(frame, Exception):
-                    job.stream.refuse(frame)  # raised, it would hold this call and all its images
+                    job.stream.refuse(frame)
                 else:
                     job.stream.publish(job, frame, calibration)
+
+        for frame in frames:
+            if isinstance(frame, Exception):
+                frame.__traceback__ = None  # it holds this call, which holds it, and all the images
 
     def reports(self) -> list[Report]:
         return [Report(stream.name, stream.monitor, partial(judge, stream.facts())) for stream in self.streams]

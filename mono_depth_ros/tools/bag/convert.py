@@ -233,7 +233,7 @@ def _estimate(batch: Batch, pipeline: Pipeline) -> None:
     results = pipeline.estimate_batch([shot for _, shot in ready]) if ready else []
     for (frame, _), result in zip(ready, results, strict=True):
         if isinstance(result, FrameError):
-            frame.problem = FrameError(str(result), result.reason)  # without the traceback, which holds the images
+            frame.problem = result.with_traceback(None)  # which holds this call, and the images
         elif isinstance(result, MonoDepthError):
             raise result
         elif isinstance(result, Exception):
