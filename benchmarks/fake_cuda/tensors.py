@@ -84,6 +84,9 @@ class _Waits(TorchDispatchMode):
             self.gpu.wait(self.place, name.removeprefix("aten."))
             stream = self.gpu.current_stream(self.place)
             stream.reach(stream.issued)
+        if torch._C._dispatch_has_kernel_for_dispatch_key(function.name(), "CompositeImplicitAutograd"):
+            with self:  # in inference mode these come whole, and what they wait for would not be seen
+                return function.decompose(*args, **(kwargs or {}))
         return function(*args, **(kwargs or {}))
 
 
@@ -106,6 +109,7 @@ def _call(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         "__deepcopy__": _deepcopy,
         "record_stream": lambda *_: None,
         "get_device": lambda tensor: tensor.place.index,
+        "tolist": lambda tensor: _to(tensor, "cpu").tolist(),
         "new_tensor": _new_tensor,
         "type": _type,
         "_has_compatible_shallow_copy_type": lambda *both: len({isinstance(one, CudaTensor) for one in both}) == 1,

@@ -52,10 +52,14 @@ class EngineModel(ABC):
 
     @torch.inference_mode()
     def examples(self) -> Iterator[Inputs]:
-        """The network's inputs for the fixed images that engines are checked with, each made when it is taken."""
+        """The network's inputs for the fixed images that engines are checked with, each made when it is taken.
+
+        On CUDA two of each size: an engine that launches what it recorded could give the first one's depth for ever.
+        """
         for size in CHECK_SIZES:
             rgb, cameras = check_frame(*size)
-            yield self.preprocess(rgb.to(self.device), cameras)
+            for image in (rgb, 255 - rgb.flip(2)) if self.device.type == "cuda" else (rgb,):
+                yield self.preprocess(image.to(self.device), cameras)
 
     @torch.inference_mode()
     def predict(self, rgb: Tensor, cameras: Sequence[Camera]) -> list[DepthPrediction]:

@@ -45,6 +45,26 @@ def test_copies_and_waits_are_counted_with_their_lines(gpu: Runtime) -> None:
     assert "1 x wait: index.Tensor @ test_fake_cuda.py:" in work.report()
 
 
+@pytest.mark.parametrize("inference", [False, True])
+def test_what_waits_inside_is_seen(gpu: Runtime, inference: bool) -> None:
+    with torch.inference_mode(inference):
+        value = torch.eye(3, device=CUDA)
+        asks = (
+            *(float, bool, int, torch.Tensor.tolist, torch.Tensor.item),
+            *(lambda one: torch.where(value > 0), lambda one: value.unique(), lambda one: value[value > 0]),
+            *(lambda one: torch.equal(value, value), lambda one: value.nonzero()),
+            lambda one: value.masked_select(value > 0),
+        )
+        for ask in asks:
+            with gpu.counted() as work:
+                ask(value[0, 0])
+            assert work.waits >= 1, ask
+        for ask in (lambda: value.quantile(0.5), lambda: value.masked_fill(value > 0, 2), lambda: value.sort()):
+            with gpu.counted() as work:
+                ask()
+            assert work.waits == 0
+
+
 def test_a_download_without_a_wait_brings_nothing_before_one(gpu: Runtime) -> None:
     value = torch.arange(4.0, device=CUDA)
     buffer = torch.empty(4, pin_memory=True)

@@ -36,7 +36,7 @@ _MARGIN = 0.9
 """Of the time of the best so far, which stands earlier in the expected order; others on the machine blur the times."""
 
 Examples = Callable[[], Iterable[Inputs]]
-"""Makes two sets of fixed inputs on the device, which engines are compared on."""
+"""Makes fixed inputs on the device, of two sizes at least, which engines are compared on."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ def make_engine(network: Network | GraphFile, examples: Examples | Sequence[Inpu
     passed at an earlier start, with all the same, is used at once: neither checked again nor timed.
 
     Args:
-        examples: two sets of fixed inputs on the device, or what makes them: an engine must agree on them with torch in
-            float32, or for a file with ONNX Runtime in float32.
+        examples: fixed inputs on the device, of two sizes at least, or what makes them: an engine must agree on them
+            with torch in float32, or for a file with ONNX Runtime in float32.
 
     Raises:
         ModelError: it is unknown, not installed, cannot run on the device or gives other results; found and expected.

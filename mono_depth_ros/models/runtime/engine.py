@@ -29,7 +29,8 @@ class Network:
         name: for messages and file names.
         inputs: names of its inputs. outputs: names of its outputs.
         shapes: for each input the axes whose size may change, by their name, such as {0: "batch", 2: "14*rows"}:
-            a name, or a whole number times a name. An empty dict for an input of fixed shape.
+            a name, or a whole number times a name. An empty dict for an input of fixed shape. A batch is the first axis
+            of all inputs, and then of all outputs.
         depth: from the outputs to positive values, depth or inverse depth, that two engines are compared by.
         files: what the module follows from, beside the code of this package and its dependencies: checkpoint, its
             configuration; empty where that is not known.

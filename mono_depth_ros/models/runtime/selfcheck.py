@@ -51,7 +51,7 @@ class Reference:
 
 
 def check(engine: Engine, reference: Reference) -> float:
-    """The engine's AbsRel to the reference, the larger of the two inputs.
+    """The engine's AbsRel to the reference, the largest of all inputs.
 
     Raises:
         ModelError: it is past the tolerance of the precision, or an output has another shape or is not finite; says by

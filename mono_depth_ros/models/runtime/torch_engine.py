@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -13,16 +12,13 @@ import torch
 from torch import Tensor
 
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.runtime.cuda_graph import Function, GraphCache
 from mono_depth_ros.models.runtime.device import memory_explained
-from mono_depth_ros.models.runtime.device_errors import is_lost, is_out_of_memory
 from mono_depth_ros.models.runtime.engine import DTYPES, Inputs, Network, as_tuple, first_line
 
 LOGGER = logging.getLogger(__name__)
-SHAPES_KEPT = 4
-_WARM_UPS = 3
-"""Runs before the recording, as torch asks for: libraries choose their kernels and take their workspaces in them."""
-
-Function = Callable[..., Inputs]
+_SHAPES_COMPILED = 64
+"""Shapes of one network that torch may compile, for which its own limit is 8; others run as they are."""
 
 
 class TorchEngine:
@@ -58,7 +54,7 @@ class TorchEngine:
                 self._module = network.copied(self._dtype, device, image_format)
         self._function = _function_of(self._module)
         if device.type == "cuda" and graphs:
-            self._function = GraphCache(self._function, network.name)
+            self._function = GraphCache(self._function, network.name, device, network.shapes)
 
     @torch.inference_mode()
     def __call__(self, *inputs: Tensor) -> Inputs:
@@ -82,11 +78,11 @@ class CompiledEngine(TorchEngine):
     def __init__(self, network: Network, device: torch.device, precision: str) -> None:
         """Raises: ModelError: see `TorchEngine`."""
         super().__init__(network, device, precision, graphs=False)
-        mode = "reduce-overhead" if device.type == "cuda" else None
-        # A shape of its own for each: open shapes cost speed, and a node has one.
-        compiled = _function_of(torch.compile(self._module, dynamic=False, mode=mode))
-        # Copies, since a recorded graph gives the same memory at every call.
-        self._function = lambda *inputs: tuple(value.clone() for value in compiled(*inputs))
+        # A shape of its own for each: open shapes cost speed, and a node has few. torch's own recordings belong to the
+        # thread that made them.
+        self._function = _with_limit(_function_of(torch.compile(self._module, dynamic=False)))
+        if device.type == "cuda":
+            self._function = GraphCache(self._function, network.name, device, network.shapes)
 
     @torch.inference_mode()
     def __call__(self, *inputs: Tensor) -> Inputs:
@@ -116,75 +112,20 @@ def cannot_run(device: torch.device, precision: str) -> str | None:
     return None
 
 
-class Recording:
-    """One recorded call: inputs are copied to where it reads them, outputs copied from where it leaves them."""
-
-    def __init__(self, function: Function, inputs: Inputs, pool: Any) -> None:
-        """Raises RuntimeError where something cannot be recorded, such as a wait for the host."""
-        self._inputs = tuple(value.clone() for value in inputs)  # keeps strides: channels last stays so
-        side = torch.cuda.Stream(inputs[0].device)
-        side.wait_stream(torch.cuda.current_stream(inputs[0].device))
-        with torch.cuda.stream(side):
-            for _ in range(_WARM_UPS):
-                function(*self._inputs)
-        torch.cuda.current_stream(inputs[0].device).wait_stream(side)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, pool=pool):
-            self._outputs = function(*self._inputs)
-
-    def __call__(self, *inputs: Tensor) -> Inputs:
-        for place, value in zip(self._inputs, inputs, strict=True):
-            place.copy_(value)
-        self._graph.replay()
-        return tuple(value.clone() for value in self._outputs)
-
-
-class GraphCache:
-    """A function of CUDA tensors, its kernels recorded once for each of the latest SHAPES_KEPT shapes, then launched
-    as one CUDA graph; a network has no state, so it may be.
-
-    Where recording fails the function runs as it is from then on, and a warning says so: slower, not different. Running
-    out of memory is no such case, nor is a device that is lost; they go up to the caller.
-    """
-
-    def __init__(
-        self, function: Function, name: str, record: Callable[[Function, Inputs, Any], Function] = Recording
-    ) -> None:
-        self._function, self._name, self._record = function, name, record
-        self._recordings: OrderedDict[tuple[Any, ...], Function] = OrderedDict()
-        self._pool: Any = None
-        self._works = True
-
-    def __call__(self, *inputs: Tensor) -> Inputs:
-        if not self._works:
-            return self._function(*inputs)
-        key = tuple((value.shape, value.stride()) for value in inputs)
-        if key not in self._recordings:
-            try:
-                recording = self._record(self._function, inputs, self._shared_pool())
-            except RuntimeError as error:
-                if is_out_of_memory(error) or is_lost(error):
-                    raise
-                LOGGER.warning("%s cannot be recorded as a CUDA graph and runs without: %s", self._name, error)
-                self._works = False
-                self._recordings.clear()
-                return self._function(*inputs)
-            while len(self._recordings) >= SHAPES_KEPT:
-                self._recordings.popitem(last=False)
-            self._recordings[key] = recording
-        self._recordings.move_to_end(key)
-        return self._recordings[key](*inputs)
-
-    def _shared_pool(self) -> Any:
-        """One pool of memory for all: they never run at the same time, and what they leave is copied at once."""
-        if self._pool is None and torch.cuda.is_available():
-            self._pool = torch.cuda.graph_pool_handle()
-        return self._pool
-
-
 def _function_of(module: Callable[..., Any]) -> Function:
     """Not a method of an engine: that would be a reference cycle, and its memory would wait for the collector."""
     return lambda *inputs: as_tuple(module(*inputs))
+
+
+def _with_limit(function: Function) -> Function:
+    """Options of torch.compile belong to the thread that sets them."""
+    options = torch._dynamo.config
+
+    def limited(*inputs: Tensor) -> Inputs:
+        options.cache_size_limit = max(options.cache_size_limit, _SHAPES_COMPILED)
+        return function(*inputs)
+
+    return limited
 
 
 def _cpu_has_bf16() -> bool:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,7 +15,7 @@ from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.runtime import torch_engine
 from mono_depth_ros.models.runtime.engine import Engine, Inputs, Network
 from mono_depth_ros.models.runtime.selfcheck import Reference, check
-from mono_depth_ros.models.runtime.torch_engine import SHAPES_KEPT, CompiledEngine, Function, GraphCache, TorchEngine
+from mono_depth_ros.models.runtime.torch_engine import CompiledEngine, TorchEngine
 
 CPU = torch.device("cpu")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -90,7 +89,7 @@ def test_compiled(add_one: Callable[[], Network], monkeypatch: pytest.MonkeyPatc
     engine = CompiledEngine(add_one(), CPU, "fp32")
     image = torch.rand(1, 1, 2, 3)
     assert torch.equal(engine(image)[0], image + 1)
-    assert seen == [{"dynamic": False, "mode": None}]
+    assert seen == [{"dynamic": False}]
     assert (engine.name, engine.precision) == ("torch_compile", "fp32")
 
 
@@ -111,57 +110,6 @@ def test_compiled_where_something_else_fails(examples: Sequence[Inputs], monkeyp
         engine(*examples[0])
 
 
-class Recorder:
-    """Records by remembering the function, and counts."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.recorded: list[torch.Size] = []
-        self.error = error
-
-    def __call__(self, function: Function, inputs: Inputs, _pool: Any) -> Function:
-        if self.error is not None:
-            raise self.error
-        self.recorded.append(inputs[0].shape)
-        return function
-
-
-def double(value: torch.Tensor) -> Inputs:
-    return (value * 2,)
-
-
-def test_each_shape_is_recorded_once() -> None:
-    recorder = Recorder()
-    graphs = GraphCache(double, "net", recorder)
-    for size in (2, 3, 2, 3, 2):
-        assert torch.equal(graphs(torch.ones(size))[0], torch.full((size,), 2.0))
-    assert [shape[0] for shape in recorder.recorded] == [2, 3]
-
-
-def test_the_shape_that_was_not_seen_for_longest_goes() -> None:
-    recorder = Recorder()
-    graphs = GraphCache(double, "net", recorder)
-    for size in (*range(1, SHAPES_KEPT + 1), 1, SHAPES_KEPT + 1, 1, 2):
-        graphs(torch.ones(size))
-    assert [shape[0] for shape in recorder.recorded] == [*range(1, SHAPES_KEPT + 1), SHAPES_KEPT + 1, 2]
-
-
-def test_what_cannot_be_recorded_runs_as_it_is_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
-    graphs = GraphCache(double, "net", Recorder(RuntimeError("operation not permitted when stream is capturing")))
-    with caplog.at_level(logging.WARNING):
-        for _ in range(3):
-            assert torch.equal(graphs(torch.ones(2))[0], torch.full((2,), 2.0))
-    assert [record.message.partition(":")[0] for record in caplog.records] == [
-        "net cannot be recorded as a CUDA graph and runs without"
-    ]
-
-
-@pytest.mark.parametrize("text", ["NVML_SUCCESS == r", "CUDA error: out of memory", "CUDA error: unknown error"])
-def test_no_memory_or_no_device_to_record_on_is_an_error(text: str) -> None:
-    graphs = GraphCache(double, "net", Recorder(RuntimeError(text)))
-    with pytest.raises(RuntimeError, match=f"^{text}$"):
-        graphs(torch.ones(2))
-
-
 @needs_cuda
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
 def test_cuda_agrees_with_the_cpu(
@@ -173,7 +121,6 @@ def test_cuda_agrees_with_the_cpu(
     on_device = [[tuple(v.to(device) for v in values) for values in part] for part in (examples, reference.outputs)]
     for _ in range(2):  # recording, replay
         check(engine, Reference(on_device[0], on_device[1], lambda outputs: outputs[0]))
-    assert isinstance(engine._function, GraphCache) and len(engine._function._recordings) == 2
     (first,) = engine(*on_device[0][0])
     kept = first.clone()
     engine(-on_device[0][0][0])
