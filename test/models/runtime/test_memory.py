@@ -92,7 +92,7 @@ def uncollected() -> Iterator[None]:
 def memory(monkeypatch: pytest.MonkeyPatch, uncollected: None, own_cache: Any) -> Iterator[Memory]:
     """A pretended cuda:0 on which nothing is computed: every engine passes the check."""
     monkeypatch.setattr(torch_engine, "cannot_run", lambda *_: None)
-    monkeypatch.setattr(torch_engine, "GraphCache", lambda function, _: function)
+    monkeypatch.setattr(torch_engine, "GraphCache", lambda function, *_: function)
     monkeypatch.setattr(TorchEngine, "_exact", lambda _: torch.no_grad())
     monkeypatch.setattr(choice, "cannot_run", lambda *_: None)
     monkeypatch.setattr(choice, "check", lambda engine, reference: engine(*reference.examples[0]) and 0.0)
