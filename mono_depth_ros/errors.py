@@ -21,7 +21,9 @@ def shown(text: object, limit: int = 80) -> str:
 
 
 class MonoDepthError(Exception):
-    """Root of every error this package raises on purpose. Tools print it on one line and exit 1."""
+    """Root of every error this package raises on purpose. Tools and nodes print it on one line and exit `exit_code`."""
+
+    exit_code = 1
 
     def __init__(self, message: str = "") -> None:
         super().__init__(shown(message, _SENTENCE))
@@ -33,6 +35,12 @@ class ConfigError(MonoDepthError):
 
 class ModelError(MonoDepthError):
     """A model that is unknown, cannot be fetched, or whose weights are not what was asked for."""
+
+
+class DeviceLostError(ModelError):
+    """A GPU on which nothing more can be computed in this process: it must end, and may be started again."""
+
+    exit_code = 3
 
 
 class DataError(MonoDepthError):

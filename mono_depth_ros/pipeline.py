@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -21,6 +22,9 @@ from mono_depth_ros.media.camera_argument import as_camera
 from mono_depth_ros.media.image_argument import as_rgb
 from mono_depth_ros.models import loading
 from mono_depth_ros.models.base import DepthModel
+from mono_depth_ros.models.runtime.device_errors import detached, is_lost, is_out_of_memory
+
+LOGGER = logging.getLogger(__name__)
 
 AnyCamera = Camera | ArrayLike | str | os.PathLike[str]
 """A Camera, a 3x3 matrix K in pixels, or the path of a calibration file."""
@@ -81,6 +85,7 @@ class Pipeline:
     def __init__(self, model: DepthModel, config: DepthConfig | None = None) -> None:
         self.model = model
         self.config = config or DepthConfig()
+        self._fitting: dict[tuple[int, ...], int] = {}  # images at once, by their shape, where more did not fit
 
     def __call__(self, image: Any, camera: AnyCamera | None = None) -> Frame:
         """The depth of one image.
@@ -141,8 +146,8 @@ class Pipeline:
 
         Returns:
             For each shot its frame, or why there is none: a FrameError for a bad image, anything else for what went
-            wrong in the model, such as too little memory for the batch. It costs the others nothing but time. The
-            traceback of an error holds the calls up to here, and so all the images: whoever keeps it, drops that.
+            wrong in the model, such as too little memory for the batch. It costs the others nothing but time, and holds
+            none of the images.
         """
         found: list[Frame | Exception | None] = [None] * len(shots)
         batches: dict[tuple[int, int], list[int]] = {}
@@ -153,7 +158,7 @@ class Pipeline:
                 height, width = images[index][0].shape[:2]
                 batches.setdefault((width, height), []).append(index)
             except Exception as error:
-                found[index] = error
+                found[index] = detached(error)
         for batch in batches.values():
             for index, frame in zip(batch, self._predict_each([images[index] for index in batch]), strict=True):
                 found[index] = frame
@@ -185,14 +190,28 @@ class Pipeline:
             for (image, camera), prediction in zip(images, predictions, strict=True)
         ]
 
-    def _predict_each(self, images: Sequence[_Image]) -> Sequence[Frame | Exception]:
-        """All at once; if the model fails at that, one by one, to lose none but those that it fails at alone."""
+    def _predict_each(self, images: Sequence[_Image]) -> list[Frame | Exception]:
+        """As many at once as fit; if the model fails at them, fewer, to lose none but those that it fails at alone."""
+        shape = tuple(images[0][0].shape)
+        size = min(len(images), self._fitting.get(shape, len(images)))
+        if size < len(images):
+            parts = (images[start : start + size] for start in range(0, len(images), size))
+            return [frame for part in parts for frame in self._predict_each(part)]
         try:
-            return self._predict(images)
+            return list(self._predict(images))
         except Exception as error:
-            if len(images) == 1:
-                return [error]
-            return [frame for image in images for frame in self._predict_each([image])]
+            if size == 1 or is_lost(error):
+                return [detached(error)] * size
+            fewer = 1
+            if is_out_of_memory(error):
+                fewer = 1 << (size - 1).bit_length() - 1  # engines pad batches to powers of two
+                if shape not in self._fitting:
+                    found = f"{size} images of {shape[1]}x{shape[0]} do not fit into the memory of {self.model.device}"
+                    LOGGER.warning("%s at once: from now on they are computed in smaller batches", found)
+                self._fitting[shape] = fewer
+        # Out of the handler, where the error holds what the batch has left on the device.
+        parts = (images[start : start + fewer] for start in range(0, size, fewer))
+        return [frame for part in parts for frame in self._predict_each(part)]
 
 
 _Image = tuple[torch.Tensor, Camera | None]

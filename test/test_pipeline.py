@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -159,3 +161,62 @@ def test_a_batch_that_is_too_much_for_the_model_goes_one_by_one():
     hard[0, 0, 0] = 7
     first, second = Pipeline(model).estimate_batch([Shot(picture(), CAMERA), Shot(hard, CAMERA)])
     assert first.depth[40, 0] == 2.0 and isinstance(second, RuntimeError)
+
+
+class Limited(Red):
+    """Takes so many images at once; holds something while it computes, as networks do."""
+
+    def __init__(self, limit: int, error: str = "CUDA out of memory.") -> None:
+        super().__init__()
+        self.limit, self.error, self.sizes, self.held = limit, error, [], []
+
+    def predict(self, rgb, cameras):
+        self.sizes.append(len(rgb))
+        assert not [item for item in self.held if item() is not None], "what failed before is still there"
+        activations = rgb.float()
+        self.held.append(weakref.ref(activations))
+        if len(rgb) > self.limit:
+            raise RuntimeError(self.error)
+        return super().predict(rgb, cameras)
+
+
+def test_a_batch_size_that_does_not_fit_is_remembered_and_said_once(caplog):
+    model, shots = Limited(2), [Shot(picture(), CAMERA)] * 7
+    gc.disable()
+    try:
+        pipeline = Pipeline(model)
+        for sizes in ([7, 4, 2, 2, 2, 1], [2, 2, 2, 1]):
+            model.sizes.clear()
+            assert all(isinstance(frame, Frame) for frame in pipeline.estimate_batch(shots))
+            assert model.sizes == sizes
+        small = np.full((24, 32, 3), 50, np.uint8)
+        pipeline.estimate_batch([Shot(small, CAMERA.resized(32, 24))] * 3)  # of another size: asked for itself
+        assert model.sizes[4:] == [3, 2, 1]
+    finally:
+        gc.enable()
+    assert [record.message for record in caplog.records] == [
+        f"{found} do not fit into the memory of cpu at once: from now on they are computed in smaller batches"
+        for found in ("7 images of 64x48", "3 images of 32x24")
+    ]
+
+
+def test_an_error_that_is_given_for_an_image_holds_nothing_of_the_others():
+    gc.disable()
+    try:
+        model = Limited(0, "no memory at all")
+        wrong, shot = Shot(picture(), CAMERA.resized(32, 24)), Shot(picture(), CAMERA)
+        first, second, third = Pipeline(model).estimate_batch([shot, wrong, shot])
+        assert str(first) == str(third) == "no memory at all" and second.reason == "camera_info_size"
+        assert [item() for item in model.held] == [None] * 3
+        frame = second.__traceback__
+        while frame is not None:
+            assert frame.tb_frame.f_code.co_name != "estimate_batch"
+            frame = frame.tb_next
+    finally:
+        gc.enable()
+
+
+def test_a_lost_device_is_not_asked_again_image_by_image():
+    model = Limited(0, "CUDA error: an illegal memory access was encountered")
+    frames = Pipeline(model).estimate_batch([Shot(picture(), CAMERA)] * 3)
+    assert model.sizes == [3] and [str(frame) for frame in frames] == [model.error] * 3

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -86,11 +87,17 @@ class Monitor:
             self._age.append(age_s)
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time one stage of the work."""
-        start = time.perf_counter()
+    def stage(self, name: str, ready_s: Callable[[], float] = lambda: math.nan) -> Iterator[None]:
+        """Time one stage of the work.
+
+        Args:
+            ready_s: since when (time.perf_counter) what the stage needs was there, asked when it has ended: time it
+                spent waiting for that is another stage's. NaN: it has not waited.
+        """
+        start_s = time.perf_counter()
         yield
-        self.took(name, time.perf_counter() - start)
+        end_s, known_s = time.perf_counter(), ready_s()
+        self.took(name, end_s - (min(known_s, end_s) if known_s > start_s else start_s))
 
     def took(self, name: str, seconds: float) -> None:
         """Count the time of one stage of the work."""

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import math
+import time
+
 import pytest
 
 from mono_depth_ros.streams.health import ERROR, OK, WARN, Facts, Feed, judge
@@ -91,3 +94,14 @@ def test_losses_name_the_remedy():
     monitor.published(0.01, 0.01)
     level, sentence = judge(Facts(**FACTS), monitor.snapshot(), before)
     assert level == WARN and "12 of 22 images were lost" in sentence and "fastdds.xml" in sentence
+
+
+def test_a_stage_that_waited_for_another_is_charged_from_when_that_was_done():
+    monitor, begun_s = Monitor(), time.perf_counter()
+    with monitor.stage("waits", lambda: begun_s + 0.04):
+        time.sleep(0.05)
+    for name, ready_s in (("alone", begun_s - 1), ("never", math.nan), ("not yet", begun_s + 100)):
+        with monitor.stage(name, lambda ready_s=ready_s: ready_s):
+            time.sleep(0.02)
+    took = monitor.snapshot().stages_ms
+    assert 5 <= took["waits"] < 40 and took["alone"] >= 20 and took["never"] >= 20 and took["not yet"] == 0

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 import torch
 
+from mono_depth_ros.errors import DeviceLostError
+
 _OUT_OF_MEMORY = (
     "out of memory",
     "Failed to allocate memory",
@@ -52,9 +54,9 @@ _LOST = (
 )
 _ANY = ("CUDA error", "CUDA failure", "CUDA driver", "Cuda Runtime", "[CUDA]", "CUDNN_STATUS_", "CUBLAS_STATUS_")
 _IN_A_ROW = 5
-"""Errors of the device without one result between them, after which it is taken for lost whatever they are."""
+"""Turns that fail by the device without one result between them, after which it is lost whatever the errors are."""
 
-LOST = "start the process again: a CUDA device cannot be recovered in the same one"
+_AGAIN = "start the process again: a CUDA device cannot be recovered in the same one"
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -96,30 +98,42 @@ def let_go(error: BaseException) -> None:
         traceback.clear_frames(cause.__traceback__)
 
 
+def detached(error: Exception) -> Exception:
+    """An error that its catcher keeps as a value: let go of, and without the catcher's own frame, for a cycle else."""
+    let_go(error)
+    return error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
+
+
 def _says(error: BaseException, signs: tuple[str, ...]) -> bool:
     text = f"{type(error).__name__}: {error}"
     return any(sign in text for sign in signs)
 
 
 class DeviceWatch:
-    """Tells after which error a device is given up: one after which it is lost, or `_IN_A_ROW` without a result."""
+    """Says after which error a device is given up: one that it is lost by, or those of `_IN_A_ROW` turns without a
+    result between them; the images of a turn fail together."""
 
     def __init__(self) -> None:
-        self._in_a_row = 0
+        self._in_a_row, self._counted = 0, False
+
+    def turn(self) -> None:
+        """Something is to be computed."""
+        self._counted = False
 
     def worked(self) -> None:
         """Something was computed."""
         self._in_a_row = 0
 
-    def failed(self, error: BaseException) -> str:
-        """Count an error; a sentence where the device is to be given up for it, "" else."""
+    def failed(self, error: BaseException) -> DeviceLostError | None:
+        """Count an error; why the device is to be given up, None where it may go on."""
         if is_lost(error):
-            return f"the device is lost: {_line(error)}; {LOST}"
+            return DeviceLostError(f"the device is lost: {_line(error)}; {_AGAIN}")
         if is_device_error(error):
-            self._in_a_row += 1
+            self._in_a_row += not self._counted
+            self._counted = True
             if self._in_a_row >= _IN_A_ROW:
-                return f"the device failed {self._in_a_row} times in a row: {_line(error)}; {LOST}"
-        return ""
+                return DeviceLostError(f"the device failed {self._in_a_row} times in a row: {_line(error)}; {_AGAIN}")
+        return None
 
 
 def _line(error: BaseException) -> str:

@@ -3,22 +3,30 @@
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Mapping
 from functools import partial
 
 from rclpy.lifecycle import LifecycleNode
 
 from mono_depth_ros.config import DepthConfig, DepthNodeConfig, ModelConfig
+from mono_depth_ros.errors import DeviceLostError, FrameError
 from mono_depth_ros.messages import bridge
 from mono_depth_ros.models.loading import load_model
+from mono_depth_ros.models.runtime.device_errors import DeviceWatch
+from mono_depth_ros.models.runtime.device_time import DeviceTime
 from mono_depth_ros.nodes.depth.stream import CameraStream, ImageJob
 from mono_depth_ros.nodes.ros.diagnostics import Report
+from mono_depth_ros.nodes.ros.guard import end_process
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.session import Session
 from mono_depth_ros.pipeline import Pipeline
 from mono_depth_ros.streams.health import judge
 from mono_depth_ros.streams.monitor import Monitor
+
+_UNREAD = 8  # times of frames that may wait to be read
+_LOST: list[Pipeline | None] = []
+"""What lies on a lost device is kept: freeing it would end the process before it has said why."""
 
 
 class DepthSession(Session[ImageJob]):
@@ -29,9 +37,17 @@ class DepthSession(Session[ImageJob]):
         self.pipeline: Pipeline | None = None
         self.streams: list[CameraStream] = []
         self._options, self._monitors = options, monitors
+        self._watch = DeviceWatch()
+        self._lost: DeviceLostError | None = None
+        self._unread: list[tuple[DeviceTime, list[Monitor]]] = []
 
     def load(self) -> None:
-        self.pipeline = Pipeline(load_model(self._options.get(ModelConfig)), self._options.get(DepthConfig))
+        try:
+            model = load_model(self._options.get(ModelConfig))
+        except Exception as error:
+            self._noticed(error)
+            raise
+        self.pipeline = Pipeline(model, self._options.get(DepthConfig))
         bridge.cv_bridge()  # looked for once, and not while the first frame waits
 
     def unload(self) -> None:
@@ -55,29 +71,46 @@ class DepthSession(Session[ImageJob]):
         for job in jobs:
             with job.stream.handling():
                 self.check()
+                if self._lost is not None:
+                    raise FrameError(str(self._lost), "device_lost")
                 decoded.append((job, *job.stream.decode(job)))
         if not decoded:
             return
         assert pipeline is not None
         pipeline.config = self._options.get(DepthConfig)
-        start_s = time.perf_counter()
-        frames = pipeline.estimate_batch([shot for _, shot, _ in decoded])
-        took_s = time.perf_counter() - start_s
+        self._watch.turn()
+        with DeviceTime(pipeline.model.device) as estimate:
+            frames = pipeline.estimate_batch([shot for _, shot, _ in decoded])
         for (job, _, calibration), frame in zip(decoded, frames, strict=True):
-            with job.stream.handling():
-                job.stream.monitor.took("estimate", took_s)
+            with job.stream.handling(self._noticed):
                 self.check()
-                if isinstance(frame, Exception):
+                if isinstance(frame, Exception):  # not raised again: that would tie it to all that lies in these frames
+                    self._noticed(frame)
                     job.stream.refuse(frame)
                 else:
-                    job.stream.publish(job, frame, calibration)
-
-        for frame in frames:
-            if isinstance(frame, Exception):
-                frame.__traceback__ = None  # it holds this call, which holds it, and all the images
+                    job.stream.publish(job, frame, calibration, estimate)
+                    self._watch.worked()
+        self._unread.append((estimate, [job.stream.monitor for job, _, _ in decoded]))
+        self._read_times()
 
     def reports(self) -> list[Report]:
         return [Report(stream.name, stream.monitor, partial(judge, stream.facts())) for stream in self.streams]
+
+    def _read_times(self) -> None:
+        """Of a GPU that is still at it, as where nobody copies a result, the time is read after a later frame."""
+        for estimate, monitors in self._unread:
+            if not math.isnan(estimate.seconds):
+                for monitor in monitors:
+                    monitor.took("estimate", estimate.seconds)
+        self._unread = [item for item in self._unread[-_UNREAD:] if math.isnan(item[0].seconds)]
+
+    def _noticed(self, error: Exception) -> None:
+        """End the process where an error says that nothing more can be computed in it."""
+        lost = self._watch.failed(error)
+        if lost is not None and self._lost is None:
+            self._lost = lost
+            _LOST.append(self.pipeline)
+            end_process(self.node, lost)
 
     def _config(self) -> DepthNodeConfig:
         return self._options.get(DepthNodeConfig)

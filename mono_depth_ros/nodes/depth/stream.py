@@ -14,6 +14,7 @@ from mono_depth_ros import transport
 from mono_depth_ros.config import DepthNodeConfig, ImageConfig
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.models.base import ModelSpec
+from mono_depth_ros.models.runtime.device_time import DeviceTime
 from mono_depth_ros.nodes.ros.middleware import rmw
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.publishing import Outputs
@@ -99,11 +100,21 @@ class CameraStream(MessageStream):
             rgb = self._reader.rgb(job.message)
         return Shot(rgb, found.camera, found.into, found.rotation), found
 
-    def publish(self, job: ImageJob, frame: Frame, calibration: Calibration) -> None:
-        """Publish what is subscribed to; counts the result."""
+    def publish(self, job: ImageJob, frame: Frame, calibration: Calibration, estimate: DeviceTime) -> None:
+        """Publish what is subscribed to; counts the result. `estimate`: of the frame.
+
+        Raises:
+            FrameError: reason `ended`. RuntimeError, ModelError: the device failed.
+        """
         header = job.message.header
         info = calibration.message if calibration.into is None else None
-        self.outputs.publish(self.monitor, header, frame, info, self._config().depth_encoding)
+        encoding = self._config().depth_encoding
+        try:
+            self.outputs.publish(self.monitor, header, frame, info, encoding, ready_s=lambda: estimate.end_s)
+        except RuntimeError as error:
+            if blamed := estimate.blamed(error):
+                raise blamed from error
+            raise
         self.published(header, job.received_s)
 
     def facts(self) -> Facts:

@@ -20,7 +20,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from mono_depth_ros.errors import ConfigError
+from mono_depth_ros.errors import ConfigError, MonoDepthError
 from mono_depth_ros.nodes.ros.qos import OUTPUT
 from mono_depth_ros.streams.health import WARN, internal_errors
 
@@ -33,6 +33,16 @@ _TYPES = frozenset(kind.value for kind in Parameter.Type)
 
 class Fatal(Exception):
     """Raised in a callback `from` the error that the node cannot go on after, which then ends the process."""
+
+
+def end_process(node: Node, error: MonoDepthError) -> None:
+    """Have the process of a node end by an error, from any thread; a node that does not spin goes on."""
+
+    def fail() -> None:
+        raise Fatal from error
+
+    if node.executor is not None:
+        node.executor.create_task(fail)
 
 
 class CallbackErrors:

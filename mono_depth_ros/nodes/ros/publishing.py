@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -76,10 +77,11 @@ class Outputs:
         camera_info: Any,
         encoding: str,
         coloured: bool = True,
+        ready_s: Callable[[], float] = lambda: math.nan,
     ) -> None:
         """Make and publish what is subscribed to; `monitor` gets the time of each topic.
 
-        Args: as of `Result`.
+        Args: as of `Result`, and `ready_s` of the frame as of `Monitor.stage`.
 
         Raises:
             FrameError: reason `ended`: the publishers were destroyed meanwhile.
@@ -87,7 +89,7 @@ class Outputs:
         result = Result(frame, header, camera_info, encoding, PointField, coloured)
         for topic, output in self._outputs.items():
             if self.wanted(topic):
-                with monitor.stage(topic):
+                with monitor.stage(topic, ready_s):
                     message = self._messages[topic]
                     message.header = header
                     output.fill(message, result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable
 
 import rclpy
@@ -12,7 +13,7 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.logging import get_logger
 from rclpy.node import Node
 
-from mono_depth_ros.errors import MonoDepthError
+from mono_depth_ros.errors import DeviceLostError, MonoDepthError
 from mono_depth_ros.nodes.ros.guard import GuardedExecutor, GuardedNode
 from mono_depth_ros.nodes.ros.lifecycle import ManagedNode
 from mono_depth_ros.nodes.ros.middleware import bring_profile, say_profile
@@ -43,7 +44,12 @@ class LogBridge(logging.Handler):
 def run(create: Callable[[], GuardedNode], args: list[str] | None = None) -> int:
     """Start ROS, create the node, bring it up, spin until a signal. Returns the exit code of the process."""
     with interrupts_between_imports():
-        return _run(create, args)
+        code = _run(create, args)
+    if code == DeviceLostError.exit_code:  # what lies on the device would be freed at last, which aborts
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 def _run(create: Callable[[], GuardedNode], args: list[str] | None) -> int:
@@ -72,7 +78,7 @@ def _run(create: Callable[[], GuardedNode], args: list[str] | None) -> int:
     except MonoDepthError as error:
         logger = node.get_logger() if node else get_logger("mono_depth_ros")
         logger.fatal(str(error))
-        return 1
+        return error.exit_code
     except Exception:
         if rclpy.ok():
             raise  # otherwise it is the echo of a signal that came while something was being published

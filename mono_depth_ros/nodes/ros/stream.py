@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -49,11 +49,12 @@ class MessageStream:
         self.monitor.published(time.monotonic() - received_s, age_s)
 
     @contextmanager
-    def handling(self) -> Iterator[None]:
-        """What goes wrong within costs one message, and the others nothing."""
+    def handling(self, noticed: Callable[[Exception], None] = lambda _: None) -> Iterator[None]:
+        """What goes wrong within costs one message, and the others nothing; `noticed` gets it too."""
         try:
             yield
         except Exception as error:
+            noticed(error)
             self.refuse(error)
 
     def refuse(self, error: Exception) -> None:

@@ -9,7 +9,7 @@ import weakref
 import pytest
 import torch
 
-from mono_depth_ros.errors import ModelError
+from mono_depth_ros.errors import DeviceLostError, ModelError
 from mono_depth_ros.models.runtime.device import memory_explained
 from mono_depth_ros.models.runtime.device_errors import (
     DeviceWatch,
@@ -76,7 +76,7 @@ def test_out_of_memory(error: Exception) -> None:
 @pytest.mark.parametrize("error", LOST, ids=str)
 def test_the_device_is_lost(error: Exception) -> None:
     assert is_lost(error) and is_device_error(error) and not is_out_of_memory(error)
-    assert DeviceWatch().failed(error).startswith("the device is lost: ")
+    assert str(DeviceWatch().failed(error)).startswith("the device is lost: ")
 
 
 @pytest.mark.parametrize("error", [*OTHERS, *NOT_OF_THE_DEVICE], ids=str)
@@ -104,13 +104,20 @@ def test_what_an_error_was_raised_from_counts() -> None:
 
 def test_other_errors_of_the_device_end_it_when_nothing_comes_between_them() -> None:
     watch, error = DeviceWatch(), OTHERS[2]
+
+    def failed(error: Exception) -> DeviceLostError | None:
+        watch.turn()
+        for _ in range(6):  # as many images, which fail together
+            lost = watch.failed(error)
+        return lost
+
     for _ in range(3):
-        assert [watch.failed(error) for _ in range(4)] == [""] * 4
+        assert [failed(error) for _ in range(4)] == [None] * 4
         watch.worked()
     for _ in range(9):
-        assert watch.failed(NOT_OF_THE_DEVICE[0]) == watch.failed(OUT_OF_MEMORY[0]) == ""
-    assert [watch.failed(error) for _ in range(4)] == [""] * 4
-    assert watch.failed(error) == (
+        assert failed(NOT_OF_THE_DEVICE[0]) is failed(OUT_OF_MEMORY[0]) is None
+    assert [failed(error) for _ in range(4)] == [None] * 4
+    assert str(failed(error)) == (
         "the device failed 5 times in a row: CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx`; "
         "start the process again: a CUDA device cannot be recovered in the same one"
     )
