@@ -26,6 +26,7 @@ import yaml
 
 from mono_depth_ros.alignment.result import Curve, Fit
 from mono_depth_ros.atomic import atomic_path
+from mono_depth_ros.config.yaml_text import load_yaml
 from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.prediction import DepthKind
 
@@ -120,11 +121,11 @@ def read_scale(path: Path, scene: str = DEFAULT_SCENE) -> SavedScale:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = load_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"calibration {path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"calibration {path} is no YAML: {error}") from error
+        raise ConfigError(f"calibration {path} is no YAML: {' '.join(str(error).split())}") from error
     scenes = found.get("scenes") if isinstance(found, dict) and set(found) == {"scenes"} else None
     if not isinstance(scenes, dict):
         raise ConfigError(f"calibration {path} is not of scale and shift: expected the key 'scenes' and nothing else")

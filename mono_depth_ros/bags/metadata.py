@@ -13,6 +13,7 @@ import yaml
 from mcap.exceptions import McapError
 from mcap.reader import make_reader
 
+from mono_depth_ros.config.yaml_text import load_yaml
 from mono_depth_ros.errors import DataError
 
 BUSY = ".writing"
@@ -93,4 +94,4 @@ def _of_sqlite(file: Path) -> str:
 
 
 def _parse(text: str) -> Any:
-    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return load_yaml(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader), 10_000_000)

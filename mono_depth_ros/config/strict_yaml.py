@@ -13,6 +13,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
+from mono_depth_ros.config.yaml_text import load_yaml
 from mono_depth_ros.errors import ConfigError
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ def read_yaml(path: Path) -> Any:
         ConfigError: it cannot be read, is no YAML, or gives a key twice; the sentence goes on from the file's name.
     """
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
+        return load_yaml(path.read_text(encoding="utf-8"), _StrictLoader)
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from mono_depth_ros.config.yaml_text import load_yaml
 from mono_depth_ros.datasets.dataset import DataSet, Item
 from mono_depth_ros.datasets.files import Wanted, existing, pair_folders
 from mono_depth_ros.datasets.protocols import Protocol
@@ -48,7 +49,7 @@ def _scale(path: Path) -> float:
     content: Any = None
     if path.is_file():
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            content = load_yaml(path.read_text(encoding="utf-8"))
         except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
             raise DataError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     value = content.get("depth_scale") if isinstance(content, dict) else None

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from mono_depth_ros.atomic import atomic_path
+from mono_depth_ros.config.yaml_text import load_yaml
 from mono_depth_ros.errors import CameraError
 
 _SHAPES = {"camera_matrix": (3, 3), "rectification_matrix": (3, 3), "projection_matrix": (3, 4)}
@@ -46,7 +47,7 @@ def read_calibration(path: str | os.PathLike[str]) -> CameraCalibration:
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = load_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CameraError(f"calibration {path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

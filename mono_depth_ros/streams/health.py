@@ -27,6 +27,14 @@ def internal_errors(kind: str, count: int) -> str:
     return f"{count} internal error{'s' * (count > 1)}, the newest kind {kind}: the node goes on; please report it"
 
 
+def same_name(name: str) -> str:
+    """A sentence on two nodes with one name, in the log."""
+    return (
+        f"another node is called {name} too: parameters, services and /diagnostics of the two mix; rename one with "
+        "-r __node:=NAME or -r __ns:=/NAMESPACE"
+    )
+
+
 @dataclass(frozen=True)
 class Feed:
     """How an input is doing.

@@ -26,6 +26,7 @@ import yaml
 from torch import Tensor
 
 from mono_depth_ros.cache import sealed_sha256
+from mono_depth_ros.config.yaml_text import load_yaml
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
@@ -250,7 +251,7 @@ def _by_sidecar(path: Path) -> Statement | None:
     if not sidecar.is_file():
         return None
     try:
-        values: Any = yaml.safe_load(sidecar.read_text(encoding="utf-8"))
+        values: Any = load_yaml(sidecar.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ModelError(f"{sidecar} cannot be read as YAML: {' '.join(str(error).split())}") from error
     keys = ("kind", "max_depth_m")

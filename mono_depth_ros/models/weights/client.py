@@ -106,7 +106,7 @@ class HubClient:
             commit, names = found["sha"], [item["rfilename"] for item in found["siblings"]]
             if not COMMIT.fullmatch(commit):
                 raise ValueError(commit)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, RecursionError, KeyError, TypeError) as error:
             raise FetchError(
                 f"{self.endpoint} answers with something that is no hub's: a proxy, a login page, or a wrong "
                 "HF_ENDPOINT"

@@ -92,7 +92,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ModelError(f"{folder} holds {there or 'nothing'}, expected {path.name} and *.safetensors")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(values, dict):
         raise ModelError(f"{path} holds {type(values).__name__}, expected a JSON object")
@@ -196,7 +196,7 @@ def _read_shards(directory: Path, index: Path) -> dict[str, Tensor]:
     try:
         places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         names = sorted(set(places.values()))
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, RecursionError, KeyError, AttributeError, TypeError) as error:
         raise ModelError(f"{index} is no index of shards, expected JSON with a weight_map: {error!r}") from error
     if not names or any(not isinstance(name, str) or Path(name).name != name for name in names):
         raise ModelError(f"{index} names {names[:3]}, expected files beside it")
@@ -239,7 +239,7 @@ def _check_length(path: Path) -> None:
     try:
         tensors = [value for name, value in json.loads(header).items() if name != "__metadata__"]
         end = max((int(value["data_offsets"][1]) for value in tensors), default=0)
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+    except (ValueError, RecursionError, TypeError, KeyError, AttributeError, IndexError) as error:
         raise ModelError(f"{path} has a damaged header, expected whole safetensors: {error}") from error
     if size != 8 + length + end:
         raise ModelError(f"{path} has {size} bytes, expected {8 + length + end} by its header: cut off or damaged")

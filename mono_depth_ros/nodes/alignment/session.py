@@ -18,6 +18,7 @@ from mono_depth_ros.nodes.alignment.stream import AlignmentStream, DepthJob
 from mono_depth_ros.nodes.ros.diagnostics import Report
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.session import Session
+from mono_depth_ros.nodes.ros.timers import every
 from mono_depth_ros.streams.monitor import Monitor
 
 _LOOK_S = 0.2  # between two looks at who subscribes
@@ -36,7 +37,7 @@ class AlignmentSession(Session[DepthJob]):
     def open(self) -> None:
         self._begin_with_calibration(self._config())
         self.stream = AlignmentStream(self, self._monitor, self._options, self.aligner)
-        timer = self.node.create_timer(_LOOK_S, self.stream.follow_subscribers)
+        timer = every(self.node, _LOOK_S, self.stream.follow_subscribers)
         self.closing(lambda: self.node.destroy_timer(timer))
         self.node.get_logger().info(f"aligning {self.stream.topics()}")
 

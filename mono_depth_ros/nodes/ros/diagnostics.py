@@ -10,6 +10,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
 from mono_depth_ros.nodes.ros.qos import OUTPUT
+from mono_depth_ros.nodes.ros.timers import every
 from mono_depth_ros.streams.monitor import Monitor, Snapshot
 
 
@@ -48,7 +49,7 @@ class Diagnostics:
         self._before: dict[Monitor, Snapshot] = {report.monitor: report.monitor.snapshot() for report in reports()}
         self._said: dict[str, str] = {}
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", OUTPUT)
-        self._timer = node.create_timer(period_s, self.report)
+        self._timer = every(node, period_s, self.report)
 
     def report(self) -> None:
         """Publish once."""

@@ -14,7 +14,6 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
-from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterNotDeclaredException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -22,11 +21,13 @@ from rclpy.parameter import Parameter
 
 from mono_depth_ros.errors import ConfigError, MonoDepthError
 from mono_depth_ros.nodes.ros.qos import OUTPUT
-from mono_depth_ros.streams.health import WARN, internal_errors
+from mono_depth_ros.nodes.ros.timers import every
+from mono_depth_ros.streams.health import WARN, internal_errors, same_name
 
 _KINDS = 20  # that are told apart; the others are counted together
 _PERIOD_S = 1.0  # between two messages on /diagnostics
 _PAUSE_S = 0.01  # after an error, so that one which comes again at once does not take a whole core
+_NAMES_S = 2.0  # between two looks at the graph
 _SENTENCE = 500  # characters of a refusal that may quote what others wrote
 _TYPES = frozenset(kind.value for kind in Parameter.Type)
 
@@ -65,7 +66,7 @@ class CallbackErrors:
             kind = "another"
         if not self._counts:
             self._publisher = self._node.create_publisher(DiagnosticArray, "/diagnostics", OUTPUT)
-            self._node.create_timer(_PERIOD_S, self._tell, clock=Clock(clock_type=ClockType.STEADY_TIME))
+            every(self._node, _PERIOD_S, self._tell)
         self._counts[kind] += 1
         if self._counts[kind] == 1:
             lines = "".join(traceback.format_exception(error)).rstrip()
@@ -114,6 +115,8 @@ class GuardedExecutor(SingleThreadedExecutor):
 class GuardedNode(Node):
     """A node that answers every request: a service whose callback raises says no, with a sentence where it has room.
 
+    It also says once when another node has its name.
+
     Attributes:
         errors: of its callbacks.
         checked: parameters that are to be set as they are to be kept; a ConfigError refuses them.
@@ -123,6 +126,7 @@ class GuardedNode(Node):
         self.errors = CallbackErrors(self)  # before rclpy creates its own services
         self.checked: Callable[[list[Parameter]], list[Parameter]] = list
         super().__init__(*arguments, **options)
+        self._names_timer = every(self, _NAMES_S, self._look_at_names)
 
     def create_service(self, srv_type: Any, srv_name: str, callback: Callable[..., Any], **options: Any) -> Any:
         answer = _ANSWERS.get(srv_type, _answer)
@@ -136,6 +140,12 @@ class GuardedNode(Node):
             return super().set_parameters_atomically(self.checked(parameter_list))
         except (ConfigError, ParameterNotDeclaredException) as error:
             return SetParametersResult(successful=False, reason=str(error))
+
+    def _look_at_names(self) -> None:
+        own = (self.get_name(), self.get_namespace())
+        if self.get_node_names_and_namespaces().count(own) > 1:
+            self.get_logger().warning(same_name(self.get_fully_qualified_name()))
+            self._names_timer.cancel()
 
 
 def _answer(errors: CallbackErrors, callback: Callable[..., Any], request: Any, response: Any) -> Any:

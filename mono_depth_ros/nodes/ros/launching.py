@@ -14,6 +14,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from mono_depth_ros import transport
 from mono_depth_ros.config import Config, allowed
+from mono_depth_ros.config.yaml_text import load_yaml
 from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.nodes.ros.runtime import EXIT_WITH_PARENT
 
@@ -98,7 +99,7 @@ def file_for(node: str, path: str) -> list[str]:
         ConfigError: the file is no YAML mapping.
     """
     try:
-        sections = yaml.safe_load(Path(path).read_text()) or {}
+        sections = load_yaml(Path(path).read_text()) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(sections, dict):

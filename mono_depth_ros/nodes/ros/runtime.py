@@ -17,6 +17,7 @@ from mono_depth_ros.errors import DeviceLostError, MonoDepthError
 from mono_depth_ros.nodes.ros.guard import GuardedExecutor, GuardedNode
 from mono_depth_ros.nodes.ros.lifecycle import ManagedNode
 from mono_depth_ros.nodes.ros.middleware import bring_profile, say_profile
+from mono_depth_ros.nodes.ros.timers import every
 from mono_depth_ros.startup import interrupts_between_imports, uninterrupted
 
 EXIT_WITH_PARENT = "MONO_DEPTH_ROS_EXIT_WITH_PARENT"
@@ -118,4 +119,4 @@ def _watch_parent(node: Node) -> None:
             node.get_logger().info("the process that started this node is gone: shutting down")
             rclpy.try_shutdown()
 
-    node.create_timer(0.5, check)
+    every(node, 0.5, check)

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.time import Time
 
 from mono_depth_ros.nodes.ros.guard import Fatal
+from mono_depth_ros.nodes.ros.timers import every
 
 Frame = TypeVar("Frame")
 
@@ -63,7 +63,7 @@ class Player(Generic[Frame]):
         self._guard = node.create_guard_condition(self._tick)
         period_s = 1 / rate_hz if rate_hz else _LOOK_S
         # The pace is that of the machine's clock, also when the stamps follow /clock.
-        self._timer = node.create_timer(period_s, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._timer = every(node, period_s, self._tick)
         self._thread = threading.Thread(target=self._work, name="frames", daemon=True)
         self._thread.start()
 

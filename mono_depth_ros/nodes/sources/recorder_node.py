@@ -28,6 +28,7 @@ from mono_depth_ros.nodes.ros.guard import Fatal, GuardedNode
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.qos import fitting, requested
 from mono_depth_ros.nodes.ros.runtime import run
+from mono_depth_ros.nodes.ros.timers import every
 from mono_depth_ros.nodes.ros.topics import message_class
 
 _QUEUE = 20  # messages of a topic that wait while another is being written
@@ -58,7 +59,7 @@ class RecorderNode(GuardedNode):
         self._window: list[int] = []  # first stamp, then last stamp
         self._images = self._last_stamp = 0
         self._start_s = self._last_image_s = self._deadline_s = 0.0
-        self.create_timer(0.25, self._look)
+        every(self, 0.25, self._look)
 
     def destroy_node(self) -> None:
         self._close()

@@ -10,11 +10,14 @@ import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
 from std_msgs.msg import Empty, String
 from std_srvs.srv import SetBool, Trigger
 
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.nodes.ros.guard import Fatal, GuardedExecutor, GuardedNode
+from mono_depth_ros.nodes.ros.timers import every
 
 
 @pytest.fixture
@@ -129,3 +132,21 @@ def test_an_error_that_comes_again_and_again_leaves_time_for_others(ros, guarded
     begun, before = time.monotonic(), time.process_time()
     ros.wait(lambda: time.monotonic() - begun > 0.5, poll=guard.trigger)
     assert guarded.errors.total < 80 and time.process_time() - before < 2.0
+
+
+def test_two_nodes_of_one_name_are_said_once(ros, guarded, capfd):
+    guarded._look_at_names()
+    assert "another node" not in capfd.readouterr().err
+    twin = ros.add(Node("guarded"))
+    ros.wait(lambda: guarded._names_timer.is_canceled(), 20.0)
+    said = capfd.readouterr().err
+    assert said.count("another node is called /guarded too") == 1 and "__node:=NAME" in said
+    assert twin.get_name() == "guarded"
+
+
+def test_timers_go_on_where_simulated_time_does_not_come(ros):
+    node = ros.add(GuardedNode("simulated", parameter_overrides=[Parameter("use_sim_time", value=True)]))
+    ticks = []
+    every(node, 0.02, lambda: ticks.append(1))
+    ros.wait(lambda: len(ticks) > 3, 5.0)
+    assert node.get_clock().now().nanoseconds == 0
