@@ -22,13 +22,21 @@ FOREIGN = {
     "--align": "evo_ape",
     "--field": "ros2 topic echo",
     "--from-paths": "rosdep",
+    "--gpus": "docker",
     "--help": "all",
     "--ignore-src": "rosdep",
+    "--index-url": "pip",
+    "--ipc": "docker",
+    "--network": "docker",
     "--once": "ros2 topic echo",
     "--packages-select": "colcon",
+    "--rm": "docker",
     "--ros-args": "ros2 run",
+    "--runtime": "docker",
     "--show-args": "ros2 launch",
     "--shm-size": "docker",
+    "--skip-keys": "rosdep",
+    "--system-site-packages": "venv",
 }
 """Flags of other programs."""
 
@@ -95,7 +103,7 @@ def test_flags_in_the_text_exist() -> None:
 def test_extras_and_make_targets_exist() -> None:
     setup, makefile = (ROOT / "setup.py").read_text(), (ROOT / "Makefile").read_text()
     text = "\n".join(PAGES.values())
-    extras = set(",".join(re.findall(r"pip install (?:-e )?'\.\[([\w,]+)\]'", text)).split(","))
+    extras = set(",".join(re.findall(r"pip install (?:-e )?'\.\[([\w,-]+)\]'", text)).split(","))
     assert all(f'"{name}": ' in setup for name in extras), extras
     targets = {words[0] for words in commands(text, "make")} | set(re.findall(r"`make (\w+)", text))
     assert targets >= {"demo", "test"} and all(f"\n{name}:" in makefile for name in targets), targets
