@@ -99,9 +99,10 @@ def let_go(error: BaseException) -> None:
 
 
 def detached(error: Exception) -> Exception:
-    """An error that its catcher keeps as a value: let go of, and without the catcher's own frame, for a cycle else."""
-    let_go(error)
-    return error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
+    """An error to be kept as a value, without its traceback: that holds all calls up to the first, this one too."""
+    for cause in causes(error):
+        cause.__traceback__ = None
+    return error
 
 
 def _says(error: BaseException, signs: tuple[str, ...]) -> bool:
