@@ -86,6 +86,14 @@ class DepthNodeConfig(Config):
     """What the depth node does around the pipeline; its parameters are these and ModelConfig's and DepthConfig's."""
 
     autostart: bool = option(True, "The node configures and activates itself, without a lifecycle manager.")
+    bond_timeout: float = option(
+        4.0,
+        "Without autostart, an active node has a bond with Nav2's lifecycle manager, and says when the manager's "
+        "heartbeat stays away this long; 0 means no bond.",
+        unit="s",
+        low=0.0,
+        high=3600.0,
+    )
     lazy: bool = option(True, "The network runs only while somebody subscribes to an output.")
     cameras: str = option(
         "",

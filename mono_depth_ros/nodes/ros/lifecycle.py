@@ -19,6 +19,7 @@ from rclpy.task import Future
 
 from mono_depth_ros.config import Config
 from mono_depth_ros.errors import MonoDepthError
+from mono_depth_ros.nodes.ros.bond import Bond, bond_of
 from mono_depth_ros.nodes.ros.diagnostics import Diagnostics, Report
 from mono_depth_ros.nodes.ros.guard import GuardedNode
 from mono_depth_ros.nodes.ros.middleware import bring_profile, say_profile
@@ -84,7 +85,7 @@ class ManagedNode(GuardedNode, LifecycleNode, Generic[AnySession]):
     meanwhile everything else is served. A cleanup or shutdown calls it off.
 
     Args:
-        configs: the classes of its parameters; one of them has `autostart` and `diagnostics_period`.
+        configs: the classes of its parameters; one has `autostart`, `bond_timeout` and `diagnostics_period`.
 
     Attributes:
         session: None while the node is not configured.
@@ -95,6 +96,7 @@ class ManagedNode(GuardedNode, LifecycleNode, Generic[AnySession]):
     session: AnySession | None = None
     _loading: _Loading | None = None
     _called_off = False
+    _bond: Bond | None = None
 
     def __init__(self, name: str, *configs: type[Config], **node_options: Any) -> None:
         bring_profile()
@@ -218,6 +220,7 @@ class ManagedNode(GuardedNode, LifecycleNode, Generic[AnySession]):
         try:
             assert self.session is not None
             self.session.active = active
+            self._bond_with_manager(active)
             result: TransitionCallbackReturn = entities(state)
         except Exception as error:  # of which rclpy says nothing
             self.errors.caught(error)
@@ -234,9 +237,19 @@ class ManagedNode(GuardedNode, LifecycleNode, Generic[AnySession]):
         self._end()
         super().destroy_node()
 
+    def _bond_with_manager(self, active: bool) -> None:
+        bond, self._bond = self._bond, None
+        if bond is not None:
+            bond.close()
+        timeout_s = float(self.get_parameter("bond_timeout").value)
+        if active and timeout_s and not self.get_parameter("autostart").value:
+            self._bond = bond_of(self, timeout_s)
+
     def _end(self) -> None:
         session, self.session = self.session, None
         try:
+            if self._bond is not None and self.context.ok():
+                self._bond_with_manager(False)
             if session is not None:
                 session.end()
         except Exception as error:
