@@ -98,7 +98,7 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            f"mono_depth = {NAME}.tools.cli:main",
+            f"mono_depth = {NAME}.tools.cli:script",
             f"depth_node = {NAME}.nodes.depth_node:main",
             f"camera_node = {NAME}.nodes.camera_node:main",
             f"world_node = {NAME}.nodes.world_node:main",

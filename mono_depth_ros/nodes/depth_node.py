@@ -3,10 +3,9 @@
 
 import sys
 
-from mono_depth_ros.startup import importing
+from mono_depth_ros.startup import node_main
 
-with importing(last_words=""):
-    from mono_depth_ros.nodes.depth.node import main
+main = node_main("mono_depth_ros.nodes.depth.node")
 
 if __name__ == "__main__":
     sys.exit(main())

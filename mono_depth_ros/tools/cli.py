@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from mono_depth_ros.errors import MonoDepthError
-from mono_depth_ros.startup import INTERRUPTED, importing
+from mono_depth_ros.startup import INTERRUPTED, importing, interruptible, process, uninterrupted
 
 with importing():  # Ctrl-C in these would else be swallowed now and then, and the tool would go on
     from mono_depth_ros.tools import bench, image, play, train
@@ -40,19 +39,17 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one tool. Returns 0; 1 for an error, told in one line; 130 after Ctrl-C. Usage errors exit 2."""
     args = build_parser().parse_args(argv)
-    # A terminal that closes or a supervisor that stops us gets the same clean-up as Ctrl-C.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, _terminated)
     try:
-        code: int = args.run(args)
-        sys.stdout.flush()
+        with interruptible():
+            code: int = args.run(args)
+            sys.stdout.flush()
         return code
     except MonoDepthError as error:
         print(f"mono_depth {args.tool}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"\nmono_depth {args.tool}: interrupted", file=sys.stderr)
+        with uninterrupted():
+            print(f"\nmono_depth {args.tool}: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has left, as `head` does; nothing more can be told, not even at exit.
@@ -60,8 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _terminated(number: int, _: Any) -> NoReturn:
-    sys.exit(128 + number)
+def script() -> int:
+    """Entry point of `mono_depth`: `main` in a process of its own."""
+    return process(main)
 
 
 class _Version(argparse.Action):
@@ -77,4 +75,4 @@ class _Version(argparse.Action):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script())

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -103,7 +104,7 @@ def test_one_argument_names_the_topics_of_all_cameras(launched: Any) -> None:
 
 
 def test_the_node_watches_the_launch_process(launched: Any) -> None:
-    assert launched.nodes()[0]["additional_env"]["MONO_DEPTH_ROS_EXIT_WITH_PARENT"] == "1"
+    assert launched.nodes()[0]["additional_env"]["MONO_DEPTH_ROS_EXIT_WITH_PARENT"] == str(os.getpid())
 
 
 def test_the_transport_profile_is_on_unless_chosen_or_turned_off(launched: Any, monkeypatch, tmp_path) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import Field, fields
 from pathlib import Path
@@ -16,7 +17,7 @@ from mono_depth_ros import transport
 from mono_depth_ros.config import Config, allowed
 from mono_depth_ros.config.yaml_text import load_yaml
 from mono_depth_ros.errors import ConfigError
-from mono_depth_ros.nodes.ros.runtime import EXIT_WITH_PARENT
+from mono_depth_ros.startup import EXIT_WITH_PARENT
 
 Given = Callable[[str], str]
 """The text of a launch argument by its name; empty when it was not given."""
@@ -71,7 +72,7 @@ def node_environment(profile: str) -> dict[str, str]:
     Raises:
         ConfigError: `profile` is something else.
     """
-    return {EXIT_WITH_PARENT: "1", **profile_environment(profile)}
+    return {EXIT_WITH_PARENT: str(os.getpid()), **profile_environment(profile)}
 
 
 def profile_environment(profile: str) -> dict[str, str]:

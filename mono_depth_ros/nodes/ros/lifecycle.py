@@ -26,6 +26,7 @@ from mono_depth_ros.nodes.ros.middleware import bring_profile, say_profile
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.session import AnySession
 from mono_depth_ros.progress import Cancelled
+from mono_depth_ros.startup import LEAVING_S
 from mono_depth_ros.streams.health import NOT_ACTIVE, WARN, configuring
 from mono_depth_ros.streams.monitor import Monitor
 
@@ -234,6 +235,8 @@ class ManagedNode(GuardedNode, LifecycleNode, Generic[AnySession]):
     on_shutdown = on_error = on_cleanup
 
     def destroy_node(self) -> None:
+        if self.session is not None:
+            self.session.patience_s = min(self.session.patience_s, LEAVING_S / 2)
         self._end()
         super().destroy_node()
 

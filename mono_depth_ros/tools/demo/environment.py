@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mono_depth_ros import transport
 from mono_depth_ros.errors import MonoDepthError
+from mono_depth_ros.startup import EXIT_WITH_PARENT
 
 _DOMAINS = range(1, 101)  # of ROS; larger ones meet the ephemeral ports of Linux
 _PACKAGES = {"torch": "torch", "NumPy": "numpy", "OpenCV": "opencv-python", "rosbags": "rosbags"}
@@ -31,7 +32,7 @@ def node_environment(log_folder: Path, domain_id: int | None) -> dict[str, str]:
         "RCUTILS_LOGGING_USE_STDOUT": "0",  # stdout is for results
         "RCUTILS_COLORIZED_OUTPUT": "0",
         **transport.environment(),
-        "MONO_DEPTH_ROS_EXIT_WITH_PARENT": "1",
+        EXIT_WITH_PARENT: str(os.getpid()),
         "PYTHONUNBUFFERED": "1",
         # Threads of the network that spin while they wait would starve the other processes.
         "OMP_WAIT_POLICY": "PASSIVE",

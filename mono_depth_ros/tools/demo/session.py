@@ -7,8 +7,10 @@ import importlib
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ import yaml
 from mono_depth_ros.config import CameraTopicsConfig, DemoConfig, RecorderConfig, WorldNodeConfig
 from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.models.base import find
-from mono_depth_ros.startup import signals_later, uninterrupted
+from mono_depth_ros.startup import uninterrupted
 from mono_depth_ros.tools.demo.environment import node_environment
 from mono_depth_ros.tools.demo.follow import follow
 from mono_depth_ros.tools.demo.processes import Child, Children
@@ -108,9 +110,10 @@ class Session:
                     "frames": self.recorder.frames,
                 },
             )
-            # Imports torch, which takes seconds: the nodes do the same at this time.
-            with signals_later():
-                importlib.import_module("mono_depth_ros.tools.demo.results")
+            # Imports torch, which takes seconds: the nodes do the same at this time. In a thread: an import cannot be
+            # interrupted, but waiting for the recorder can.
+            load = partial(importlib.import_module, "mono_depth_ros.tools.demo.results")
+            threading.Thread(target=load, daemon=True).start()
             follow(children, recorder, self.recorder, self.config.start_timeout)
 
 

@@ -11,6 +11,7 @@ import threading
 import time
 
 import pytest
+from sensor_msgs.msg import CameraInfo, Image
 
 from mono_depth_ros.nodes.depth.node import main
 
@@ -72,7 +73,55 @@ def test_signals_end_the_node_cleanly(number, words):
     wait_for(process, words)
     os.killpg(process.pid, number)
     _, log = process.communicate(timeout=20)
-    assert process.returncode == 0 and "Traceback" not in log, log
+    assert process.returncode == 128 + number and "Traceback" not in log, log
+
+
+def test_it_leaves_in_mid_inference_and_a_second_signal_is_as_quiet_as_the_first(ros, tmp_path):
+    (tmp_path / "slow.py").write_text(SLOW)
+    words = ("--ros-args", "-p", "lazy:=false", "-r", "image:=/slow/image", "-r", "__node:=slow")
+    process = start(command=[sys.executable, str(tmp_path / "slow.py"), *words])
+    images = ros.outsider.create_publisher(Image, "/slow/image", 1)
+    infos = ros.outsider.create_publisher(CameraInfo, "/slow/camera_info", 1)
+
+    def send():
+        infos.publish(CameraInfo(height=48, width=64, k=[60.0, 0.0, 31.5, 0.0, 60.0, 23.5, 0.0, 0.0, 1.0]))
+        images.publish(Image(height=48, width=64, encoding="mono8", step=64, data=bytes(48 * 64)))
+
+    timer = ros.outsider.create_timer(0.1, send)
+    wait_for(process, "in the network")
+    start_s = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    time.sleep(0.3)
+    os.killpg(process.pid, signal.SIGINT)
+    _, log = process.communicate(timeout=20)
+    timer.cancel()
+    assert process.returncode == 128 + signal.SIGINT and time.monotonic() - start_s < 3.0
+    assert log == ""
+
+
+SLOW = """
+import sys, time
+from mono_depth_ros.startup import node_main
+
+class Slow:
+    def __init__(self):
+        import torch
+        from mono_depth_ros.models.base import ModelSpec
+        from mono_depth_ros.prediction import DepthKind
+        self.spec = ModelSpec("slow", "test", DepthKind.METRIC, "none")
+        self.device, self.engine = torch.device("cpu"), "torch"
+    def predict(self, rgb, cameras):
+        print("in the network", file=sys.stderr, flush=True)
+        time.sleep(60)
+
+def main():
+    from mono_depth_ros.nodes.depth import node, session
+    session.load_model = lambda *_: Slow()
+    return node.main()
+
+sys.modules["slow"] = sys.modules["__main__"]
+sys.exit(node_main("slow")())
+"""
 
 
 def test_the_node_ends_when_the_process_that_started_it_is_gone(tmp_path):

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import os
 import socket
 
 import pytest
 
 from mono_depth_ros.errors import MonoDepthError
+from mono_depth_ros.startup import EXIT_WITH_PARENT
 from mono_depth_ros.tools.demo import environment
 
 
@@ -20,12 +22,11 @@ def test_a_domain_in_use_is_not_taken(monkeypatch):
 
 
 def test_nodes_keep_to_this_machine_and_end_with_their_parent(tmp_path, monkeypatch):
-    runtime = pytest.importorskip("mono_depth_ros.nodes.ros.runtime")
     monkeypatch.delenv("ROS_DISTRO", raising=False)
     found = environment.node_environment(tmp_path, 42)
     assert found["ROS_DOMAIN_ID"] == "42" and found["ROS_LOG_DIR"] == str(tmp_path)
     assert found["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
-    assert found[runtime.EXIT_WITH_PARENT] == "1"
+    assert found[EXIT_WITH_PARENT] == str(os.getpid())
     monkeypatch.setenv("ROS_DISTRO", "humble")
     assert environment.node_environment(tmp_path, 42)["ROS_LOCALHOST_ONLY"] == "1"
 
