@@ -17,6 +17,9 @@ POSES = (
     "geometry_msgs/msg/PoseWithCovarianceStamped",
     "geometry_msgs/msg/TransformStamped",
 )
+TRANSPORTS = ("/compressed", "/zstd")
+"""Suffixes of the topics that image_transport publishes beside the raw image."""
+
 _DEPTH_ENCODINGS = ("32FC1", "16UC1", "64FC1", "32FC3")
 
 
@@ -57,17 +60,23 @@ def _image(reader: BagReader, config: BagConfig, words: list[str]) -> str:
     if not found:
         raise DataError(f"{reader.path} holds no image topic, it has: {listed(reader.topics.values())}")
     colour = [item for item in found if item.count != 0 and has_colour(reader, item)]
-    # The raw topic and its compressed twin are one camera.
+    # The raw topic and its compressed twins are one camera.
     names = {item.name for item in colour}
-    colour = [item for item in colour if item.name.removesuffix("/compressed") not in names - {item.name}]
+    twins = {item.name: [f"{without_transport(item.name)}{end}" for end in ("", *TRANSPORTS)] for item in colour}
+    colour = [item for item in colour if item.name == next(name for name in twins[item.name] if name in names)]
     chosen = only(colour, f"{reader.path} holds %s image topics", "--image-topic", found)
     words.append(f"images: {chosen.name} ({counted(chosen)})")
     return chosen.name
 
 
+def without_transport(name: str) -> str:
+    """The topic of the raw image that one of image_transport's topics belongs to."""
+    return next((name.removesuffix(end) for end in TRANSPORTS if name.endswith(end)), name)
+
+
 def sibling_info(image: str) -> str:
     """image_transport: camera_info is the sibling of the image topic; compressed images have one name more."""
-    return f"{image.removesuffix('/compressed').rpartition('/')[0]}/camera_info"
+    return f"{without_transport(image).rpartition('/')[0]}/camera_info"
 
 
 def has_colour(reader: BagReader, item: TopicInfo) -> bool:

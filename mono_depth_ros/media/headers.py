@@ -42,7 +42,7 @@ def picture_size(name: str, data: np.ndarray) -> Size:
         raise ImageError(f"{found}, expected a JPEG, PNG, TIFF or WebP picture", "image_payload")
     try:
         width, height = read(data.data)
-    except (struct.error, IndexError, ValueError) as error:
+    except (struct.error, IndexError, ValueError, OverflowError) as error:
         found = f"'{name}' payload of {data.size} bytes cannot be decoded: its header tells no size"
         raise ImageError(f"{found} ({error})", "image_payload") from None
     if width < 1 or height < 1:

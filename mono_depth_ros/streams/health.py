@@ -43,6 +43,7 @@ class Feed:
         topics: where it is expected, in words; "" where nothing is. publishers: how many it has there.
         silent_s: for how long no message has come. conflict: why a publisher's QoS does not match, or "".
         heard: whether any message has come since it was subscribed to.
+        hint: where nothing publishes it, what there is instead and how to get it, as a clause, or "".
     """
 
     topics: str = ""
@@ -50,11 +51,12 @@ class Feed:
     silent_s: float = 0.0
     conflict: str = ""
     heard: bool = False
+    hint: str = ""
 
     def silence(self, what: str, timeout_s: float, lost: int = 0) -> str:
         """A sentence where nothing comes, such as "no image: nothing publishes /image"; "" else."""
         if self.topics and self.publishers == 0:
-            return f"no {what}: nothing publishes {self.topics}"
+            return f"no {what}: nothing publishes {self.topics}" + (f", but {self.hint}" if self.hint else "")
         if not self.topics or self.silent_s <= timeout_s:
             return ""
         if lost:
@@ -133,7 +135,7 @@ def judge(facts: Facts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
 
 def _silence_remedy(facts: Facts, lost: int) -> str:
     if not facts.image.publishers:
-        return f"; remap it with -r {facts.image_name}:=TOPIC"
+        return "" if facts.image.hint else f"; remap it with -r {facts.image_name}:=TOPIC"
     # A driver that sends camera_info sends images too: what is missing is large.
     sends = facts.camera_info.heard and facts.camera_info.silent_s <= facts.timeout_s
     if lost:

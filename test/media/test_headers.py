@@ -161,6 +161,7 @@ HOSTILE = {
     "boxes": b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0\0\0\x08free" * 500_000,
     "endless box": b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0\0\0\0free",
     "tags": b"II*\0\x08\0\0\0\xff\xff" + bytes(800_000),
+    "far directory": b"II+\0\x08\0\0\0" + b"\xff" * 8 + bytes(40),
     "comment": b"P5 #" + bytes(1_000_000),
     "blanks": b"P5" + b" " * 1_000_000,
     "scan first": b"\xff\xd8\xff\xda\0\x08" + bytes(20),

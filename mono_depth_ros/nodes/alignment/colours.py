@@ -30,11 +30,16 @@ class Colours:
 
     def __init__(self, node: Node, transport: str, options: Callable[[], ImageConfig]) -> None:
         self._reader = ImageReader(options, node.get_logger().warning)
-        self._input = Input(node, IMAGES[transport], input_topics(node, transport)[0], self._add)
-        self.topic = self._input.topic
+        topic, _, also = input_topics(node, transport)
+        self._input = Input(node, IMAGES[transport], topic, self._add, also=also)
         self._lock = threading.Lock()
         self._images: deque[Any] = deque()
         self._bytes = 0
+
+    @property
+    def topic(self) -> str:
+        """The resolved name of the moment."""
+        return self._input.topic
 
     def open(self, wanted: bool) -> None:
         """Subscribe, or unsubscribe and forget."""

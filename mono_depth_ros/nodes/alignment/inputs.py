@@ -85,6 +85,7 @@ class DepthInputs:
             time.monotonic() - self._heard_s if self.opened else 0.0,
             next((feed.conflict for feed in feeds if feed.conflict), ""),
             self._kind is not None,
+            next((feed.hint for feed in feeds if feed.hint), ""),
         )
 
     @property

@@ -68,10 +68,10 @@ class CameraStream(MessageStream):
         session.closing(self.outputs.destroy)
         self.infos = CameraInfos(config.rectified, config.rectify)
         self._reader = ImageReader(lambda: options.get(ImageConfig), session.node.get_logger().warning)
-        image_topic, info_topic = input_topics(session.node, config.image_transport, name)
+        image_topic, info_topic, also = input_topics(session.node, config.image_transport, name)
         self._info = Input(session.node, CameraInfo, info_topic, self.infos.add, KEPT)
         self._image = Input(
-            session.node, IMAGES[config.image_transport], image_topic, self._on_image, loss=monitor.loss
+            session.node, IMAGES[config.image_transport], image_topic, self._on_image, loss=monitor.loss, also=also
         )
         for item in (self._info, self._image):
             session.closing(item.close)

@@ -16,6 +16,7 @@ from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
 from mono_depth_ros.nodes.ros.qos import fitting, is_open, requested
+from mono_depth_ros.nodes.ros.topics import other_than, publishers_of
 from mono_depth_ros.streams.health import Feed
 from mono_depth_ros.streams.loss import LossCounter
 
@@ -49,10 +50,11 @@ class Input:
     Args:
         kind: the message type. name: of the topic, before remapping. callback: gets the messages, in the executor.
         depth: messages that may wait for the executor.
+        also: a name that takes the place of the first while it has publishers of the type and the first has none.
         loss: is told what the middleware knows of lost messages, before the callback is called; None: nobody counts.
 
     Attributes:
-        topic: the resolved name. received_s: when the last message came (time.monotonic); -inf before the first.
+        topic: the resolved name of the moment. received_s: when the last message came (time.monotonic), -inf for none.
         conflict: a sentence where a publisher's QoS does not match, until a message comes; "" else.
     """
 
@@ -64,10 +66,12 @@ class Input:
         callback: Callable[[Any], None],
         depth: int = 1,
         loss: LossCounter | None = None,
+        also: str = "",
     ) -> None:
         self.topic = node.resolve_topic_name(name)
         self.received_s, self.conflict = -math.inf, ""
         self._node, self._kind, self._name, self._callback, self._depth = node, kind, name, callback, depth
+        self._also = also
         self._loss, self._counts = loss if loss is not None else LossCounter(), loss is not None
         self._request: QoSProfile | None = None  # while it is open
         self._current: _Subscription | None = None
@@ -86,8 +90,9 @@ class Input:
     def feed(self) -> Feed:
         """How it is doing at this moment; silent since the last message, or since it was opened."""
         silent_s = time.monotonic() - max(self.received_s, self._opened_s)
-        publishers = self._node.count_publishers(self.topic)
-        return Feed(self.topic, publishers, silent_s, self.conflict, self.received_s >= self._opened_s)
+        publishers = publishers_of(self._node, self.topic, self._kind)
+        hint = "" if publishers else other_than(self._node, self.topic, self._kind)
+        return Feed(self.topic, publishers, silent_s, self.conflict, self.received_s >= self._opened_s, hint)
 
     def open(self) -> None:
         """Subscribe, unless that is done already."""
@@ -105,16 +110,14 @@ class Input:
             return
         self._request = None
         self._node.destroy_timer(self._timer)
-        for item in filter(None, (self._previous, self._current)):
-            self._node.destroy_subscription(item.handle)
-        self._previous = self._current = None
-        self._publishers = frozenset()
-        self._recent.clear()
+        self._unsubscribe()
 
     def _look(self, *_: Any) -> None:
         """Ask for what the publishers of this moment offer, if that is something else than before."""
         if self._request is None:
             return
+        if self._also and not publishers_of(self._node, self.topic, self._kind):
+            self._try_the_other_name()
         publishers = self._look_for_publishers()
         profile = fitting(self._request, [item.qos_profile for item in publishers])
         if self._current is None:
@@ -127,6 +130,20 @@ class Input:
         elif self._previous is not None and self._current.has_taken_over():
             previous, self._previous = self._previous, None
             self._node.destroy_subscription(previous.handle)
+
+    def _try_the_other_name(self) -> None:
+        other = self._node.resolve_topic_name(self._also)
+        if publishers_of(self._node, other, self._kind):
+            self._unsubscribe()
+            self._name, self._also, self.topic = self._also, self._name, other
+            self._request = requested(self._node, self.topic, self._depth)
+
+    def _unsubscribe(self) -> None:
+        for item in filter(None, (self._previous, self._current)):
+            self._node.destroy_subscription(item.handle)
+        self._previous = self._current = None
+        self._publishers = frozenset()
+        self._recent.clear()
 
     def _look_for_publishers(self) -> list[Any]:
         publishers = self._node.get_publishers_info_by_topic(self.topic)

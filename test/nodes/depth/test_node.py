@@ -113,8 +113,14 @@ def test_compressed_images_come_from_image_transports_topic(ros, rig):
 def test_camera_info_is_the_sibling_of_its_image_unless_it_is_remapped(ros, remaps, expected):
     arguments = [part for remap in remaps for part in ("-r", remap)]
     node = ros.add(Node("probe", cli_args=["--ros-args", *arguments]))
-    assert input_topics(node, "raw") == expected
-    assert input_topics(node, "compressed") == (expected[0] + "/compressed", expected[1])
+    assert input_topics(node, "raw") == (*expected, "")
+    assert input_topics(node, "compressed") == (expected[0] + "/compressed", expected[1], expected[0])
+
+
+@pytest.mark.parametrize("name", ["/front/image_raw/compressed", "/front/image_raw/zstd"])
+def test_camera_info_lies_beside_the_image_and_not_beside_its_transport(ros, name):
+    node = ros.add(Node("probe", cli_args=["--ros-args", "-r", f"image:={name}"]))
+    assert input_topics(node, "compressed")[1] == "/front/camera_info"
 
 
 def test_newest_frame_wins_and_results_do_not_grow_old(ros, rig, plane_model):
