@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +25,7 @@ from mono_depth_ros.geometry.normals import curvature, normals_from_depth
 from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.media.ply import write_ply
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
+from mono_depth_ros.transfer import Download, download
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,11 @@ class Frame:
     prediction: DepthPrediction
     config: DepthConfig = field(default_factory=DepthConfig)
     alignment: Alignment | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where all of it is: the model's."""
+        return self.prediction.values.device
 
     @cached_property
     def depth(self) -> torch.Tensor:
@@ -115,8 +122,8 @@ class Frame:
         self, path: str | os.PathLike[str], stride: int | None = None, edge_ratio: float | None = None
     ) -> int:
         """Write `cloud(stride, edge_ratio)` as a PLY file; returns how many points it has."""
-        points, colours = self.cloud(stride, edge_ratio)
-        return write_ply(path, points.cpu().numpy(), colours.cpu().numpy())
+        points, colours = download(*self.cloud(stride, edge_ratio))
+        return write_ply(path, points, colours)
 
     def packed_cloud(self) -> torch.Tensor:
         """(H / stride, W / stride, 4) float32 x, y, z, rgb, organised: `pack_cloud` without flying pixels.
@@ -169,7 +176,9 @@ class Frame:
         if self.prediction.normals is not None or "points" in found:
             found["normals"] = self.normals
         found["confidence"], found["uncertainty"] = self.confidence, self.uncertainty
-        return {name: tensor.cpu().numpy().copy() for name, tensor in found.items() if tensor is not None}
+        known = {name: tensor for name, tensor in found.items() if tensor is not None}
+        arrays = download(*known.values())  # of which the caller gets copies of his own
+        return {name: array.copy() for name, array in zip(known, arrays, strict=True)}
 
     @property
     def _metric(self) -> bool:
@@ -182,13 +191,44 @@ class Frame:
         return self.camera
 
     def _rays(self, what: str) -> torch.Tensor:
-        return rays(self._camera(what), self.prediction.values.device)
+        return rays(self._camera(what), self.device)
 
     def _solid(self, edge_ratio: float) -> torch.Tensor:
         """The depth without flying pixels."""
         if edge_ratio <= 0:
             return self.depth
         return torch.where(depth_edges(self.depth, edge_ratio), torch.nan, self.depth)
+
+
+class HostFrames:
+    """Frames on their way from a GPU to the host, as `Download`."""
+
+    def __init__(self, frames: Sequence[Frame]) -> None:
+        self._frames = list(frames)
+        self._download = Download([tensor for frame in frames for tensor in _tensors(frame).values()])
+
+    def frames(self) -> list[Frame]:
+        """The frames on the host, in their order, in memory that is used again when no frame is left."""
+        arrays = iter(self._download.arrays())
+        return [
+            _with(frame, {name: torch.from_numpy(next(arrays)) for name in _tensors(frame)}) for frame in self._frames
+        ]
+
+
+def own_copy(frame: Frame) -> Frame:
+    """The frame with copies of its own: what an engine gives may be its buffer, and tensors of inference mode cannot be
+    changed."""
+    return _with(frame, {name: tensor.clone() for name, tensor in _tensors(frame).items()})
+
+
+def _tensors(frame: Frame) -> dict[str, torch.Tensor]:
+    prediction = {item.name: getattr(frame.prediction, item.name) for item in fields(frame.prediction)}
+    return {"rgb": frame.rgb} | {name: item for name, item in prediction.items() if isinstance(item, torch.Tensor)}
+
+
+def _with(frame: Frame, tensors: dict[str, Any]) -> Frame:
+    prediction = {name: tensor for name, tensor in tensors.items() if name != "rgb"}
+    return replace(frame, rgb=tensors["rgb"], prediction=replace(frame.prediction, **prediction))
 
 
 def needs_camera(what: str, width: int, height: int) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from mono_depth_ros.config import DepthConfig, ModelConfig
 from mono_depth_ros.errors import ConfigError, ModelError
-from mono_depth_ros.frame import Frame, needs_camera
+from mono_depth_ros.frame import Frame, needs_camera, own_copy
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rectify import IDENTITY, Rotation, rectify
 from mono_depth_ros.media.camera_argument import as_camera
@@ -23,6 +23,7 @@ from mono_depth_ros.media.image_argument import as_rgb
 from mono_depth_ros.models import loading
 from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.models.runtime.device_errors import detached, is_lost, is_out_of_memory
+from mono_depth_ros.transfer import upload
 
 LOGGER = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ class Pipeline:
         failed = next((index for index, frame in enumerate(frames) if isinstance(frame, Exception)), None)
         if failed is not None:
             raise cast(Exception, frames.pop(failed))  # in no variable of this call: it holds the call, and the images
-        return [_owned(frame) for frame in frames if isinstance(frame, Frame)]
+        return [own_copy(frame) for frame in frames if isinstance(frame, Frame)]
 
     @torch.inference_mode()
     def estimate(
@@ -171,11 +172,7 @@ class Pipeline:
             shot.camera.check_size(width, height)
         elif self.model.spec.needs_camera:
             raise ModelError(needs_camera(f"the model {self.model.spec.name} needs", width, height))
-        image = shot.rgb
-        if not isinstance(image, torch.Tensor):
-            # torch takes no read-only arrays, which views of immutable bytes are.
-            image = torch.from_numpy(image if image.flags.writeable else image.copy())
-        image = image.to(self.model.device, non_blocking=True)
+        image = upload(shot.rgb, self.model.device)
         if shot.into is None or shot.camera is None:
             return image, shot.camera
         return rectify(image, shot.camera, shot.into, shot.rotation), shot.into
@@ -219,11 +216,3 @@ _Image = tuple[torch.Tensor, Camera | None]
 
 def _cameras(given: Sequence[Any]) -> bool:
     return all(item is None or isinstance(item, Camera) for item in given)
-
-
-def _owned(frame: Frame) -> Frame:
-    """With copies of its own: what an engine gives may be its buffer, and inference tensors cannot be changed."""
-    prediction = frame.prediction
-    tensors = ((item.name, getattr(prediction, item.name)) for item in fields(prediction))
-    copies: dict[str, Any] = {name: tensor.clone() for name, tensor in tensors if isinstance(tensor, torch.Tensor)}
-    return replace(frame, rgb=frame.rgb.clone(), prediction=replace(prediction, **copies))

@@ -27,7 +27,7 @@ from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.geometry.rectify import rectify
 from mono_depth_ros.models.networks.depth_anything import SIZES
 from mono_depth_ros.pipeline import Frame, Pipeline, Shot
-from mono_depth_ros.streams.outputs import OUTPUTS, Result
+from mono_depth_ros.streams.outputs import OUTPUTS, Contents, Result
 from mono_depth_ros.tools.bag.convert import Job, convert
 
 PICTURES = ((640, 480), (1280, 720), (1920, 1080), (3840, 2160))
@@ -174,10 +174,11 @@ def _depths(pipeline: Pipeline, shots: list[Shot]) -> list[torch.Tensor]:
 def _messages(frame: Frame, topics: tuple[str, ...]) -> list[Any]:
     frame = _again(frame)
     result, messages = Result(frame, _HEADER, None, "32FC1", POINT_FIELD), []
-    for output in OUTPUTS:
-        if output.topic in topics:
-            messages.append(empty(output.kind, _HEADER))
-            output.fill(messages[-1], result)
+    wanted = [output for output in OUTPUTS if output.topic in topics]
+    contents = Contents((result, output) for output in wanted)
+    for output in wanted:
+        messages.append(empty(output.kind, _HEADER))
+        contents.fill(messages[-1], output, result)
     return messages
 
 

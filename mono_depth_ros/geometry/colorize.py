@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,15 +24,24 @@ def colorize(inverse: torch.Tensor, low: float | None = None, high: float | None
         (H, W, 3) uint8 RGB on the same device.
     """
     known = torch.isfinite(inverse)
+    # The limits of this image stay where it is: to ask for them would be to wait for a GPU.
+    lowest: Any = low
+    highest: Any = high
     if low is None or high is None:
         sample = inverse[::_SAMPLE_STEP, ::_SAMPLE_STEP]
-        sample = sample[torch.isfinite(sample)]
-        limits = torch.quantile(sample, sample.new_tensor([0.02, 0.98])) if sample.numel() else sample.new_zeros(2)
-        low = float(limits[0]) if low is None else low
-        high = float(limits[1]) if high is None else high
-    scaled = (inverse - low) * (254 / max(high - low, 1e-12))
-    index = torch.where(known, scaled.clamp(0, 254) + 1, torch.zeros_like(inverse))
+        sample = torch.where(torch.isfinite(sample), sample, torch.nan)
+        limits = torch.nanquantile(sample, _percentiles(str(inverse.device))).nan_to_num(0.0).double()
+        lowest, highest = (limits[index] if given is None else given for index, given in enumerate((low, high)))
+    span = highest - lowest
+    scale = 254 / (span.clamp(min=1e-12) if isinstance(span, torch.Tensor) else max(span, 1e-12))
+    scaled = (inverse - lowest) * scale
+    index = torch.where(known, scaled.clamp(0, 254) + 1, 0.0)
     return _palette(str(inverse.device))[index.to(torch.int64)]
+
+
+@lru_cache(maxsize=4)
+def _percentiles(device: str) -> torch.Tensor:
+    return torch.tensor([0.02, 0.98], device=device)
 
 
 @lru_cache(maxsize=4)

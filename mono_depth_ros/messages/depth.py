@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
 from mono_depth_ros.errors import ConfigError, ImageError
 from mono_depth_ros.messages.pixels import pixel_view
@@ -56,3 +57,10 @@ def encode_depth(depth: np.ndarray, encoding: str) -> np.ndarray:
     millimetres = np.rint(np.asarray(depth, dtype=np.float32) * np.float32(_MM_PER_M))
     known = (millimetres >= 1) & (millimetres <= _MAX_MM)
     return np.where(known, millimetres, np.float32(0)).astype(np.uint16)
+
+
+def depth_in_mm(depth: torch.Tensor) -> torch.Tensor:
+    """`encode_depth` in 16UC1, to the bit, of depth on a GPU: (H, W) int16 whose bits are those of the uint16."""
+    millimetres = torch.round(depth * _MM_PER_M)
+    known = (millimetres >= 1) & (millimetres <= _MAX_MM)
+    return torch.where(known, millimetres, 0.0).to(torch.int32).to(torch.int16)  # not every torch knows uint16

@@ -7,7 +7,7 @@ Written once for live and recorded: nodes add publishers, recordings serialisati
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +17,13 @@ import torch
 
 from mono_depth_ros.messages.camera_info import copy_camera_info, fill_camera_info
 from mono_depth_ros.messages.cloud import XYZRGB, XYZRGBNORMAL, CloudLayout, fill_cloud
-from mono_depth_ros.messages.depth import encode_depth
+from mono_depth_ros.messages.depth import depth_in_mm, encode_depth
 from mono_depth_ros.messages.image import fill_image
 from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, IMAGE
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.prediction import DepthKind
+from mono_depth_ros.transfer import Download, download
 
 ALIGNED_POINTS = "aligned/points"
 _COLOUR = [name for name, _ in XYZRGB.columns].index("rgb")
@@ -55,14 +56,42 @@ class Output:
         topic: relative. kind: the type of its messages.
         options: names that must all be wanted, as of `mono_depth bag --outputs`; none: it is always there.
         given_by: whether a model can serve it: relative depth never appears as metres.
-        fill: writes a result into a message, all but the header.
+        values: what of the frame the message holds, on the model's device; None: nothing.
+        write: writes a result and these values, on the host, into a message, all but the header.
     """
 
     topic: str
     kind: str
     options: tuple[str, ...]
     given_by: Callable[[ModelSpec], bool]
-    fill: Callable[[Any, Result], None]
+    values: Callable[[Result], torch.Tensor] | None
+    write: Callable[[Any, Result, Any], None]
+
+
+class Contents:
+    """What the messages of results hold, on its way to the host.
+
+    From a GPU it comes with one wait for all results and topics: everything is computed and its copies are started when
+    this is made. On the CPU it is computed when its message is filled, so that depth goes out before the cloud is made.
+    """
+
+    def __init__(self, wanted: Iterable[tuple[Result, Output]]) -> None:
+        there = [item for item in wanted if item[1].values is not None and item[0].frame.device.type != "cpu"]
+        self._keys = [(id(result), output.topic) for result, output in there]
+        self._download = Download([output.values(result) for result, output in there if output.values is not None])
+
+    def wait(self) -> None:
+        """Until all is on the host: nothing more is asked of the GPU."""
+        self._download.wait()
+
+    def fill(self, message: Any, output: Output, result: Result) -> None:
+        """Write a result into a message, all but the header."""
+        values = None
+        if (key := (id(result), output.topic)) in self._keys:
+            values = self._download.arrays()[self._keys.index(key)]
+        elif output.values is not None:
+            (values,) = download(output.values(result))
+        output.write(message, result, values)
 
 
 def depth_outputs(spec: ModelSpec, rectify: bool) -> list[Output]:
@@ -81,41 +110,47 @@ def is_metric(spec: ModelSpec) -> bool:
     return spec.kind is DepthKind.METRIC
 
 
-def _depth(message: Any, result: Result) -> None:
-    fill_image(message, encode_depth(_host(result.frame.depth), result.encoding), result.encoding)
+def _is_relative(spec: ModelSpec) -> bool:
+    return not is_metric(spec)
 
 
-def _inverse(message: Any, result: Result) -> None:
-    fill_image(message, _host(result.frame.prediction.values), "32FC1")
+def _has_normals(spec: ModelSpec) -> bool:
+    return spec.normals or is_metric(spec)
 
 
-def _points(message: Any, result: Result) -> None:
+def _depth(result: Result) -> torch.Tensor:
+    depth = result.frame.depth
+    # Half the bytes to copy from a GPU. On the CPU, where nothing is copied, numpy is faster.
+    return depth_in_mm(depth) if result.encoding == "16UC1" and depth.device.type != "cpu" else depth
+
+
+def _inverse(result: Result) -> torch.Tensor:
+    return result.frame.prediction.values
+
+
+def _write_depth(message: Any, result: Result, depth: Any) -> None:
+    pixels = depth.view(np.uint16) if depth.dtype == np.int16 else encode_depth(depth, result.encoding)
+    fill_image(message, pixels, result.encoding)
+
+
+def _write_points(message: Any, result: Result, packed: Any) -> None:
     layout = XYZRGBNORMAL if result.frame.config.cloud_normals else XYZRGB
-    packed = _host(result.frame.packed_cloud())
     if not result.coloured:
         packed = np.delete(packed, _COLOUR, axis=-1)
         layout = CloudLayout(tuple(column for column in layout.columns if column[0] != "rgb"))
     fill_cloud(message, packed, result.point_field, layout)
 
 
-def _normals(message: Any, result: Result) -> None:
-    fill_image(message, _host(result.frame.normals), "32FC3")
-
-
-def _confidence(message: Any, result: Result) -> None:
+def _confidence(result: Result) -> torch.Tensor:
     assert result.frame.prediction.confidence is not None, "the model's spec says that it gives confidence"
-    fill_image(message, _host(result.frame.prediction.confidence), "32FC1")
+    return result.frame.prediction.confidence
 
 
-def _color(message: Any, result: Result) -> None:
-    fill_image(message, cv2.cvtColor(_host(result.frame.picture()), cv2.COLOR_RGB2BGR), "bgr8")
+def _write_color(message: Any, _: Result, picture: Any) -> None:
+    fill_image(message, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), "bgr8")
 
 
-def _rgb(message: Any, result: Result) -> None:
-    fill_image(message, _host(result.frame.rgb), "rgb8")
-
-
-def _camera_info(message: Any, result: Result) -> None:
+def _write_camera_info(message: Any, result: Result, _: None) -> None:
     if result.camera_info is None:
         assert result.frame.camera is not None, "frames of topics have a camera"
         fill_camera_info(message, result.frame.camera)
@@ -123,22 +158,29 @@ def _camera_info(message: Any, result: Result) -> None:
         copy_camera_info(result.camera_info, message)
 
 
-def _host(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.cpu().numpy()
+def _as(encoding: str) -> Callable[[Any, Result, Any], None]:
+    return lambda message, _, pixels: fill_image(message, pixels, encoding)
 
+
+_DEPTH = (_depth, _write_depth)
+_POINTS = (lambda result: result.frame.packed_cloud(), _write_points)
+_COLOR = (lambda result: result.frame.picture(), _write_color)
+_INFO = (None, _write_camera_info)
 
 # In the order of publishing: depth goes out before the cloud is computed.
 OUTPUTS = (
-    Output("depth/image", IMAGE, ("depth",), is_metric, _depth),
-    Output("depth/inverse", IMAGE, ("depth",), lambda spec: not is_metric(spec), _inverse),
-    Output("depth/camera_info", CAMERA_INFO, (), lambda _: True, _camera_info),
-    Output("depth/points", CLOUD, ("points",), is_metric, _points),
-    Output("depth/normals", IMAGE, ("normals",), lambda spec: spec.normals or is_metric(spec), _normals),
-    Output("depth/confidence", IMAGE, ("confidence",), lambda spec: spec.confidence, _confidence),
-    Output("depth/color", IMAGE, ("color",), lambda _: True, _color),
-    Output("rgb/image_rect", IMAGE, ("rectify",), lambda _: True, _rgb),
-    Output("rgb/camera_info", CAMERA_INFO, ("rectify",), lambda _: True, _camera_info),
-    Output("aligned/image", IMAGE, ("aligned",), lambda _: True, _depth),
-    Output("aligned/camera_info", CAMERA_INFO, ("aligned",), lambda _: True, _camera_info),
-    Output(ALIGNED_POINTS, CLOUD, ("aligned", "points"), lambda _: True, _points),
+    Output("depth/image", IMAGE, ("depth",), is_metric, *_DEPTH),
+    Output(
+        "depth/inverse", IMAGE, ("depth",), _is_relative, lambda result: result.frame.prediction.values, _as("32FC1")
+    ),
+    Output("depth/camera_info", CAMERA_INFO, (), lambda _: True, *_INFO),
+    Output("depth/points", CLOUD, ("points",), is_metric, *_POINTS),
+    Output("depth/normals", IMAGE, ("normals",), _has_normals, lambda result: result.frame.normals, _as("32FC3")),
+    Output("depth/confidence", IMAGE, ("confidence",), lambda spec: spec.confidence, _confidence, _as("32FC1")),
+    Output("depth/color", IMAGE, ("color",), lambda _: True, *_COLOR),
+    Output("rgb/image_rect", IMAGE, ("rectify",), lambda _: True, lambda result: result.frame.rgb, _as("rgb8")),
+    Output("rgb/camera_info", CAMERA_INFO, ("rectify",), lambda _: True, *_INFO),
+    Output("aligned/image", IMAGE, ("aligned",), lambda _: True, *_DEPTH),
+    Output("aligned/camera_info", CAMERA_INFO, ("aligned",), lambda _: True, *_INFO),
+    Output(ALIGNED_POINTS, CLOUD, ("aligned", "points"), lambda _: True, *_POINTS),
 )

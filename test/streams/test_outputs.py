@@ -19,7 +19,7 @@ from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, IMAGE
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
-from mono_depth_ros.streams.outputs import OUTPUTS, Result, aligned_outputs, depth_outputs
+from mono_depth_ros.streams.outputs import OUTPUTS, Contents, Result, aligned_outputs, depth_outputs
 
 CLASSES = {IMAGE: Image, CAMERA_INFO: CameraInfo, CLOUD: PointCloud2}
 CAMERA = Camera(6, 4, 5.0, 5.0, 2.5, 1.5)
@@ -27,6 +27,10 @@ CAMERA = Camera(6, 4, 5.0, 5.0, 2.5, 1.5)
 
 def spec(kind=DepthKind.METRIC, **changes):
     return ModelSpec("some", "test", kind, "none", **changes)
+
+
+def fill(message, output, result):
+    Contents([(result, output)]).fill(message, output, result)
 
 
 def topics(outputs):
@@ -65,8 +69,8 @@ def test_messages_of_rclpy_and_rosbags_have_the_same_bytes(output, given):
     recorded = empty(output.kind, header)
     info = info_from(Camera(6, 4, 5.0, 5.0, 2.5, 1.5, "plumb_bob", (0.1, 0.2, 0.0, 0.0, 0.0)), header)
     live_info = CameraInfo(height=4, width=6, distortion_model="plumb_bob", d=info.d, k=info.k, r=info.r, p=info.p)
-    output.fill(live, Result(frame, live.header, live_info if given else None, "32FC1", PointField))
-    output.fill(recorded, Result(frame, header, info if given else None, "32FC1", POINT_FIELD))
+    fill(live, output, Result(frame, live.header, live_info if given else None, "32FC1", PointField))
+    fill(recorded, output, Result(frame, header, info if given else None, "32FC1", POINT_FIELD))
     # Once more by rosbags: the middleware leaves the bytes between two fields as they were.
     sent = TYPES.deserialize_cdr(serialize_message(live), output.kind)
     assert bytes(TYPES.serialize_cdr(sent, output.kind)) == bytes(TYPES.serialize_cdr(recorded, output.kind))

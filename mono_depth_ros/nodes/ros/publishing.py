@@ -18,7 +18,10 @@ from mono_depth_ros.nodes.ros.qos import OUTPUT, overridable, own
 from mono_depth_ros.nodes.ros.topics import message_class
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.streams.monitor import Monitor
-from mono_depth_ros.streams.outputs import Output, Result
+from mono_depth_ros.streams.outputs import Contents, Output, Result
+
+COPY = "outputs to the host"
+"""The stage in which a GPU computes and copies what is published, where the model is on one."""
 
 
 class Outputs:
@@ -87,13 +90,17 @@ class Outputs:
             FrameError: reason `ended`: the publishers were destroyed meanwhile.
         """
         result = Result(frame, header, camera_info, encoding, PointField, coloured)
-        for topic, output in self._outputs.items():
-            if self.wanted(topic):
-                with monitor.stage(topic, ready_s):
-                    message = self._messages[topic]
-                    message.header = header
-                    output.fill(message, result)
-                    self._send(topic, message)
+        wanted = [output for topic, output in self._outputs.items() if self.wanted(topic)]
+        contents = Contents((result, output) for output in wanted)
+        if frame.device.type != "cpu":
+            with monitor.stage(COPY, ready_s):
+                contents.wait()
+        for output in wanted:
+            with monitor.stage(output.topic):
+                message = self._messages[output.topic]
+                message.header = header
+                contents.fill(message, output, result)
+                self._send(output.topic, message)
 
     def destroy(self) -> None:
         """Nothing is published any more from here on."""

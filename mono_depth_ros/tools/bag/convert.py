@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ from mono_depth_ros.tools.bag.align import Alignment
 from mono_depth_ros.tools.bag.decode import Decoder
 from mono_depth_ros.tools.bag.exports import check_folders, clear_folders, open_exports
 from mono_depth_ros.tools.bag.frames import Batch, batches
-from mono_depth_ros.tools.bag.outputs import written_topics
+from mono_depth_ros.tools.bag.outputs import Leaving, written_topics
 from mono_depth_ros.tools.bag.poses import Poses, ground_truth
 from mono_depth_ros.tools.bag.references import RecordedReference
 from mono_depth_ros.tools.bag.sink import Sink, cannot_write
@@ -218,13 +219,31 @@ def _summary(
 
 
 def _run(todo: Iterator[Batch], pipeline: Pipeline, sink: Sink, read_ahead: int, step: Callable[[], None]) -> None:
-    """The three stages: read and decode, network, encode and write. What is done is kept, whatever ends it."""
-    with closing(ahead(todo, read_ahead)) as batches, Behind(sink.take, sink.end, 2) as behind:
-        for batch in batches:
-            _estimate(batch, pipeline)
-            behind.put(batch)
-            step()
+    """The three stages: read and decode, network, encode and write. What is done is kept, whatever ends it.
+
+    On a GPU the results of a batch are copied while the network of the next one is already given to it.
+    """
+    on_cpu = pipeline.model.device.type == "cpu"
+    leaving: deque[Leaving] = deque()
+    with closing(ahead(todo, read_ahead)) as batches, Behind(sink.take, sink.end, 2 if on_cpu else 1) as behind:
+        try:
+            for batch in batches:
+                _estimate(batch, pipeline)
+                leaving.append(sink.leaving(batch))
+                if on_cpu or len(leaving) > 1:
+                    behind.put(leaving.popleft().arrived())
+                step()
+        except BaseException:
+            with suppress(Exception):
+                _put(leaving, behind)
+            raise
+        _put(leaving, behind)
     step()
+
+
+def _put(leaving: deque[Leaving], behind: Behind[Batch]) -> None:
+    while leaving:
+        behind.put(leaving.popleft().arrived())
 
 
 def _estimate(batch: Batch, pipeline: Pipeline) -> None:

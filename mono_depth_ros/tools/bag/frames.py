@@ -33,6 +33,7 @@ class BagFrame:
         shot: the decoded image with its camera. header: for everything made of it. camera_info: decoded; None where a
             camera is given.
         problem: why there is no depth. result: of the network. aligned: the same in metres of the reference.
+        messages: made of the result, with their types, by topic, where that was on a GPU and is gone.
     """
 
     index: int
@@ -46,6 +47,7 @@ class BagFrame:
     problem: FrameError | None = None
     result: Frame | None = None
     aligned: Frame | None = None
+    messages: dict[str, tuple[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(eq=False)

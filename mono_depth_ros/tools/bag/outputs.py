@@ -9,9 +9,10 @@ from mono_depth_ros.bags.messages import POINT_FIELD, empty
 from mono_depth_ros.bags.reader import TYPES
 from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import ConfigError
+from mono_depth_ros.frame import Frame, HostFrames
 from mono_depth_ros.models.base import ModelSpec
-from mono_depth_ros.streams.outputs import OUTPUTS, Output, Result, is_metric
-from mono_depth_ros.tools.bag.frames import BagFrame
+from mono_depth_ros.streams.outputs import OUTPUTS, Contents, Output, Result, is_metric
+from mono_depth_ros.tools.bag.frames import BagFrame, Batch
 
 
 def written_topics(config: BagConfig, spec: ModelSpec) -> dict[str, Output]:
@@ -32,6 +33,40 @@ def written_topics(config: BagConfig, spec: ModelSpec) -> dict[str, Output]:
     return {prefix + output.topic: output for output in chosen}
 
 
+class Leaving:
+    """A batch whose results are on their way from a GPU to the host.
+
+    Everything about the GPU is done in the thread that makes this: what is written of a result is computed and its
+    copies are started when this is made, before the network of another batch is begun. On the CPU there is nothing to
+    do: messages are made when they are written, beside the network.
+
+    Args:
+        topics, depth_encoding: what is written. whole: alignment or exports need the results themselves.
+    """
+
+    def __init__(self, batch: Batch, topics: dict[str, Output], depth_encoding: str, whole: bool) -> None:
+        self._batch = batch
+        self._frames = [frame for frame in batch.frames if _device(frame) != "cpu"]
+        self._topics = {topic: output for topic, output in topics.items() if "aligned" not in output.options}
+        self._results = [_result(frame, frame.result, depth_encoding) for frame in self._frames]
+        outputs = self._topics.values()
+        self._contents = Contents((result, output) for result in self._results for output in outputs)
+        self._host = HostFrames([result.frame for result in self._results] if whole else [])
+
+    def arrived(self) -> Batch:
+        """The batch with everything on the host; waits for it."""
+        self._contents.wait()
+        for frame, result in zip(self._frames, self._results, strict=True):
+            for topic, output in self._topics.items():
+                message = empty(output.kind, frame.header)
+                self._contents.fill(message, output, result)
+                frame.messages[topic] = output.kind, message
+            frame.result = None
+        for frame, host in zip(self._frames, self._host.frames(), strict=False):
+            frame.result = host
+        return self._batch
+
+
 def encode(frame: BagFrame, topics: dict[str, Output], depth_encoding: str) -> Iterator[tuple[str, memoryview]]:
     """(topic, bytes) of every message of a frame, which are those that the nodes publish.
 
@@ -39,7 +74,19 @@ def encode(frame: BagFrame, topics: dict[str, Output], depth_encoding: str) -> I
     """
     for topic, output in topics.items():
         source = frame.aligned if "aligned" in output.options else frame.result
-        if source is not None:
-            message = empty(output.kind, frame.header)
-            output.fill(message, Result(source, frame.header, frame.camera_info, depth_encoding, POINT_FIELD))
-            yield topic, TYPES.serialize_cdr(message, output.kind)
+        kind, message = frame.messages.pop(topic, ("", None))
+        if message is None and source is not None:
+            kind, message = output.kind, empty(output.kind, frame.header)
+            result = _result(frame, source, depth_encoding)
+            Contents([(result, output)]).fill(message, output, result)
+        if message is not None:
+            yield topic, TYPES.serialize_cdr(message, kind)
+
+
+def _result(frame: BagFrame, source: Frame | None, depth_encoding: str) -> Result:
+    assert source is not None
+    return Result(source, frame.header, frame.camera_info, depth_encoding, POINT_FIELD)
+
+
+def _device(frame: BagFrame) -> str:
+    return "cpu" if frame.result is None else frame.result.device.type

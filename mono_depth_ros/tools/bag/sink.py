@@ -18,7 +18,7 @@ from mono_depth_ros.streams.outputs import Output
 from mono_depth_ros.tools.bag.align import Alignment
 from mono_depth_ros.tools.bag.exports import Export
 from mono_depth_ros.tools.bag.frames import BagFrame, Batch
-from mono_depth_ros.tools.bag.outputs import encode
+from mono_depth_ros.tools.bag.outputs import Leaving, encode
 from mono_depth_ros.tools.bag.target import Progress
 
 _TOLD = 5  # dropped frames that are told one by one
@@ -50,6 +50,12 @@ class Sink:
         self._alignment, self._exports = alignment, exports
         self._segment_frames, self._segment_begun_s = 0, time.monotonic()
         self._unfinished = False
+
+    @torch.inference_mode()
+    def leaving(self, batch: Batch) -> Leaving:
+        """What is written of a batch, on its way to the host; in the thread of the network."""
+        whole = self._alignment is not None or bool(self._exports)
+        return Leaving(batch, self._topics, self._config.depth_encoding, whole)
 
     @torch.inference_mode()
     def take(self, batch: Batch) -> None:
