@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -91,10 +92,9 @@ class Outputs:
         """
         result = Result(frame, header, camera_info, encoding, PointField, coloured)
         wanted = [output for topic, output in self._outputs.items() if self.wanted(topic)]
-        contents = Contents((result, output) for output in wanted)
-        if frame.device.type != "cpu":
-            with monitor.stage(COPY, ready_s):
-                contents.wait()
+        with nullcontext() if frame.device.type == "cpu" else monitor.stage(COPY, ready_s):
+            contents = Contents((result, output) for output in wanted)
+            contents.wait()
         for output in wanted:
             with monitor.stage(output.topic):
                 message = self._messages[output.topic]
