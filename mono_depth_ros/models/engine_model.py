@@ -68,6 +68,22 @@ class EngineModel(ABC):
         inputs = self.preprocess(rgb.to(self.device), cameras)
         return self.postprocess(self.run(*inputs), cameras)
 
+    def prepare(self, width: int, height: int, count: int = 1) -> None:
+        """Make what is made once for images of this size, up to `count` at a time, so that none waits for it.
+
+        On CUDA these are recordings and engines of TensorRT; on a CPU a first image takes hardly longer than others.
+
+        Raises:
+            ModelError, ImageError, CameraError: as an image of this size would.
+        """
+        if self.device.type != "cuda":
+            return
+        rgb, cameras = check_frame.__wrapped__(width, height)  # of a size that nobody asks for again
+        for size in sorted(
+            {count, *(size for size in (4, 2, 1) if size < count)}, reverse=True
+        ):  # the largest serves all
+            self.predict(rgb.expand(size, -1, -1, -1), cameras * size)
+
     @abstractmethod
     def preprocess(self, rgb: Tensor, cameras: Sequence[Camera]) -> Inputs:
         """The network's inputs, float32 on the device, of (N, H, W, 3) uint8 images on the device."""
@@ -120,6 +136,12 @@ class DeclaredModel(EngineModel):
             postprocess({key: value[index] for key, value in named.items()}, self.processing, camera, place)
             for index, camera in enumerate(cameras)
         ]
+
+
+def prepare(model: DepthModel, width: int, height: int, count: int = 1) -> None:
+    """`EngineModel.prepare` of a model that has one."""
+    if isinstance(model, EngineModel):
+        model.prepare(width, height, count)
 
 
 def contract_of(model: DepthModel) -> Processing:

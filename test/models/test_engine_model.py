@@ -14,7 +14,7 @@ from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE
-from mono_depth_ros.models.engine_model import DeclaredModel, contract_of
+from mono_depth_ros.models.engine_model import DeclaredModel, contract_of, prepare
 from mono_depth_ros.models.families import depth_anything_v2, depth_pro, dpt, glpn, metric3d_v2
 from mono_depth_ros.models.families.onnx import spec_of
 from mono_depth_ros.models.families.tiny import TinyModel
@@ -108,3 +108,18 @@ def test_metric3d_read_at_another_size() -> None:
     network: Any = Network3(("depth", "confidence", "normals"))
     model = metric3d_v2.Metric3D(spec, network, CPU, (532, 308))
     assert contract_of(model).input.size.fit == (532, 308)
+
+
+@pytest.mark.parametrize(("count", "batches"), [(1, [1]), (2, [2, 1]), (3, [3, 2, 1]), (6, [6, 4, 2, 1])])
+def test_prepared_for_a_size_the_largest_batch_first(
+    monkeypatch: pytest.MonkeyPatch, count: int, batches: list[int]
+) -> None:
+    # An engine of TensorRT takes minutes: the first one serves the smaller batches too.
+    model = TinyModel(CPU)
+    seen: list[tuple[int, ...]] = []
+    monkeypatch.setattr(model, "predict", lambda rgb, cameras: seen.append((*rgb.shape, len(cameras))))
+    prepare(model, 64, 48, count)
+    assert seen == []  # on a CPU nothing is made for a size
+    model.device = torch.device("cuda", 0)
+    prepare(model, 64, 48, count)
+    assert seen == [(batch, 48, 64, 3, batch) for batch in batches]

@@ -32,6 +32,7 @@ from mono_depth_ros.models.runtime.onnxruntime_providers import (
     tensorrt_version,
     version,
 )
+from mono_depth_ros.progress import tell
 
 LOGGER = logging.getLogger(__name__)
 SHAPES_KEPT = 4
@@ -88,6 +89,7 @@ class TensorRtEngine:
         known = {path.name for path in folder.glob("*.engine")}
         if not known:
             LOGGER.info("%s: building the TensorRT engine for %s, this takes minutes", self.graph.name, label)
+            tell(f"building the TensorRT engine for {label}, this takes minutes")
         began = time.monotonic()
         folder.mkdir(parents=True, exist_ok=True)
         sides, profile = ranges(self.graph.inputs, self._axes(shapes), shapes, count)

@@ -9,9 +9,10 @@ from functools import partial
 
 from rclpy.lifecycle import LifecycleNode
 
-from mono_depth_ros.config import DepthConfig, DepthNodeConfig, ModelConfig
+from mono_depth_ros.config import DepthConfig, DepthNodeConfig, ImageConfig, ModelConfig
 from mono_depth_ros.errors import DeviceLostError, FrameError
 from mono_depth_ros.messages import bridge
+from mono_depth_ros.models.engine_model import prepare
 from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.models.runtime.device_errors import DeviceWatch
 from mono_depth_ros.models.runtime.device_time import DeviceTime
@@ -24,6 +25,7 @@ from mono_depth_ros.pipeline import Pipeline
 from mono_depth_ros.streams.health import judge
 from mono_depth_ros.streams.monitor import Monitor
 
+_SIZES = 16  # of images that something is made for ahead: a camera has one
 _UNREAD = 8  # times of frames that may wait to be read
 _LOST: list[Pipeline | None] = []
 """What lies on a lost device is kept: freeing it would end the process before it has said why."""
@@ -37,6 +39,7 @@ class DepthSession(Session[ImageJob]):
         self.pipeline: Pipeline | None = None
         self.streams: list[CameraStream] = []
         self._options, self._monitors = options, monitors
+        self._sizes: set[tuple[int, int]] = set()
         self._watch = DeviceWatch()
         self._lost: DeviceLostError | None = None
         self._unread: list[tuple[DeviceTime, list[Monitor]]] = []
@@ -57,9 +60,17 @@ class DepthSession(Session[ImageJob]):
         assert self.pipeline is not None
         model = self.pipeline.model
         for name, monitor in self._monitors.items():
-            stream = CameraStream(self, name, monitor, model.spec, self._options, self._on_image)
+            stream = CameraStream(self, name, monitor, model.spec, self._options, self._on_image, self._on_size)
             self.streams.append(stream)
             self.node.get_logger().info(f"{model.spec.name} on {model.device}, {model.engine}: {stream.topics()}")
+
+    def _on_size(self, width: int, height: int) -> None:
+        """What is made for a size of images is made once it is known, whether or not somebody listens."""
+        largest = self._options.get(ImageConfig).max_image_pixels
+        known = (width, height) in self._sizes or len(self._sizes) >= _SIZES
+        if self.pipeline is not None and not known and width * height <= largest:
+            self._sizes.add((width, height))
+            self.ahead(partial(prepare, self.pipeline.model, width, height, len(self._monitors)))
 
     def _on_image(self, job: ImageJob) -> None:
         partners = sum(stream.expected() for stream in self.streams)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from sensor_msgs.msg import CameraInfo
 
 from mono_depth_ros import transport
 from mono_depth_ros.config import DepthNodeConfig, ImageConfig
+from mono_depth_ros.errors import CameraError
+from mono_depth_ros.messages.camera_info import camera_from_info
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.runtime.device_time import DeviceTime
@@ -46,7 +49,7 @@ class CameraStream(MessageStream):
         name: goes before the topics; "" for the only camera.
         spec: of the model, which decides what there is to publish.
         options: with the configurations of the node.
-        offer: gets the images.
+        offer: gets the images. sized: gets width and height of the images that the model will see, when they are known.
 
     Attributes:
         infos: the camera_info messages. outputs: the publishers.
@@ -60,6 +63,7 @@ class CameraStream(MessageStream):
         spec: ModelSpec,
         options: Parameters,
         offer: Callable[[ImageJob], None],
+        sized: Callable[[int, int], None],
     ) -> None:
         super().__init__(session.node, monitor, f"frame of {name}" if name else "frame")
         config = options.get(DepthNodeConfig)
@@ -67,9 +71,11 @@ class CameraStream(MessageStream):
         self.outputs = Outputs(session.node, depth_outputs(spec, config.rectify), f"{name}/" if name else "")
         session.closing(self.outputs.destroy)
         self.infos = CameraInfos(config.rectified, config.rectify)
+        self._sized = sized
+        self._sides: tuple[int, ...] = ()
         self._reader = ImageReader(lambda: options.get(ImageConfig), session.node.get_logger().warning)
         image_topic, info_topic, also = input_topics(session.node, config.image_transport, name)
-        self._info = Input(session.node, CameraInfo, info_topic, self.infos.add, KEPT)
+        self._info = Input(session.node, CameraInfo, info_topic, self._on_info, KEPT)
         self._image = Input(
             session.node, IMAGES[config.image_transport], image_topic, self._on_image, loss=monitor.loss, also=also
         )
@@ -134,6 +140,17 @@ class CameraStream(MessageStream):
             relative=self._spec.kind is not DepthKind.METRIC,
             remedy=transport.remedy(rmw(), "the camera driver"),
         )
+
+    def _on_info(self, message: Any) -> None:
+        self.infos.add(message)
+        roi = message.roi
+        sides = (message.width, message.height, message.binning_x, message.binning_y, roi.width, roi.height)
+        if sides != self._sides:
+            self._sides = sides
+            config = self._config()
+            with contextlib.suppress(CameraError):  # which the first image is dropped for, and says so
+                camera = camera_from_info(message, config.rectified or config.rectify)
+                self._sized(camera.width, camera.height)
 
     def _config(self) -> DepthNodeConfig:
         return self._options.get(DepthNodeConfig)

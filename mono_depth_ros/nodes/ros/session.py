@@ -65,6 +65,10 @@ class Session(ABC, Generic[AnyJob]):
         self.progress = "loading"
         self._worker.call(self._load, done)
 
+    def ahead(self, function: Callable[[], None]) -> None:
+        """Have the worker call this before further jobs: what frames would else wait for. An error is logged."""
+        self._worker.call(lambda: self._listened(function), self._said)
+
     def closing(self, close: Callable[[], object]) -> None:
         """Call `close` when the session ends; what was opened last is closed first."""
         self._closing.callback(close)
@@ -100,9 +104,16 @@ class Session(ABC, Generic[AnyJob]):
             self.node.get_logger().warning(f"{what} is not ready: it will be dropped when it is")
 
     def _load(self) -> None:
+        self._listened(self.load)
+
+    def _said(self, error: Exception | None) -> None:
+        if error is not None and not isinstance(error, Cancelled):
+            self.node.get_logger().warning(str(error))
+
+    def _listened(self, function: Callable[[], None]) -> None:
         try:
             with listening(self._told):
-                self.load()
+                function()
         finally:
             if self._ended:
                 self.unload()
