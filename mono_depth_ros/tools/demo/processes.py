@@ -27,6 +27,10 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: l
 class ProcessError(MonoDepthError):
     """A child process that ended when it should not; the message holds its last lines."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__()
+        self.args = (message,)  # lines stay lines
+
 
 class Child:
     """One process in a session of its own: Ctrl-C in the terminal reaches the parent alone, which ends it in order.
