@@ -27,7 +27,7 @@ def wheels(rclpy, rmw, common_interfaces):
     ]
 
 
-WORLD = ["numba>=0.57"]  # the synthetic world: demo and training; a robot does not need it
+WORLD = ["numba>=0.55"]  # the synthetic world: demo and training; a robot does not need it
 TEST = ["pytest", "pytest-timeout"]
 TRANSFORMERS = ["transformers>=4.45"]
 # The graphs that OpenVINO and ONNX Runtime run are exported by torch, 2.5 or later, with onnxscript.
@@ -57,11 +57,12 @@ setup(
         folder("rviz", "*.rviz"),
     ],
     python_requires=">=3.10",
+    # NumPy, OpenCV, PyYAML, tqdm and numba are no newer than those of Ubuntu 22.04, which belongs to Humble.
     # opencv-python 5 breaks cv_bridge for every multi-channel encoding.
     install_requires=[
         "huggingface_hub>=0.24",
         "mcap>=1.1",
-        "numpy>=1.24",
+        "numpy>=1.21",
         "opencv-python>=4.5,<5",
         "PyYAML",
         "rosbags>=0.11",

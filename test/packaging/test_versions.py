@@ -103,6 +103,22 @@ def test_the_lock_pins_what_setup_py_asks_for(repository: Path) -> None:
             assert wanted.specifier.contains(pin.version), f"{wanted} is locked at {pin.version}"
 
 
+def test_every_distribution_is_supported_by_name_and_its_packages_are_new_enough(repository, manifest) -> None:
+    names = "Humble, Jazzy, Kilted and Rolling"
+    assert names in manifest.findtext("description")
+    for page in ("README.md", "docs/ros2.md"):
+        assert f"ROS 2 {names}" in (repository / page).read_text()
+    requirements = pytest.importorskip("packaging.requirements")
+    done = subprocess.run([sys.executable, "-c", _SHOW], cwd=repository, capture_output=True, text=True, check=True)
+    asked = {item.name: item.specifier for item in map(requirements.Requirement, filter(None, done.stdout.split("\n")))}
+    for name, version in UBUNTU_22_04.items():
+        assert asked[name].contains(version), f"{name}{asked[name]}, but Humble's Ubuntu has {version}"
+
+
+# What the keys of package.xml install there.
+UBUNTU_22_04 = {"numpy": "1.21.5", "numba": "0.55.1", "opencv-python": "4.5.4", "PyYAML": "5.4.1", "tqdm": "4.57.0"}
+
+
 # setup.py with a setup() that prints what `make` installs.
 _SHOW = """
 import runpy, setuptools

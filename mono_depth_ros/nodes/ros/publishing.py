@@ -10,11 +10,11 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
-from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import PointField
 
 from mono_depth_ros.errors import FrameError
+from mono_depth_ros.nodes.ros.distributions import PublisherEventCallbacks
 from mono_depth_ros.nodes.ros.qos import OUTPUT, overridable, own
 from mono_depth_ros.nodes.ros.topics import message_class
 from mono_depth_ros.pipeline import Frame

@@ -11,6 +11,8 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSPolicyKind, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions, _declare_qos_parameters
 from rclpy.subscription import Subscription
 
+from mono_depth_ros.nodes.ros.distributions import OPEN_DURABILITY, OPEN_RELIABILITY
+
 OUTPUT = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE)
 """Publishers: reliable matches every subscriber; volatile, since a late subscriber wants the next frame."""
 
@@ -21,10 +23,6 @@ LATCHED = QoSProfile(
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
 """Static transforms: a late subscriber gets the last message."""
-
-# What a subscription's parameters say unless they are overridden: as the publishers offer. Humble has no word for it.
-_OPEN_RELIABILITY = getattr(ReliabilityPolicy, "BEST_AVAILABLE", ReliabilityPolicy.SYSTEM_DEFAULT)
-_OPEN_DURABILITY = getattr(DurabilityPolicy, "BEST_AVAILABLE", DurabilityPolicy.SYSTEM_DEFAULT)
 
 
 def own(profile: QoSProfile) -> QoSProfile:
@@ -45,7 +43,7 @@ def requested(node: Node, topic: str, depth: int) -> QoSProfile:
     one had: hence they are declared here, whose values are what `fitting` replaces.
     """
     profile = QoSProfile(
-        history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=_OPEN_RELIABILITY, durability=_OPEN_DURABILITY
+        history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=OPEN_RELIABILITY, durability=OPEN_DURABILITY
     )
     _declare_qos_parameters(Subscription, node, topic, profile, overridable())
     return profile
@@ -53,7 +51,7 @@ def requested(node: Node, topic: str, depth: int) -> QoSProfile:
 
 def is_open(request: QoSProfile) -> bool:
     """Whether a request leaves both to `fitting`, so that every publisher matches."""
-    return request.reliability == _OPEN_RELIABILITY and request.durability == _OPEN_DURABILITY
+    return request.reliability == OPEN_RELIABILITY and request.durability == OPEN_DURABILITY
 
 
 def fitting(request: QoSProfile, offers: Sequence[QoSProfile]) -> QoSProfile:
@@ -63,10 +61,10 @@ def fitting(request: QoSProfile, offers: Sequence[QoSProfile]) -> QoSProfile:
     all are: what was published once, before this node came, arrives. Without a publisher what matches every one.
     """
     profile = own(request)
-    if request.reliability == _OPEN_RELIABILITY:
+    if request.reliability == OPEN_RELIABILITY:
         reliable = offers and all(offer.reliability == ReliabilityPolicy.RELIABLE for offer in offers)
         profile.reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
-    if request.durability == _OPEN_DURABILITY:
+    if request.durability == OPEN_DURABILITY:
         latched = offers and all(offer.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in offers)
         profile.durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
     return profile

@@ -10,11 +10,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from rclpy.subscription import Subscription
 
+from mono_depth_ros.nodes.ros.distributions import (
+    SubscriptionEventCallbacks,
+    UnsupportedEventTypeError,
+    with_info,
+)
 from mono_depth_ros.nodes.ros.qos import fitting, is_open, requested
 from mono_depth_ros.nodes.ros.topics import other_than, publishers_of
 from mono_depth_ros.streams.health import Feed
@@ -23,7 +26,6 @@ from mono_depth_ros.streams.loss import LossCounter
 _LOOK_S = 0.25  # between two looks at the publishers, where the middleware does not say when they come and go
 _OVERLAP_S = 2.0  # for which a subscription goes on beside the one that takes its place, if nothing comes there
 _REMEMBERED = 32  # messages that may come twice while two subscriptions overlap, or are latched
-_INFO = hasattr(Subscription, "CallbackType")  # whether rclpy says who has sent a message, and its number: not Humble's
 
 
 class _Subscription:
@@ -156,7 +158,8 @@ class Input:
     def _subscribe(self, profile: QoSProfile) -> _Subscription:
         """A subscription, with those events that the middleware knows."""
         new = _Subscription(profile)
-        take: Any = partial(self._take, new) if self._counts and _INFO else lambda message: self._take(new, message, {})
+        take: Any = partial(self._take, new)
+        take = with_info(take) if self._counts else lambda message: self._take(new, message, {})
         optional: dict[str, Any] = {"message_lost": partial(self._on_lost, new), "matched": self._look}
         while new.handle is None:
             try:

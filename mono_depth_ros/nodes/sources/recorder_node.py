@@ -24,6 +24,7 @@ from mono_depth_ros.config import RecorderConfig
 from mono_depth_ros.errors import ConfigError, MonoDepthError
 from mono_depth_ros.geometry.rigid import rigid_from_text
 from mono_depth_ros.messages.cdr import header_stamp_ns
+from mono_depth_ros.nodes.ros.distributions import with_info
 from mono_depth_ros.nodes.ros.guard import Fatal, GuardedNode
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.qos import fitting, requested
@@ -102,8 +103,7 @@ class RecorderNode(GuardedNode):
             kind = types[topic][0]
             self._bag.add(Channel(topic, kind))
             self._seen[topic] = 0
-            # It takes two arguments: rclpy then tells when the message reached this process.
-            callback: Any = partial(self._on_message, topic)
+            callback = with_info(partial(self._on_message, topic))
             self.create_subscription(message_class(kind), topic, callback, qos, raw=True)
 
     def _missing(self) -> list[str]:
@@ -117,7 +117,7 @@ class RecorderNode(GuardedNode):
         return found
 
     def _on_message(self, topic: str, data: bytes, info: Any) -> None:
-        arrival_ns = info["received_timestamp"] or time.time_ns()
+        arrival_ns = info.get("received_timestamp") or time.time_ns()
         stamp = header_stamp_ns(data)
         self._newest_ns = max(self._newest_ns, stamp)
         if not self._window:
