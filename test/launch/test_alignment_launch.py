@@ -69,7 +69,16 @@ def test_the_colours_are_those_of_the_image_that_the_depth_is_of(launched: Any) 
 def test_options_go_to_the_node_that_has_them_and_shared_ones_to_both(launched: Any) -> None:
     own = {item.name for item in fields(AlignmentNodeConfig)} & {item.name for item in fields(DepthNodeConfig)}
     # Were there another one, would it mean the same to both?
-    assert own == {"autostart", "lazy", "input_timeout", "diagnostics_period", "rectified", "image_transport"}
+    shared = {
+        "autostart",
+        "bond_timeout",
+        "lazy",
+        "input_timeout",
+        "diagnostics_period",
+        "rectified",
+        "image_transport",
+    }
+    assert own == shared
     given = {"lazy": "false", "stride": "2", "model": "tiny", "cam_from_reference": "0 0 0 0 0 0 1", "local": "false"}
     depth, alignment = launched.nodes(alignment="scan", bandwidth="2", pitch_deg="-3", **given)
     assert merged(depth) == {"lazy": False, "stride": 2, "model": "tiny"}

@@ -173,7 +173,7 @@ class Caller:
         return self.call(ChangeState, "change_state", timeout_s, transition=asked).success
 
     def state(self) -> str:
-        return self.call(GetState, "get_state", 2.0).current_state.label
+        return self.call(GetState, "get_state", 5.0).current_state.label
 
     def set(self, *parameters: Any, kind: Any = SetParameters) -> Any:
         name = "set_parameters" if kind is SetParameters else "set_parameters_atomically"
