@@ -31,8 +31,10 @@ COPY config /ws/src/mono_depth_ros/config
 COPY rviz /ws/src/mono_depth_ros/rviz
 COPY mono_depth_ros /ws/src/mono_depth_ros/mono_depth_ros
 
-# What the package depends on, by pip; then the package itself, by colcon, as ROS finds it.
-RUN pip install --no-cache-dir '/ws/src/mono_depth_ros[transformers,onnx-gpu]' 'onnxruntime-gpu<1.26' 'tensorrt-cu12==10.*' \
+# What the package depends on, by pip; then the package itself, by colcon, as ROS finds it. cv_bridge is compiled for
+# NumPy 1, and newer OpenCV wants NumPy 2.
+RUN pip install --no-cache-dir '/ws/src/mono_depth_ros[transformers,onnx-gpu]' 'numpy<2' 'opencv-python<4.12' \
+        'onnxruntime-gpu<1.26' 'tensorrt-cu12==10.*' \
     && pip uninstall -y mono_depth_ros
 RUN cd /ws && . /opt/ros/jazzy/setup.sh && python -m colcon build --packages-select mono_depth_ros
 

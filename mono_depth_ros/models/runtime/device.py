@@ -23,7 +23,8 @@ from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
 from mono_depth_ros.models.runtime.device_errors import causes, is_out_of_memory, let_go
 
 LOGGER = logging.getLogger(__name__)
-_DISTRIBUTIONS = ("torch", "transformers", "openvino", "onnxruntime", "onnxruntime-gpu", "onnx", "onnxscript")
+_RUNTIMES = ("openvino", "onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt-cu12", "tensorrt-cu13")
+_DISTRIBUTIONS = ("torch", "transformers", *_RUNTIMES, "onnx", "onnxscript")
 
 _WORKING = 2.5
 """Memory at run time over that of the float32 weights, roughly: weights, activations, the libraries' workspaces."""

@@ -144,7 +144,9 @@ def library_hint(text: str) -> str:
         return f"cuDNN {number} is missing: pip install 'nvidia-cudnn{suffix or '-cu12'}=={number}.*'"
     if not name.startswith(_CUDA_LIBRARIES):
         return ""
-    cuda = _OF_CUDA.get(name, {}).get(number, "" if name == "libcurand" else number)
+    if name == "libcurand":  # which has a number of its own
+        return "a library of CUDA is missing: install torch with CUDA, or CUDA itself"
+    cuda = _OF_CUDA.get(name, {}).get(number, number)
     if cuda and ours and cuda != ours:
         spec = "'onnxruntime-gpu<1.26'" if int(ours) < 13 else "-U onnxruntime-gpu"
         return f"this onnxruntime is for CUDA {cuda}, torch here for CUDA {torch.version.cuda}: pip install {spec}"

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import importlib.metadata
 import logging
 
 import pytest
 import torch
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.runtime.device import pick_device, set_threads
+from mono_depth_ros.models.runtime.device import pick_device, set_threads, versions
 
 
 @pytest.fixture
@@ -71,3 +72,10 @@ def test_threads() -> None:
         torch.set_num_threads(before)
     with pytest.raises(ModelError, match="threads is -1"):
         set_threads(-1)
+
+
+@pytest.mark.parametrize("name", ["tensorrt", "tensorrt-cu12", "onnxruntime-gpu"])
+def test_versions_are_those_of_every_engine(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    # What was proved right with one TensorRT says nothing of the next.
+    monkeypatch.setattr(importlib.metadata, "version", lambda asked: {name: "10.3.0"}.get(asked, "1"))
+    assert versions()[name] == "10.3.0"

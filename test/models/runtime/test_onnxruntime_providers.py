@@ -124,6 +124,7 @@ def test_a_provider_that_is_silently_absent_is_asked_of_the_loader(
     ("12.8", "libcufft.so.11", "CUDA 12 is not where the loader looks"),
     ("12.8", "libcublas.so.12", "CUDA 12 is not where the loader looks"),
     (None, "libcublas.so.12", "CUDA 12 is not where the loader looks"),
+    ("12.8", "libcurand.so.10", "a library of CUDA is missing: install torch with CUDA, or CUDA itself"),
     ("12.6", "libcudnn.so.9", "cuDNN 9 is missing: pip install 'nvidia-cudnn-cu12==9.*'"),
     ("13.0", "libnvinfer.so.10", "TensorRT 10 is missing: pip install 'tensorrt-cu13==10.*'"),
     ("12.6", "libnvonnxparser.so.10", "TensorRT 10 is missing"),

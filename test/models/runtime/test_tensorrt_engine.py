@@ -220,7 +220,7 @@ def test_the_first_precision_that_is_right_stays(
     runtime = fake_runtime()
     network, examples = add_one(), [(image(),), (image(width=8),)]
     monkeypatch.setattr(choice, "_wait", lambda _: None)
-    monkeypatch.setattr(choice, "give_back", lambda _: None)
+    monkeypatch.setattr(choice, "give_back", lambda *_: None)
     reference = choice.Reference(examples, [(2 * values[0],) for values in examples], network.depth)
     trying = choice._Trying(network, reference, GPU)
     network.module.gain.mul_(2)
