@@ -232,7 +232,7 @@ class _Trying:
             if engine is not None and trial.seconds < _MARGIN * least:
                 best, least = engine, trial.seconds
             engine = None
-            give_back(self.device)
+            give_back()
         refusals = "; ".join(f"{trial.label}: {trial.refused}" for trial in tried if trial.refused)
         if best is None:
             raise ModelError(f"no engine can run {name} on {self.device}: {refusals}")

@@ -134,7 +134,7 @@ def free_memory(device: torch.device) -> tuple[int, int]:
     """Free and total bytes of a CUDA device, of this machine for the CPU; zeros where nobody tells."""
     if device.type == "cuda":
         with contextlib.suppress(RuntimeError):  # a device that has failed altogether
-            give_back(device)
+            give_back()
             free, total = torch.cuda.mem_get_info(device)
             return free, total
         return 0, 0
@@ -145,10 +145,11 @@ def free_memory(device: torch.device) -> tuple[int, int]:
     return 0, 0
 
 
-def give_back(device: torch.device) -> None:
-    """What torch keeps of a device's memory after it was freed goes back, for other libraries and other processes."""
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
+def give_back() -> None:
+    """What torch keeps of a GPU's memory after it was freed goes back, for other libraries and other processes."""
+    if torch.cuda.is_initialized():
+        with contextlib.suppress(RuntimeError):  # a device that has failed: whoever computes on it hears of that
+            torch.cuda.empty_cache()
 
 
 def _alike(one: CatalogueEntry, other: CatalogueEntry) -> bool:

@@ -14,6 +14,7 @@ from mono_depth_ros.errors import DeviceLostError, FrameError
 from mono_depth_ros.messages import bridge
 from mono_depth_ros.models.engine_model import prepare
 from mono_depth_ros.models.loading import load_model
+from mono_depth_ros.models.runtime.device import give_back
 from mono_depth_ros.models.runtime.device_errors import DeviceWatch
 from mono_depth_ros.models.runtime.device_time import DeviceTime
 from mono_depth_ros.nodes.depth.stream import CameraStream, ImageJob
@@ -45,6 +46,8 @@ class DepthSession(Session[ImageJob]):
         self._unread: list[tuple[DeviceTime, list[Monitor]]] = []
 
     def load(self) -> None:
+        self.wait_for_those_before()
+        give_back()
         try:
             model = load_model(self._options.get(ModelConfig))
         except Exception as error:
@@ -55,6 +58,8 @@ class DepthSession(Session[ImageJob]):
 
     def unload(self) -> None:
         self.pipeline = None
+        if not self.busy:
+            give_back()
 
     def open(self) -> None:
         assert self.pipeline is not None

@@ -95,6 +95,7 @@ class ManagedNode(GuardedNode, LifecycleNode, Generic[AnySession]):
 
     # destroy_node reads it, of a half-made node as well: from Kilted on, rclpy's shutdown destroys those too.
     session: AnySession | None = None
+    _busy: tuple[AnySession, ...] = ()  # that have ended, and whose workers have not
     _loading: _Loading | None = None
     _called_off = False
     _bond: Bond | None = None
@@ -184,6 +185,7 @@ class ManagedNode(GuardedNode, LifecycleNode, Generic[AnySession]):
         try:
             self.monitors = {name: self.monitors.get(name) or Monitor() for name in self.streams()}
             self.session = self.new_session()
+            self.session.before = self._busy = tuple(session for session in self._busy if session.busy)
             self.session.begin(loading.end)
         except Exception as error:
             loading.end(error)
@@ -254,9 +256,11 @@ class ManagedNode(GuardedNode, LifecycleNode, Generic[AnySession]):
             if self._bond is not None and self.context.ok():
                 self._bond_with_manager(False)
             if session is not None:
+                self._busy = (*self._busy, session)
                 session.end()
         except Exception as error:
             self.errors.caught(error)
+        self._busy = tuple(session for session in self._busy if session.busy)
 
     def _all_labels(self) -> dict[str, str]:
         return {**self.labels(), "internal errors": str(self.errors.total)}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable
 from contextlib import ExitStack
@@ -14,7 +15,9 @@ from mono_depth_ros.errors import FrameError
 from mono_depth_ros.nodes.ros.diagnostics import Report
 from mono_depth_ros.nodes.ros.stream import Job
 from mono_depth_ros.nodes.ros.worker import NewestWorker
-from mono_depth_ros.progress import Cancelled, listening
+from mono_depth_ros.progress import Cancelled, listening, tell
+
+_LOOK_S = 0.05  # between two looks whether a worker has ended
 
 AnyJob = TypeVar("AnyJob", bound=Job)
 
@@ -27,6 +30,7 @@ class Session(ABC, Generic[AnyJob]):
 
     Attributes:
         patience_s: how long `end` waits for the worker. active: whether the node may publish at present.
+        before: sessions that have ended while their workers were busy.
         progress: what `load` is at, as a clause; "" before and after it.
     """
 
@@ -34,6 +38,7 @@ class Session(ABC, Generic[AnyJob]):
 
     def __init__(self, node: LifecycleNode) -> None:
         self.node, self.active, self.progress = node, False, ""
+        self.before: tuple[Session[Any], ...] = ()
         self._ended = False
         self._closing = ExitStack()
         self._worker: NewestWorker[AnyJob] = NewestWorker(self.work, self._superseded, self._failed)
@@ -44,6 +49,12 @@ class Session(ABC, Generic[AnyJob]):
         Here belongs all that is not to be done while a frame waits: weights, engines, and where the size of the
         camera's images is known, what is made for that size. `progress.tell` says how far it is.
         """
+
+    def wait_for_those_before(self) -> None:
+        """For a `load` that needs the memory of the one before: wait until it is free, however long a result takes."""
+        while any(session.busy for session in self.before):
+            tell("waiting for the last result of the model before, whose memory is needed")
+            time.sleep(_LOOK_S)
 
     def unload(self) -> None:
         """Let go of what `load` made, at once: the next session may need the memory."""
@@ -68,6 +79,11 @@ class Session(ABC, Generic[AnyJob]):
     def ahead(self, function: Callable[[], None]) -> None:
         """Have the worker call this before further jobs: what frames would else wait for. An error is logged."""
         self._worker.call(lambda: self._listened(function), self._said)
+
+    @property
+    def busy(self) -> bool:
+        """Whether the worker's thread is there, and with it what it works with."""
+        return self._worker.alive
 
     def closing(self, close: Callable[[], object]) -> None:
         """Call `close` when the session ends; what was opened last is closed first."""
@@ -99,7 +115,7 @@ class Session(ABC, Generic[AnyJob]):
         for job in self._worker.stop(0.0 if self.progress else self.patience_s):
             job.stream.refuse(FrameError("it waited for the worker when the node was cleaned up", "ended"))
         self.unload()
-        if self._worker.alive and self.node.context.ok():
+        if self.busy and self.node.context.ok():
             what = "the model that loads" if self.progress else "the last result"
             self.node.get_logger().warning(f"{what} is not ready: it will be dropped when it is")
 

@@ -24,11 +24,12 @@ def busy_model(plane_model):
     class BusyModel(plane_model):
         def __init__(self):
             super().__init__()
-            self.at_it, self.go = threading.Event(), threading.Event()
+            self.at_it, self.go, self.done = threading.Event(), threading.Event(), threading.Event()
 
         def predict(self, rgb, cameras):
             self.at_it.set()
             self.go.wait(60)
+            self.done.set()
             return super().predict(rgb, cameras)
 
     model = BusyModel()
@@ -55,12 +56,13 @@ def test_what_was_begun_before_a_cleanup_is_dropped_and_counted(ros, rig, busy_m
     ros.wait(lambda: r.node.monitors[""].snapshot().received >= 2)
     monkeypatch.setattr("mono_depth_ros.nodes.depth.session.load_model", lambda *_: plane_model())
     old = r.node.session
-    change(r.node, "deactivate", "cleanup", "configure", "activate")
+    change(r.node, "deactivate", "cleanup")
+    late = r.node.monitors[""].snapshot()
+    busy_model.go.set()
+    change(r.node, "configure", "activate")
     assert r.node.session is not old
     r.matched()
     ros.wait(lambda: depth, poll=lambda: r.send(r.image(30)))
-    late = r.node.monitors[""].snapshot()
-    busy_model.go.set()
     ros.wait(lambda: r.node.monitors[""].snapshot().drops.get("ended", 0) > late.drops.get("ended", 0))
     count = len(depth)
     ros.wait(lambda: len(depth) > count + 1, poll=lambda: r.send(r.image(30)))
@@ -71,6 +73,27 @@ def test_what_was_begun_before_a_cleanup_is_dropped_and_counted(ros, rig, busy_m
     ros.wait(lambda: status[-1].status[0].level == b"\0" and "publishing" in status[-1].status[0].message)
     values = {pair.key: pair.value for pair in status[-1].status[0].values}
     assert values["dropped: ended"] == str(dropped)
+
+
+def test_two_models_are_never_there_at_once(ros, rig, busy_model, plane_model, monkeypatch):
+    monkeypatch.setattr(Session, "patience_s", 0.05)
+    status, seen = ros.listen(DiagnosticArray, "/diagnostics"), []
+
+    def load(*_):
+        seen.append(busy_model.done.is_set())
+        return plane_model()
+
+    r = rig(busy_model, lazy=False, diagnostics_period=0.1)
+    ros.wait(busy_model.at_it.is_set, poll=r.send)
+    monkeypatch.setattr("mono_depth_ros.nodes.depth.session.load_model", load)
+    change(r.node, "deactivate", "cleanup")
+    configuring = threading.Thread(target=change, args=(r.node, "configure"))
+    configuring.start()
+    ros.wait(lambda: status and "waiting for the last result of the model before" in status[-1].status[0].message)
+    assert not seen
+    busy_model.go.set()
+    configuring.join(10)
+    assert seen == [True] and r.node.session.pipeline is not None
 
 
 def test_what_waited_for_the_worker_when_the_node_was_cleaned_up_is_counted(ros, rig, busy_model, monkeypatch):
