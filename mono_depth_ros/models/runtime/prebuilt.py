@@ -141,13 +141,18 @@ def _check_shapes(path: Path, network: Network | GraphFile, shapes: Sequence[Ran
         assert shape is not None
         least, _, most = shape
         open_axes = axes[index] if axes else {}
-        right = len(least) == value.ndim and all(
-            (axis in open_axes and axis > 0) or not low or low <= side <= high
-            for axis, (low, side, high) in enumerate(zip(least, value.shape, most, strict=False))
-        )
+        right = len(least) == value.ndim
+        for axis, (low, side, high) in enumerate(zip(least, value.shape, most, strict=False)):
+            unit = open_axes.get(axis, "").rpartition("*")[0]  # of a size that must be a multiple, such as "14*rows"
+            if low and axis in open_axes and axis > 0:
+                right &= low < high or not unit or low % int(unit) == 0
+            elif low:
+                right &= low <= side <= high
         if not right:
             takes = f"{least}" if least == most else f"{least} to {most}"
-            raise ModelError(f"{path} takes {name} of {takes}, expected one like {tuple(value.shape)}")
+            units = ", ".join(dict.fromkeys(text for text in open_axes.values() if "*" in text))
+            more = f" with sides of {units}" if units else ""
+            raise ModelError(f"{path} takes {name} of {takes}, expected one like {tuple(value.shape)}{more}")
 
 
 def _check_architecture(path: Path, device: torch.device) -> None:

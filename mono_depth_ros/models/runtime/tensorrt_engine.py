@@ -23,6 +23,7 @@ from torch import Tensor
 
 from mono_depth_ros.cache import cache_folder, sealed_sha256
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.runtime.device_errors import is_out_of_memory
 from mono_depth_ros.models.runtime.engine import GraphFile, Inputs
 from mono_depth_ros.models.runtime.onnxruntime_engine import OnnxRuntimeEngine
 from mono_depth_ros.models.runtime.onnxruntime_providers import (
@@ -75,8 +76,8 @@ class TensorRtEngine:
         with self._lock:
             largest, engine = self._engines.get(key, (0, None))
             if engine is None or count > largest:
-                self._engines.pop(key, None)  # the smaller one's memory goes first
                 engine = None
+                self._engines.pop(key, None)  # the smaller one's memory goes first
                 return self._built(key, count, shapes, inputs)
             self._engines.move_to_end(key)
         return engine(*inputs)
@@ -91,14 +92,15 @@ class TensorRtEngine:
             LOGGER.info("%s: building the TensorRT engine for %s, this takes minutes", self.graph.name, label)
             tell(f"building the TensorRT engine for {label}, this takes minutes")
         began = time.monotonic()
-        folder.mkdir(parents=True, exist_ok=True)
-        sides, profile = ranges(self.graph.inputs, self._axes(shapes), shapes, count)
-        options = {**self._options(folder), **profile}
         try:
-            engine = OnnxRuntimeEngine(self.graph, self._device, self.precision, options, sides)
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ModelError(f"the cache folder {folder} cannot be made: {error.strerror}") from error
+        try:
+            engine = self._engine(folder, shapes, count)
             outputs = engine(*inputs)
         except ModelError as error:
-            if not known or self._given:
+            if not known or self._given or is_out_of_memory(error):
                 raise
             LOGGER.warning("%s: the TensorRT engine in %s cannot be used and is built anew: %s", label, folder, error)
             shutil.rmtree(folder, ignore_errors=True)
@@ -113,6 +115,22 @@ class TensorRtEngine:
             self._engines.popitem(last=False)
         self._engines[key] = (count, engine)
         return outputs
+
+    def _engine(self, folder: Path, shapes: Shapes, count: int) -> OnnxRuntimeEngine:
+        """Of fixed shapes; by the profile alone where the file has other names for its axes."""
+        names, axes, options = self.graph.inputs, self._axes(shapes), self._options(folder)
+        sides, profile = ranges(names, axes, shapes, count)
+        engine = OnnxRuntimeEngine(self.graph, self._device, self.precision, {**options, **profile}, sides)
+        found = {port.name: port.shape for port in engine.ports()}
+        if all(
+            isinstance(found[name][axis], int)
+            for name, named in zip(names, axes, strict=True)
+            for axis, side in named.items()
+            if side in sides
+        ):
+            return engine
+        _, profile = ranges(names, [dict.fromkeys(named, "") for named in axes], shapes, count)
+        return OnnxRuntimeEngine(self.graph, self._device, self.precision, {**options, **profile})
 
     def _options(self, folder: Path) -> dict[str, Any]:
         options: dict[str, Any] = {

@@ -208,6 +208,19 @@ def test_what_the_model_does_not_read_or_give(
         load(plan(**values))
 
 
+@pytest.mark.parametrize(("height", "right"), [(28, True), (30, False)])
+def test_a_size_that_the_network_cannot_have(
+    network: Network, examples: list[Inputs], plan: Callable[..., Path], height: int, right: bool
+) -> None:
+    network.shapes = ({0: "batch", 2: "14*rows", 3: "14*columns"},)
+    path = plan(least=(1, 3, height, 28), most=(1, 3, height, 28))
+    if right:
+        prebuilt.load(path, network, examples, CPU, "fp16")
+        return
+    with pytest.raises(ModelError, match=r"takes image of \(1, 3, 30, 28\), .* with sides of 14\*rows, 14\*columns$"):
+        prebuilt.load(path, network, examples, CPU, "fp16")
+
+
 def test_of_another_gpu(load: Callable, plan: Callable[..., Path]) -> None:
     path = plan()
     path.write_bytes(b"of another GPU")

@@ -64,6 +64,14 @@ def test_an_engine_is_of_fixed_shape(fake_runtime: Fake, graph: GraphFile) -> No
     assert not any("profile" in option for option in runtime.chains[-1][0][1])
 
 
+def test_other_names_in_the_file_leave_the_profile(fake_runtime: Fake, graph: GraphFile) -> None:
+    runtime = fake_runtime()
+    TensorRtEngine(replace(graph, axes=({0: "n", 2: "s0", 3: "s1"},)), GPU, "fp32")(image(14, 28))
+    options = runtime.chains[-1][0][1]
+    assert {options[f"trt_profile_{kind}_shapes"] for kind in ("min", "opt", "max")} == {"image:1x3x14x28"}
+    assert runtime.sides == {} and len(runtime.built) == 1
+
+
 def test_a_batch_shares_the_engine_of_the_largest(fake_runtime: Fake, graph: GraphFile) -> None:
     runtime = fake_runtime()
     engine = TensorRtEngine(graph, GPU, "fp32")
@@ -165,6 +173,17 @@ def test_a_damaged_engine_is_built_anew(
     monkeypatch.setattr(runtime, "_engine", engine)
     TensorRtEngine(graph, GPU, "fp32")(image())
     assert any("cannot be used and is built anew: engine 'tensorrt' cannot load" in text for text in caplog.messages)
+
+
+def test_an_engine_that_does_not_fit_is_kept(
+    fake_runtime: Fake, graph: GraphFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = fake_runtime()
+    TensorRtEngine(graph, GPU, "fp32")(image())
+    monkeypatch.setitem(runtime.fails, "TensorrtExecutionProvider", "CUDA failure 2: out of memory ; GPU=0")
+    with pytest.raises(ModelError, match="out of memory"):
+        TensorRtEngine(graph, GPU, "fp32")(image())
+    assert Path(runtime.built[0]).exists()
 
 
 @pytest.mark.parametrize(("tensorrt", "precision", "kind", "flags"), [
