@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-_SENTENCE = 2000  # characters: the longest list of topics or options that somebody would read
+SENTENCE = 2000
+"""Characters of a whole sentence, for `shown`: the longest list of topics or options that somebody would read."""
 
 
 def shown(text: object, limit: int = 80) -> str:
@@ -26,7 +27,7 @@ class MonoDepthError(Exception):
     exit_code = 1
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(shown(message, _SENTENCE))
+        super().__init__(shown(message, SENTENCE))
 
 
 class ConfigError(MonoDepthError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from mono_depth_ros.bags.reader import BagReader, TopicInfo
 from mono_depth_ros.config import BagConfig
-from mono_depth_ros.errors import DataError, MonoDepthError
+from mono_depth_ros.errors import DataError, MonoDepthError, shown
 from mono_depth_ros.messages.kinds import CAMERA_INFO, COMPRESSED, IMAGE
 
 POSES = (
@@ -133,7 +133,7 @@ def named(reader: BagReader, name: str, kinds: tuple[str, ...], flag: str) -> st
             f"{flag} is {name}, which {reader.path} does not hold; it has: {listed(reader.topics.values())}"
         )
     if item.kind not in kinds:
-        raise DataError(f"{flag} is {name}, a {item.kind}, expected {' or '.join(kinds)}")
+        raise DataError(f"{flag} is {name}, a {shown(item.kind)}, expected {' or '.join(kinds)}")
     return item.name
 
 
@@ -148,7 +148,7 @@ def only(found: list[TopicInfo], sentence: str, flag: str, seen: Iterable[TopicI
 
 
 def listed(topics: Iterable[TopicInfo]) -> str:
-    return ", ".join(f"{item.name} ({item.kind}, {counted(item)})" for item in topics)
+    return ", ".join(f"{shown(item.name)} ({shown(item.kind)}, {counted(item)})" for item in topics)
 
 
 def counted(item: TopicInfo) -> str:

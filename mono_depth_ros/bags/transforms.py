@@ -8,7 +8,7 @@ from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, Qo
 
 from mono_depth_ros.bags.reader import TYPES, BagReader
 from mono_depth_ros.bags.writer import Channel
-from mono_depth_ros.errors import DataError
+from mono_depth_ros.errors import DataError, shown
 from mono_depth_ros.geometry.rigid import compose, inverse, quaternion, rigid_from_pose
 from mono_depth_ros.messages.kinds import bare
 from mono_depth_ros.messages.stamps import sec_nanosec
@@ -81,7 +81,7 @@ class StaticTransforms:
         if common is None:
             there = ", ".join(f"{parent} to {child}" for child, (parent, _) in sorted(self.parents.items()))
             raise DataError(
-                f"the static transforms of the bag do not join '{source}' and '{target}'; there is "
+                f"the static transforms of the bag do not join '{shown(source)}' and '{shown(target)}'; there is "
                 f"{there or 'none at all'}: give --extrinsic 'x y z qx qy qz qw', reference to camera"
             )
         return compose(inverse(to_target[common]), to_source[common])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mono_depth_ros.errors import CameraError
+from mono_depth_ros.errors import CameraError, shown
 from mono_depth_ros.geometry.calibration import CameraCalibration, read_calibration, write_calibration
 from mono_depth_ros.geometry.exif import read_exif_focal
 
@@ -61,7 +61,7 @@ class Camera:
             raise CameraError(f"principal point is ({self.cx:g}, {self.cy:g}), expected finite pixels")
         if self.model not in DISTORTION_LENGTHS:
             known = ", ".join(DISTORTION_LENGTHS)
-            raise CameraError(f"distortion model '{self.model}' is not known, expected one of: {known}")
+            raise CameraError(f"distortion model '{shown(self.model)}' is not known, expected one of: {known}")
         if len(self.distortion) not in DISTORTION_LENGTHS[self.model]:
             counts = " or ".join(map(str, DISTORTION_LENGTHS[self.model]))
             raise CameraError(f"{self.model} has {len(self.distortion)} distortion coefficients, expected {counts}")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mono_depth_ros.errors import ConfigError, ImageError
+from mono_depth_ros.errors import ConfigError, ImageError, shown
 from mono_depth_ros.messages.pixels import pixel_view
 
 _MM_PER_M = 1000.0
@@ -33,7 +33,7 @@ def decode_depth(msg: Any) -> np.ndarray:
         metres = np.divide(millimetres, _MM_PER_M, dtype=np.float32)
         metres[millimetres == 0] = np.nan
         return metres
-    raise ImageError(f"depth encoding is '{msg.encoding}', expected 32FC1 or 16UC1", "image_encoding")
+    raise ImageError(f"depth encoding is '{shown(msg.encoding)}', expected 32FC1 or 16UC1", "image_encoding")
 
 
 def encode_depth(depth: np.ndarray, encoding: str) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mono_depth_ros.errors import ImageError, SamplesError
+from mono_depth_ros.errors import ImageError, SamplesError, shown
 from mono_depth_ros.messages.pixels import pixel_view
 
 
@@ -42,7 +42,7 @@ def disparity_depth(msg: Any) -> NDArray[np.float32]:
         found = f"min_disparity is {low:g} and max_disparity {high:g}"
         raise SamplesError(f"{found}, expected pixels, min_disparity below max_disparity", "disparity_limits")
     if msg.image.encoding != "32FC1":
-        raise ImageError(f"disparity encoding is '{msg.image.encoding}', expected 32FC1", "image_encoding")
+        raise ImageError(f"disparity encoding is '{shown(msg.image.encoding)}', expected 32FC1", "image_encoding")
     disparity = pixel_view(msg.image, np.float32, 1)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         known = np.isfinite(disparity) & (disparity > 0)

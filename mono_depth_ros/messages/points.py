@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mono_depth_ros.errors import ConfigError, DataError
+from mono_depth_ros.errors import ConfigError, DataError, shown
 from mono_depth_ros.messages.bridge import point_cloud2
 from mono_depth_ros.messages.buffers import bytes_of
 from mono_depth_ros.messages.cloud import DATATYPES
@@ -43,7 +43,7 @@ def read_points(
     found = {field.name: field for field in msg.fields}
     for name in fields:
         if name not in found:
-            raise DataError(f"the cloud has no field '{name}', it has: {', '.join(found) or 'none'}")
+            raise DataError(f"the cloud has no field '{name}', it has: {shown(', '.join(found) or 'none', 300)}")
         _check_field(found[name], int(msg.point_step))
     data = _checked_data(msg)
     if use_sensor_msgs_py is None:
@@ -111,12 +111,12 @@ def _suits_sensor_msgs_py(msg: Any) -> bool:
 def _check_field(field: Any, point_step: int) -> None:
     if field.datatype not in DATATYPES:
         known = f"{min(DATATYPES)} to {max(DATATYPES)}"
-        raise DataError(f"field '{field.name}' has datatype {field.datatype}, expected {known}")
+        raise DataError(f"field '{shown(field.name)}' has datatype {field.datatype}, expected {known}")
     if field.count > 1:  # some drivers leave 0 where they mean 1
-        raise DataError(f"field '{field.name}' holds {field.count} values a point, expected 1")
+        raise DataError(f"field '{shown(field.name)}' holds {field.count} values a point, expected 1")
     end = int(field.offset) + np.dtype(DATATYPES[field.datatype]).itemsize
     if end > point_step:
-        raise DataError(f"field '{field.name}' ends at byte {end} of a point, expected at most {point_step}")
+        raise DataError(f"field '{shown(field.name)}' ends at byte {end} of a point, expected at most {point_step}")
 
 
 def _checked_data(msg: Any) -> np.ndarray:

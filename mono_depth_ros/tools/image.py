@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mono_depth_ros.config import AlignConfig, DepthConfig, ImageConfig, ModelConfig, ReferenceConfig
+from mono_depth_ros.errors import SENTENCE, shown
 from mono_depth_ros.media import CAMERA_HELP
 from mono_depth_ros.startup import importing
 from mono_depth_ros.tools.options import add_options, config_from
@@ -85,12 +86,12 @@ def run(args: argparse.Namespace) -> int:
             except (FrameError, DataError) as error:
                 failed += 1
                 text = str(error) if str(path) in str(error) else f"{path}: {error}"
-                tqdm.write(text, file=sys.stderr)
+                tqdm.write(shown(text, SENTENCE), file=sys.stderr)
                 result = {"file": str(path), "error": text}
             if args.json:
                 print(json.dumps(result, allow_nan=False), flush=True)
             for line in () if args.json else map(in_words, result.get("measured", ())):
-                tqdm.write(f"{path.name}: {line}", file=sys.stdout)
+                tqdm.write(f"{shown(path.name)}: {line}", file=sys.stdout)
     if failed:
         raise DataError(f"{failed} of {len(job.files)} images failed")
     return 0

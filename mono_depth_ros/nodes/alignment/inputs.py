@@ -15,7 +15,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 
 from mono_depth_ros.config import AlignmentNodeConfig
-from mono_depth_ros.errors import ImageError
+from mono_depth_ros.errors import ImageError, shown
 from mono_depth_ros.messages.depth import decode_depth
 from mono_depth_ros.messages.pixels import pixel_view
 from mono_depth_ros.nodes.ros.subscribing import Input
@@ -137,5 +137,7 @@ def decode_prediction(message: Any, kind: DepthKind) -> DepthPrediction:
     if kind is DepthKind.METRIC:
         return DepthPrediction(torch.from_numpy(decode_depth(message)), kind)
     if message.encoding != "32FC1":
-        raise ImageError(f"the encoding of inverse depth is '{message.encoding}', expected 32FC1", "image_encoding")
+        raise ImageError(
+            f"the encoding of inverse depth is '{shown(message.encoding)}', expected 32FC1", "image_encoding"
+        )
     return DepthPrediction(torch.from_numpy(pixel_view(message, np.float32, 1).astype(np.float32)), kind)

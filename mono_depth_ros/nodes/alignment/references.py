@@ -9,7 +9,7 @@ import numpy as np
 from rclpy.node import Node
 
 from mono_depth_ros.config import AlignmentNodeConfig, GroundConfig
-from mono_depth_ros.errors import ConfigError
+from mono_depth_ros.errors import SENTENCE, ConfigError, shown
 from mono_depth_ros.geometry.rigid import rigid_from_text
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.subscribing import Input
@@ -42,7 +42,7 @@ class Source:
             transform=self._tf.lookup if self._tf is not None else None,
             topic=lambda name: self._inputs[name].topic,
             published=lambda name: self._inputs[name].feed.publishers > 0,
-            tell=lambda sentence: node.get_logger().info(sentence),
+            tell=lambda sentence: node.get_logger().info(shown(sentence, SENTENCE)),
         )
         try:
             self.reference = REFERENCES[config.reference](context)

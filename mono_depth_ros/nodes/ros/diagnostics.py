@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
+from mono_depth_ros.errors import SENTENCE, shown
 from mono_depth_ros.nodes.ros.qos import OUTPUT
 from mono_depth_ros.nodes.ros.timers import every
 from mono_depth_ros.streams.monitor import Monitor, Snapshot
+
+_VALUE = 300  # characters
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Diagnostics:
 
     def _status(self, report: Report, now: Snapshot, before: Snapshot) -> DiagnosticStatus:
         level, sentence = report.judge(now, before)
+        sentence = shown(sentence, SENTENCE)
         self._log_once(report.name, level, sentence)
         name = self._node.get_fully_qualified_name().lstrip("/") + (f": {report.name}" if report.name else "")
         pairs = {**self._labels(), **report.figures, **_figures(now)}
@@ -71,7 +75,7 @@ class Diagnostics:
             name=name,
             message=sentence,
             hardware_id="mono_depth_ros",
-            values=[KeyValue(key=key, value=value) for key, value in pairs.items()],
+            values=[KeyValue(key=shown(key), value=shown(value, _VALUE)) for key, value in pairs.items()],
         )
 
     def _log_once(self, camera: str, level: int, sentence: str) -> None:

@@ -19,7 +19,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from mono_depth_ros.errors import ConfigError, MonoDepthError
+from mono_depth_ros.errors import ConfigError, MonoDepthError, shown
 from mono_depth_ros.nodes.ros.qos import OUTPUT
 from mono_depth_ros.nodes.ros.timers import every
 from mono_depth_ros.streams.health import WARN, internal_errors, same_name
@@ -69,7 +69,7 @@ class CallbackErrors:
             every(self._node, _PERIOD_S, self._tell)
         self._counts[kind] += 1
         if self._counts[kind] == 1:
-            lines = "".join(traceback.format_exception(error)).rstrip()
+            lines = "\n".join(f"| {shown(line, _SENTENCE)}" for line in _lines(error))
             self._node.get_logger().error(f"{internal_errors(kind, self.total)}; said once for each kind\n{lines}")
 
     def _tell(self) -> None:
@@ -84,6 +84,11 @@ class CallbackErrors:
         )
         message.status.append(status)
         self._publisher.publish(message)
+
+
+def _lines(error: Exception) -> list[str]:
+    """Of the traceback; what the error says may have line breaks of its own."""
+    return "".join(traceback.format_exception(error)).splitlines()
 
 
 class GuardedExecutor(SingleThreadedExecutor):
@@ -159,16 +164,16 @@ def _answer(errors: CallbackErrors, callback: Callable[..., Any], request: Any, 
 def _refusal(response: Any, sentence: str) -> Any:
     """`success` is false in a new response."""
     if hasattr(response, "message"):
-        response.message = sentence[:_SENTENCE]
+        response.message = shown(sentence, _SENTENCE)
     if hasattr(response, "result"):
-        response.result = SetParametersResult(successful=False, reason=sentence[:_SENTENCE])
+        response.result = SetParametersResult(successful=False, reason=shown(sentence, _SENTENCE))
     return response
 
 
 def _set_together(errors: CallbackErrors, callback: Callable[..., Any], request: Any, response: Any) -> Any:
     for parameter in request.parameters:
         if parameter.value.type not in _TYPES:
-            found = f"{parameter.name[:_SENTENCE]} is a value of the unknown type {parameter.value.type}"
+            found = f"{shown(parameter.name)} is a value of the unknown type {parameter.value.type}"
             return _refusal(response, f"{found}, expected 1 to {max(_TYPES)} of rcl_interfaces/msg/ParameterType")
     return _answer(errors, callback, request, response)
 

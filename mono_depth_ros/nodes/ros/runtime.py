@@ -14,7 +14,7 @@ from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from mono_depth_ros.errors import DeviceLostError, MonoDepthError
+from mono_depth_ros.errors import SENTENCE, DeviceLostError, MonoDepthError, shown
 from mono_depth_ros.nodes.ros.guard import GuardedExecutor, GuardedNode
 from mono_depth_ros.nodes.ros.lifecycle import ManagedNode
 from mono_depth_ros.nodes.ros.middleware import bring_profile, say_profile
@@ -32,7 +32,7 @@ class LogBridge(logging.Handler):
         if not self._node.context.ok():
             return  # a signal has come: /rosout is gone
         # rclpy refuses one call site with two severities, hence one line for each.
-        message = self.format(record)
+        message = shown(self.format(record), SENTENCE)
         if record.levelno >= logging.ERROR:
             self._logger.error(message)
         elif record.levelno >= logging.WARNING:

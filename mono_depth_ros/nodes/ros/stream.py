@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.time import Time
 
-from mono_depth_ros.errors import CameraError, FrameError
+from mono_depth_ros.errors import SENTENCE, CameraError, FrameError, shown
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.nodes.ros.throttled_log import ThrottledLog
 from mono_depth_ros.streams.monitor import EXPECTED, Monitor
@@ -36,16 +35,19 @@ class MessageStream:
         self._clock, self._what = node.get_clock(), what
 
     def arrived(self, message: Any) -> bool:
-        """Count a message. False: its time jumped back, for which it has been dropped."""
-        back_ns = self.monitor.received(stamp_ns(message.header.stamp))
-        if back_ns:
+        """Count a message. False: its time jumped back, or is before 1970, for which it has been dropped."""
+        ns = stamp_ns(message.header.stamp)
+        back_ns = self.monitor.received(ns)
+        if ns < 0:
+            self.drop("stamp_negative", f"its stamp is {ns / 1e9:.3f} s, before 1970: is the camera's clock set?")
+        elif back_ns:
             self.drop("time_backwards", f"time jumped back by {back_ns / 1e9:.3f} s: a bag that loops?")
-        return not back_ns
+        return not back_ns and ns >= 0
 
     def published(self, header: Any, received_s: float) -> None:
         """Count a result; `header` is that of its message, which was received at `received_s` (time.monotonic)."""
         self.camera_problem = ""
-        age_s = (self._clock.now() - Time.from_msg(header.stamp)).nanoseconds / 1e9
+        age_s = (self._clock.now().nanoseconds - stamp_ns(header.stamp)) / 1e9
         self.monitor.published(time.monotonic() - received_s, age_s)
 
     @contextmanager
@@ -68,7 +70,7 @@ class MessageStream:
 
     def drop(self, reason: str, sentence: str) -> None:
         """Count a dropped message; the same reason is said in the log every few seconds only, an expected one never."""
-        self.monitor.dropped(reason, sentence)
+        self.monitor.dropped(reason, shown(sentence, SENTENCE))
         if reason not in EXPECTED:
             self.log.warning(reason, f"{self._what} dropped ({reason}): {sentence}")
 

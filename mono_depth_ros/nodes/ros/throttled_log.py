@@ -8,6 +8,8 @@ import time
 
 from rclpy.node import Node
 
+from mono_depth_ros.errors import SENTENCE, shown
+
 
 class ThrottledLog:
     """Logs a sentence of each kind once, or again when `period_s` seconds have passed since the last one of its kind.
@@ -21,11 +23,11 @@ class ThrottledLog:
 
     def info(self, kind: str, sentence: str) -> None:
         if self._due(kind):
-            self._logger.info(sentence)
+            self._logger.info(shown(sentence, SENTENCE))
 
     def warning(self, kind: str, sentence: str) -> None:
         if self._due(kind):
-            self._logger.warning(sentence)
+            self._logger.warning(shown(sentence, SENTENCE))
 
     def _due(self, kind: str) -> bool:
         now_s = time.monotonic()

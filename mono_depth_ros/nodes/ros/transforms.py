@@ -11,7 +11,7 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time
 
-from mono_depth_ros.errors import ConfigError, SamplesError
+from mono_depth_ros.errors import ConfigError, SamplesError, shown
 from mono_depth_ros.geometry.rigid import quaternion, rigid_from_pose
 from mono_depth_ros.messages.kinds import bare
 from mono_depth_ros.nodes.ros.qos import LATCHED
@@ -96,20 +96,21 @@ class TransformLookup:
         """
         frames = (bare(target), bare(source))
         time, asked = Time(nanoseconds=stamp_ns), (*frames, stamp_ns)
+        way = f"from '{shown(frames[1])}' to '{shown(frames[0])}'"
         waited = self._missed == frames or self._late == asked
         try:
             found = self._buffer.lookup_transform(*frames, time, Duration() if waited else self._timeout)
         except self._tf2.ExtrapolationException as error:
             self._late, self._missed = asked, None
             raise SamplesError(
-                f"tf2 has no transform from '{frames[1]}' to '{frames[0]}' at the stamp asked for, "
+                f"tf2 has no transform {way} at the stamp asked for, "
                 f"{stamp_ns / 1e9:.3f}: {error}; is it published late (tf_timeout), or with another clock?",
                 "transform_late",
             ) from error
         except self._tf2.TransformException as error:
             self._missed = frames
             raise SamplesError(
-                f"tf2 has no transform from '{frames[1]}' to '{frames[0]}': {error}; is a robot_state_publisher or a "
+                f"tf2 has no transform {way}: {error}; is a robot_state_publisher or a "
                 "static_transform_publisher running?",
                 "transform_missing",
             ) from error
@@ -118,7 +119,7 @@ class TransformLookup:
         try:
             return rigid_from_pose((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
         except ConfigError as error:
-            raise SamplesError(f"tf2, from '{frames[1]}' to '{frames[0]}': {error}", "transform_invalid") from error
+            raise SamplesError(f"tf2, {way}: {error}", "transform_invalid") from error
 
     def close(self) -> None:
         """Stop listening."""

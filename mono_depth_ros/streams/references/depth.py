@@ -10,7 +10,7 @@ import numpy as np
 from mono_depth_ros.alignment.reference_depth import samples_from_reference_depth
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.config import ImageConfig, ReferenceConfig
-from mono_depth_ros.errors import FrameError, SamplesError
+from mono_depth_ros.errors import FrameError, SamplesError, shown
 from mono_depth_ros.media.images import check_pixels
 from mono_depth_ros.messages.depth import decode_depth
 from mono_depth_ros.messages.disparity import disparity_depth
@@ -84,10 +84,10 @@ class DepthReference(TopicReference):
                 "registered to it, pixel by pixel",
             )
             return None
-        found = f"no camera_info has come on {info_topic}"
+        found, frame = f"no camera_info has come on {info_topic}", shown(header.frame_id)
         raise SamplesError(
-            f"{found}, expected one: {self.topic} is {width}x{height} in the frame '{header.frame_id}', the image is "
-            f"{view.camera.width}x{view.camera.height} in '{view.frame}'",
+            f"{found}, expected one: {self.topic} is {width}x{height} in the frame '{frame}', the image is "
+            f"{view.camera.width}x{view.camera.height} in '{shown(view.frame)}'",
             "reference_camera_info",
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mono_depth_ros.errors import ConfigError, SamplesError
+from mono_depth_ros.errors import ConfigError, SamplesError, shown
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.messages.camera_info import info_matrix
 from mono_depth_ros.messages.kinds import bare
@@ -58,7 +58,8 @@ class Extrinsics:
             return np.eye(4)  # not a guess: the points are in the camera's own frame
         if self._transform is None:
             raise SamplesError(
-                f"the transform from '{frame}' to '{bare(camera_frame)}' is not known: {_GIVE}", "transform_missing"
+                f"the transform from '{shown(frame)}' to '{shown(bare(camera_frame))}' is not known: {_GIVE}",
+                "transform_missing",
             )
         return self._transform(camera_frame, frame, stamp_ns(header.stamp))
 
@@ -95,8 +96,8 @@ class Extrinsics:
             self._frame = frame
         if frame != self._frame:
             raise SamplesError(
-                f"the reference is in the frame '{frame}', expected '{self._frame}' as before: cam_from_reference is "
-                "for that one",
+                f"the reference is in the frame '{shown(frame)}', expected '{shown(self._frame)}' as before: "
+                "cam_from_reference is for that one",
                 "reference_frame",
             )
         return fixed

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from mono_depth_ros.bags.reader import storage_files
 from mono_depth_ros.config import FleetConfig, ModelConfig
-from mono_depth_ros.errors import DataError
+from mono_depth_ros.errors import SENTENCE, DataError, shown
 from mono_depth_ros.models import loading
 from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.tools.bag.convert import Job, option_values
@@ -175,4 +175,4 @@ def _incomplete(summary: dict[str, Any]) -> str:
 
 
 def _tell(words: str) -> None:
-    tqdm.write(words, file=sys.stderr)
+    tqdm.write(shown(words, SENTENCE), file=sys.stderr)

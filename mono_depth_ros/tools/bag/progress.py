@@ -9,12 +9,16 @@ from typing import Any
 
 from tqdm import tqdm
 
+from mono_depth_ros.errors import SENTENCE, shown
+
 
 class Bar:
     """A progress bar; a context manager."""
 
     def __init__(self, name: str) -> None:
-        self._bar = tqdm(unit="image", file=sys.stderr, dynamic_ncols=True, desc=name, smoothing=0.05, mininterval=0.5)
+        self._bar = tqdm(
+            unit="image", file=sys.stderr, dynamic_ncols=True, desc=shown(name), smoothing=0.05, mininterval=0.5
+        )
         self._begun = False
 
     def __enter__(self) -> Bar:
@@ -35,17 +39,16 @@ class Bar:
 
     def tell(self, words: str) -> None:
         """A line that does not tear the bar."""
-        tqdm.write(words, file=sys.stderr)
+        tqdm.write(shown(words, SENTENCE), file=sys.stderr)
 
 
 def in_words(summary: dict[str, Any]) -> str:
     """What became of one bag."""
-    lines = [
-        f"{summary['out']}: {summary['written']} of {summary['frames']} images, {summary['frames_per_s']:g} a second, "
-        f"{summary['model']} ({summary['engine']})"
-    ]
+    out, rate = shown(summary["out"], SENTENCE), f"{summary['frames_per_s']:g} a second"
+    done = f"{summary['written']} of {summary['frames']} images, {rate}"
+    lines = [f"{out}: {done}, {summary['model']} ({summary['engine']})"]
     if summary["dropped"]:
         lines.append("dropped: " + ", ".join(f"{count} {reason}" for reason, count in summary["dropped"].items()))
     if summary["damage"]:
-        lines.append(f"{summary['damage']}; what was before it is converted")
+        lines.append(f"{shown(summary['damage'], SENTENCE)}; what was before it is converted")
     return "\n".join(lines)
