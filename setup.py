@@ -105,6 +105,7 @@ setup(
             f"world_node = {NAME}.nodes.world_node:main",
             f"alignment_node = {NAME}.nodes.alignment_node:main",
             f"play_node = {NAME}.nodes.play_node:main",
+            f"rviz_node = {NAME}.nodes.rviz_node:main",
         ],
     },
     zip_safe=False,

@@ -38,9 +38,7 @@ from mono_depth_ros.nodes.ros.launching import (
     node_environment,
     option_arguments,
     option_parameters,
-    profile_environment,
 )
-from mono_depth_ros.resources import share_file
 
 CLASSES = (ModelConfig, DepthConfig, DepthNodeConfig, ImageConfig)
 ALIGNMENT = (AlignmentNodeConfig, ImageConfig, AlignConfig, TrackerConfig, ReferenceConfig, StereoConfig, GroundConfig)
@@ -49,6 +47,7 @@ OWN = (
     "seed",
 )  # `alignment` gives the reference; the seed is in files only: demo.launch.py has one as well
 METRES = ("min_depth", "max_depth")
+RESPAWN_S = 2.0  # until a node that ended is started again
 ALIGNMENTS = ("none", "lidar", "scan", "range", "stereo", "depth", "disparity", "ground", "calibration")
 REFERENCES = {
     "points": ("points", "lidar: PointCloud2"),
@@ -99,8 +98,19 @@ ARGUMENTS = [
         description="YAML file with parameters of the alignment node; empty: params_file, if it has a section for it",
     ),
     DeclareLaunchArgument("fastdds_profile", default_value="auto", description=PROFILE_DOC),
-    DeclareLaunchArgument("rviz", default_value="false", choices=["true", "false"], description="open rviz2 as well"),
-    DeclareLaunchArgument("rviz_frame", default_value="", description="fixed frame of rviz: that of the images"),
+    DeclareLaunchArgument(
+        "respawn",
+        default_value="false",
+        choices=["true", "false"],
+        description="start a node that ends, other than by the launch, again: after a GPU that failed, for instance",
+    ),
+    DeclareLaunchArgument(
+        "rviz",
+        default_value="false",
+        choices=["true", "false"],
+        description="open rviz2 as well, where it is installed",
+    ),
+    DeclareLaunchArgument("rviz_frame", default_value="", description="fixed frame of rviz; empty: that of the images"),
 ]
 
 
@@ -113,13 +123,13 @@ def start(context):
     on = given("alignment") != "none"
     file = [existing_file("params_file", given("params_file"))] if given("params_file") else []
     parameters = [*file, *option_parameters(given, *CLASSES, without=METRES if on else ())]
-    nodes = [node(given, "depth_node", given("node_name"), parameters, remappings(given))]
+    nodes = [node(given, "depth_node", given("node_name"), parameters, remappings(given), **again(given))]
     if on:
         nodes.append(alignment(given))
     return [*nodes, rviz(given)] if given("rviz") == "true" else nodes
 
 
-def node(given, executable, name, parameters, remapped):
+def node(given, executable, name, parameters, remapped, **options):
     """One of ours, with what all have in common."""
     time = [{"use_sim_time": True}] if given("use_sim_time").lower() == "true" else []
     return Node(
@@ -132,7 +142,13 @@ def node(given, executable, name, parameters, remapped):
         ros_arguments=["--log-level", given("log_level")],
         additional_env=node_environment(given("fastdds_profile")),
         output="screen",
+        **options,
     )
+
+
+def again(given):
+    """How a node that ended by itself is started again, as by a GPU that failed for good."""
+    return {"respawn": True, "respawn_delay": RESPAWN_S} if given("respawn") == "true" else {}
 
 
 def alignment(given):
@@ -159,6 +175,7 @@ def alignment(given):
         "alignment",
         [*file, *parameters, own],
         [*([("image", image)] if image else []), *remapped],
+        **again(given),
     )
 
 
@@ -176,25 +193,12 @@ def remappings(given):
 
 
 def rviz(given):
-    """rviz2 with the package's view, whose absolute topic names are made to follow namespace, image and alignment."""
-    space = f"/{given('namespace').strip('/')}".rstrip("/")
-    image = given("image") or "image"
-    shown = {topic: topic for topic in ("depth/image", "depth/color", "depth/points")}
-    if given("alignment") != "none":
-        shown |= {"depth/image": "aligned/image", "depth/points": "aligned/points"}
-    frame = ["-f", given("rviz_frame")] if given("rviz_frame") else []
-    return Node(
-        package="rviz2",
-        executable="rviz2",
-        name="rviz",
-        arguments=["-d", str(share_file("rviz/depth.rviz")), *frame],
-        remappings=[
-            ("/image", image if image.startswith("/") else f"{space}/{image}"),
-            *((f"/{topic}", f"{space}/{name}") for topic, name in shown.items() if f"/{topic}" != f"{space}/{name}"),
-        ],
-        additional_env=profile_environment(given("fastdds_profile")),
-        output="log",
-    )
+    """What opens rviz2 on the topics that there are; it says so where rviz2 is not installed, and the others go on."""
+    cameras = ",".join(DepthNodeConfig(cameras=given("cameras")).camera_names)
+    options = [("--cameras", cameras), ("--transport", given("image_transport")), ("--frame", given("rviz_frame"))]
+    words = [word for option, value in options if value for word in (option, value)]
+    aligned = ["--aligned"] if given("alignment") != "none" else []
+    return node(given, "rviz_node", "view", [], remappings(given), arguments=[*words, *aligned])
 
 
 def generate_launch_description():

@@ -24,8 +24,8 @@ def bytes_of(data: Any) -> np.ndarray:
         return np.ascontiguousarray(data).reshape(-1).view(np.uint8)
     if isinstance(data, list | tuple):
         try:
-            return np.array(data, dtype=np.uint8)
-        except (OverflowError, TypeError, ValueError) as error:
+            return np.array(bytearray(data), dtype=np.uint8)  # which refuses 256: NumPy 1 takes it for 0
+        except (TypeError, ValueError) as error:
             raise DataError(f"message data is a {type(data).__name__} with {error}, expected bytes 0 to 255") from error
     try:
         return np.frombuffer(data, dtype=np.uint8)

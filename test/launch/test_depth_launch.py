@@ -40,7 +40,7 @@ def launched(recorded: Callable[[str], Any]) -> Any:
 
 
 def test_every_parameter_of_the_node_and_the_wiring_is_an_argument(launched: Any) -> None:
-    own = OPTIONS | WIRING | {"image", "camera_info", "rviz", "rviz_frame"}
+    own = OPTIONS | WIRING | {"image", "camera_info", "rviz", "rviz_frame", "respawn"}
     assert set(launched.defaults) == own | set(launched.module.REFERENCES) | ALIGNMENT
     assert all(launched.described.values())
 
@@ -125,10 +125,19 @@ def test_the_transport_profile_is_on_unless_chosen_or_turned_off(launched: Any, 
     assert given("auto") == {}
 
 
-def test_rviz_follows_the_namespace_and_the_image(launched: Any) -> None:
-    _, rviz = launched.nodes(rviz="true", namespace="front", image="image_raw", rviz_frame="cam")
-    assert rviz["package"] == rviz["executable"] == "rviz2"
-    assert ("/image", "/front/image_raw") in rviz["remappings"]
-    assert ("/depth/points", "/front/depth/points") in rviz["remappings"]
-    assert rviz["arguments"][-2:] == ["-f", "cam"] and Path(rviz["arguments"][1]).is_file()
-    assert len(launched.nodes(rviz="true", image="/cam/image_raw")[1]["remappings"]) == 1
+def test_rviz_is_opened_by_a_node_that_knows_the_inputs_of_the_depth_node(launched: Any) -> None:
+    depth, rviz = launched.nodes(rviz="true", namespace="front", image="image_raw", rviz_frame="cam")
+    assert (rviz["package"], rviz["executable"]) == ("mono_depth_ros", "rviz_node")
+    assert rviz["remappings"] == depth["remappings"] and rviz["namespace"] == "front"
+    assert rviz["arguments"] == ["--frame", "cam"] and "respawn" not in rviz
+    given = {"cameras": "[a, b/c]", "image_transport": "compressed", "use_sim_time": "true"}
+    depth, rviz = launched.nodes(rviz="true", image="image_rect", **given)
+    assert rviz["arguments"] == ["--cameras", "a,b/c", "--transport", "compressed"]
+    assert rviz["remappings"] == depth["remappings"] and rviz["parameters"] == [{"use_sim_time": True}]
+
+
+def test_nodes_are_started_again_where_that_is_asked_for(launched: Any) -> None:
+    assert "respawn" not in launched.nodes()[0]
+    *nodes, rviz = launched.nodes(respawn="true", alignment="lidar", rviz="true")
+    assert [(node["respawn"], node["respawn_delay"]) for node in nodes] == [(True, launched.module.RESPAWN_S)] * 2
+    assert "respawn" not in rviz, "whoever closes it wants it closed"

@@ -55,6 +55,7 @@ def test_the_commands_name_functions_that_exist(wheel: zipfile.ZipFile, reposito
         "camera_node",
         "depth_node",
         "play_node",
+        "rviz_node",
         "world_node",
     }
     for target in commands.values():

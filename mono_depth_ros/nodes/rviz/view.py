@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The package's rviz view, made to show certain topics of certain cameras in a certain frame."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+SHOWN = ("image", "depth/color", "depth/image", "depth/inverse", "depth/points", "aligned/image", "aligned/points")
+"""What may be shown of each camera."""
+
+_REPLACED = {"depth/points": "aligned/points", "depth/image": "aligned/image"}
+_TEMPLATES = {"aligned/points": "depth/points", "aligned/image": "depth/image", "depth/inverse": "depth/image"}
+
+
+def view(template: Mapping[str, Any], frame: str, cameras: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """A configuration of rviz.
+
+    Args:
+        template: content of rviz/depth.rviz; its displays are those of one camera, by the topics of SHOWN.
+        frame: the fixed one.
+        cameras: by name, the resolved topic of each of SHOWN that there is. What is aligned takes the place of what
+            is not.
+    """
+    found = copy.deepcopy(dict(template))
+    manager = found["Visualization Manager"]
+    manager["Global Options"]["Fixed Frame"] = frame
+    by_topic = {item["Topic"]["Value"].lstrip("/"): item for item in manager["Displays"] if "Topic" in item}
+    displays = [item for item in manager["Displays"] if "Topic" not in item]
+    for name, topics in cameras.items():
+        for shown in _chosen(topics):
+            display = copy.deepcopy(by_topic[_TEMPLATES.get(shown, shown)])
+            display["Topic"]["Value"] = topics[shown]
+            if shown == "depth/inverse":
+                display |= {"Name": "Inverse depth", "Normalize Range": True}
+            display["Name"] = f"{name}: {display['Name']}" if name else display["Name"]
+            displays.append(display)
+    manager["Displays"] = displays
+    return found
+
+
+def _chosen(topics: Iterable[str]) -> list[str]:
+    there = set(topics)
+    return [shown for shown in SHOWN if shown in there and _REPLACED.get(shown) not in there]
