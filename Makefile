@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Everything a person with Python, pip and make needs. Each verb sets up .venv by itself, once.
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench soak clean
 .DEFAULT_GOAL := help
 
 # A sourced ROS 2 shell puts its own rclpy and libraries before those of .venv: keep them out, so that the verbs do
@@ -19,6 +19,7 @@ help:
 	@echo 'make test    all tests, node tests over real DDS included'
 	@echo 'make lint    ruff, mypy, import-linter'
 	@echo 'make bench   measure the claimed figures on this machine: all, or ARGS=NAME'
+	@echo 'make soak    the depth node for 20 minutes, with good and bad images: its memory stays; ARGS="--minutes 1"'
 	@echo 'make clean   remove .venv and everything generated'
 	@echo 'ARGS=... adds arguments: make demo ARGS="--source my_folder", make test ARGS=test/geometry'
 
@@ -37,6 +38,9 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks $(ARGS)
+
+soak: $(STAMP)
+	$(BIN)/python benchmarks soak $(ARGS)
 
 clean:
 	rm -rf .venv build install log demo_output *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

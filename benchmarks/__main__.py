@@ -29,9 +29,13 @@ NAMES = (
     "overhead",
     "overload",
     "dds_transport",
+    "fuzz",
+    "soak",
 )
 NEEDS = {"slam": ("open3d", "evo"), "world": ("numba",)}
 """What is not installed with the package: without a name given, such a measurement is left out where it is missing."""
+LONG = ("fuzz", "soak")
+"""What takes half an hour: without a name given it is left out."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -64,6 +68,8 @@ def _missing(name: str) -> str:
         return (
             "" if torch.cuda.is_available() else "it needs a CUDA device; python benchmarks/gpu.py cpu checks the rest"
         )
+    if name in LONG:
+        return f"it takes half an hour; `python benchmarks {name}` runs it"
     packages = [package for package in NEEDS.get(name, ()) if find_spec(package) is None]
     return f"pip install {' '.join(packages)}" if packages else ""
 
