@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import runpy
 import signal
 import tempfile
 from pathlib import Path
@@ -47,6 +48,9 @@ def pytest_report_header() -> str:
 def pytest_unconfigure() -> None:
     LOGS.cleanup()
     CACHE.cleanup()
+
+
+pytest_sessionfinish = runpy.run_path(str(ROOT / "test" / "skip_list.py"))["pytest_sessionfinish"]
 
 
 @pytest.fixture(scope="session")
