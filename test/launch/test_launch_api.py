@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,12 @@ def _installed() -> bool:
 pytestmark = pytest.mark.skipif(not _installed(), reason="mono_depth_ros is not built with colcon and sourced")
 
 
-def launched(file: str, until: str, **given: str) -> tuple[dict[str, Any], str]:
-    """Launch a file until its output has the text `until`; returns process name to exit code, and the output."""
+def launched(file: str, until: str, ends: int = 1, **given: str) -> tuple[dict[str, Any], str]:
+    """Launch a file until its output has the text `until`, or processes have ended `ends` times.
+
+    Returns:
+        Process name to its last exit code, and the output.
+    """
     from launch import LaunchDescription, LaunchService
     from launch.actions import EmitEvent, IncludeLaunchDescription, RegisterEventHandler, TimerAction
     from launch.event_handlers import OnProcessExit, OnProcessIO
@@ -33,6 +38,7 @@ def launched(file: str, until: str, **given: str) -> tuple[dict[str, Any], str]:
     share = Path(index.get_package_share_directory("mono_depth_ros"))
     codes: dict[str, Any] = {}
     said: list[str] = []
+    ended_names: list[str] = []
 
     def heard(event: Any) -> Any:
         said.append(event.text.decode())
@@ -40,7 +46,8 @@ def launched(file: str, until: str, **given: str) -> tuple[dict[str, Any], str]:
 
     def ended(event: Any, _: Any) -> Any:
         codes[event.process_name.rpartition("-")[0]] = event.returncode
-        return [EmitEvent(event=Shutdown())]
+        ended_names.append(event.process_name)
+        return [EmitEvent(event=Shutdown())] if len(ended_names) >= ends else None
 
     service = LaunchService(argv=[])
     service.include_launch_description(
@@ -102,3 +109,17 @@ def test_the_alignment_node_comes_up_beside_the_depth_node() -> None:
 def test_the_demo_comes_up() -> None:
     codes, output = launched("demo.launch.py", "tiny on cpu, ", rviz="false")
     assert "tiny on cpu, " in output and set(codes) == {"depth_node", "world_node"}
+
+
+def test_a_node_that_ends_is_started_again() -> None:
+    given = {"respawn": "true", "model": "tiny", "stride": "0"}  # which ends it at once
+    codes, output = launched("depth.launch.py", "never said", ends=2, **given)
+    assert output.count("stride is 0") == 2 and codes == {"depth_node": 1}
+
+
+def test_without_rviz2_there_is_a_sentence_and_the_others_go_on() -> None:
+    with suppress(index.PackageNotFoundError):
+        index.get_package_prefix("rviz2")
+        pytest.skip("rviz2 is installed")
+    codes, output = launched("depth.launch.py", "rviz2 is not installed", rviz="true", model="tiny", device="cpu")
+    assert "Traceback" not in output and codes["rviz_node"] == 0
