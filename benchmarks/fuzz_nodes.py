@@ -78,7 +78,8 @@ class Bench:
             self._sender.create_subscription(kind, topic, lambda _: None, 1)
         self.monitor = self.node.monitors[""]
         self._ns = 1_700_000_000 * 10**9
-        for _ in range(200):  # until all have found each other
+        end = time.monotonic() + 60
+        while time.monotonic() < end and not all(p.get_subscription_count() for p, _, _ in self._topics):
             self._executor.spin_once(0.01)
 
     def send(self) -> None:

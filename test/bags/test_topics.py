@@ -95,14 +95,40 @@ def test_names_that_are_wrong(tmp_path, maker, options, words):
         choice(tmp_path / "in.mcap", **options)
 
 
-def test_raw_and_compressed_of_one_camera_are_one(tmp_path, maker, kit, use):
+@pytest.mark.parametrize(
+    ("others", "chosen"),
+    [
+        (("image_raw/compressed", "image_raw/zstd"), "image_raw"),
+        (("image_raw/zstd",), "image_raw"),
+        (("other/compressed", "other/zstd"), "other/compressed"),
+    ],
+)
+def test_all_transports_of_one_camera_are_one(tmp_path, maker, kit, others, chosen):
+    maker.frames(3, image="/camera/image_raw" if chosen == "image_raw" else "/camera/depth/color")
+    for name in others:
+        for index in range(3):
+            log = kit.BEGIN_NS + index * kit.STEP_NS
+            maker.add(f"/camera/{name}", COMPRESSED, log, compressed(kit, index))
+    maker.write(tmp_path / "in.mcap")
+    found = choice(tmp_path / "in.mcap")
+    assert (found.image, found.camera_info) == (f"/camera/{chosen}", "/camera/camera_info")
+
+
+def test_a_doubtful_order_of_colours_is_told_once_and_can_be_chosen(tmp_path, maker, kit, use, capsys):
     use()
-    maker.frames(3)
     for index in range(3):
         log = kit.BEGIN_NS + index * kit.STEP_NS
-        maker.add("/camera/image_raw/compressed", COMPRESSED, log, compressed(kit, index))
+        message = compressed(kit, index)
+        message.format = "rgb8; png compressed rgb8"
+        maker.add("/camera/image_raw/compressed", COMPRESSED, log, message)
+        maker.add("/camera/camera_info", CAMERA_INFO, log, info_from(kit.CAMERA, kit.header(log)))
     maker.write(tmp_path / "in.mcap")
-    assert choice(tmp_path / "in.mcap").image == "/camera/image_raw"
+    for order, metres in (("standard", 1.0), ("format", np.nan)):
+        out = tmp_path / order
+        assert kit.bag(tmp_path / "in.mcap", "--out", out, "--compressed-order", order) == 0
+        assert capsys.readouterr().err.count("set compressed_order to format") == (order == "standard")
+        depth = kit.decoded(out, "/depth/image")[0][1].data.view("<f4")[5]
+        np.testing.assert_equal(depth, np.float32(metres))
 
 
 def test_compressed_images_are_decoded(tmp_path, maker, kit, use):

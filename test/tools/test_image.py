@@ -212,3 +212,20 @@ def test_real_frames(tmp_path, real_data, capsys, folder, camera):
         depth = np.load(line["outputs"][0])
         assert depth.shape == (line["height"], line["width"])
         assert line["n"] > 0.2 * depth.size and 0.1 < line["median"] < 200
+
+
+def test_a_picture_larger_than_allowed_is_not_decoded(tmp_path, model, capsys):
+    write_image(tmp_path / "a.png")
+    words = (tmp_path / "a.png", "--out", tmp_path / "out", CAMERA)
+    assert image(*words, "--max-image-pixels", 32 * 24 - 1) == 1 and not model.cameras
+    assert "the image is 32x24, 0.000768 megapixels, expected at most max_image_pixels" in capsys.readouterr().err
+    assert image(*words, "--max-image-pixels", 32 * 24) == 0
+
+
+def test_a_file_name_forges_no_line(tmp_path, model, capfd):
+    path = tmp_path / "a\n[FATAL] forged\x1b[2J.png"
+    path.write_bytes(b"no picture")
+    assert image(path, "--out", tmp_path / "out", CAMERA) == 1
+    said = capfd.readouterr().err
+    assert "a\\n[FATAL] forged\\x1b[2J.png" in said
+    assert not any(line.startswith("[FATAL]") for line in said.splitlines())

@@ -11,7 +11,7 @@ from typing import Any
 
 from rclpy.node import Node
 
-from mono_depth_ros.errors import SENTENCE, CameraError, FrameError, shown
+from mono_depth_ros.errors import CameraError, FrameError
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.nodes.ros.throttled_log import ThrottledLog
 from mono_depth_ros.streams.monitor import EXPECTED, Monitor
@@ -70,7 +70,7 @@ class MessageStream:
 
     def drop(self, reason: str, sentence: str) -> None:
         """Count a dropped message; the same reason is said in the log every few seconds only, an expected one never."""
-        self.monitor.dropped(reason, shown(sentence, SENTENCE))
+        self.monitor.dropped(reason, sentence)
         if reason not in EXPECTED:
             self.log.warning(reason, f"{self._what} dropped ({reason}): {sentence}")
 
