@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class PackedImage:
         encoding = data[_LAYOUT.size : end].tobytes().decode(errors="replace")
         return cls(height, width, big, step, encoding, data[end:])
 
-    @property
+    @cached_property
     def data(self) -> bytes:
         """The pixels, unpacked.
 
