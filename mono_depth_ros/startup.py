@@ -40,6 +40,7 @@ def process(main: Callable[[], int]) -> int:
     _handle(_leave)
     code = main()
     _handle(_nothing)
+    _handle(signal.SIG_IGN)  # a handler would be the default again in the last moments of the interpreter
     if any(thread.daemon and thread.name != _WATCHER for thread in threading.enumerate()):
         # A thread in C++, as that of a network, aborts the process when it comes back to an interpreter that has ended.
         sys.stdout.flush()

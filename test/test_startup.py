@@ -142,11 +142,16 @@ def test_a_node_sees_the_signal_and_leaves_by_itself(node):
     assert ended(process) == (143, "")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="what is ignored is read from /proc")
 def test_a_signal_while_the_interpreter_ends_is_not_heard(node):
     late = "lambda: (print('late', flush=True), time.sleep(0.5))"
     process = node(f"up(); import atexit; atexit.register({late}); return 0")
     assert process.stdout.readline() == "late\n"
     process.send_signal(signal.SIGINT)
+    # Handlers are the default again at its very end; what is ignored stays ignored.
+    with open(f"/proc/{process.pid}/status", encoding="utf-8") as status:
+        (ignored,) = (int(line.split()[1], 16) for line in status if line.startswith("SigIgn"))
+    assert ignored & 1 << signal.SIGINT - 1
     assert ended(process) == (0, "")
 
 
