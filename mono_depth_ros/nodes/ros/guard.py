@@ -69,7 +69,7 @@ class CallbackErrors:
             every(self._node, _PERIOD_S, self._tell)
         self._counts[kind] += 1
         if self._counts[kind] == 1:
-            lines = "\n".join(f"| {shown(line, _SENTENCE)}" for line in _lines(error))
+            lines = marked_traceback(error)
             self._node.get_logger().error(f"{internal_errors(kind, self.total)}; said once for each kind\n{lines}")
 
     def _tell(self) -> None:
@@ -86,9 +86,10 @@ class CallbackErrors:
         self._publisher.publish(message)
 
 
-def _lines(error: Exception) -> list[str]:
-    """Of the traceback; what the error says may have line breaks of its own."""
-    return "".join(traceback.format_exception(error)).splitlines()
+def marked_traceback(error: BaseException) -> str:
+    """Line by line with a mark: what the error says may have line breaks of its own, which forge no line of the log."""
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    return "\n".join(f"| {shown(line, _SENTENCE)}" for line in lines)
 
 
 class GuardedExecutor(SingleThreadedExecutor):

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import traceback
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, Generic
@@ -21,7 +20,7 @@ from mono_depth_ros.config import Config
 from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.nodes.ros.bond import Bond, bond_of
 from mono_depth_ros.nodes.ros.diagnostics import Diagnostics, Report
-from mono_depth_ros.nodes.ros.guard import GuardedNode
+from mono_depth_ros.nodes.ros.guard import GuardedNode, marked_traceback
 from mono_depth_ros.nodes.ros.middleware import bring_profile, say_profile
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.session import AnySession
@@ -202,10 +201,10 @@ class ManagedNode(GuardedNode, LifecycleNode, Generic[AnySession]):
             self.get_logger().info(str(error))
         except MonoDepthError as error:
             self.get_logger().fatal(str(error))
-        except Exception:
+        except Exception as error:
             # rclpy would turn this into a state without a word. After a signal nothing can be created any more.
             if self.context.ok():
-                self.get_logger().fatal(traceback.format_exc())
+                self.get_logger().fatal(marked_traceback(error))
         else:
             return _SUCCESS
         finally:

@@ -115,7 +115,7 @@ class RvizNode(GuardedNode):
         path = Path(self._folder.name) / "depth.rviz"
         path.write_text(yaml.safe_dump(view(template, frame, cameras), sort_keys=False), encoding="utf-8")
         time = str(self.get_parameter("use_sim_time").value).lower()
-        self.get_logger().info(f"rviz opens in the frame {frame}")
+        self.get_logger().info(f"rviz opens in the frame {frame!r:.80}")
         command = [self._program, "-d", str(path), "--ros-args", "-p", f"use_sim_time:={time}"]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
 

@@ -15,7 +15,7 @@ import numpy as np
 from rclpy.time import Time
 
 from mono_depth_ros.config import CameraNodeConfig, CameraTopicsConfig
-from mono_depth_ros.errors import CameraError, ConfigError
+from mono_depth_ros.errors import SENTENCE, CameraError, ConfigError, shown
 from mono_depth_ros.geometry.calibration import read_calibration
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.media.sequences import open_source
@@ -91,7 +91,7 @@ class CameraNode(GuardedNode):
         self._drops[reason] += 1
         if sentence not in self._told and len(self._told) < 100:  # once a file, not once a loop
             self._told.add(sentence)
-            self.get_logger().warning(f"left out: {sentence}")
+            self.get_logger().warning(shown(f"left out: {sentence}", SENTENCE))
 
     def _slow(self, reached_hz: float) -> None:
         self.get_logger().warning(

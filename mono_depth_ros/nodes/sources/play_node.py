@@ -20,7 +20,7 @@ from std_srvs.srv import SetBool
 
 from mono_depth_ros.bags.reader import BagReader, TopicInfo
 from mono_depth_ros.config import PlayConfig
-from mono_depth_ros.errors import ConfigError, DataError
+from mono_depth_ros.errors import SENTENCE, ConfigError, DataError, shown
 from mono_depth_ros.messages.stamps import sec_nanosec
 from mono_depth_ros.nodes.ros.guard import Fatal, GuardedNode
 from mono_depth_ros.nodes.ros.parameters import Parameters
@@ -46,7 +46,7 @@ class PlayNode(GuardedNode):
             raise ConfigError("bag is empty, expected the recording to play")
         self._reader = BagReader(Path(config.bag).expanduser())
         if self._reader.damage:
-            self.get_logger().warning(self._reader.damage)
+            self.get_logger().warning(shown(self._reader.damage, SENTENCE))
         self._start_ns, self._end_ns = _part(self._reader, config)
         self._outputs: dict[str, Any] = {}
         skipped: dict[str, str] = {}
@@ -54,7 +54,7 @@ class PlayNode(GuardedNode):
             message = message_class(topic.kind)
             if message is None or topic.encoding not in ("cdr", "ros1"):
                 skipped[topic.name] = _why_not(topic)
-                self.get_logger().warning(f"{topic.name} is not played: {skipped[topic.name]}")
+                self.get_logger().warning(f"{shown(topic.name)} is not played: {skipped[topic.name]}")
                 continue
             self._outputs[topic.name] = self.create_publisher(message, topic.name, _qos(topic))
         if not self._outputs:
@@ -196,8 +196,8 @@ def _wanted(reader: BagReader, names: tuple[str, ...]) -> list[TopicInfo]:
 
 def _why_not(topic: TopicInfo) -> str:
     if topic.encoding not in ("cdr", "ros1"):
-        return f"its messages are {topic.encoding or 'of no encoding'}, expected cdr"
-    return f"{topic.kind or 'its type'} is not installed here"
+        return f"its messages are {shown(topic.encoding or 'of no encoding')}, expected cdr"
+    return f"{shown(topic.kind or 'its type')} is not installed here"
 
 
 def _qos(topic: TopicInfo) -> QoSProfile:
