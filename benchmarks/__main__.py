@@ -27,6 +27,8 @@ NAMES = (
     "alignment",
     "slam",
     "overhead",
+    "delivery",
+    "loss",
     "overload",
     "dds_transport",
     "fuzz",

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 from mono_depth_ros import transport
 
 SPACE = "{http://www.eprosima.com}"
@@ -45,9 +47,29 @@ def test_the_profiles_differ_in_the_segment_alone() -> None:
     assert skeleton(transport.profile(0)) == skeleton(transport.profile(transport.ROOM_BYTES))
 
 
-def test_a_profile_chosen_by_the_user_stays() -> None:
-    for name in transport.VARIABLES:
-        assert transport.environment({name: "/mine.xml"}) == {}
+@pytest.mark.parametrize("name", [*transport.VARIABLES, "FASTDDS_BUILTIN_TRANSPORTS", "RMW_FASTRTPS_USE_QOS_FROM_XML"])
+def test_what_the_user_has_decided_stays(name: str, tmp_path: Path) -> None:
+    assert transport.environment({name: "1"}, tmp_path) == {} and transport.decision({name: "1"}, tmp_path) == name
+    assert transport.environment({name: ""}, tmp_path)
+
+
+def test_a_profile_in_the_working_directory_is_the_users_unless_it_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "DEFAULT_FASTRTPS_PROFILES.xml").write_text("<dds/>")
+    assert transport.decision({}, tmp_path) == "DEFAULT_FASTRTPS_PROFILES.xml"
+    assert transport.environment({}, tmp_path) == {}
+    assert transport.environment({"SKIP_DEFAULT_XML_FILE": "1"}, tmp_path)
+
+
+def test_none_keeps_the_profile_away(tmp_path: Path) -> None:
+    assert transport.environment({transport.OWN_VARIABLE: "none"}, tmp_path) == {}
+
+
+def test_the_remedy_is_that_of_the_middleware() -> None:
+    fast_dds = transport.remedy("rmw_fastrtps_cpp", "the camera driver")
+    assert "start the camera driver with FAST" in fast_dds and str(transport.profile()) in fast_dds
+    assert "net.core.rmem_max" in transport.remedy("rmw_cyclonedds_cpp", "it")
+    assert "rmw_zenohd" in transport.remedy("rmw_zenoh_cpp", "it")
+    assert "rmw_new_cpp" in transport.remedy("rmw_new_cpp", "it")
 
 
 def test_the_environment_names_an_existing_profile_for_the_generation_of_fast_dds() -> None:

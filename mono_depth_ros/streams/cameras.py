@@ -8,6 +8,8 @@ So that a zoom camera, whose K changes from image to image, gets the right one w
 the camera_info of an image where it is likely to come: for the first image, and where one of the last two images had
 one of its own stamp. It waits until one of its stamp or a later one has come, and a tenth of a second at most. Drivers
 send the two together, so that this takes no time that could be noticed; one that was sent once is not waited for again.
+Where the last ones said the same, a hundredth of a second must do: behind the large messages of a driver whose shared
+memory is small, its camera_info may come several images late.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from mono_depth_ros.messages.stamps import stamp_ns
 
 KEPT = 8  # camera_info messages that may belong to an image: what came before it, and with it
 _PATIENCE = 2  # images without a camera_info of their own, one of which may have been lost, until none is waited for
-_WAIT_S = 0.1
+_WAIT_S, _STEADY_WAIT_S = 0.1, 0.01
+_STEADY = 5  # camera_info messages of one content, after which the next is expected to be the same
 _JUMP_NS = 1_000_000_000  # so far back goes time only where it begins anew: those before are of another time
 
 T = TypeVar("T")
@@ -91,6 +94,8 @@ class CameraInfos:
         self._came = threading.Condition()
         self._patience = 1  # images that are waited with, while none has a camera_info of its own
         self._image_ns = -1  # of the image looked up last
+        self._content: tuple[Any, ...] = ()
+        self._alike = 0  # messages of this content, one after the other
 
     def add(self, message: Any) -> None:
         """Keep a message."""
@@ -99,6 +104,8 @@ class CameraInfos:
             if self._messages and stamp < self._messages[-1][0] - _JUMP_NS:
                 self._messages.clear()
             self._messages.append((stamp, message))
+            before, self._content = self._content, _content(message)
+            self._alike = self._alike + 1 if self._content == before else 1
             if stamp == self._image_ns:
                 self._patience = _PATIENCE
             self._came.notify_all()
@@ -116,8 +123,18 @@ class CameraInfos:
         with self._came:
             self._image_ns = image_stamp_ns
             if self._patience > 0:
-                self._came.wait_for(lambda: any(stamp >= image_stamp_ns for stamp, _ in self._messages), _WAIT_S)
+                wait_s = _STEADY_WAIT_S if self._alike >= _STEADY else _WAIT_S
+                self._came.wait_for(lambda: any(stamp >= image_stamp_ns for stamp, _ in self._messages), wait_s)
             infos = list(self._messages)
             own = any(stamp == image_stamp_ns for stamp, _ in infos)
             self._patience = _PATIENCE if own else max(self._patience - 1, 0)
         return calibration_of(by_preference(infos, image_stamp_ns), width, height, self._rectified, self._rectify)
+
+
+def _content(message: Any) -> tuple[Any, ...]:
+    """All of a camera_info but its header."""
+    numbers = (tuple(info_matrix(message, name)) for name in "krp")
+    roi = message.roi
+    window = (roi.x_offset, roi.y_offset, roi.width, roi.height, roi.do_rectify)
+    size = (message.height, message.width, message.binning_x, message.binning_y)
+    return (message.distortion_model, tuple(info_matrix(message, "d")), *numbers, size, window)

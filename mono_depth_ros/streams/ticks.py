@@ -17,7 +17,8 @@ CAP_S = 2.0
 _KEPT = 64  # steps that the tick is made from
 _ENOUGH = 5  # steps before anything is said
 _TOLERANCE = 0.15  # root mean square of the steps' distances from whole ticks, in ticks
-_DIVISORS = (1, 2, 3, 4)  # of the smallest step: at a loss of 90 % all of 64 steps are longer than a tick once in 1000
+_DIVISORS = (1, 2, 3)  # of the smallest step: at a loss of 90 % all of 64 steps are longer than a tick once in 1000
+_SURE = 32  # steps before the tick is shorter than the smallest of them: of a few irregular ones it would fit by chance
 
 
 class Ticks:
@@ -58,7 +59,7 @@ def tick_ns(steps_ns: np.ndarray) -> float | None:
     for divisor in _DIVISORS:
         tick = _refined(np.sort(steps_ns), smallest / divisor)
         off = steps_ns / tick - np.round(steps_ns / tick)
-        if np.sqrt(np.mean(off**2)) <= _TOLERANCE:
+        if np.sqrt(np.mean(off**2)) <= _TOLERANCE and (divisor == 1 or len(steps_ns) >= _SURE):
             return tick
     return None
 

@@ -133,3 +133,23 @@ def test_time_that_begins_anew_forgets_what_was():
         message.header.stamp.sec = 5 if message.header.stamp.nanosec else 0
         loop.add(message)
     assert loop.match(STEP, 40, 30).camera.fx == 70.0
+
+
+def test_a_camera_info_that_never_changes_is_not_waited_for_long(slow):
+    stream = Stream()
+    for index in range(8):
+        stream.info(index * STEP, 50.0)
+    late = [stream.image(8 * STEP), stream.image(9 * STEP)]  # whose camera_info is still on its way
+    assert [found.result(5.0) for found in late] == [50.0, 50.0]
+
+
+def test_a_zoom_that_has_begun_is_waited_for_again(slow):
+    stream = Stream()
+    for index in range(8):
+        stream.info(index * STEP, 50.0)
+    stream.image(7 * STEP).result(5.0)
+    stream.info(8 * STEP, 60.0)
+    assert stream.image(8 * STEP).result(5.0) == 60.0
+    found = stream.image(9 * STEP)
+    stream.info(9 * STEP, 70.0)
+    assert found.result(5.0) == 70.0
