@@ -19,7 +19,8 @@ from mono_depth_ros.nodes.ros.distributions import (
     with_info,
 )
 from mono_depth_ros.nodes.ros.qos import fitting, is_open, requested
-from mono_depth_ros.nodes.ros.topics import other_than, publishers_of
+from mono_depth_ros.nodes.ros.timers import every
+from mono_depth_ros.nodes.ros.topics import endpoints, other_than, publishers_of
 from mono_depth_ros.streams.health import Feed
 from mono_depth_ros.streams.loss import LossCounter
 
@@ -104,7 +105,7 @@ class Input:
         self._request = requested(self._node, self.topic, self._depth)
         self._loss.forget()
         self._look()
-        self._timer = self._node.create_timer(_LOOK_S, self._look)
+        self._timer = every(self._node, _LOOK_S, self._look)
 
     def close(self) -> None:
         """Unsubscribe."""
@@ -148,7 +149,7 @@ class Input:
         self._recent.clear()
 
     def _look_for_publishers(self) -> list[Any]:
-        publishers = self._node.get_publishers_info_by_topic(self.topic)
+        publishers = endpoints(self._node, self.topic, self._kind)
         found = frozenset(bytes(item.endpoint_gid) for item in publishers)
         if found != self._publishers:
             self._publishers = found

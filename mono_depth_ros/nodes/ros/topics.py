@@ -26,8 +26,12 @@ def type_name(kind: Any) -> str:
 
 def publishers_of(node: Node, topic: str, kind: Any) -> int:
     """How many publishers a resolved topic has for messages of this class."""
-    found = node.get_publishers_info_by_topic(topic)
-    return sum(item.topic_type == type_name(kind) for item in found)
+    return len(endpoints(node, topic, kind))
+
+
+def endpoints(node: Node, topic: str, kind: Any) -> list[Any]:
+    """What the graph knows of a resolved topic's publishers for messages of this class."""
+    return [item for item in node.get_publishers_info_by_topic(topic) if item.topic_type == type_name(kind)]
 
 
 def other_than(node: Node, topic: str, kind: Any) -> str:

@@ -26,9 +26,10 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 class Listener:
     """A node with one input, which counts as the depth node does."""
 
-    def __init__(self, ros: Any, depth: int = 50, **overrides: str) -> None:
+    def __init__(self, ros: Any, depth: int = 50, sim_time: bool = False, **overrides: str) -> None:
         names = {f"qos_overrides.{TOPIC}.subscription.{name}": value for name, value in overrides.items()}
-        self.node = Node("listener", parameter_overrides=[Parameter(n, value=v) for n, v in names.items()])
+        parameters = {"use_sim_time": sim_time, **names}
+        self.node = Node("listener", parameter_overrides=[Parameter(n, value=v) for n, v in parameters.items()])
         self.monitor, self.heard = Monitor(), list[int]()
         self.input = Input(self.node, CameraInfo, TOPIC, self._take, depth, self.monitor.loss)
         self.input.open()
@@ -92,6 +93,15 @@ def test_reliable_where_all_publishers_are_and_best_effort_where_one_is_not(
     other.gone()
     ros.wait(lambda: listener.asks()[0] == ["RELIABLE"])
     assert listener.input.feed.conflict == ""
+
+
+def test_it_follows_the_publishers_while_simulated_time_stands_still(
+    ros: Any, listen: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscribing, "_OVERLAP_S", 0.3)
+    listener = listen(sim_time=True)
+    Talker(ros, RELIABLE).matched()
+    ros.wait(lambda: listener.asks()[0] == ["RELIABLE"], timeout_s=20.0)
 
 
 def test_nothing_is_missed_or_heard_twice_while_the_subscription_changes(ros: Any, listen: Any) -> None:
