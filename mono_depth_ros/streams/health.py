@@ -110,8 +110,8 @@ def judge(facts: Facts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
     """The diagnostic level and the sentence for one camera of an active depth node, by what hinders most."""
     if facts.qos_conflict:
         return ERROR, facts.qos_conflict
-    if silence := facts.image.silence("image", facts.timeout_s, now.recent_loss.lost):
-        return WARN, silence + _silence_remedy(facts, now.recent_loss.lost)
+    if silence := facts.image.silence("image", facts.timeout_s, now.lost_since_last):
+        return WARN, silence + _silence_remedy(facts, now.lost_since_last)
     if facts.lazy and facts.subscribers == 0:
         return OK, "idle: nobody subscribes to an output, so nothing is computed"
     if not facts.camera_info_known:

@@ -117,6 +117,11 @@ class LossCounter:
                 self._history.append((now, total))
             return total - self._history[0][1]
 
+    def since_last(self) -> int:
+        """Reported since the last message was taken."""
+        with self._lock:
+            return self._tail
+
     def _gap(self, stamp_ns: int) -> int:
         """Messages that are missing before this one."""
         if self._next is None:

@@ -27,12 +27,14 @@ class Snapshot:
 
     Attributes:
         loss: what was lost on the way here since the beginning. recent_loss: in the last seconds, `loss.WINDOW_S`.
+        lost_since_last: of the recently lost, those after the last message that was taken.
     """
 
     received: int
     published: int
     loss: Loss
     recent_loss: Loss
+    lost_since_last: int
     drops: dict[str, int]
     rate_in_hz: float
     rate_out_hz: float
@@ -106,12 +108,13 @@ class Monitor:
 
     def snapshot(self) -> Snapshot:
         with self._lock:
-            now = time.monotonic()
+            now, recent_loss = time.monotonic(), self.loss.recent()
             return Snapshot(
                 received=self._received,
                 published=self._published,
                 loss=self.loss.total(),
-                recent_loss=self.loss.recent(),
+                recent_loss=recent_loss,
+                lost_since_last=min(self.loss.since_last(), recent_loss.lost),
                 drops=dict(self._drops),
                 rate_in_hz=_rate(self._arrivals, now),
                 rate_out_hz=_rate(self._results, now),

@@ -86,6 +86,34 @@ def test_dropping_everything_is_an_error_with_the_reason_but_being_slow_is_not()
     )
 
 
+def test_silence_is_a_pause_unless_the_images_were_lost():
+    def said(feed, lost=0, **changes):
+        monitor = Monitor()
+        monitor.loss.will_report()
+        if feed.heard:
+            monitor.received(0)
+        monitor.loss.reported(lost)
+        return judge(Facts(**{**FACTS, "image": feed, **changes}), monitor.snapshot(), Monitor().snapshot())[1]
+
+    silent, paused = Feed("/cam", 1, 30.0), Feed("/cam", 1, 30.0, heard=True)
+    assert said(paused) == "no image: /cam has paused, nothing has arrived for 30.0 s"
+    assert "/cam is lost on the way (6 messages)" in said(paused, 6) and "fastdds.xml" in said(paused, 6)
+    assert "/cam is lost on the way (6 messages)" in said(silent, 6) and "fastdds.xml" in said(silent, 6)
+    assert "fastdds.xml" not in said(silent)  # nothing was sent
+    info = Feed("/cam/camera_info", 1, 0.1, heard=True)
+    assert "while its camera_info comes" in said(silent, camera_info=info)
+    assert "fastdds.xml" in said(silent, camera_info=info)
+
+
+def test_what_was_lost_before_the_last_image_came_is_no_reason_for_silence():
+    monitor = Monitor()
+    monitor.loss.will_report()
+    monitor.loss.reported(6)
+    assert monitor.snapshot().lost_since_last == 6
+    monitor.received(0)
+    assert monitor.snapshot().lost_since_last == 0 and monitor.snapshot().loss.lost == 6
+
+
 def test_losses_name_the_remedy():
     monitor = Monitor()
     before = monitor.snapshot()

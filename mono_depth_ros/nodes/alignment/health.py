@@ -50,7 +50,7 @@ def judge_alignment(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> t
         return ERROR, facts.qos_conflict
     if facts.lazy and facts.subscribers == 0:
         return OK, "idle: nobody subscribes to an output, so no depth is asked for"
-    if silence := facts.depth.silence("depth", facts.timeout_s, now.recent_loss.lost):
+    if silence := facts.depth.silence("depth", facts.timeout_s, now.lost_since_last):
         running = "what does the depth node say on /diagnostics?" if facts.depth.publishers else ""
         return WARN, f"{silence}; {running or 'is the depth node running in this namespace?'}"
     if not facts.camera_info_known and now.received > before.received:
