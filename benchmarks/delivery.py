@@ -2,7 +2,8 @@
 """Of a stock camera driver's images, how many become depth that a stock viewer gets, however the node is started.
 
 Driver, viewers and node are processes of their own, over Fast DDS as installed: only the node has the package's
-profile. 640x480 bgr8, the network `tiny`; two viewers at a time, one reliable and one best effort.
+profile. 640x480 bgr8, the network `tiny`; two viewers at a time, one reliable and one best effort. Where other work
+runs on the machine, `chrt -r 1 python benchmarks/delivery.py` keeps it out of the figures.
 """
 
 from __future__ import annotations
@@ -82,19 +83,27 @@ def stamps(child: subprocess.Popen[str]) -> list[int]:
     return next(json.loads(line) for line in child.stdout if line.startswith("["))
 
 
-def finish(child: subprocess.Popen[str]) -> list[int]:
-    """Have a viewer end, and what it has seen."""
-    assert child.stdin is not None
-    child.stdin.close()
-    return stamps(child)
+class Viewer:
+    """What a stock viewer prints, read while it does."""
 
+    def __init__(self, child: subprocess.Popen[str]) -> None:
+        self._child, self.first = child, threading.Event()
+        self._stamps: list[int] = []
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
 
-def first(child: subprocess.Popen[str]) -> threading.Thread:
-    """A thread that ends when a viewer has seen something."""
-    assert child.stdout is not None
-    thread = threading.Thread(target=child.stdout.readline, daemon=True)
-    thread.start()
-    return thread
+    def finish(self) -> list[int]:
+        """Have it end, and what it has seen."""
+        assert self._child.stdin is not None
+        self._child.stdin.close()
+        self._thread.join(10)
+        return self._stamps
+
+    def _read(self) -> None:
+        for line in self._child.stdout or ():
+            self.first.set()
+            if line.startswith("["):
+                self._stamps = json.loads(line)
 
 
 def measure(start: str, rate_hz: float, reliability: str, seconds: float) -> dict[str, Any]:
@@ -111,16 +120,17 @@ def measure(start: str, rate_hz: float, reliability: str, seconds: float) -> dic
         process([sys.executable, str(STOCK), "view", "reliable"], stock) as reliable,
         process([sys.executable, str(STOCK), "view", "best_effort"], stock) as best_effort,
     ):
-        waiting, deadline_s = [first(reliable), first(best_effort)], time.monotonic() + _FIRST_S
-        for thread in waiting:
-            thread.join(max(0.0, deadline_s - time.monotonic()))
+        viewers = {"reliable": Viewer(reliable), "best_effort": Viewer(best_effort)}
+        deadline_s = time.monotonic() + _FIRST_S
+        for viewer in viewers.values():
+            viewer.first.wait(max(0.0, deadline_s - time.monotonic()))
         assert driver.stdin is not None
         time.sleep(_SETTLE_S)
         driver.stdin.write("\n")
         driver.stdin.flush()
         written = set(stamps(driver))
         time.sleep(_SETTLE_S)
-        seen = {"reliable": finish(reliable), "best_effort": finish(best_effort)}
+        seen = {name: viewer.finish() for name, viewer in viewers.items()}
     share = {name: round(100 * len(written & set(found)) / len(written), 1) for name, found in seen.items()}
     return {"driver": reliability, "rate_hz": rate_hz, "start": start, "images": len(written), "percent": share}
 
