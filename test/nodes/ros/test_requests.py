@@ -129,7 +129,7 @@ def test_what_loads_to_the_end_after_a_cleanup_is_let_go_of(ros, caller, node, m
     ros.wait(lambda: sessions)
     assert caller.transition(CLEANUP, timeout_s=3.0)
     caller.begin(ChangeState, "change_state", transition=Transition(id=CONFIGURE))
-    ros.wait(lambda: len(sessions) > 1)
+    assert caller.state() == "configuring" and len(sessions) == 1, "two models are never in memory"
     go.set()
     ros.wait(lambda: caller.state() == "inactive")
     ros.wait(lambda: not sessions[0]._worker.alive)
