@@ -16,10 +16,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mono_depth_ros.errors import MonoDepthError
-from mono_depth_ros.startup import LEAVING_S, uninterrupted
+from mono_depth_ros.startup import uninterrupted
 
 _LINES_KEPT = 30
-_GRACE_S = LEAVING_S  # from the polite signal to the one that cannot be ignored
+_GRACE_S = 1.0  # from the polite signal to the one that cannot be ignored: nothing of a node is kept
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: little is safe between fork and exec
 
