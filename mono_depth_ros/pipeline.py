@@ -83,8 +83,13 @@ class Pipeline:
     and `estimate_batch` take shots as they are, and give what the model made: tensors of inference mode.
     """
 
-    def __init__(self, model: DepthModel, config: DepthConfig | None = None) -> None:
+    def __init__(self, model: DepthModel, config: DepthConfig | None = None, full_batch: int = 1) -> None:
+        """Args:
+        full_batch: images that most batches have. On a GPU a smaller one, such as the last of a recording, is padded to
+            it: a batch of another size would be recorded anew, for which more images are computed than are padded.
+        """
         self.model = model
+        self._full_batch = full_batch if model.device.type == "cuda" else 1
         self.config = config or DepthConfig()
         self._fitting: dict[tuple[int, ...], int] = {}  # images at once, by their shape, where more did not fit
 
@@ -178,10 +183,12 @@ class Pipeline:
         return rectify(image, shot.camera, shot.into, shot.rotation), shot.into
 
     def _predict(self, images: Sequence[_Image]) -> list[Frame]:
-        rgb = torch.stack([image for image, _ in images]) if len(images) > 1 else images[0][0][None]
+        full = min(self._full_batch, self._fitting.get(tuple(images[0][0].shape), self._full_batch))
+        padded = [*images, *[images[-1]] * (full - len(images))]
+        rgb = torch.stack([image for image, _ in padded]) if len(padded) > 1 else images[0][0][None]
         # A model that needs no camera reads nothing but the size of it.
         stand_in = Camera.from_fov((rgb.shape[2], rgb.shape[1]), hfov_deg=60)
-        predictions = self.model.predict(rgb, [camera or stand_in for _, camera in images])
+        predictions = self.model.predict(rgb, [camera or stand_in for _, camera in padded])[: len(images)]
         return [
             Frame(image, camera, prediction, self.config)
             for (image, camera), prediction in zip(images, predictions, strict=True)

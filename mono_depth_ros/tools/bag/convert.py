@@ -165,7 +165,8 @@ def convert(
                 todo = (decoder.decode(batch) for batch in _go_on(stream, first, alignment))
                 total = reader.topics[chosen.image].count
                 step(begun, total)
-                _run(todo, Pipeline(model, job.depth), sink, job.bag.read_ahead, lambda: step(progress.frames, total))
+                pipeline = Pipeline(model, job.depth, full_batch=size)
+                _run(todo, pipeline, sink, job.bag.read_ahead, lambda: step(progress.frames, total))
         try:
             place.finish(channels, job.bag.compression, progress.record())
         except (OSError, sqlite3.Error) as error:
