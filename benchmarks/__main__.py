@@ -21,6 +21,7 @@ NAMES = (
     "start",
     "size",
     "gpu",
+    "gpu_copies",
     "models",
     "metric3d",
     "bag",

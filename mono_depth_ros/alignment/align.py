@@ -18,6 +18,7 @@ from mono_depth_ros.config import AlignConfig
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.metrics import DepthMetrics, depth_metrics
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
+from mono_depth_ros.transfer import download, upload
 
 
 def align(
@@ -117,8 +118,8 @@ def usable(prediction: DepthPrediction, samples: Samples) -> Samples:
 
 def at(values: torch.Tensor, samples: Samples) -> NDArray[np.float32]:
     """(N,) float32: a map (H, W) at the pixels of samples; from the GPU only these come over."""
-    pixels = torch.from_numpy(samples.pixels).to(values.device)
-    found: NDArray[np.float32] = values.reshape(-1)[pixels].detach().cpu().numpy()
+    found: NDArray[np.float32]
+    (found,) = download(values.detach().reshape(-1)[upload(samples.pixels, values.device)])
     return found
 
 

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 
 from mono_depth_ros.alignment.neighbours import Neighbours, nearest_samples
 from mono_depth_ros.alignment.outliers import inliers
 from mono_depth_ros.alignment.samples import Samples
+from mono_depth_ros.transfer import download, upload
 
 _NEAREST = 6
 _TRUSTS = (1.0, 0.75, 0.5, 0.0)  # b, how far the prediction's own shape is trusted: less only if surely better
@@ -44,14 +46,15 @@ def local_correction(depth: torch.Tensor, samples: Samples, guide: torch.Tensor 
         (H, W) float32 on the depth's device; 0 is no correction.
     """
     height, width = depth.shape
-    places = torch.from_numpy(samples.pixels).to(depth.device)
-    at = torch.stack((places // width, places % width), dim=1).to(torch.float32)
-    fitted = depth.reshape(-1)[places]
+    # Hundreds of operations on some hundred samples are done on the host, where each is cheaper and no value has to be
+    # waited for; what is done for every pixel, where the depth is. Only the samples' depth and the grid go in between.
+    (fitted,) = map(torch.from_numpy, download(depth.detach().reshape(-1)[upload(samples.pixels, depth.device)]))
+    at = torch.from_numpy(np.stack((samples.rows, samples.columns), axis=1)).to(torch.float32)
     usable = torch.isfinite(fitted) & (fitted > 0)
     at, log_g = at[usable], fitted[usable].log()
     if len(at) < _MIN_SAMPLES:
         return torch.zeros_like(depth)
-    log_d = torch.from_numpy(samples.depth).to(depth.device)[usable].log()
+    log_d = torch.from_numpy(samples.depth)[usable].log()
     residual = log_d - log_g
     kept = inliers(at, log_d, residual, (height, width))
     at, log_g, residual = at[kept], log_g[kept], residual[kept]
@@ -61,11 +64,11 @@ def local_correction(depth: torch.Tensor, samples: Samples, guide: torch.Tensor 
 
     spacing = math.sqrt(height * width / len(at))
     step = int(min(max(spacing / 4, _STEPS[0]), _STEPS[1]))
-    grid = _grid(height, width, step, depth.device)
+    grid = _grid(height, width, step)
     found = nearest_samples(at, grid.reshape(-1, 2), (height, width), min(_NEAREST, len(at)))
     log_y = _plane(at, _target(log_g, residual, trust), grid.reshape(-1, 2), found).log().reshape(grid.shape[:2])
     near = (_REACH - found.distance[:, 0] / spacing).clamp(0, 1).reshape(grid.shape[:2])
-    log_y, near = _upsampled(torch.stack((log_y, near)), step, height, width)
+    log_y, near = _upsampled(upload(torch.stack((log_y, near)), depth.device), step, height, width)
     log_depth = torch.where(torch.isfinite(depth) & (depth > 0), depth, 1.0).log()
     correction = (trust - 1.0) * log_depth - log_y
     return torch.where(torch.isfinite(depth), strength * near * correction, 0.0)
@@ -130,10 +133,10 @@ def _plane(at: torch.Tensor, y: torch.Tensor, places: torch.Tensor, found: Neigh
     return torch.minimum(torch.maximum(level, low), high)
 
 
-def _grid(height: int, width: int, step: int, device: torch.device) -> torch.Tensor:
+def _grid(height: int, width: int, step: int) -> torch.Tensor:
     """(h, w, 2) rows and columns of the places, one step beyond the last pixel."""
-    rows = torch.arange(0, height + step, step, dtype=torch.float32, device=device)
-    columns = torch.arange(0, width + step, step, dtype=torch.float32, device=device)
+    rows = torch.arange(0, height + step, step, dtype=torch.float32)
+    columns = torch.arange(0, width + step, step, dtype=torch.float32)
     return torch.stack(torch.meshgrid(rows, columns, indexing="ij"), dim=-1)
 
 

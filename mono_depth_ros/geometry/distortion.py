@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.transfer import upload
 
 _MAX_NEWTON_STEPS = 20
 _ANGLES = 4501  # every 0.02 degrees from the axis to the side
@@ -24,19 +25,27 @@ _CONVERGED = 1e-4
 hundred-thousandth of a pixel for any ROS camera."""
 
 
-def distort(xy: Tensor, camera: Camera) -> Tensor:
-    """Where the ideal point `xy` appears through the lens.
+def distort(x: Tensor, y: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+    """Where an ideal point appears through the lens.
 
     Args:
-        xy: (..., 2) normalised pinhole coordinates.
+        x, y: normalised pinhole coordinates, of one shape.
 
     Returns:
-        (..., 2) normalised distorted coordinates; NaN where the lens model folds back and is no longer one to one.
+        x, y: normalised distorted coordinates; NaN where the lens model folds back and is no longer one to one.
     """
     if camera.model == "none":
-        return xy
-    beyond = torch.linalg.vector_norm(xy, dim=-1, keepdim=True) > fold_radius(camera.model, camera.distortion)
-    return torch.where(beyond, torch.nan, _distort(xy, camera))
+        return x, y
+    square = x * x + y * y
+    if camera.model == "equidistant":
+        r = square.clamp_min(1e-18).sqrt()
+        angle, slope = _equidistant(torch.atan(r), camera.distortion)
+        distorted, one_to_one = (x * (angle / r), y * (angle / r)), slope > 0
+    else:
+        distorted, (a, b, c, d) = _polynomial(x, y, camera.distortion)
+        one_to_one = a * d - b * c > 0
+    seen = one_to_one & (square <= fold_radius(camera.model, camera.distortion) ** 2)
+    return torch.where(seen, distorted[0], torch.nan), torch.where(seen, distorted[1], torch.nan)
 
 
 @lru_cache(maxsize=32)
@@ -67,18 +76,6 @@ def _radial(model: str, coefficients: tuple[float, ...]) -> tuple[Tensor, Tensor
     folds = ~(slope > 0)
     folds[1:] |= ~(value.diff() > 0)
     return r, value, int(torch.nonzero(folds)[0]) if folds.any() else len(r)
-
-
-def _distort(xy: Tensor, camera: Camera) -> Tensor:
-    if camera.model == "equidistant":
-        r = torch.linalg.vector_norm(xy, dim=-1, keepdim=True)
-        theta = torch.atan(r)
-        theta_d, slope = _equidistant(theta, camera.distortion)
-        out = xy * torch.where(r > 1e-9, theta_d / r.clamp_min(1e-9), torch.ones_like(r))
-        return torch.where(slope > 0, out, torch.nan)
-    x, y = xy.unbind(-1)
-    point, (a, b, c, d) = _polynomial(x, y, camera.distortion)
-    return torch.where((a * d - b * c <= 0)[..., None], torch.nan, torch.stack(point, dim=-1))
 
 
 def undistort(x: Tensor, y: Tensor, camera: Camera, steps: int | None = None) -> tuple[Tensor, Tensor]:
@@ -171,7 +168,7 @@ def _table(model: str, coefficients: tuple[float, ...], extent: float, device: s
         last = min(extent, float(distorted[end - 1]) ** 2)
         radius = np.sqrt(np.linspace(0, last, _TABLE))[1:]
         ratio = np.interp(radius, distorted[:end].numpy(), undistorted[:end].numpy()) / radius
-        return torch.from_numpy(np.concatenate((ratio[:1], ratio))).to(device), (_TABLE - 1) / last
+        return upload(np.concatenate((ratio[:1], ratio)), device), (_TABLE - 1) / last
 
 
 Jacobian = tuple[Tensor, Tensor, Tensor, Tensor]

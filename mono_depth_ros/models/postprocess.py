@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
@@ -18,6 +19,7 @@ from mono_depth_ros.models.preprocess import Layout, focal_px
 from mono_depth_ros.models.processing import Processing
 from mono_depth_ros.models.resample import Size, resize_maps
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
+from mono_depth_ros.transfer import download
 
 _NOT_PLANES = ("points", "normals", "scale")
 
@@ -51,7 +53,7 @@ def postprocess(
     if "normals" in outputs:
         normals = _channels(outputs["normals"], "normals", wanted.normals)
         normals = resized_back(normals, place, size, wanted.resize)
-        normals = functional.normalize(normals * normals.new_tensor(wanted.normals_signs)[:, None, None], dim=0)
+        normals = functional.normalize(normals * _signs(wanted.normals_signs, str(normals.device)), dim=0)
         normals = normals.movedim(0, -1).contiguous()
     if "mask" in full:
         invalid = ~(full["mask"] > wanted.mask_above)
@@ -59,6 +61,12 @@ def postprocess(
         confidence = None if confidence is None else confidence.masked_fill(invalid, math.nan)
         normals = None if normals is None else normals.masked_fill(invalid[..., None], math.nan)
     return DepthPrediction(values, processing.depth_kind, confidence, normals)
+
+
+@lru_cache(maxsize=16)
+def _signs(signs: tuple[int, ...], device: str) -> Tensor:
+    """(3, 1, 1), where the normals are: they are not uploaded for each image."""
+    return torch.tensor(signs, dtype=torch.float32, device=device)[:, None, None]
 
 
 def resized_back(values: Tensor, place: Layout, size: Size, kernel: str) -> Tensor:
@@ -175,8 +183,9 @@ def recover_shift(points: Tensor, valid: Tensor | None, focal: float) -> float:
     if valid is not None:
         good &= valid[rows][:, columns]
     v, u = torch.meshgrid(rows - (height - 1) / 2, columns - (width - 1) / 2, indexing="ij")
-    chosen, pixels = some[good].cpu().numpy(), torch.stack([u, v], -1)[good].double().cpu().numpy()
-    return _fit(chosen[:, :2] * focal, chosen[:, 2], pixels) if len(chosen) > 1 else float("nan")
+    found, seen, pixels = download(some, good, torch.stack([u, v], -1).double())
+    chosen = found[seen]
+    return _fit(chosen[:, :2] * focal, chosen[:, 2], pixels[seen]) if len(chosen) > 1 else float("nan")
 
 
 def _fit(xy: np.ndarray, z: np.ndarray, uv: np.ndarray) -> float:

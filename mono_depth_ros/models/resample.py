@@ -103,14 +103,15 @@ def resize_area_matrix(images: Tensor, size: Size) -> Tensor:
 
 
 def _area_matrix(images: Tensor, size: Size) -> Tensor:
-    rows = _area_weights(images.shape[1], size[1]).to(images.device)
-    columns = _area_weights(images.shape[2], size[0]).to(images.device)
+    rows = _area_weights(images.shape[1], size[1], str(images.device))
+    columns = _area_weights(images.shape[2], size[0], str(images.device))
     return torch.einsum("yh,nhwc,xw->nyxc", rows, images, columns)
 
 
 @lru_cache(maxsize=32)
-def _area_weights(source: int, target: int) -> Tensor:
-    """(target, source) float32, rows sum to 1: overlap of new and old pixels, or bilinear weights where it grows."""
+def _area_weights(source: int, target: int, device: str) -> Tensor:
+    """(target, source) float32 on the device, rows sum to 1: overlap of new and old pixels, or bilinear weights where
+    it grows."""
     index = np.arange(source)
     if target > source:
         centre = np.clip((np.arange(target)[:, None] + 0.5) * source / target - 0.5, 0, source - 1)
@@ -119,7 +120,7 @@ def _area_weights(source: int, target: int) -> Tensor:
         start = np.arange(target)[:, None] * source / target
         overlap = np.minimum(start + source / target, index + 1) - np.maximum(start, index)
         weights = np.maximum(0, overlap) * target / source
-    return torch.from_numpy(weights.astype(np.float32))
+    return torch.from_numpy(weights.astype(np.float32)).to(device)
 
 
 _PILLOW_BITS = 22

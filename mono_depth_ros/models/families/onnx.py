@@ -20,6 +20,7 @@ from mono_depth_ros.models.preprocess import camera_input, layout
 from mono_depth_ros.models.processing import DOCUMENTATION, Processing, contract_path
 from mono_depth_ros.models.runtime.engine import EngineOptions, GraphFile, Inputs
 from mono_depth_ros.prediction import DepthPrediction
+from mono_depth_ros.transfer import upload
 
 
 def load(source: Path, options: EngineOptions, _expected: CatalogueEntry | None = None) -> OnnxModel:
@@ -77,6 +78,7 @@ class OnnxModel(DeclaredModel):
         """
         self._ranks = {port.name: None if port.shape is None else len(port.shape) for port in graph.inputs}
         self._batches = takes_batches(graph, processing)
+        self._seen: tuple[list[Camera], Tensor] = [], torch.empty(0)  # the newest cameras, and their input
         outputs = tuple(processing.outputs.wanted.values())
         beside = (contract_path(graph.path), *graph.beside)
         ports = {port.name: port for port in graph.inputs}
@@ -114,7 +116,9 @@ class OnnxModel(DeclaredModel):
             rank = self._ranks[processing.intrinsics.name]
             rank = {"focal_px": 1, "matrix": 3}[processing.intrinsics.form] if rank is None else rank
             seen = [place.camera(camera) for camera in cameras]
-            inputs += (camera_input(seen, rank, processing.intrinsics, processing).to(self.device),)
+            if seen != self._seen[0]:  # mostly those of the image before, which are on the device already
+                self._seen = seen, upload(camera_input(seen, rank, processing.intrinsics, processing), self.device)
+            inputs += (self._seen[1],)
         for name, value in processing.constants.items():
             inputs += (torch.full((1,) * (self._ranks[name] or 0), value, device=self.device),)
         return inputs

@@ -10,7 +10,6 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.maps import kept
 from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
@@ -114,18 +114,18 @@ def postprocess(log_depth: Tensor, sky_logit: Tensor, camera: Camera, device: to
     return DepthPrediction(values, DepthKind.METRIC)
 
 
-@lru_cache(maxsize=32)
+@kept
 def _input_rays(camera: Camera, size: Size, device: str) -> Tensor:
     """(2, h, w) rays of the camera at the network's size; 0, as on the optical axis, where they are unknown."""
     grid = rays(camera.resized(*size), device)
     return torch.where(_too_steep(grid)[..., None], 0.0, grid).permute(2, 0, 1)
 
 
-@lru_cache(maxsize=32)
+@kept
 def _unseen(camera: Camera, device: str) -> Tensor | None:
-    """(H, W) bool, True for pixels without a usable ray; None where there are none such."""
+    """(H, W) bool, True for pixels without a usable ray; on the CPU None where there are none such."""
     unseen = _too_steep(rays(camera, device))
-    return unseen if bool(unseen.any()) else None
+    return unseen if unseen.device.type != "cpu" or bool(unseen.any()) else None
 
 
 def _too_steep(grid: Tensor) -> Tensor:
