@@ -21,6 +21,7 @@ import time
 from typing import Any
 
 import rclpy
+from rclpy.duration import Duration
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
@@ -80,7 +81,8 @@ def drive(arguments: argparse.Namespace) -> None:
         if index == arguments.count // 2:
             due += arguments.pause_s
     print(json.dumps(stamps), flush=True)
-    time.sleep(1.5)  # reliable readers may still want the last ones
+    driver.images.wait_for_all_acked(Duration(seconds=5))  # reliable readers may still want the last ones
+    time.sleep(1.0)
 
 
 def view(arguments: argparse.Namespace) -> None:
