@@ -31,6 +31,7 @@ NAMES = (
     "delivery",
     "loss",
     "overload",
+    "random_requests",
     "dds_transport",
     "fuzz",
     "soak",
