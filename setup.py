@@ -67,7 +67,7 @@ setup(
         "PyYAML",
         "rosbags>=0.11",
         "safetensors>=0.4",
-        "torch>=2.1",
+        "torch>=2.3",  # the first for JetPack 6
         "tqdm",
     ],
     extras_require={

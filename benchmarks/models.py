@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from common import add_reference, run
+from common import add_reference, run, wait
 from mono_depth_ros.errors import ConfigError, ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.base import ModelSpec
@@ -228,8 +228,10 @@ def interleaved(runs: dict[str, Callable[[], Any]], rounds: int = _ROUNDS) -> di
     times: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(rounds + 1):
         for name, work in runs.items():
+            wait()
             start = time.perf_counter()
             work()
+            wait()
             if turn:
                 times[name].append((time.perf_counter() - start) * 1e3)
     return {name: statistics.median(values) for name, values in times.items()}

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.runtime import onnxruntime_providers, prebuilt, tensorrt_engine
+from mono_depth_ros.models.runtime import gpu, onnxruntime_providers, prebuilt, tensorrt_engine
 from mono_depth_ros.models.runtime.device import pick_device
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,8 +41,8 @@ def test_sentences_are_those_of_the_code(
 
 
 def test_the_index_versions_and_suffixes_are_those_of_the_code() -> None:
-    assert f"--index-url {onnxruntime_providers.JETSON_INDEX} torch onnxruntime-gpu" in PAGE
-    assert f"ARG JETSON_INDEX={onnxruntime_providers.JETSON_INDEX}\n" in (ROOT / "docker/jetson.Dockerfile").read_text()
+    assert f"--index-url {gpu.JETSON_INDEX} torch onnxruntime-gpu" in PAGE
+    assert f"ARG JETSON_INDEX={gpu.JETSON_INDEX}\n" in (ROOT / "docker/jetson.Dockerfile").read_text()
     oldest, bf16 = (".".join(map(str, v)) for v in (onnxruntime_providers.OLDEST, onnxruntime_providers.BF16_SINCE))
     assert f"ONNX Runtime, {oldest} or later (`precision:=bf16` needs {bf16}" in PAGE
     assert all(f"`{suffix}`" in PAGE or f"`model{suffix}`" in PAGE for suffix in prebuilt.PLANS)

@@ -20,6 +20,7 @@ import torch
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
+from mono_depth_ros.models.runtime import gpu
 from mono_depth_ros.models.runtime.device_errors import causes, is_out_of_memory, let_go
 
 LOGGER = logging.getLogger(__name__)
@@ -31,7 +32,9 @@ _WORKING = 2.5
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The torch device for `auto` (CUDA where there is one, logged), `cpu`, `cuda` or `cuda:N`.
+    """The torch device for `auto`, `cpu`, `cuda` or `cuda:N`.
+
+    `auto` is the first CUDA device that torch can use, else the CPU, and logs which.
 
     Raises:
         ModelError: another name, no usable CUDA device, or fewer than N + 1 of them.
@@ -40,17 +43,21 @@ def pick_device(name: str = "auto") -> torch.device:
     if found is None:
         raise ModelError(f"device is '{name}', expected auto, cpu, cuda or cuda:N")
     if name == "auto":
-        device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-        LOGGER.info("device auto: %s", describe(device))
+        reasons = [gpu.why_not(index) for index in range(max(torch.cuda.device_count(), 1))]
+        device = torch.device("cuda", reasons.index("")) if "" in reasons else torch.device("cpu")
+        if "" in reasons or not gpu.is_here():
+            LOGGER.info("device auto: %s", describe(device))
+        else:
+            LOGGER.warning("device auto: %s, and the NVIDIA GPU is not used: %s", describe(device), reasons[0])
         return device
     if name == "cpu":
         return torch.device("cpu")
-    if not torch.cuda.is_available():
-        raise ModelError(f"device is '{name}' but {_why_no_cuda()}; or choose device:=cpu or device:=auto")
     index, count = int(found[1] or 0), torch.cuda.device_count()
-    if index >= count:
+    if torch.cuda.is_available() and index >= count:
         there = "only cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
         raise ModelError(f"device is '{name}' but this machine has {there}")
+    if reason := gpu.why_not(index):
+        raise ModelError(f"device is '{name}' but {reason}; or choose device:=cpu or device:=auto")
     return torch.device("cuda", index)
 
 
@@ -71,12 +78,6 @@ def set_threads(threads: int) -> None:
         raise ModelError(f"threads is {threads}, expected 0 (one a core) or more")
     if threads:
         torch.set_num_threads(threads)
-
-
-def _why_no_cuda() -> str:
-    if torch.version.cuda is None:
-        return f"torch {torch.__version__} is built without CUDA: install a CUDA build of torch (https://pytorch.org)"
-    return "torch finds no CUDA device: check that `nvidia-smi` lists one and that CUDA_VISIBLE_DEVICES is not empty"
 
 
 @contextlib.contextmanager

@@ -23,11 +23,9 @@ import torch
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.runtime.engine import first_line
+from mono_depth_ros.models.runtime.gpu import JETSON_INDEX
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
-JETSON_INDEX = "https://pypi.jetson-ai-lab.io/jp6/cu126"
-"""The wheels for JetPack 6 (CUDA 12.6, Python 3.10): PyPI has none with CUDA for a Jetson."""
-
 OLDEST = (1, 18)
 """The first with `use_tf32`, and with `user_compute_stream` from Python for both CUDA and TensorRT."""
 BF16_SINCE = (1, 23)

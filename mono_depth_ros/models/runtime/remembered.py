@@ -18,6 +18,7 @@ import torch
 
 from mono_depth_ros.cache import cache_folder, sealed_sha256, write_json
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.runtime import gpu
 from mono_depth_ros.models.runtime.device import versions
 from mono_depth_ros.models.runtime.engine import Engine, EngineOptions, GraphFile, Inputs, Network
 from mono_depth_ros.models.runtime.engines import ENGINES, Candidate
@@ -115,17 +116,18 @@ def code_version() -> str:
 def processor(device: torch.device) -> str:
     """The name of the processor or GPU."""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+        return gpu.identity(device)
     lines = _read("/proc/cpuinfo").splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "CPU part", "flags"))]
     return " ".join(dict.fromkeys(names)) or platform.processor()
 
 
 def driver(device: torch.device) -> str:
-    """Versions of the GPU's driver, of CUDA and of cuDNN."""
+    """Versions of the GPU's driver, of CUDA and of cuDNN, and how much power a Jetson may take."""
     if device.type != "cuda":
         return ""
-    return f"{[_read(path) for path in _DRIVERS]} {torch.version.cuda} {torch.backends.cudnn.version()}"
+    drivers = [_read(path) for path in _DRIVERS]
+    return f"{drivers} {torch.version.cuda} {torch.backends.cudnn.version()} {gpu.power_mode()}"
 
 
 def _digests(files: Sequence[Path]) -> str:

@@ -15,8 +15,10 @@ from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.runtime.cuda_graph import Function, GraphCache
 from mono_depth_ros.models.runtime.device import memory_explained
 from mono_depth_ros.models.runtime.engine import DTYPES, Inputs, Network, as_tuple, first_line
+from mono_depth_ros.models.runtime.exact import exact
 
 LOGGER = logging.getLogger(__name__)
+_BF16_SINCE = (8, 0)  # compute capability: Ampere; Orin has 8.7
 _SHAPES_COMPILED = 64
 """Shapes of one network that torch may compile, for which its own limit is 8; others run as they are."""
 
@@ -24,7 +26,7 @@ _SHAPES_COMPILED = 64
 class TorchEngine:
     """Runs the module.
 
-    On CUDA: channels last, cuDNN's TF32 off (cuBLAS's is, by default), and a CUDA graph for each shape of the inputs,
+    On CUDA: channels last, TF32 off, and a CUDA graph for each shape of the inputs,
     recorded when it first comes; where the network cannot be recorded it runs as it is, and a warning says so, once.
     """
 
@@ -64,10 +66,7 @@ class TorchEngine:
             return tuple(value.float() for value in outputs)
 
     def _exact(self) -> contextlib.AbstractContextManager[None]:
-        """torch lets cuDNN's float32 convolutions run in TF32, which has the 10 bits of float16."""
-        if self._device.type != "cuda":
-            return contextlib.nullcontext()
-        return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=False, allow_tf32=False)
+        return exact() if self._device.type == "cuda" else contextlib.nullcontext()
 
 
 class CompiledEngine(TorchEngine):
@@ -104,7 +103,9 @@ def cannot_run(device: torch.device, precision: str) -> str | None:
     if precision == "fp32" or (device.type == "cuda" and precision == "fp16"):
         return None
     if device.type == "cuda":
-        return None if torch.cuda.is_bf16_supported() else f"{device} has no bf16, expected fp16 or fp32"
+        # torch's own answer is that of the current device, and yes where bf16 is emulated, which is slower than fp32.
+        native = torch.cuda.get_device_capability(device) >= _BF16_SINCE
+        return None if native else f"{device} has no bf16, expected fp16 or fp32"
     if precision == "fp16":
         return "torch on the CPU: found precision fp16, expected fp32 or bf16, as it is slower there than fp32"
     if not _cpu_has_bf16():

@@ -96,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
         from mono_depth_ros.tools.bag.convert import Job, check, convert
         from mono_depth_ros.tools.bag.manifest import is_one_bag
         from mono_depth_ros.tools.bag.progress import Bar, in_words
+        from mono_depth_ros.tools.bag.target import recorded_engine, with_engine
 
     many = not is_one_bag(args.input)
     job = Job(
@@ -119,7 +120,8 @@ def run(args: argparse.Namespace) -> int:
     if args.ray is not None:
         raise ConfigError(f"{args.input} is one bag, expected a folder with many bags to share out with --ray")
     check(job)
-    model = load_model(config_from(args, ModelConfig))
+    begun_in = recorded_engine(job.out, job.bag.storage) if args.resume else ""
+    model = load_model(with_engine(config_from(args, ModelConfig), begun_in))
     with Bar(args.input.name) as bar:
         try:
             summary = convert(job, model, bar.tell, bar.step)

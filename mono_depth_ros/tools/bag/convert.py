@@ -42,7 +42,7 @@ from mono_depth_ros.tools.bag.references import RecordedReference
 from mono_depth_ros.tools.bag.sink import Sink, cannot_write
 from mono_depth_ros.tools.bag.target import Progress, Target, fingerprint
 
-_GPU_BATCH = 8
+_GPU_BATCH, _CPU_BATCH = 8, 1
 _NO_MATTER = ("read_ahead", "segment_frames", "segment_seconds", "device", "threads")
 
 
@@ -88,7 +88,7 @@ def option_values(*configs: Config) -> dict[str, Any]:
 
 def batch_size(config: BagConfig, model: DepthModel) -> int:
     """Images in one run of the network."""
-    return config.batch or (_GPU_BATCH if model.device.type == "cuda" else 1)
+    return config.batch or (_GPU_BATCH if model.device.type == "cuda" else _CPU_BATCH)
 
 
 def check(job: Job) -> None:
@@ -144,6 +144,8 @@ def convert(
         )
         progress = place.begin(job.source, job.resume, job.force)
         if progress is not None:
+            if not job.bag.batch:  # of the device that it was begun on
+                options["batch"] = progress.options.get("batch", options["batch"])
             progress.check(options, source, job.out)
             tell(f"going on after {progress.frames} images")
         elif job.force:
@@ -158,7 +160,7 @@ def convert(
                 place.folder, place.stem, channels, place.storage, job.bag.compression, place.metadata
             )
             sink = Sink(segments, topics, progress, job.bag, tell, lambda: reader.damage, alignment, exports)
-            size, first = batch_size(job.bag, model), progress.batches
+            size, first = progress.options["batch"], progress.batches
             inputs = recorded.inputs if recorded is not None else {}
             with ground_truth(reader, chosen, job.bag.export_tum) as also:
                 stream = batches(reader, chosen, inputs, size, int(job.reference.tolerance * 1e9), copied, also)

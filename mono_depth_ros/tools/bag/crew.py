@@ -6,11 +6,12 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.models.base import DepthModel
+from mono_depth_ros.models.runtime.device_errors import is_lost
 from mono_depth_ros.tools.bag.convert import Job, convert
 from mono_depth_ros.tools.bag.lock import locked
 
@@ -30,12 +31,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task: the summary of `convert`, or the problem. `hopeless`: it would be that of any other."""
+    """What became of a task: the summary of `convert`, or the problem.
+
+    Attributes:
+        hopeless: it would be that of any other. lost: the worker's GPU has failed for good, in its process.
+    """
 
     task: Task
     summary: dict[str, Any] | None = None
     problem: str = ""
     hopeless: bool = False
+    lost: bool = False
 
 
 class Crew(Protocol):
@@ -65,9 +71,10 @@ def perform(
         with locked(task.job.out, PATIENCE_S):
             summary = convert(task.job, model, tell, step)
     except MonoDepthError as error:
-        return Outcome(task, problem=str(error), hopeless=_disk_is_full(error))
+        return Outcome(task, problem=str(error), hopeless=_disk_is_full(error), lost=is_lost(error))
     except Exception as error:  # of a library, on this bag: the others go on
-        return Outcome(task, problem=f"{type(error).__name__}: {error}", hopeless=_disk_is_full(error))
+        problem = f"{type(error).__name__}: {error}"
+        return Outcome(task, problem=problem, hopeless=_disk_is_full(error), lost=is_lost(error))
     return Outcome(task, summary | {"host": socket.gethostname(), "attempt": task.attempt})
 
 
@@ -97,7 +104,8 @@ class Alone:
         """Do it. Raises what loading the model raises."""
         assert self._task is not None
         self._model = self._model or self._load()
-        return self._run(self._task, self._model)
+        outcome = self._run(self._task, self._model)
+        return replace(outcome, hopeless=True) if outcome.lost else outcome
 
 
 def _disk_is_full(error: BaseException | None) -> bool:

@@ -28,7 +28,7 @@ from mono_depth_ros.tools.bag.crew import Alone, Crew, Outcome, Task, perform
 from mono_depth_ros.tools.bag.lock import locked
 from mono_depth_ros.tools.bag.manifest import ANEW, Manifest, converted_name, find_bags
 from mono_depth_ros.tools.bag.progress import Bar, in_words
-from mono_depth_ros.tools.bag.target import fingerprint
+from mono_depth_ros.tools.bag.target import fingerprint, recorded_engine, with_engine
 
 
 @dataclass
@@ -153,14 +153,26 @@ def share_out(
 def _work(tasks: list[Task], model: ModelConfig, config: FleetConfig, manifest: Manifest, ray: str | None) -> Report:
     if not tasks:
         return Report()
+    half_done = (recorded_engine(task.job.out, task.job.bag.storage) for task in tasks if task.job.resume)
+    engine = manifest.engine or next(filter(None, half_done), "")
+    if engine:
+        manifest.runs_in(engine)
+        model = with_engine(model, engine)
+
+    def load() -> DepthModel:
+        found = loading.load_model(model)
+        manifest.runs_in(found.engine)
+        return found
+
     if ray is None:
-        alone = Alone(lambda: loading.load_model(model), _with_bar)
-        return share_out(tasks, alone, config.attempts, manifest, _tell)
+        return share_out(tasks, Alone(load, _with_bar), config.attempts, manifest, _tell)
     from mono_depth_ros.tools.bag.ray_workers import RayCrew
 
     # Ray prints on stdout, which is for results.
     with redirect_stdout(sys.stderr), RayCrew(ray, model, config) as crew:
         _tell(crew.words)
+        if not engine:
+            manifest.runs_in(crew.engine())
         return share_out(tasks, crew, config.attempts, manifest, _tell)
 
 

@@ -88,6 +88,9 @@ def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
 class Manifest:
     """`bags[name]` is a JSON object with `state`; `source` and `summary` where done; `problem` where failed.
 
+    `engine` is that of all results, such as "torch fp16": what `auto` chose at first, and other GPUs then take too; it
+    is "" while it is not known.
+
     Args:
         folder: of the results. options: everything that decides them, as JSON values.
 
@@ -98,10 +101,14 @@ class Manifest:
     def __init__(self, folder: Path, options: dict[str, Any], force: bool = False) -> None:
         self.path, self.options = folder / NAME, options
         self.bags: dict[str, dict[str, Any]] = {}
+        self.engine = ""
         if not self.path.exists():
             return
         values = self._read()
         self.bags = values["bags"]
+        if not force:
+            finished = (entry["summary"].get("engine", "") for entry in self.bags.values() if entry.get("summary"))
+            self.engine = str(values.get("engine") or next(finished, ""))
         other = other_option(values["options"], options)
         if other and not force:
             raise DataError(f"{folder} was begun with {other}: the same is needed to go on, or --force to begin anew")
@@ -111,6 +118,12 @@ class Manifest:
         for name in names:
             self.bags[name] = {"state": ANEW}
         self.write()
+
+    def runs_in(self, engine: str) -> None:
+        """Keep the engine of all results."""
+        if engine != self.engine:
+            self.engine = engine
+            self.write()
 
     def state(self, name: str) -> str:
         """Of a bag; "" where nothing is known."""
@@ -142,7 +155,8 @@ class Manifest:
 
     def write(self) -> None:
         """All of it, or nothing."""
-        values = {"format": _FORMAT, "options": self.options, "bags": dict(sorted(self.bags.items()))}
+        bags = dict(sorted(self.bags.items()))
+        values = {"format": _FORMAT, "options": self.options, "engine": self.engine, "bags": bags}
         with atomic_path(self.path) as temporary:
             temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 

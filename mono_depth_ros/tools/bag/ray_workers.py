@@ -12,13 +12,17 @@ import math
 import os
 import re
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from types import TracebackType
 from typing import Any
 
 from mono_depth_ros.config import FleetConfig, ModelConfig
 from mono_depth_ros.errors import ConfigError, MonoDepthError
+from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.tools.bag.crew import Alone, Outcome, Task
+from mono_depth_ros.tools.bag.target import with_engine
 
 LOCAL = "local"
 """The address that starts Ray on this machine, for this run."""
@@ -53,7 +57,15 @@ class Worker:
     def __init__(self, config: ModelConfig) -> None:
         from mono_depth_ros.models.loading import load_model
 
-        self._crew = Alone(lambda: load_model(config))
+        self._load: Callable[[], DepthModel] = cache(lambda: load_model(config))
+        self._crew = Alone(self._load)
+
+    def engine(self) -> str:
+        """What runs the network here; "" where the model cannot be loaded, which the first task then says."""
+        try:
+            return self._load().engine
+        except MonoDepthError:
+            return ""
 
     def perform(self, task: Task) -> Outcome:
         """One task; the model is loaded with the first, and one that cannot be loaded is no better for others."""
@@ -109,6 +121,17 @@ class RayCrew:
         each = f"{self.share.gpus:g} GPU" if self.share.gpus else f"{self.share.cpus:g} CPU cores"
         return f"{self.size} Ray workers, {each} each"
 
+    def engine(self) -> str:
+        """What one worker chooses where `auto` is asked for, and all others then take; "" where it cannot say."""
+        worker = self._new()
+        try:
+            engine = str(self._ray.get(worker.engine.remote()))
+        except self._ray.exceptions.RayError:  # as it died
+            return ""
+        self._idle.append(worker)
+        self._model = with_engine(self._model, engine)
+        return engine
+
     def start(self, task: Task) -> None:
         """Give it to a worker that has nothing to do, or to a new one."""
         worker = self._idle.pop() if self._idle else self._new()
@@ -127,6 +150,9 @@ class RayCrew:
         except self._ray.exceptions.RayError as error:
             self._idle.append(worker)
             return Outcome(task, problem=str(error).strip().splitlines()[-1])
+        if outcome.lost:  # another worker is another process
+            self._ray.kill(worker)
+            return replace(outcome, hopeless=False)
         self._idle.append(worker)
         return outcome
 

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from rosbags.rosbag2 import Reader
 
 from mono_depth_ros.bags.metadata import BUSY, kept_text, read_metadata
 from mono_depth_ros.bags.writer import BagFile, Channel
+from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import DataError
 
 PART = ".part"
@@ -186,6 +187,27 @@ class Target:
             if item.name != "metadata.yaml" and item.is_file():
                 item.unlink()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def recorded_engine(out: Path, storage: str) -> str:
+    """What ran the network in what an unfinished conversion has written, such as "torch fp16"; "" where nothing is."""
+    try:
+        progress = Progress.of(Target.of(out, storage).folder)
+    except DataError:  # said where it is gone on with
+        return ""
+    return str(progress.options.get("engine", "")) if progress is not None else ""
+
+
+def with_engine(model: ModelConfig, engine: str) -> ModelConfig:
+    """The configuration with what `auto` has chosen before, such as "torch fp16"; "": as it is."""
+    name, _, precision = engine.partition(" ")
+    if not precision:
+        return model
+    return replace(
+        model,
+        engine=name if model.engine == "auto" else model.engine,
+        precision=precision if model.precision == "auto" else model.precision,
+    )
 
 
 def finished(out: Path) -> Progress:

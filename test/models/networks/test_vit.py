@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import importlib.util
 import math
+import sys
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as functional
 
+from mono_depth_ros.models.networks import vit
 from mono_depth_ros.models.networks.vit import (
     TokenLinear,
     VisionTransformer,
@@ -69,3 +72,14 @@ def test_folded_gains_change_nothing() -> None:
     assert [feature.shape for feature in after] == [(1, 32, 2, 3)] * 2
     for old, new in zip(before, after, strict=True):
         np.testing.assert_allclose(old, new, rtol=1e-4, atol=1e-5)
+
+
+def test_torch_before_2_7_which_does_not_know_an_export_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.compiler, "is_exporting", raising=False)
+    spec = importlib.util.spec_from_file_location("vit_of_an_older_torch", vit.__file__)
+    older = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, older)
+    spec.loader.exec_module(older)
+    layer, tokens = older.TokenLinear(6, 4), torch.rand(1, 5, 6)
+    expected = torch.nn.functional.linear(tokens, layer.weight, layer.bias)
+    torch.testing.assert_close(layer(tokens), expected)

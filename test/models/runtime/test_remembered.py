@@ -8,12 +8,13 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mono_depth_ros.models.runtime import choice, graph, remembered
+from mono_depth_ros.models.runtime import choice, gpu, graph, remembered
 from mono_depth_ros.models.runtime.choice import make_engine
 from mono_depth_ros.models.runtime.engine import Engine, EngineOptions, Inputs, Network
 
@@ -236,3 +237,20 @@ def test_forgotten_by_name(
     assert json.loads(kept.read_text())["network"] == "other"
     make_engine(checkpoint.network(), positive, OPENVINO)
     assert len(proofs) == 3
+
+
+def test_a_gpu_and_its_power_mode_are_part_of_what_a_choice_hangs_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    device, mode, memory = torch.device("cuda", 0), tmp_path / "status", 2**36
+    monkeypatch.setattr(gpu, "_POWER_MODE", mode)
+    properties = SimpleNamespace(name="Orin", major=8, minor=7, multi_processor_count=16, total_memory=memory)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
+    remembered.processor.cache_clear()
+    assert remembered.processor(device) == f"Orin 8.7 16 {memory}"
+    remembered.processor.cache_clear()
+    drivers = [remembered.driver(device)]
+    for text in ("pmode:0000", "pmode:0002"):
+        mode.write_text(text)
+        drivers.append(remembered.driver(device))
+    assert len(set(drivers)) == 3 and "pmode:0002" in drivers[2]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mono_depth_ros.errors import ModelError, MonoDepthError
+from mono_depth_ros.tools.bag import convert as convert_module
 from mono_depth_ros.tools.bag.crew import Outcome
 from mono_depth_ros.tools.bag.fleet import share_out
 from mono_depth_ros.tools.bag.lock import lock_path, locked
@@ -380,3 +381,65 @@ class Book:
 
     def done(self, name, *_):
         self.written.append(name)
+
+
+def test_a_folder_that_was_begun_in_one_engine_goes_on_in_it(tmp_path, folder, use, kit, monkeypatch):
+    asked = []
+
+    def load(config):
+        asked.append((config.engine, config.precision))
+        model.engine = "torch bf16" if config.precision == "bf16" or not asked[1:] else "torch fp16"
+        return model
+
+    out, model = tmp_path / "out", use()
+    monkeypatch.setattr("mono_depth_ros.models.loading.load_model", load)
+    fail_on(monkeypatch, {"d.mcap": 6})
+    assert kit.bag(folder, "--out", out) == 1
+    values = json.loads((out / "manifest.json").read_text())
+    assert values["engine"] == "torch bf16" and values["bags"]["deep/deeper/d.mcap"]["state"] == "failed"
+    assert kit.bag(folder, "--out", out) == 1
+    del values["engine"]  # as of older versions: the finished bags say it
+    (out / "manifest.json").write_text(json.dumps(values))
+    assert kit.bag(folder, "--out", out) == 0
+    assert asked == [("auto", "auto"), ("torch", "bf16"), ("torch", "bf16")]
+    assert kit.bag(folder, "--out", out, "--force") == 0
+    assert asked[3] == ("auto", "auto"), "anew is anew"
+
+
+def test_a_bag_goes_on_in_its_engine_and_with_its_batches(tmp_path, use, kit, maker, monkeypatch):
+    asked, source, out = [], tmp_path / "in.mcap", tmp_path / "out.mcap"
+    maker.frames(12).write(source)
+    begun = use()
+    begun.engine, predict = "torch fp16", begun.predict
+    monkeypatch.setattr(convert_module, "_CPU_BATCH", 4)
+
+    def failing(rgb, cameras):
+        if len(begun.batches) == 2:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        return predict(rgb, cameras)
+
+    begun.predict = failing
+    assert kit.bag(source, "--out", out, "--segment-frames", "4") == 1
+
+    def load(config):
+        asked.append((config.engine, config.precision))
+        model.engine = "torch fp16" if config.precision == "fp16" else "torch bf16"
+        return model
+
+    model = use()
+    monkeypatch.setattr(convert_module, "_CPU_BATCH", 1)
+    monkeypatch.setattr("mono_depth_ros.models.loading.load_model", load)
+    assert kit.bag(source, "--out", out, "--segment-frames", "4", "--resume") == 0
+    assert asked == [("torch", "fp16")] and set(model.batches) == {4} and depths(kit, out) == 12
+
+
+def test_a_lost_device_ends_the_process_that_has_it(tmp_path, folder, use, kit, capsys):
+    model = use()
+
+    def lost(*_):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    model.predict = lost
+    assert kit.bag(folder, "--out", tmp_path / "out", "--json") == 1
+    printed = json.loads(capsys.readouterr().out)
+    assert list(printed["failed"]) == ["a.mcap"] and len(printed["untried"]) == 3
