@@ -75,6 +75,7 @@ class Stream:
         self.device_index, self.device_type = self.device.index, 1
         self.issued = self.done = 0
         self.pending: list[tuple[int, Entry]] = []
+        _runtime().streams.append(self)
 
     def synchronize(self) -> None:
         _runtime().wait(self.device, f"synchronize {self}")
@@ -212,7 +213,7 @@ class Runtime:
         self.pinned: dict[int, torch.Tensor] = {}
         self._thread = threading.local()
         self._counting: list[Work] = []
-        self._streams: list[Stream] = []
+        self.streams: list[Stream] = []
         self._default: dict[int, Stream] = {}
         self._lock = threading.RLock()
 
@@ -286,12 +287,8 @@ class Runtime:
     def default_stream(self, device: Any = None) -> Stream:
         index = self.device_of(device).index
         if index not in self._default:
-            self._default[index] = self.new_stream(index)
+            self._default[index] = Stream(index)
         return self._default[index]
-
-    def new_stream(self, device: Any = None, priority: int = 0, **more: Any) -> Stream:
-        self._streams.append(Stream(device, priority, **more))
-        return self._streams[-1]
 
     def current_stream(self, device: Any = None) -> Stream:
         index = self.device_of(device).index
@@ -305,7 +302,7 @@ class Runtime:
     def synchronize(self, device: Any = None) -> None:
         where = self.device_of(device)
         self.wait(where, f"synchronize {where}")
-        for stream in self._streams:
+        for stream in self.streams:
             if stream.device == where:
                 stream.reach(stream.issued)
 
@@ -375,7 +372,7 @@ def installed(gpu: Runtime) -> Iterator[None]:
         "_exchange_device": gpu.exchange_device,
         "_maybe_exchange_device": gpu.exchange_device,
         "set_device": lambda device: gpu.exchange_device(gpu.device_of(device).index) and None,
-        "Stream": gpu.new_stream,
+        "Stream": Stream,
         "Event": Event,
         "CUDAGraph": CUDAGraph,
         "graph_pool_handle": lambda: (0, 1),

@@ -7,15 +7,22 @@ import logging
 import random
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from fake_cuda import Runtime, fake_cuda
-from mono_depth_ros.models.runtime import cuda_graph
+from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.base import ModelSpec
+from mono_depth_ros.models.catalogue import CATALOGUE
+from mono_depth_ros.models.engine_model import DeclaredModel
+from mono_depth_ros.models.processing import ImageInput, Outputs, Processing, SizeRule
+from mono_depth_ros.models.runtime import cuda_graph, graph
 from mono_depth_ros.models.runtime.cuda_graph import MAX_KEPT, MIN_KEPT, GraphCache, Recording, batch_size
-from mono_depth_ros.models.runtime.engine import Inputs, Network
+from mono_depth_ros.models.runtime.engine import EngineOptions, Inputs, Network
+from mono_depth_ros.models.runtime.selfcheck import Reference, check
 from mono_depth_ros.models.runtime.torch_engine import CompiledEngine, TorchEngine
 
 CUDA, SECOND = torch.device("cuda", 0), torch.device("cuda", 1)
@@ -318,11 +325,49 @@ def test_compiled_is_recorded_by_us_and_works_in_any_thread(gpu: Runtime, monkey
     monkeypatch.setattr(torch, "compile", compiler)
     engine = CompiledEngine(network(), CUDA, "fp32")
     assert_right(engine, image())
-    with pytest.MonkeyPatch.context():
-        thread = threading.Thread(target=lambda: [assert_right(engine, image(2, seed=seed)) for seed in range(2)])
-        thread.start()
-        thread.join()
+    thread = threading.Thread(target=lambda: [assert_right(engine, image(2, seed=seed)) for seed in range(2)])
+    thread.start()
+    thread.join()
     assert seen == [{"dynamic": False}, *[64] * 8] and [item.replays for item in gpu.captures] == [2, 3]
+
+
+def test_exporting_moves_nothing_that_a_recording_reads(
+    gpu: Runtime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Program:
+        def save(self, path: str, external_data: bool) -> None:
+            Path(path).write_bytes(b"")
+
+    monkeypatch.setattr(torch.onnx, "export", lambda *_, **__: Program())
+    monkeypatch.setattr(graph, "load_package", lambda *_: None)
+    module = Convolution().to(CUDA)
+    recorded = GraphCache(lambda value: (module(value),), "net", CUDA, SHAPES)
+    for seed in range(2):
+        assert_right(recorded, image(seed=seed))
+        graph.write_graph(network(module), [(image(),)], tmp_path / "net.onnx")
+    assert len(gpu.captures) == 1 and gpu.captures[0].replays == 3
+
+
+def test_a_stale_engine_does_not_pass_the_check(gpu: Runtime) -> None:
+    class Stale:
+        name, precision = "torch", "fp32"
+
+        def __init__(self) -> None:
+            self.first: dict[torch.Size, Inputs] = {}
+
+        def __call__(self, value: torch.Tensor) -> Inputs:
+            return self.first.setdefault(value.shape, (value.mean(dim=1) + 9,))
+
+    rule = SizeRule(source=True, multiple=2, rounding="down")
+    image_input = ImageInput(name="image", range=1, size=rule, resample="linear")
+    processing = Processing(kind="metric", input=image_input, outputs=Outputs("linear", "depth"))
+    spec = ModelSpec.of(CATALOGUE["depth_anything_v2_metric_indoor_small"])
+    model = DeclaredModel(spec, network(), processing, EngineOptions(CUDA, "torch", "fp32"))
+    examples = tuple(model.examples())
+    assert len(examples) == 4 and examples[0][0].shape == examples[1][0].shape != examples[2][0].shape
+    reference = Reference(examples, [(inputs[0].mean(dim=1) + 9,) for inputs in examples], lambda outputs: outputs[0])
+    with pytest.raises(ModelError, match="is wrong at"):
+        check(Stale(), reference)
 
 
 def test_recordings_hold_what_they_say(gpu: Runtime) -> None:
