@@ -41,6 +41,10 @@ def soak(minutes: float, rate_hz: float, warm_s: float = _WARM_S, seed: int = 1)
         node = subprocess.Popen([sys.executable, *_NODE, *words], stderr=log, stdout=subprocess.DEVNULL)
         try:
             sender = _Sender([Fuzzer(seed, 320, 240), Fuzzer(seed, 64, 48)])
+            first = time.monotonic() + 120
+            while not sender.results and time.monotonic() < first and node.poll() is None:
+                sender.send()
+                sender.wait(0.1)
             times, memory = [], []
             begin, end = time.monotonic(), time.monotonic() + warm_s + 60 * minutes
             while time.monotonic() < end:
@@ -76,7 +80,7 @@ class _Sender:
         self._images = self._node.create_publisher(CompressedImage, "/cam/image_raw/compressed", 2)
         self._infos = self._node.create_publisher(CameraInfo, "/cam/camera_info", 2)
         self._image, self._info = CompressedImage, CameraInfo
-        self._results = 0
+        self.results = 0
         self._status: dict[str, str] = {}
         self._node.create_subscription(Image, "/depth/image", self._result, 2)
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._said, 2)
@@ -96,10 +100,10 @@ class _Sender:
 
     def counts(self) -> dict[str, Any]:
         drops = {key: int(value) for key, value in self._status.items() if key.startswith("dropped: ")}
-        return {"images": self._sent, "results": self._results, **drops}
+        return {"images": self._sent, "results": self.results, **drops}
 
     def _result(self, _: Any) -> None:
-        self._results += 1
+        self.results += 1
 
     def _said(self, message: Any) -> None:
         self._status = {pair.key: pair.value for pair in message.status[0].values}

@@ -40,7 +40,7 @@ def test_fuzzed_messages_through_a_live_node():
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["messages"] == 120 and found["foreign_errors"] == 0, found
-    assert found["outcomes"]["lidar: read"] > 10 and "lidar: silence" not in found["outcomes"]
+    assert found["outcomes"]["lidar: read"] > 10
 
 
 def test_a_short_soak(tmp_path):
