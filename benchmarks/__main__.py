@@ -22,6 +22,7 @@ NAMES = (
     "size",
     "gpu",
     "gpu_copies",
+    "gpu_counts",
     "models",
     "metric3d",
     "bag",

@@ -27,7 +27,7 @@ from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.models.families.depth_anything_v2 import DepthAnythingV2
-from mono_depth_ros.models.networks.depth_anything import SIZES, DepthAnythingNetwork
+from mono_depth_ros.models.networks.depth_anything import SIZES, DepthAnythingNetwork, NetworkSize
 from mono_depth_ros.models.runtime.engine import EngineOptions
 from mono_depth_ros.pipeline import Pipeline
 
@@ -181,10 +181,10 @@ def depth_anything(
     return DepthAnythingV2(ModelSpec.of(CATALOGUE[kind + size]), network, options)
 
 
-def random_state(size: str) -> dict[str, Tensor]:
+def random_state(size: str | NetworkSize) -> dict[str, Tensor]:
     """Seeded random weights with which the network's output is in range."""
     torch.manual_seed(0)
-    network = DepthAnythingNetwork(SIZES[size], None)
+    network = DepthAnythingNetwork(SIZES[size] if isinstance(size, str) else size, None)
     with torch.no_grad():
         network.pretrained.pos_embed.normal_(std=0.02)
         # A network of noise gives about 0: what the last layer adds puts its output in range.

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import gc
 import importlib.util
-import statistics
 import sys
 import tempfile
 import threading
@@ -17,19 +15,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from bag import write_bag
 from gpu_parts.row import (
+    NARROW,
     SKIP,
     Bench,
     Row,
     camera_of,
-    figure,
+    depth_anything,
     last_error,
     picture,
     verdict,
     warnings_of_the_product,
-    weights_mb,
 )
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.bags.reader import BagReader
@@ -42,40 +41,50 @@ from mono_depth_ros.models.base import DepthModel, ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.models.families.metric3d_v2 import Metric3D
 from mono_depth_ros.models.loading import loader
+from mono_depth_ros.models.networks.depth_anything import SIZES as depth_anything_sizes
 from mono_depth_ros.models.networks.metric3d import Metric3DNetwork
-from mono_depth_ros.models.networks.metric3d_encoder import SIZES
-from mono_depth_ros.models.runtime.engine import EngineOptions
+from mono_depth_ros.models.networks.metric3d_encoder import SIZES, NetworkSize
+from mono_depth_ros.models.networks.vit import VitSize
+from mono_depth_ros.models.runtime.engine import EngineOptions, Network
 from mono_depth_ros.models.runtime.engines import ENGINES, cannot_run
 from mono_depth_ros.models.runtime.selfcheck import absrel
+from mono_depth_ros.models.runtime.torch_engine import TorchEngine
 from mono_depth_ros.pipeline import Frame, Pipeline, Shot
 from mono_depth_ros.tools.bag.convert import Job, convert
 
 TOLERANCE = {"fp32": 1e-3, "fp16": 1e-2, "bf16": 5e-2}
 """Largest AbsRel to float32 on the CPU; the weights are noise, which loses more than trained ones do."""
 
+_NARROW = NetworkSize(VitSize(48, 2, 2, (1,) * 4), False, (12, 24, 48), (48, 24, 12), 6, 4)
 _SMALL_CHECKPOINTS = Path(__file__).parents[2] / "test/models/families/transformers_models/small_checkpoints.py"
 
 
 def families(bench: Bench) -> Iterator[Row]:
     """Each of our own families in each precision: right, the same at replay, and moved by another picture."""
     torch.manual_seed(0)
-    weights = Metric3DNetwork(SIZES["small"]).state_dict()
+    size = SIZES["small"] if bench.real else _NARROW
+    weights = Metric3DNetwork(size).state_dict()
 
     def metric3d(precision: str, device: torch.device | None = None) -> Metric3D:
-        network = Metric3DNetwork(SIZES["small"])
+        network = Metric3DNetwork(size)
         network.load_state_dict(weights)
+        spec = ModelSpec.of(CATALOGUE["metric3d_v2_small"])
         options = EngineOptions(device or bench.device, "torch", precision)
-        return Metric3D(ModelSpec.of(CATALOGUE["metric3d_v2_small"]), network, options, (532, 308))
+        return Metric3D(spec, network, options, (532, 308) if bench.real else (168, 112))
+
+    def anything(precision: str, device: torch.device | None = None) -> DepthModel:
+        options = EngineOptions(device or bench.device, "torch", precision)
+        return depth_anything(depth_anything_sizes["small"] if bench.real else NARROW, options)
 
     makers: dict[str, Callable[..., DepthModel]] = {
         "tiny": bench.tiny,
-        "Depth Anything V2 small": bench.depth_anything,
+        "Depth Anything V2 small": anything,
         "Metric3D v2 small": metric3d,
     }
     for name, make in makers.items():
         reference = make("fp32", device=torch.device("cpu"))
-        for precision in bench.precisions:
-            yield from _compared(f"family {name} {precision}", partial(make, precision), reference)
+        for precision in bench.precisions if bench.real or name != "Depth Anything V2 small" else ("fp32",):
+            yield from _compared(bench, f"family {name} {precision}", partial(make, precision), reference)
 
 
 def ported_families(bench: Bench) -> Iterator[Row]:
@@ -100,12 +109,14 @@ def ported_families(bench: Bench) -> Iterator[Row]:
 
             load, source = loader(family), Path(folder)
             reference = load(source, EngineOptions(torch.device("cpu"), "torch", "fp32"), None)
-            for precision in bench.precisions:
+            for precision in bench.precisions if bench.real else ("fp32",):
                 options = EngineOptions(bench.device, "torch", precision)
-                yield from _compared(f"family {label} {precision}", partial(load, source, options, None), reference)
+                yield from _compared(
+                    bench, f"family {label} {precision}", partial(load, source, options, None), reference
+                )
 
 
-def _compared(name: str, make: Callable[[], DepthModel], reference: DepthModel) -> Iterator[Row]:
+def _compared(bench: Bench, name: str, make: Callable[[], DepthModel], reference: DepthModel) -> Iterator[Row]:
     """One model beside the same in float32 on the CPU, for several sizes and batches, each twice and then otherwise."""
     with warnings_of_the_product() as said:
         try:
@@ -114,7 +125,8 @@ def _compared(name: str, make: Callable[[], DepthModel], reference: DepthModel) 
             yield verdict(False, name, str(error))
             return
         worst, one_knows, same, moved = 0.0, 0.0, True, True
-        for (width, height), count in (((640, 480), 1), ((640, 480), 3), ((1280, 720), 1)):
+        shapes = (((640, 480), 1), ((640, 480), 3), ((1280, 720), 1))
+        for (width, height), count in shapes if bench.real else (((320, 240), 1), ((640, 360), 2)):
             cameras = [camera_of(width, height)] * count
             rgb = torch.from_numpy(np.stack([picture(width, height, seed) for seed in range(count)]))
             right = reference.predict(rgb, cameras)
@@ -138,7 +150,7 @@ def engines(bench: Bench) -> Iterator[Row]:
     camera, rgb = [camera_of(640, 480)], torch.from_numpy(picture(640, 480))[None]
     right = reference.predict(rgb, camera)[0].values
     for name, row in ENGINES.items():
-        if name == "torch" or (name == "torch_compile" and not bench.cuda):
+        if name == "torch" or (name == "torch_compile" and not bench.real):
             continue  # torch is that of the families; compiling takes a minute
         for precision in row.precisions.get(bench.device.type, ()):
             try:
@@ -184,15 +196,28 @@ def operations(bench: Bench) -> Iterator[Row]:
     yield verdict(apart < 2e-3, "frame align", f"largest relative difference {apart:.1e}")
 
 
+def float32(bench: Bench) -> Iterator[Row]:
+    """Precision fp32 is float32, and not the 10 bits of TF32, whatever the program has set."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(64, 64, 3), nn.Flatten(2), nn.Linear(100, 64)).eval().requires_grad_(False)
+    engine = TorchEngine(Network("layers", module, ("x",), ("y",), ({0: "batch"},)), bench.device, "fp32")
+    x = torch.rand(1, 64, 12, 12) - 0.5
+    right = module.double()(x.double())
+    error = float((engine(x.to(bench.device))[0].cpu() - right).abs().max() / right.abs().max())
+    yield verdict(error < 2e-5, "fp32 is float32", f"largest error {error:.1e} of float64, that of TF32 is about 5e-4")
+
+
 def sizes(bench: Bench) -> Iterator[Row]:
     """Pictures from 64 x 48 to 4K through the whole pipeline, depth and cloud."""
     ours, reference = (Pipeline(bench.tiny(device=device)) for device in (bench.device, torch.device("cpu")))
-    for width, height in ((64, 48), (641, 479), (480, 640), (1280, 720), (1920, 1080), (3840, 2160)):
+    largest = ((1920, 1080), (3840, 2160)) if bench.real else ()
+    for width, height in ((64, 48), (641, 479), (480, 640), (1280, 720), *largest):
         shot = picture(width, height), camera_of(width, height)
         one, other = ours.estimate(*shot), reference.estimate(*shot)
         error = absrel(one.depth.cpu(), other.depth)
         points = tuple(one.packed_cloud().shape[:2]) == (height, width)
-        yield verdict(error < 2e-3 and points, f"size {width}x{height}", f"AbsRel to the CPU {error:.1e}")
+        # Small ones are enlarged: by OpenCV on the CPU, which rounds some pixels to another grey level.
+        yield verdict(error < 5e-3 and points, f"size {width}x{height}", f"AbsRel to the CPU {error:.1e}")
 
 
 def batches(bench: Bench) -> Iterator[Row]:
@@ -200,7 +225,7 @@ def batches(bench: Bench) -> Iterator[Row]:
     pipeline = Pipeline(bench.depth_anything())
     shots = [Shot(picture(640, 480, seed), camera_of(640, 480)) for seed in range(9)]
     singly = [pipeline.estimate(shot.rgb, shot.camera).depth.cpu() for shot in shots]
-    for count in (1, 2, 3, 5, 8, 9) if bench.cuda else (1, 3):
+    for count in (1, 2, 3, 5, 8, 9) if bench.real else (1, 3):
         found = pipeline.estimate_batch(shots[:count])
         errors = [
             absrel(frame.depth.cpu(), singly[k]) if isinstance(frame, Frame) else 1.0 for k, frame in enumerate(found)
@@ -229,7 +254,7 @@ def second_thread(bench: Bench) -> Iterator[Row]:
     thread = threading.Thread(target=read)
     with warnings_of_the_product() as said:
         thread.start()
-        for k in range(12 if bench.cuda else 2):
+        for k in range(12 if bench.real else 3):
             width = 640 + 28 * k
             try:
                 pipeline.estimate(picture(width, 480), camera_of(width, 480))
@@ -258,74 +283,6 @@ def recording_of_a_bag(bench: Bench) -> Iterator[Row]:
                 worst = max(worst, absrel(torch.from_numpy(decode_depth(reader.decode(message)).copy()), expected))
     words = f"{seen} of {count} images, AbsRel to single pictures on the CPU {worst:.1e}"
     yield verdict(seen == count and worst < 1e-2 and not said, "recording", "; ".join([words, *said[:1]]))
-
-
-def memory(bench: Bench) -> Iterator[Row]:
-    """What a half-precision model holds, and what it leaves behind, without the cyclic collector."""
-    if not bench.cuda:
-        yield Row(SKIP, "memory", "needs a GPU")
-        return
-    gc.collect()
-    gc.disable()
-    try:
-        torch.cuda.empty_cache()
-        before = torch.cuda.memory_allocated(bench.device)
-        model = bench.depth_anything("fp16", "large")
-        weights = weights_mb("large", 2)
-        used = (torch.cuda.memory_allocated(bench.device) - before) / 1e6
-        yield verdict(
-            used < 1.6 * weights, "memory of fp16", f"{used:.0f} MB allocated for {weights:.0f} MB of weights"
-        )
-        del model
-        left = (torch.cuda.memory_allocated(bench.device) - before) / 1e6
-        yield verdict(left < 16, "memory after it is dropped", f"{left:.0f} MB left")
-        torch.cuda.reset_peak_memory_stats(bench.device)
-        bench.depth_anything("fp16", "large")
-        peak = (torch.cuda.max_memory_allocated(bench.device) - before) / 1e6
-        yield figure(peak, "MB", "peak of loading Depth Anything V2 large in fp16", f"weights {weights:.0f} MB")
-    finally:
-        gc.enable()
-
-
-def too_large(bench: Bench) -> Iterator[Row]:
-    """A batch that the memory is too small for is halved or done singly, and the next picture is right."""
-    if not bench.cuda:
-        yield Row(SKIP, "batch that is too large", "needs a GPU")
-        return
-    pipeline = Pipeline(bench.depth_anything())
-    shots = [Shot(picture(1920, 1080, k), camera_of(1920, 1080)) for k in range(32)]
-    torch.cuda.empty_cache()
-    total = torch.cuda.mem_get_info(bench.device)[1]
-    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + (600 << 20)) / total, bench.device)
-    try:
-        with warnings_of_the_product() as said:
-            found = pipeline.estimate_batch(shots)
-    finally:
-        torch.cuda.set_per_process_memory_fraction(1.0, bench.device)
-    lost = [str(item) for item in found if isinstance(item, Exception)]
-    yield verdict(
-        not lost, "batch that is too large", f"{len(found) - len(lost)} of {len(found)} pictures; {lost[:1]} {said[:1]}"
-    )
-    after = pipeline.estimate(picture(640, 480), camera_of(640, 480))
-    yield verdict(bool(torch.isfinite(after.depth).any()), "one picture after it", "finite")
-
-
-def six_cameras(bench: Bench) -> Iterator[Row]:
-    """Batches of one to six cameras in a random order: no recording once each batch size has come."""
-    model = bench.depth_anything()
-    rgb, camera = torch.from_numpy(picture(640, 480))[None].to(bench.device), camera_of(640, 480)
-    order = [int(v) for v in np.random.default_rng(0).integers(1, 7, 60 if bench.cuda else 6)]
-    each = []
-    for count in order:
-        start = time.perf_counter()
-        model.predict(rgb.expand(count, -1, -1, -1), [camera] * count)
-        bench.wait()
-        each.append((time.perf_counter() - start) * 1e3)
-    late = each[len(each) // 2 :]
-    words = f"worst of the second half {max(late):.1f} ms, worst of all {max(each):.0f} ms"
-    yield figure(statistics.median(late), "ms", "six cameras, a turn", words)
-    if bench.cuda:
-        yield verdict(max(late) < 5 * statistics.median(late), "six cameras, no recording late", words)
 
 
 def other_gpu(bench: Bench) -> Iterator[Row]:

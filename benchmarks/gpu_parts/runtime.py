@@ -30,7 +30,7 @@ def exported(bench: Bench) -> Iterator[Row]:
     engine = TorchEngine(network, bench.device, "fp32")
     before = [engine(*inputs)[0].exp() for inputs in examples]
     graph_of(network, [tuple(value.cpu() for value in inputs) for inputs in examples])
-    filler = [torch.full((4 << 20,), torch.nan, device=bench.device) for _ in range(32 if bench.cuda else 1)]
+    filler = [torch.full((4 << 20,), torch.nan, device=bench.device) for _ in range(32 if bench.real else 1)]
     after = [engine(*inputs)[0].exp() for inputs in examples]
     error = max(absrel(one, other) for one, other in zip(after, before, strict=True))
     yield verdict(error < 1e-6, "export beside a recording", f"AbsRel to before {error:.1e}")
@@ -65,7 +65,7 @@ def replayed_in_another_thread(bench: Bench) -> Iterator[Row]:
 
 def compiled_in_another_thread(bench: Bench) -> Iterator[Row]:
     """The same with torch.compile."""
-    if not bench.cuda:
+    if not bench.real:
         yield Row(SKIP, "torch_compile in another thread", "needs a GPU: on a CPU the tests of the engines have it")
         return
     start = time.perf_counter()

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from bag import write_bag
-from gpu_parts.row import Bench, Row, camera_of, figure, module_of, picture
+from gpu_parts.row import NARROW, Bench, Row, camera_of, depth_anything_network, figure, picture
 from mono_depth_ros.alignment.local_correction import local_correction
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.bags.messages import POINT_FIELD, empty, header_of
@@ -32,17 +32,17 @@ from mono_depth_ros.tools.bag.convert import Job, convert
 
 PICTURES = ((640, 480), (1280, 720), (1920, 1080), (3840, 2160))
 _HEADER = header_of(SimpleNamespace(stamp=SimpleNamespace(sec=1, nanosec=0), frame_id="camera"))
-_TOPICS = {"depth": ("depth/image", "depth/camera_info"), "cloud": ("depth/image", "depth/camera_info", "depth/points")}
-_ALL = (*_TOPICS["cloud"], "depth/normals", "depth/color")
+TOPICS = {"depth": ("depth/image", "depth/camera_info"), "cloud": ("depth/image", "depth/camera_info", "depth/points")}
+ALL_TOPICS = (*TOPICS["cloud"], "depth/normals", "depth/color")
 
 
 def machine(bench: Bench) -> Iterator[Row]:
     """What the GPU and its bus can do: the rates that the others are held against."""
-    side = 8192 if bench.cuda else 512
+    side = 8192 if bench.real else 512
     a = torch.randn(side, side, device=bench.device).to(torch.float16 if bench.cuda else torch.float32)
     yield figure(2 * side**3 / 1e9 / bench.ms(lambda: a @ a), "TFLOP/s", f"matrix product {side}, {a.dtype}")
     if bench.cuda:
-        host = torch.empty(64 << 20, dtype=torch.uint8)
+        host = torch.empty((64 if bench.real else 1) << 20, dtype=torch.uint8)
         for name, memory in (("pageable", host), ("pinned", host.pin_memory())):
             there = memory.to(bench.device)
             up = bench.ms(partial(there.copy_, memory, non_blocking=True), 5)
@@ -52,7 +52,7 @@ def machine(bench: Bench) -> Iterator[Row]:
 
 def networks(bench: Bench) -> Iterator[Row]:
     """Depth Anything V2 at 518x518: the bare network, the network as we run it, and pictures a second host to host."""
-    for size in SIZES if bench.cuda else ("small",):
+    for size in SIZES if bench.real else ("small",):
         model = bench.depth_anything(size=size)
         rgb, camera = picture(518, 518), camera_of(518, 518)
         with torch.inference_mode():
@@ -60,7 +60,7 @@ def networks(bench: Bench) -> Iterator[Row]:
             base, ours = bench.ms(_bare(bench, size, inputs)), bench.ms(partial(model.run, *inputs))
         yield figure(ours, "ms", f"network {size} {bench.fast} 518x518", f"bare and recorded by hand {base:.2f} ms")
         pipeline = Pipeline(model)
-        for count in (1, 8) if bench.cuda else (1,):
+        for count in (1, 8) if bench.real else (1,):
             shots = [Shot(picture(518, 518, seed), camera) for seed in range(count)]
             took = bench.ms(partial(_depths, pipeline, shots))
             asked = " (asked: 300 on an H200)" if size == "small" else ""
@@ -71,14 +71,14 @@ def pictures(bench: Bench) -> Iterator[Row]:
     """Depth Anything V2 small from pixels to filled messages at every size, beside the network alone and a peer."""
     model = bench.depth_anything()
     pipeline = Pipeline(model, DepthConfig(edge_ratio=0.1))
-    for width, height in PICTURES if bench.cuda else PICTURES[:1]:
+    for width, height in PICTURES if bench.real else PICTURES[:1]:
         size, rgb, camera = f"{width}x{height}", picture(width, height), camera_of(width, height)
         with torch.inference_mode():
             inputs = model.preprocess(torch.from_numpy(rgb)[None].to(bench.device), [camera])
             network = bench.ms(partial(model.run, *inputs))
         yield figure(network, "ms", f"network alone, {size}")
         whole = {}
-        for name, topics in (*_TOPICS.items(), ("all topics", _ALL)):
+        for name, topics in (*TOPICS.items(), ("all topics", ALL_TOPICS)):
             config = DepthConfig(edge_ratio=0.1, cloud_normals=name == "all topics")
             ours = Pipeline(model, config)
             whole[name] = bench.ms(partial(published, ours, rgb, camera, topics))
@@ -91,14 +91,14 @@ def pictures(bench: Bench) -> Iterator[Row]:
         with torch.inference_mode():
             frame = pipeline.estimate(rgb, camera)
             bench.wait()
-            copies = bench.ms(partial(_messages, frame, _TOPICS["cloud"])) - bench.ms(partial(_made, frame))
+            copies = bench.ms(partial(_messages, frame, TOPICS["cloud"])) - bench.ms(partial(_made, frame))
         asked = " (asked: 2 ms)" if width == 1920 else ""
         yield figure(copies, "ms", f"copies to the host and into messages, depth and cloud, {size}{asked}")
 
 
 def stages(bench: Bench) -> Iterator[Row]:
     """Single steps at 1080p."""
-    width, height = (1920, 1080) if bench.cuda else (640, 480)
+    width, height = (1920, 1080) if bench.real else (640, 480)
     camera, rgb = camera_of(width, height), torch.from_numpy(picture(width, height)).to(bench.device)
     f = camera.fx
     lens = Camera(width, height, f, f, width / 2, height / 2, "plumb_bob", (-0.2, 0.05, 0.0, 0.0, 0.0))
@@ -137,7 +137,7 @@ def stages(bench: Bench) -> Iterator[Row]:
 def cameras(bench: Bench) -> Iterator[Row]:
     """One to six cameras of 640x480 in one turn, depth of each on the host."""
     pipeline = Pipeline(bench.depth_anything())
-    for count in (1, 2, 4, 6) if bench.cuda else (1, 2):
+    for count in range(1, 7) if bench.real else (1, 3):
         shots = [Shot(picture(640, 480, seed), camera_of(640, 480)) for seed in range(count)]
         took = bench.ms(partial(_depths, pipeline, shots))
         yield figure(took, "ms", f"{count} cameras, a turn", f"{1e3 * count / took:.0f} pictures/s")
@@ -145,7 +145,7 @@ def cameras(bench: Bench) -> Iterator[Row]:
 
 def bags(bench: Bench) -> Iterator[Row]:
     """`mono_depth bag` with depth and cloud, beside the network alone over the same batches."""
-    model, count = bench.depth_anything(), 96 if bench.cuda else 4
+    model, count = bench.depth_anything(), 96 if bench.real else 4
     size = 8 if bench.cuda else 1
     with tempfile.TemporaryDirectory() as folder:
         source, out = Path(folder) / "in", Path(folder) / "out.mcap"
@@ -195,7 +195,7 @@ def _again(frame: Frame) -> Frame:
 def _bare(bench: Bench, size: str, inputs: tuple[torch.Tensor, ...]) -> Callable[[], Any]:
     """The network without us: half precision on the GPU, recorded once by hand, its input there already."""
     dtype = torch.float16 if bench.cuda else torch.float32
-    network = module_of(size).to(device=bench.device, dtype=dtype)
+    network = bench.module(size).to(device=bench.device, dtype=dtype)
     given = tuple(value.to(dtype).clone() for value in inputs)
     if not bench.cuda:
         return lambda: network(*given)
@@ -214,7 +214,7 @@ def _bare(bench: Bench, size: str, inputs: tuple[torch.Tensor, ...]) -> Callable
 
 def _peer(bench: Bench, rgb: np.ndarray, camera: Camera) -> Callable[[], Any]:
     """As the usual node does it: OpenCV and NumPy on the host, float32, plain calls, a cloud by NumPy."""
-    network = module_of("small").to(bench.device)
+    network = depth_anything_network(SIZES["small"] if bench.real else NARROW).to(bench.device)
     height, width = rgb.shape[:2]
     scale = 518 / min(width, height)
     size = round(width * scale / 14) * 14, round(height * scale / 14) * 14

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import gpu
+from fake_cuda import fake_cuda
 from gpu_parts.row import SKIP, Bench, Row, figure, verdict
 
 CPU = Bench(torch.device("cpu"))
@@ -71,3 +72,32 @@ def test_the_quick_checks_hold_on_a_cpu(capsys) -> None:
         == 0
     )
     assert ", 0 FAIL, 0 skip" in capsys.readouterr().out
+
+
+def test_the_lines_for_a_gpu_are_run_on_an_emulated_one(capsys) -> None:
+    checks = ["recorded", "failed_recording", "float32", "lost"]
+    assert gpu.main(["emulated", "--only", *checks]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("cuda:0 (emulated GPU), torch ") and ", 0 FAIL, 0 skip" in printed
+    assert "ok  recordings: 3 of 3 sizes, on ['cuda:0']" in printed
+    assert not torch.cuda.is_available() or torch.cuda.get_device_name() != "emulated GPU"
+
+
+def test_a_float32_copy_beside_a_half_model_is_seen(monkeypatch, capsys) -> None:
+    """The check of memory fails where somebody keeps the reference."""
+    kept = []
+    plain = Bench.depth_anything
+
+    def keeping(self, *arguments, **options):
+        kept.append(self.module().to(self.device))
+        return plain(self, *arguments, **options)
+
+    monkeypatch.setattr(Bench, "depth_anything", keeping)
+    assert gpu.main(["emulated", "--only", "held"]) == 1
+    assert "FAIL  memory of fp16: " in capsys.readouterr().out
+
+
+def test_an_emulated_gpu_gives_no_figures() -> None:
+    with fake_cuda() as emulation:
+        rows = [str(row) for row in gpu.run([(right, 1)], Bench(torch.device("cuda", 0), emulation), 10)]
+    assert rows == ["ok  depth: equal", "ok  network: runs"]
