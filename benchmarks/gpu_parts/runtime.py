@@ -26,6 +26,9 @@ def exported(bench: Bench) -> Iterator[Row]:
     if importlib.util.find_spec("onnxscript") is None:
         yield Row(SKIP, "export beside a recording", "needs the package onnxscript")
         return
+    if bench.emulation is not None:
+        yield Row(SKIP, "export beside a recording", "torch.export is not emulated")
+        return
     network, examples = _tiny(), _examples(bench)
     engine = TorchEngine(network, bench.device, "fp32")
     before = [engine(*inputs)[0].exp() for inputs in examples]

@@ -207,9 +207,15 @@ def _bare(bench: Bench, size: str, inputs: tuple[torch.Tensor, ...]) -> Callable
             network(*given)
     torch.cuda.current_stream(bench.device).wait_stream(side)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        network(*given)
-    return graph.replay
+    with torch.cuda.device(bench.device), torch.cuda.graph(graph, stream=side):
+        left = network(*given)
+    kept = network, given, left  # which the recording reads and writes
+
+    def replay() -> Any:
+        graph.replay()
+        return kept
+
+    return replay
 
 
 def _peer(bench: Bench, rgb: np.ndarray, camera: Camera) -> Callable[[], Any]:
