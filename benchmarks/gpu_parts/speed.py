@@ -146,7 +146,7 @@ def cameras(bench: Bench) -> Iterator[Row]:
 def bags(bench: Bench) -> Iterator[Row]:
     """`mono_depth bag` with depth and cloud, beside the network alone over the same batches."""
     model, count = bench.depth_anything(), 96 if bench.real else 4
-    size = 8 if bench.cuda else 1
+    size = 8 if bench.real else 1
     with tempfile.TemporaryDirectory() as folder:
         source, out = Path(folder) / "in", Path(folder) / "out.mcap"
         images = write_bag(source, count, (640, 480))
