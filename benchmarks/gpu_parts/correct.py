@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import sys
 import tempfile
@@ -52,8 +53,9 @@ from mono_depth_ros.models.runtime.torch_engine import TorchEngine
 from mono_depth_ros.pipeline import Frame, Pipeline, Shot
 from mono_depth_ros.tools.bag.convert import Job, convert
 
-TOLERANCE = {"fp32": 1e-3, "fp16": 1e-2, "bf16": 5e-2}
-"""Largest AbsRel to float32 on the CPU; the weights are noise, which loses more than trained ones do."""
+TOLERANCE = {"fp32": 3e-3, "fp16": 1e-2, "bf16": 5e-2}
+"""Largest AbsRel to float32 on the CPU; the weights are noise, which loses more than trained do. The CPU resizes by
+OpenCV, a GPU by torch: one grey level apart in a tenth of the pixels, which is 1.4e-3 for Metric3D."""
 
 _NARROW = NetworkSize(VitSize(48, 2, 2, (1,) * 4), False, (12, 24, 48), (48, 24, 12), 6, 4)
 _SMALL_CHECKPOINTS = Path(__file__).parents[2] / "test/models/families/transformers_models/small_checkpoints.py"
@@ -202,7 +204,7 @@ def float32(bench: Bench) -> Iterator[Row]:
     module = nn.Sequential(nn.Conv2d(64, 64, 3), nn.Flatten(2), nn.Linear(100, 64)).eval().requires_grad_(False)
     engine = TorchEngine(Network("layers", module, ("x",), ("y",), ({0: "batch"},)), bench.device, "fp32")
     x = torch.rand(1, 64, 12, 12) - 0.5
-    right = module.double()(x.double())
+    right = copy.deepcopy(module).double()(x.double())
     error = float((engine(x.to(bench.device))[0].cpu() - right).abs().max() / right.abs().max())
     yield verdict(error < 2e-5, "fp32 is float32", f"largest error {error:.1e} of float64, that of TF32 is about 5e-4")
 
