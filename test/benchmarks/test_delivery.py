@@ -38,7 +38,10 @@ def table(cases: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def test_the_figures_of_the_docs_are_those_of_the_json_file_and_hold(repository: Path) -> None:
+def test_the_figures_of_the_docs_are_those_of_the_json_files_and_hold(repository: Path) -> None:
     found = json.loads((repository / "benchmarks" / "delivery.json").read_text())
     page = (repository / "docs" / "ros2.md").read_text()
     assert table(found["cases"]) in page and found["least_of_reliable_drivers"] >= 95
+    losses = json.loads((repository / "benchmarks" / "loss.json").read_text())
+    assert all(case["holds"] for case in losses["cases"])
+    assert f"within {losses['worst_points']:g} points of the truth" in " ".join(page.split())

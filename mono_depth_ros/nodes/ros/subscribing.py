@@ -203,7 +203,9 @@ class Input:
             self._loss.numbered(number, self.topic)
 
     def _on_lost(self, subscription: _Subscription, event: Any) -> None:
-        if subscription is self._current:
+        # What one loses that is to go is lost until the other has had its first message.
+        going = self._previous is not None and self._current is not None and math.isinf(self._current.first_s)
+        if subscription is (self._previous if going else self._current):
             self._loss.reported(event.total_count_change)
 
     def _on_conflict(self, _: Any) -> None:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -167,6 +169,21 @@ def test_what_a_busy_reader_does_not_take_is_counted_and_a_pause_is_not(ros: Any
     talker.say(5, every_s=0.05)
     ros.wait(lambda: listener.heard[-1] == talker._count)
     assert listener.loss().lost == before
+
+
+def test_what_is_lost_while_the_subscription_changes_counts_once(ros: Any, listen: Any) -> None:
+    listener = listen()
+    talker = Talker(ros, RELIABLE).matched()
+    ros.wait(lambda: listener.input._previous is not None)
+    old, new = listener.input._previous, listener.input._current
+    lost = SimpleNamespace(total_count_change=2)
+    for subscription in (old, new):
+        listener.input._on_lost(subscription, lost)
+    assert listener.loss().lost == 2
+    ros.wait(lambda: new.first_s < math.inf, poll=talker.say)
+    for subscription in (old, new):
+        listener.input._on_lost(subscription, lost)
+    assert listener.loss().lost == 4
 
 
 def test_a_driver_that_starts_again_has_lost_nothing(ros: Any, listen: Any) -> None:
