@@ -27,6 +27,8 @@ from mono_depth_ros.media.ply import write_ply
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.transfer import Download, download
 
+_GRID = 4  # pixels between those that are counted
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
@@ -62,6 +64,12 @@ class Frame:
                 "load a metric model"
             )
         return limit_range(self.prediction.values, self.config.min_depth, self.config.max_depth)
+
+    @cached_property
+    def known(self) -> torch.Tensor:
+        """float32 number: the fraction of the pixels, of a grid of them, whose depth, or relative value, is finite."""
+        values = self.depth if self._metric else self.prediction.values
+        return values[::_GRID, ::_GRID].isfinite().float().mean()
 
     @cached_property
     def points(self) -> torch.Tensor:

@@ -230,6 +230,13 @@ class AlignmentNodeConfig(Config):
         high=3600.0,
         dynamic=True,
     )
+    min_depth_fraction: float = option(
+        0.05,
+        "Diagnostics warn where fewer of the pixels than this have a finite depth.",
+        low=0.0,
+        high=1.0,
+        dynamic=True,
+    )
     diagnostics_period: float = option(
         1.0, "The time between two messages on /diagnostics.", unit="s", low=0.1, high=60.0
     )

@@ -117,6 +117,14 @@ class DepthNodeConfig(Config):
     rectify: bool = option(
         False, "The image is undistorted first; rgb/image_rect and rgb/camera_info are published beside the depth."
     )
+    min_depth_fraction: float = option(
+        0.05,
+        "Diagnostics warn where fewer of the pixels than this have a finite depth, or where the lens model of "
+        "camera_info covers less of the image than all but this.",
+        low=0.0,
+        high=1.0,
+        dynamic=True,
+    )
     depth_encoding: str = option(
         "32FC1",
         "The encoding of depth/image: 32FC1 is metres, 16UC1 millimetres.",

@@ -27,3 +27,10 @@ class ImageConfig(Config):
         choices=("standard", "format"),
         dynamic=True,
     )
+    image_bits: int = option(
+        0,
+        "The bits of the values in images of 16 bits, such as 12 for mono16 of a 12-bit camera; 0 is the smallest of "
+        "8, 10, 12, 14 and 16 that holds all values so far.",
+        choices=(0, 8, 10, 12, 14, 16),
+        dynamic=True,
+    )

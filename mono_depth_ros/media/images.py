@@ -13,6 +13,7 @@ import numpy as np
 
 from mono_depth_ros.errors import DataError, ImageError
 from mono_depth_ros.media.arrays import read_bytes
+from mono_depth_ros.media.bits import Scale, to_8bit
 from mono_depth_ros.media.headers import Size, check_chunks, picture_size
 
 _MAX_SCANS = 200  # of a JPEG, each of which costs a decoder a pass over the whole picture; encoders write ten
@@ -127,8 +128,11 @@ def decode_picture(name: str, data: np.ndarray, unchanged: bool = False) -> np.n
     return picture
 
 
-def to_rgb(name: str, picture: np.ndarray, swapped: bool = False) -> np.ndarray:
+def to_rgb(name: str, picture: np.ndarray, swapped: bool = False, scale: Scale = to_8bit) -> np.ndarray:
     """(H, W, 3) uint8 RGB of a picture that is BGR of 8 or 16 bits, or RGB where it is `swapped`.
+
+    Args:
+        scale: from 16 bits to 8.
 
     Raises:
         ImageError: reason `image_payload`, it is something else.
@@ -139,13 +143,8 @@ def to_rgb(name: str, picture: np.ndarray, swapped: bool = False) -> np.ndarray:
     if rgb.dtype == np.uint8:
         return rgb
     if rgb.dtype == np.uint16:
-        return to_8bit(rgb)
+        return scale(rgb)
     raise ImageError(f"'{name}' holds {rgb.dtype} pixels, expected 8 or 16 bits", "image_payload")
-
-
-def to_8bit(pixels: np.ndarray) -> np.ndarray:
-    """16-bit channels scaled to 8 bits as cv_bridge does: v * 255 / 65535, rounded to the nearest."""
-    return cv2.convertScaleAbs(pixels, alpha=255 / 65535)
 
 
 def _natural(path: Path) -> list[int | str]:

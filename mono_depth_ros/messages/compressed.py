@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from mono_depth_ros.errors import ImageError, shown
+from mono_depth_ros.media.bits import Scale, to_8bit
 from mono_depth_ros.media.headers import Size
 from mono_depth_ros.media.images import decode_picture, encoded_size, to_rgb
 from mono_depth_ros.messages.buffers import bytes_of
@@ -36,7 +37,7 @@ def order_is_doubtful(msg: Any) -> bool:
     return "compressed rgb" in stored and "tiff" not in stored
 
 
-def decode_compressed(msg: Any, order: str = "standard") -> np.ndarray:
+def decode_compressed(msg: Any, order: str = "standard", scale: Scale = to_8bit) -> np.ndarray:
     """RGB of a sensor_msgs/CompressedImage: a format of `media.headers`, or the zstd transport.
 
     `format` is what image_transport's compressed plugin writes ("bgr8; jpeg compressed bgr8") or just "jpeg". It
@@ -47,6 +48,7 @@ def decode_compressed(msg: Any, order: str = "standard") -> np.ndarray:
     Args:
         order: of the channels of a JPEG or PNG that is called "compressed rgb8": "standard" is that of every JPEG and
             PNG; "format" is as image_transport reads it, red and blue swapped.
+        scale: from 16 bits to 8.
 
     Returns:
         (H, W, 3) uint8, C-contiguous, memory of its own.
@@ -56,16 +58,16 @@ def decode_compressed(msg: Any, order: str = "standard") -> np.ndarray:
     """
     data = _data(msg)
     if _packed(msg):
-        return decode_image(PackedImage.of(data))
+        return decode_image(PackedImage.of(data), scale=scale)
     name = shown(msg.format)
     source, _, stored = (part.strip() for part in str(msg.format).lower().partition(";"))
     mosaic = _mosaic(source, stored)
     picture = decode_picture(name, data, unchanged=mosaic is not None)
     if mosaic and picture.ndim == 2:
         check_pattern(f"bayer_{mosaic}", (2, 2), picture)
-        return to_rgb(name, cv2.cvtColor(picture, BAYER_TO_RGB[mosaic]), swapped=True)
+        return to_rgb(name, cv2.cvtColor(picture, BAYER_TO_RGB[mosaic]), swapped=True, scale=scale)
     swapped = "tiff compressed" in stored and ("compressed rgb" in stored or source.startswith("rgb"))
-    return to_rgb(name, picture, swapped or (order == "format" and order_is_doubtful(msg)))
+    return to_rgb(name, picture, swapped or (order == "format" and order_is_doubtful(msg)), scale)
 
 
 def _data(msg: Any) -> np.ndarray:

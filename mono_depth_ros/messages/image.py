@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from mono_depth_ros.errors import ConfigError, ImageError, shown
+from mono_depth_ros.media.bits import Scale, to_8bit
 from mono_depth_ros.media.headers import Size
-from mono_depth_ros.media.images import to_8bit
 from mono_depth_ros.messages.bridge import cv_bridge
 from mono_depth_ros.messages.buffers import set_data
 from mono_depth_ros.messages.pixels import native, pixel_view
@@ -75,7 +75,7 @@ def image_size(msg: Any) -> Size:
     return width, height
 
 
-def decode_image(msg: Any, use_cv_bridge: bool | None = None) -> np.ndarray:
+def decode_image(msg: Any, use_cv_bridge: bool | None = None, scale: Scale | None = None) -> np.ndarray:
     """RGB of a sensor_msgs/Image.
 
     16-bit values become 8-bit as in cv_bridge: v * 255 / 65535, that is v / 257, rounded to the nearest. Bayer
@@ -85,6 +85,7 @@ def decode_image(msg: Any, use_cv_bridge: bool | None = None) -> np.ndarray:
     Args:
         msg: any object with the fields of the message; any `step`, both byte orders.
         use_cv_bridge: None takes cv_bridge where it is installed and has no drawback, False never, True always.
+        scale: from 16 bits to 8 in another way; without cv_bridge.
 
     Returns:
         (H, W, 3) uint8, C-contiguous. For rgb8 without row padding it is a view of the message: do not write to it.
@@ -101,7 +102,8 @@ def decode_image(msg: Any, use_cv_bridge: bool | None = None) -> np.ndarray:
     pixels = pixel_view(msg, encoding.dtype, encoding.channels)
     check_pattern(msg.encoding, encoding.pattern, pixels)
     if use_cv_bridge is None:
-        use_cv_bridge = _suits_cv_bridge(msg, encoding) and cv_bridge() is not None
+        ours = scale is not None and encoding.dtype is not np.uint8
+        use_cv_bridge = not ours and _suits_cv_bridge(msg, encoding) and cv_bridge() is not None
     if use_cv_bridge:
         bridge = cv_bridge()
         if bridge is None:
@@ -110,7 +112,7 @@ def decode_image(msg: Any, use_cv_bridge: bool | None = None) -> np.ndarray:
     if encoding.dtype is not np.uint8:
         pixels = native(pixels)
     rgb = np.ascontiguousarray(pixels) if encoding.to_rgb is None else cv2.cvtColor(pixels, encoding.to_rgb)
-    return rgb if encoding.dtype is np.uint8 else to_8bit(rgb)
+    return rgb if encoding.dtype is np.uint8 else (scale or to_8bit)(rgb)
 
 
 def fill_image(msg: Any, pixels: np.ndarray, encoding: str) -> None:

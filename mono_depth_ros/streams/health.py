@@ -90,7 +90,7 @@ class Facts:
     Attributes:
         image, camera_info: the inputs. image_name: of the topic before remapping.
         qos_conflict, camera_problem: a sentence, or "". relative: the model's depth has no metres.
-        remedy: what to do that large images arrive.
+        remedy: what to do that large images arrive. no_depth, concern: of `Usable`, a sentence or "".
     """
 
     image: Feed
@@ -104,6 +104,8 @@ class Facts:
     timeout_s: float
     relative: bool
     remedy: str = ""
+    no_depth: str = ""
+    concern: str = ""
 
 
 def judge(facts: Facts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
@@ -122,10 +124,14 @@ def judge(facts: Facts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
     if facts.camera_problem:
         return ERROR, facts.camera_problem
     published = now.published > before.published
-    if facts.relative and published:
-        return WARN, "relative model: depth/inverse has no metres; align it with a reference or choose a metric model"
+    if facts.no_depth and published:
+        return ERROR, facts.no_depth
     if dropped := all_dropped("frame", now, before):
         return ERROR, dropped
+    if facts.concern and published:
+        return WARN, facts.concern
+    if facts.relative and published:
+        return WARN, "relative model: depth/inverse has no metres; align it with a reference or choose a metric model"
     if now.received > before.received and not published:
         return OK, "working on the first frames" if not now.published else "working: slower than the report period"
     if lost := many_lost("images", now.recent_loss, facts.remedy):

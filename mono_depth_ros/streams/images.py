@@ -10,6 +10,7 @@ import numpy as np
 
 from mono_depth_ros.config import ImageConfig
 from mono_depth_ros.errors import ImageError, MonoDepthError, shown
+from mono_depth_ros.media.bits import BitDepth
 from mono_depth_ros.media.headers import Size
 from mono_depth_ros.media.images import check_pixels
 from mono_depth_ros.messages.compressed import compressed_size, decode_compressed, order_is_doubtful
@@ -21,10 +22,14 @@ class ImageReader:
 
     Args:
         options: the configuration at this moment. tell: gets a sentence for people, each once.
+
+    Attributes:
+        bits: of images of 16 bits.
     """
 
     def __init__(self, options: Callable[[], ImageConfig], tell: Callable[[str], None]) -> None:
         self._options, self._tell, self._told = options, tell, False
+        self.bits = BitDepth(lambda: options().image_bits, tell)
 
     def size(self, message: Any) -> Size:
         """Width and height, by the header: before anything is decoded they are to be compared with the camera's.
@@ -44,7 +49,7 @@ class ImageReader:
         """
         width, height = self.size(message)
         try:
-            found = self._compressed(message) if _is_compressed(message) else decode_image(message)
+            found = self._compressed(message) if _is_compressed(message) else decode_image(message, scale=self.bits)
         except MonoDepthError:
             raise
         except Exception as error:
@@ -62,7 +67,7 @@ class ImageReader:
                 f"the format of the images is '{shown(message.format)}', by which image_transport swaps red and blue; "
                 "they are read as ordinary pictures: if their colours are wrong, set compressed_order to format"
             )
-        return decode_compressed(message, order)
+        return decode_compressed(message, order, self.bits)
 
 
 def _is_compressed(message: Any) -> bool:

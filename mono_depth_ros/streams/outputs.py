@@ -86,12 +86,16 @@ class Contents:
 
     def fill(self, message: Any, output: Output, result: Result) -> None:
         """Write a result into a message, all but the header."""
-        values = None
+        output.write(message, result, self._values(output, result))
+
+    def known(self, result: Result) -> float:
+        """`Frame.known` of a result that was wanted with KNOWN."""
+        return float(self._values(KNOWN, result))
+
+    def _values(self, output: Output, result: Result) -> Any:
         if (key := (id(result), output.topic)) in self._keys:
-            values = self._download.arrays()[self._keys.index(key)]
-        elif output.values is not None:
-            (values,) = download(output.values(result))
-        output.write(message, result, values)
+            return self._download.arrays()[self._keys.index(key)]
+        return download(output.values(result))[0] if output.values is not None else None
 
 
 def depth_outputs(spec: ModelSpec, rectify: bool) -> list[Output]:
@@ -166,6 +170,9 @@ _DEPTH = (_depth, _write_depth)
 _POINTS = (lambda result: result.frame.packed_cloud(), _write_points)
 _COLOR = (lambda result: result.frame.picture(), _write_color)
 _INFO = (None, _write_camera_info)
+
+KNOWN = Output("", "", (), lambda _: True, lambda result: result.frame.known, lambda *_: None)
+"""What no message holds: the fraction of known pixels, to come from a GPU in the same wait."""
 
 # In the order of publishing: depth goes out before the cloud is computed.
 OUTPUTS = (

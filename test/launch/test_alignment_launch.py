@@ -74,6 +74,7 @@ def test_options_go_to_the_node_that_has_them_and_shared_ones_to_both(launched: 
         "bond_timeout",
         "lazy",
         "input_timeout",
+        "min_depth_fraction",
         "diagnostics_period",
         "rectified",
         "image_transport",

@@ -103,7 +103,8 @@ class Rig:
     def __init__(self, ros: Ros, model: PlaneModel, monkeypatch: pytest.MonkeyPatch, **parameters: Any) -> None:
         monkeypatch.setattr("mono_depth_ros.nodes.depth.session.load_model", lambda *_: model)
         self.ros, self.model = ros, model
-        self.stamp_ns = 1_700_000_000_000_000_000
+        self.stamp_ns, self.ahead_ns = time.time_ns(), 0
+        self._texture = np.random.default_rng(0).integers(0, 256, (*self.SIZE[::-1], 3), dtype=np.uint8)
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
         self.node = DepthNode(parameter_overrides=overrides, cli_args=["--ros-args", "-r", "image:=/cam/image_raw"])
         assert self.node.trigger_configure().name == "SUCCESS" and self.node.trigger_activate().name == "SUCCESS"
@@ -117,13 +118,15 @@ class Rig:
         self.ros.wait(lambda: self.images.get_subscription_count() and self.infos.get_subscription_count())
 
     def image(self, value: int = 50, **changes: Any) -> Image:
-        """An rgb8 image whose depth is value / 10 m, 100 ms after the one before."""
-        self.stamp_ns += 100_000_000
+        """An rgb8 image of now whose depth is value / 10 m; its right half has noise in green and blue."""
+        self.stamp_ns = time.time_ns() + self.ahead_ns
         width, height = self.SIZE
         message = Image(height=height, width=width, encoding="rgb8", step=3 * width)
         message.header.frame_id = "camera_optical"
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(self.stamp_ns, 10**9)
-        message.data = np.full(3 * width * height, value, np.uint8).tobytes()
+        pixels = np.full((height, width, 3), value, np.uint8)
+        pixels[:, width // 2 :, 1:] = self._texture[:, width // 2 :, 1:]
+        message.data = pixels.tobytes()
         for name, new in changes.items():
             setattr(message, name, new)
         return message

@@ -54,7 +54,7 @@ def test_claims_of_a_raw_image_are_held_against_its_bytes():
 
 @pytest.mark.parametrize("error", [cv2.error("broken"), ValueError("no"), MemoryError(), TypeError("never")])
 def test_what_a_library_raises_is_an_error_of_the_image(monkeypatch, error):
-    def fail(*_):
+    def fail(*_, **__):
         raise error
 
     monkeypatch.setattr(images, "decode_image", fail)

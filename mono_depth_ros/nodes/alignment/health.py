@@ -24,6 +24,7 @@ class AlignmentFacts:
         depth, camera_info, reference: the inputs. depth_quarrel: a sentence where both kinds of depth come, or "".
         qos_conflict, camera_problem, colour_problem, reference_problem: a sentence, or "".
         last: what became of the last image; None before the first. remedy: what to do that large images arrive.
+        no_depth, few: of `Usable`, a sentence or ""; of pictures and clocks the depth node speaks.
     """
 
     lazy: bool
@@ -42,6 +43,8 @@ class AlignmentFacts:
     publish_bad: bool
     timeout_s: float
     remedy: str = ""
+    no_depth: str = ""
+    few: str = ""
 
 
 def judge_alignment(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
@@ -85,12 +88,14 @@ def _of_results(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> tuple
             f"held-out AbsRel {last.alignment.after.abs_rel:.3f} exceeds max_abs_rel, {facts.max_abs_rel:g}{kept}: are "
             "extrinsics and time stamps right, and does the reference see what the camera sees?"
         )
+    if facts.no_depth and now.published > before.published:
+        return ERROR, facts.no_depth
     if dropped := all_dropped("image", now, before):
         return ERROR, dropped
     if last is None:
         return OK, "working on the first images"
     lost = many_lost("depth images", now.recent_loss, facts.remedy)
-    for problem in (facts.depth_quarrel, last.reason, facts.colour_problem, lost):
+    for problem in (facts.few, facts.depth_quarrel, last.reason, facts.colour_problem, lost):
         if problem:
             return WARN, problem
     return OK, f"{last.state}, publishing {now.rate_out_hz:.1f} Hz{_error(last)}"

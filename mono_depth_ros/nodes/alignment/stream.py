@@ -184,10 +184,10 @@ class AlignmentStream(MessageStream):
         with torch.inference_mode():
             rgb = view.rgb if view.rgb is not None else torch.zeros((*aligned.values.shape, 3), dtype=torch.uint8)
             frame = Frame(rgb, view.camera, aligned, self._options.get(DepthConfig))
-            self.outputs.publish(
+            known = self.outputs.publish(
                 self.monitor, header, frame, calibration.message, encoding, coloured=view.rgb is not None
             )
-        self.published(header, depth.received_s)
+        self.published(header, depth.received_s, known)
 
     def _on_depth(self, message: Any, kind: DepthKind, received_s: float) -> None:
         if self.arrived(message):
@@ -214,6 +214,8 @@ class AlignmentStream(MessageStream):
             publish_bad=config.publish_bad,
             timeout_s=config.input_timeout,
             remedy=transport.remedy(rmw(), "both nodes"),
+            no_depth=self.usable.nothing(),
+            few=self.usable.few(config.min_depth_fraction),
         )
 
     def _config(self) -> AlignmentNodeConfig:

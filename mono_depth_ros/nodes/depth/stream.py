@@ -104,6 +104,10 @@ class CameraStream(MessageStream):
         with self.monitor.stage("decode"):
             found = self.infos.match(stamp_ns(job.message.header.stamp), *self._reader.size(job.message))
             rgb = self._reader.rgb(job.message)
+        self.usable.picture(rgb)
+        if found.into is None:
+            self.usable.lens(found.camera)
+        self.usable.camera_info(found.message, self._image.topic, job.message.header, self._config().rectified)
         return Shot(rgb, found.camera, found.into, found.rotation), found
 
     def publish(self, job: ImageJob, frame: Frame, calibration: Calibration, estimate: DeviceTime) -> None:
@@ -116,12 +120,12 @@ class CameraStream(MessageStream):
         info = calibration.message if calibration.into is None else None
         encoding = self._config().depth_encoding
         try:
-            self.outputs.publish(self.monitor, header, frame, info, encoding, ready_s=lambda: estimate.end_s)
+            known = self.outputs.publish(self.monitor, header, frame, info, encoding, ready_s=lambda: estimate.end_s)
         except RuntimeError as error:
             if blamed := estimate.blamed(error):
                 raise blamed from error
             raise
-        self.published(header, job.received_s)
+        self.published(header, job.received_s, known)
 
     def facts(self) -> Facts:
         """What the health sentence needs to know at this moment."""
@@ -138,6 +142,8 @@ class CameraStream(MessageStream):
             lazy=config.lazy,
             timeout_s=config.input_timeout,
             relative=self._spec.kind is not DepthKind.METRIC,
+            no_depth=self.usable.nothing(),
+            concern=self.usable.concern(config.min_depth_fraction, config.input_timeout),
             remedy=transport.remedy(rmw(), "the camera driver"),
         )
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -80,7 +81,7 @@ class Diagnostics:
 
     def _log_once(self, camera: str, level: int, sentence: str) -> None:
         # Numbers in a sentence change every second; the same complaint is not new because its number is.
-        kind = sentence.split(":")[0]
+        kind = re.sub(r"\d[\d.]*", "N", sentence.split(":")[0])
         if level > 0 and kind != self._said.get(camera, ""):
             self._node.get_logger().warning(f"{camera}: {sentence}" if camera else sentence)
         self._said[camera] = kind if level > 0 else ""

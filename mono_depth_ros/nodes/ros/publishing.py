@@ -19,7 +19,7 @@ from mono_depth_ros.nodes.ros.qos import OUTPUT, overridable, own
 from mono_depth_ros.nodes.ros.topics import message_class
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.streams.monitor import Monitor
-from mono_depth_ros.streams.outputs import Contents, Output, Result
+from mono_depth_ros.streams.outputs import KNOWN, Contents, Output, Result
 
 COPY = "outputs to the host"
 """The stage in which a GPU computes and copies what is published, where the model is on one."""
@@ -82,8 +82,8 @@ class Outputs:
         encoding: str,
         coloured: bool = True,
         ready_s: Callable[[], float] = lambda: math.nan,
-    ) -> None:
-        """Make and publish what is subscribed to; `monitor` gets the time of each topic.
+    ) -> float:
+        """Make and publish what is subscribed to; `monitor` gets the time of each topic. Returns `Frame.known`.
 
         Args: as of `Result`, and `ready_s` of the frame as of `Monitor.stage`.
 
@@ -93,7 +93,7 @@ class Outputs:
         result = Result(frame, header, camera_info, encoding, PointField, coloured)
         wanted = [output for topic, output in self._outputs.items() if self.wanted(topic)]
         with nullcontext() if frame.device.type == "cpu" else monitor.stage(COPY, ready_s):
-            contents = Contents((result, output) for output in wanted)
+            contents = Contents((result, output) for output in (*wanted, KNOWN))
             contents.wait()
         for output in wanted:
             with monitor.stage(output.topic):
@@ -101,6 +101,7 @@ class Outputs:
                 message.header = header
                 contents.fill(message, output, result)
                 self._send(output.topic, message)
+        return contents.known(result)
 
     def destroy(self) -> None:
         """Nothing is published any more from here on."""

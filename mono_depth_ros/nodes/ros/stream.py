@@ -15,6 +15,7 @@ from mono_depth_ros.errors import CameraError, FrameError
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.nodes.ros.throttled_log import ThrottledLog
 from mono_depth_ros.streams.monitor import EXPECTED, Monitor
+from mono_depth_ros.streams.usable import Usable
 
 _LOG_PERIOD_S = 5.0  # between two log lines about the same reason
 
@@ -27,11 +28,12 @@ class MessageStream:
 
     Attributes:
         log: for what is said of many messages. camera_problem: of the last message's calibration, or "".
+        usable: what is wrong with the results although they come.
     """
 
     def __init__(self, node: Node, monitor: Monitor, what: str) -> None:
         self.monitor, self.log = monitor, ThrottledLog(node, _LOG_PERIOD_S)
-        self.camera_problem = ""
+        self.camera_problem, self.usable = "", Usable()
         self._clock, self._what = node.get_clock(), what
 
     def arrived(self, message: Any) -> bool:
@@ -44,11 +46,18 @@ class MessageStream:
             self.drop("time_backwards", f"time jumped back by {back_ns / 1e9:.3f} s: a bag that loops?")
         return not back_ns and ns >= 0
 
-    def published(self, header: Any, received_s: float) -> None:
-        """Count a result; `header` is that of its message, which was received at `received_s` (time.monotonic)."""
+    def published(self, header: Any, received_s: float, known: float) -> None:
+        """Count a result.
+
+        Args:
+            header: of its message, which was received at `received_s` (time.monotonic). known: see `Frame.known`.
+        """
         self.camera_problem = ""
         age_s = (self._clock.now().nanoseconds - stamp_ns(header.stamp)) / 1e9
-        self.monitor.published(time.monotonic() - received_s, age_s)
+        latency_s = time.monotonic() - received_s
+        self.usable.depth(known)
+        self.usable.published(stamp_ns(header.stamp), age_s, latency_s)
+        self.monitor.published(latency_s, age_s)
 
     @contextmanager
     def handling(self, noticed: Callable[[Exception], None] = lambda _: None) -> Iterator[None]:

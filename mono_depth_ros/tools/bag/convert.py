@@ -31,6 +31,7 @@ from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.pipeline import Pipeline
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.streams.outputs import Output
+from mono_depth_ros.streams.usable import Usable
 from mono_depth_ros.threads import Behind, ahead
 from mono_depth_ros.tools.bag.align import Alignment
 from mono_depth_ros.tools.bag.decode import Decoder
@@ -138,10 +139,9 @@ def convert(
         source, options = fingerprint(reader.files), option_values(*job.configs)
         options |= {"model": model.spec.name, "engine": model.engine, "batch": batch_size(job.bag, model)}
         copied, channels = _channels(reader, topics, job, tell)
-        decoder, exports = (
-            Decoder(reader, job.bag, job.images, tell),
-            open_exports(job.bag, model.spec.kind is DepthKind.METRIC),
-        )
+        usable = Usable()
+        decoder = Decoder(reader, chosen.image, job.bag, job.images, tell, usable)
+        exports = open_exports(job.bag, model.spec.kind is DepthKind.METRIC)
         progress = place.begin(job.source, job.resume, job.force)
         if progress is not None:
             if not job.bag.batch:  # of the device that it was begun on
@@ -151,7 +151,7 @@ def convert(
         elif job.force:
             clear_folders(job.bag)
         progress = progress or Progress(options, source)
-        begun = progress.frames
+        begun, decoder.bits.found = progress.frames, progress.image_bits
         alignment = None
         if recorded is not None:
             alignment = Alignment(job.align, job.tracker, recorded.reference, reader.decode, progress.alignment)
@@ -159,7 +159,7 @@ def convert(
             segments = SegmentWriter(
                 place.folder, place.stem, channels, place.storage, job.bag.compression, place.metadata
             )
-            sink = Sink(segments, topics, progress, job.bag, tell, lambda: reader.damage, alignment, exports)
+            sink = Sink(segments, topics, progress, job.bag, tell, lambda: reader.damage, usable, alignment, exports)
             size, first = progress.options["batch"], progress.batches
             inputs = recorded.inputs if recorded is not None else {}
             with ground_truth(reader, chosen, job.bag.export_tum) as also:

@@ -15,6 +15,7 @@ from mono_depth_ros.media.camera_argument import CameraArgument
 from mono_depth_ros.pipeline import Shot
 from mono_depth_ros.streams.cameras import calibration_of
 from mono_depth_ros.streams.images import ImageReader
+from mono_depth_ros.streams.usable import Usable
 from mono_depth_ros.tools.bag.frames import BagFrame, Batch
 
 
@@ -22,15 +23,28 @@ class Decoder:
     """Decodes the images of a bag, in the thread that reads it.
 
     Args:
-        images: how they are decoded. tell: gets sentences for people.
+        topic: of the images. images: how they are decoded. tell: gets sentences for people.
+        usable: sees every image and its camera.
+
+    Attributes:
+        bits: of images of 16 bits.
 
     Raises:
         ConfigError, CameraError: `--camera` is not usable.
     """
 
-    def __init__(self, reader: BagReader, config: BagConfig, images: ImageConfig, tell: Callable[[str], None]) -> None:
-        self._reader, self._rectified = reader, config.rectified
+    def __init__(
+        self,
+        reader: BagReader,
+        topic: str,
+        config: BagConfig,
+        images: ImageConfig,
+        tell: Callable[[str], None],
+        usable: Usable,
+    ) -> None:
+        self._reader, self._topic, self._rectified, self._usable = reader, topic, config.rectified, usable
         self._images = ImageReader(lambda: images, tell)
+        self.bits = self._images.bits
         self._camera = CameraArgument.parse(config.camera) if config.camera else None
 
     def decode(self, batch: Batch) -> Batch:
@@ -43,6 +57,7 @@ class Decoder:
                 frame.problem = FrameError(str(error), error.reason)
             except DataError as error:
                 frame.problem = FrameError(str(error), "message")
+        batch.image_bits = self.bits.found
         return batch
 
     def _decode(self, frame: BagFrame) -> None:
@@ -55,7 +70,11 @@ class Decoder:
         else:
             found = calibration_of(self._decoded(frame.infos), width, height, self._rectified)
             camera, frame.camera_info = found.camera, found.message
-        frame.shot = Shot(self._images.rgb(message), camera)
+            self._usable.camera_info(found.message, self._topic, frame.header, self._rectified)
+        self._usable.lens(camera)
+        rgb = self._images.rgb(message)
+        self._usable.picture(rgb)
+        frame.shot = Shot(rgb, camera)
 
     def _decoded(self, infos: list[Message]) -> Iterator[Any]:
         for message in infos:

@@ -32,7 +32,8 @@ class BagFrame:
         inputs: of the reference, by the names of its inputs: what came since the image before, in order.
         shot: the decoded image with its camera. header: for everything made of it. camera_info: decoded; None where a
             camera is given.
-        problem: why there is no depth. result: of the network. aligned: the same in metres of the reference.
+        problem: why there is no depth. result: of the network. known: of the result, see `Frame.known`.
+        aligned: the same in metres of the reference.
         messages: made of the result, with their types, by topic, where that was on a GPU and is gone.
     """
 
@@ -46,16 +47,22 @@ class BagFrame:
     camera_info: Any = None
     problem: FrameError | None = None
     result: Frame | None = None
+    known: float | None = None
     aligned: Frame | None = None
     messages: dict[str, tuple[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
 class Batch:
-    """What goes through the stages together: frames for one run of the network, and messages to be copied, in order."""
+    """What goes through the stages together: frames for one run of the network, and messages to be copied, in order.
+
+    Attributes:
+        image_bits: see `BitDepth.found`, after the last of its images.
+    """
 
     index: int
     items: list[BagFrame | Message] = field(default_factory=list)
+    image_bits: int = 0
 
     @property
     def frames(self) -> list[BagFrame]:

@@ -11,7 +11,7 @@ from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.frame import Frame, HostFrames
 from mono_depth_ros.models.base import ModelSpec
-from mono_depth_ros.streams.outputs import OUTPUTS, Contents, Output, Result, is_metric
+from mono_depth_ros.streams.outputs import KNOWN, OUTPUTS, Contents, Output, Result, is_metric
 from mono_depth_ros.tools.bag.frames import BagFrame, Batch
 
 
@@ -49,7 +49,7 @@ class Leaving:
         self._frames = [frame for frame in batch.frames if _device(frame) != "cpu"]
         self._topics = {topic: output for topic, output in topics.items() if "aligned" not in output.options}
         self._results = [_result(frame, frame.result, depth_encoding) for frame in self._frames]
-        outputs = self._topics.values()
+        outputs = (*self._topics.values(), KNOWN)
         self._contents = Contents((result, output) for result in self._results for output in outputs)
         self._host = HostFrames([result.frame for result in self._results] if whole else [])
 
@@ -61,7 +61,7 @@ class Leaving:
                 message = empty(output.kind, frame.header)
                 self._contents.fill(message, output, result)
                 frame.messages[topic] = output.kind, message
-            frame.result = None
+            frame.known, frame.result = self._contents.known(result), None
         for frame, host in zip(self._frames, self._host.frames(), strict=False):
             frame.result = host
         return self._batch

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -15,12 +16,14 @@ from mono_depth_ros.bags.writer import SegmentWriter
 from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.streams.outputs import Output
+from mono_depth_ros.streams.usable import Usable
 from mono_depth_ros.tools.bag.align import Alignment
 from mono_depth_ros.tools.bag.exports import Export
 from mono_depth_ros.tools.bag.frames import BagFrame, Batch
 from mono_depth_ros.tools.bag.outputs import Leaving, encode
 from mono_depth_ros.tools.bag.target import Progress
 
+_FEW = 0.05  # of the pixels with a finite depth, as the depth node's min_depth_fraction
 _TOLD = 5  # dropped frames that are told one by one
 
 
@@ -30,8 +33,8 @@ class Sink:
     Args:
         writer: of the segments. topics: what is written of a frame. progress: what is finished, of earlier
             runs too; it is kept up to date. config: how large segments become. tell: gets sentences for people.
-        damage: asked in the end what is wrong with the input. alignment: of the frames, if it is wanted.
-        exports: get every frame that has metres.
+        damage: asked in the end what is wrong with the input. usable: what is wrong with the results.
+        alignment: of the frames, if it is wanted. exports: get every frame that has metres.
     """
 
     def __init__(
@@ -42,11 +45,13 @@ class Sink:
         config: BagConfig,
         tell: Callable[[str], None],
         damage: Callable[[], str],
+        usable: Usable,
         alignment: Alignment | None = None,
         exports: Sequence[Export] = (),
     ) -> None:
         self._writer, self._topics, self._progress = writer, topics, progress
-        self._config, self._tell, self._damage = config, tell, damage
+        self._config, self._tell, self._damage, self._usable = config, tell, damage, usable
+        self._told: set[str] = set()
         self._alignment, self._exports = alignment, exports
         self._segment_frames, self._segment_begun_s = 0, time.monotonic()
         self._unfinished = False
@@ -96,6 +101,7 @@ class Sink:
             else:
                 self._writer.write(item.topic, item.log_ns, item.data)
         self._progress.batches += 1
+        self._progress.image_bits = batch.image_bits
         self._unfinished = True
 
     def _frame(self, frame: BagFrame) -> None:
@@ -108,6 +114,10 @@ class Sink:
             if sum(self._progress.dropped.values()) <= _TOLD:
                 self._tell(f"image {frame.index} is dropped: {frame.problem}")
             return
+        if frame.known is None and frame.result is not None:
+            frame.known = float(frame.result.known)
+        if frame.known is not None:
+            self._judge(frame, frame.known)
         if self._alignment is not None:
             self._alignment.align(frame)
         for topic, data in encode(frame, self._topics, self._config.depth_encoding):
@@ -117,6 +127,15 @@ class Sink:
             for export in self._exports:
                 export.write(frame, metres)
         self._progress.written += 1
+
+    def _judge(self, frame: BagFrame, known: float) -> None:
+        """Say what makes the depth unusable or doubtful, each kind of it once."""
+        self._usable.depth(known)
+        sentence = self._usable.nothing() or self._usable.concern(_FEW, math.inf)
+        kind = sentence.partition(":")[0].rstrip("0123456789.%")
+        if sentence and kind not in self._told:
+            self._told.add(kind)
+            self._tell(f"warning: image {frame.index}: {sentence}")
 
     def _finish_segment(self) -> None:
         if self._alignment is not None:

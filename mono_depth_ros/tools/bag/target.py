@@ -37,7 +37,7 @@ class Progress:
     Attributes:
         options: everything that decides the bytes of the result, by name. source: of the input, by file.
         batches: finished. frames: images read, of which `written` became depth and `dropped` did not, by reason.
-        alignment: sums and state of the alignment, as JSON values.
+        alignment: sums and state of the alignment, as JSON values. image_bits: see `BitDepth.found`.
         damage: of the input. done: the input was read to its end or damage.
     """
 
@@ -48,6 +48,7 @@ class Progress:
     written: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     alignment: dict[str, Any] = field(default_factory=dict)
+    image_bits: int = 0
     damage: str = ""
     done: bool = False
 

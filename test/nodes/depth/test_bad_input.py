@@ -78,7 +78,7 @@ def test_time_jumping_back_drops_one_frame_and_goes_on(ros, rig):
     r = rig()
     depth = ros.listen(Image, "/depth/image")
     ros.wait(lambda: len(depth) > 2, poll=r.send)
-    r.stamp_ns -= 60 * 10**9
+    r.ahead_ns -= 60 * 10**9
     heard = len(depth)
     ros.wait(lambda: len(depth) > heard + 2, poll=r.send)
     assert r.drops()["time_backwards"] == 1

@@ -35,14 +35,14 @@ class Named:
         self.infos = self.driver.create_publisher(CameraInfo, "/cam/camera_info", 5)
         self.depth = ros.listen(Image, "/depth/image")
         self.status = ros.listen(DiagnosticArray, "/diagnostics")
-        self.stamp = 0
 
     def send(self, name="jpeg", bgr=(9, 9, 90)):
-        self.stamp += 1
         info = CameraInfo(width=64, height=48, k=[60.0, 0, 32, 0, 60, 24, 0, 0, 1])
-        picture = cv2.imencode(".png", np.full((48, 64, 3), bgr, np.uint8))[1].tobytes()
+        pixels = np.full((48, 64, 3), bgr, np.uint8)
+        pixels[:24, 32:, 0] += 60  # some contrast, else that is what is said
+        picture = cv2.imencode(".png", pixels)[1].tobytes()
         message = CompressedImage(format=name, data=picture) if self.kind is CompressedImage else Image()
-        info.header.stamp.sec = message.header.stamp.sec = self.stamp
+        info.header.stamp = message.header.stamp = self.driver.get_clock().now().to_msg()
         self.infos.publish(info)
         self.images.publish(message)
 
