@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from mono_depth_ros.errors import CameraError, ModelError
+from mono_depth_ros.errors import CameraError, ModelError, shown
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
@@ -83,13 +83,13 @@ def find(name: str) -> CatalogueEntry | None:
     if name and _exists(name):
         return None
     if name.startswith(("/", ".", "~")) or name.endswith((".onnx", ".pth")):
-        raise ModelError(f"model '{name}': there is no such file or directory")
+        raise ModelError(f"model '{shown(name, 500)}': there is no such file or directory")
     if is_hub_name(name):
         return None
     close = difflib.get_close_matches(name.lower().replace("-", "_"), CATALOGUE, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(close)}?" if close else "."
     raise ModelError(
-        f"model '{name}' is not known{hint} Expected a checkpoint's path, a hub name organisation/repository, "
+        f"model '{shown(name)}' is not known{hint} Expected a checkpoint's path, a hub name organisation/repository, "
         f"or one of: {', '.join(CATALOGUE)}"
     )
 

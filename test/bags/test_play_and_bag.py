@@ -21,7 +21,7 @@ from rclpy.parameter import Parameter  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 
 from mono_depth_ros.bags.reader import TYPES, BagReader  # noqa: E402
-from mono_depth_ros.errors import DataError  # noqa: E402
+from mono_depth_ros.nodes.ros.guard import Fatal  # noqa: E402
 from mono_depth_ros.nodes.sources import play_node  # noqa: E402
 
 COUNT = 12
@@ -155,8 +155,8 @@ def played(monkeypatch):
         for _ in range(2000):
             try:
                 executor.spin_once(timeout_sec=0.01)
-            except DataError as raised:
-                error = raised
+            except Fatal as raised:
+                error = raised.__cause__
                 ended.append(None)
             if ended and len(heard[IMAGE]) >= count and len(heard[INFO]) >= count - 1:
                 break

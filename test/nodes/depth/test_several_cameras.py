@@ -83,6 +83,12 @@ def metres(message: Image) -> np.ndarray:
     return np.frombuffer(bytes(message.data), np.float32).reshape(message.height, message.width)
 
 
+def faults(node, camera: int) -> dict[str, int]:
+    """The drops of a camera, without images of the beginning that newer ones have superseded."""
+    drops = node.session.streams[camera].monitor.snapshot().drops
+    return {reason: count for reason, count in drops.items() if reason != "superseded"}
+
+
 def test_images_that_coincide_share_a_run_and_keep_their_own_stamps_frames_and_topics(ros, pair) -> None:
     node, front, left = pair
     front.send(10, red=30)
@@ -127,7 +133,7 @@ def test_a_bad_image_or_calibration_costs_its_own_camera_only(ros, pair) -> None
     front.send(10)
     left.send(10, info=False)
     ros.wait(lambda: front.depths and node.session.streams[1].monitor.snapshot().drops)
-    assert not left.depths and node.session.streams[0].monitor.snapshot().drops == {}
+    assert not left.depths and faults(node, 0) == {}
     ros.wait(lambda: [s for m in heard[-1:] for s in m.status if s.name == "depth: left" and s.level == b"\x02"])
     status = {s.name: s for s in heard[-1].status}
     assert set(status) == {"depth: front", "depth: left"} and "20x10" in status["depth: left"].message
@@ -148,8 +154,8 @@ def test_an_image_that_the_model_cannot_read_is_found_among_its_partners(ros, pa
     front.send(10, red=99)
     left.send(10, red=40)
     ros.wait(lambda: left.depths and node.session.streams[0].monitor.snapshot().drops)
-    assert not front.depths and node.session.streams[0].monitor.snapshot().drops == {"image_shape": 1}
-    assert (metres(left.depths[0]) == 4.0).all() and node.session.streams[1].monitor.snapshot().drops == {}
+    assert not front.depths and faults(node, 0) == {"image_shape": 1}
+    assert (metres(left.depths[0]) == 4.0).all() and faults(node, 1) == {}
 
 
 def test_a_camera_without_subscribers_is_not_computed(ros, start) -> None:
@@ -236,7 +242,7 @@ def test_time_that_jumps_back_is_the_affair_of_one_camera(ros, pair) -> None:
     left.send(2)
     front.send(11)
     ros.wait(lambda: len(front.depths) == 2 and node.session.streams[1].monitor.snapshot().drops)
-    assert node.session.streams[1].monitor.snapshot().drops == {"time_backwards": 1}
-    assert node.session.streams[0].monitor.snapshot().drops == {}
+    assert faults(node, 1) == {"time_backwards": 1}
+    assert faults(node, 0) == {}
     left.send(3)
     ros.wait(lambda: [message.header.stamp.sec for message in left.depths] == [10, 3])
