@@ -100,6 +100,7 @@ def memory(monkeypatch: pytest.MonkeyPatch, uncollected: None, own_cache: Any) -
     monkeypatch.setattr(choice, "key_of", lambda *_: "")
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (0, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))  # no bf16
     with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True), Memory() as memory:
         yield memory
 
