@@ -124,13 +124,14 @@ def judge(facts: Facts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
     if facts.camera_problem:
         return ERROR, facts.camera_problem
     published = now.published > before.published
-    if facts.no_depth and published:
-        return ERROR, facts.no_depth
     if dropped := all_dropped("frame", now, before):
         return ERROR, dropped
-    if facts.concern and published:
+    # What was wrong with the latest images is so until there are better ones, also between two of a slow camera.
+    if facts.no_depth:
+        return ERROR, facts.no_depth
+    if facts.concern:
         return WARN, facts.concern
-    if facts.relative and published:
+    if facts.relative and now.published:
         return WARN, "relative model: depth/inverse has no metres; align it with a reference or choose a metric model"
     if now.received > before.received and not published:
         return OK, "working on the first frames" if not now.published else "working: slower than the report period"

@@ -114,6 +114,16 @@ def test_what_was_lost_before_the_last_image_came_is_no_reason_for_silence():
     assert monitor.snapshot().lost_since_last == 0 and monitor.snapshot().loss.lost == 6
 
 
+def test_what_is_wrong_with_the_latest_images_is_so_until_better_ones_come():
+    monitor = Monitor()
+    monitor.received(0)
+    monitor.published(0.01, 0.01)
+    now = monitor.snapshot()  # and nothing since: a camera that is slower than the reports
+    assert judge(Facts(**FACTS, no_depth="no usable depth"), now, now) == (ERROR, "no usable depth")
+    assert judge(Facts(**FACTS, concern="nearly black"), now, now) == (WARN, "nearly black")
+    assert judge(Facts(**FACTS), now, now)[0] == OK
+
+
 def test_losses_name_the_remedy():
     monitor = Monitor()
     before = monitor.snapshot()

@@ -88,10 +88,10 @@ def _of_results(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> tuple
             f"held-out AbsRel {last.alignment.after.abs_rel:.3f} exceeds max_abs_rel, {facts.max_abs_rel:g}{kept}: are "
             "extrinsics and time stamps right, and does the reference see what the camera sees?"
         )
-    if facts.no_depth and now.published > before.published:
-        return ERROR, facts.no_depth
     if dropped := all_dropped("image", now, before):
         return ERROR, dropped
+    if facts.no_depth:
+        return ERROR, facts.no_depth
     if last is None:
         return OK, "working on the first images"
     lost = many_lost("depth images", now.recent_loss, facts.remedy)
