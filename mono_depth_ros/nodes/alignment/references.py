@@ -82,6 +82,7 @@ class Source:
             topics=", ".join(feed.topics for feed in missing or needed),
             publishers=min((feed.publishers for feed in needed), default=0),
             silent_s=next((feed.silent_s for feed in feeds.values()), 0.0),
+            heard=any(feed.heard for feed in needed),
             hint=next((feed.hint for feed in missing if feed.hint), ""),
             conflict=next((feed.conflict for feed in feeds.values() if feed.conflict), ""),
         )
