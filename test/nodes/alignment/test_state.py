@@ -22,7 +22,7 @@ def test_a_reference_that_stops_is_held_then_unaligned_and_nothing_wrong_is_publ
     r.drive(lambda: len(r.images) >= 2)
     count = len(r.images)
     r.drive(lambda: len(r.images) > count and r.says("held, the last fit is"), lidar=False)
-    r.drive(lambda: r.says("no reference: /points is has paused, nothing has arrived"), lidar=False)
+    r.drive(lambda: r.says("no reference: /points has paused, nothing has arrived"), lidar=False)
     r.drive(lambda: r.says("; unaligned") and r.values()["state"] == "unaligned", lidar=False)
     for message in r.images:
         np.testing.assert_allclose(r.pixels(message), r.truth, rtol=5e-3)
