@@ -11,6 +11,7 @@ from collections import deque
 from functools import lru_cache
 from typing import Any
 
+import cv2
 import numpy as np
 
 from mono_depth_ros.errors import shown
@@ -39,9 +40,9 @@ class Usable:
     def picture(self, rgb: np.ndarray) -> None:
         """An image (H, W, 3) uint8 as the network gets it."""
         step = max(1, min(rgb.shape[:2]) // _ACROSS)
-        some = rgb[::step, ::step]
-        self._means.append(float(some.mean()))
-        self._spreads.append(float(some.std(axis=(0, 1)).max()))
+        means, deviations = cv2.meanStdDev(np.ascontiguousarray(rgb[::step, ::step]))
+        self._means.append(float(means.mean()))
+        self._spreads.append(float(deviations.max()))
 
     def lens(self, camera: Camera) -> None:
         """The camera of an image that is not rectified here."""
