@@ -44,7 +44,8 @@ def start(code: str, folder: Path, **environment: str) -> str:
     clean["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env=clean | environment,
+        # Alone: the memory of nodes that others left running would be mapped too.
+        env=clean | {"ROS_AUTOMATIC_DISCOVERY_RANGE": "OFF"} | environment,
         cwd=folder,
         capture_output=True,
         text=True,
