@@ -9,6 +9,7 @@ import os
 import platform
 import random
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -81,6 +82,31 @@ def wait() -> None:
 
     if torch.cuda.is_initialized():
         torch.cuda.synchronize()
+
+
+def add_before(parser: argparse.ArgumentParser) -> None:
+    """The option --before: an older version to count beside this one."""
+    parser.add_argument(
+        "--before", type=Path, metavar="DIR", help="A checkout of another version, which is counted beside this one."
+    )
+
+
+def beside(script: str, counts: Callable[[], dict[str, Any]], before: Path | None) -> dict[str, Any]:
+    """What `counts` of a script gives now, and with the package of the checkout `before`, in a process of its own."""
+    found = {"now": counts()}
+    if before is not None:
+        code = f"import json; from {Path(script).stem} import counts; print(json.dumps(counts()))"
+        paths = os.pathsep.join((str(before.resolve()), str(FOLDER)))
+        # Not in the folder of the caller, whose package would come first.
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=FOLDER,
+            env={**os.environ, "PYTHONPATH": paths},
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        found["before"] = json.loads(done.stdout)
+    return found
 
 
 def median_ms(work: Callable[[], Any], repeats: int) -> float:

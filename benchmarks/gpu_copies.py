@@ -8,21 +8,17 @@ stops until the GPU has done what it was given, and does not give it more meanwh
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 
-from common import FOLDER, run
+from common import add_before, beside, run
 from fake_cuda import Runtime, Work, fake_cuda
 from mono_depth_ros.alignment.local_correction import local_correction
 from mono_depth_ros.alignment.samples import Samples
@@ -147,54 +143,25 @@ def counts() -> dict[str, dict[str, Any]]:
     with fake_cuda() as gpu:
         model = load_model(ModelConfig(model="tiny", device="cuda:0", engine="torch", precision="fp32"))
         pipeline = Pipeline(model, DepthConfig(edge_ratio=0.1))
-        return {
-            f"{size[0]}x{size[1]}": {name: _plain(work) for name, work in _works(gpu, pipeline, size)} for size in SIZES
-        }
+        return {f"{size[0]}x{size[1]}": dict(_works(gpu, pipeline, size)) for size in SIZES}
 
 
-def _works(gpu: Runtime, pipeline: Pipeline, size: tuple[int, int]) -> Iterator[tuple[str, Work]]:
-    for name, case in CASES.items():
-        yield name, frame_counts(gpu, pipeline, case, size)
+def _works(gpu: Runtime, pipeline: Pipeline, size: tuple[int, int]) -> Iterator[tuple[str, dict[str, Any]]]:
+    works = {name: frame_counts(gpu, pipeline, case, size) for name, case in CASES.items()}
     if size == SIZES[0]:
-        yield "eight pictures of a recording, depth and cloud", batch_counts(gpu, pipeline, size)
-    yield "local correction by 300 samples", correction_counts(gpu, size)
-
-
-def _plain(work: Work) -> dict[str, Any]:
-    return {
-        "uploads": work.uploads,
-        "upload_mb": round(work.upload_bytes / 1e6, 2),
-        "downloads": work.downloads,
-        "download_mb": round(work.download_bytes / 1e6, 2),
-        "waits": work.waits,
-        "calls_on_the_gpu": work.kernels,
-    }
+        works["eight pictures of a recording, depth and cloud"] = batch_counts(gpu, pipeline, size)
+    works["local correction by 300 samples"] = correction_counts(gpu, size)
+    for name, work in works.items():
+        yield name, {**work.copies(), "calls_on_the_gpu": work.kernels}
 
 
 def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    found: dict[str, Any] = {"what": "of one frame, by emulation: none of it was measured on a GPU", "now": counts()}
-    if arguments.before is not None:
-        code = "import json; from gpu_copies import counts; print(json.dumps(counts()))"
-        paths = os.pathsep.join((str(arguments.before), str(FOLDER)))
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=FOLDER,
-            env={**os.environ, "PYTHONPATH": paths},
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-        found["before"] = json.loads(done.stdout)
-    return found
-
-
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--before", type=Path, metavar="DIR", help="A checkout of another version, which is counted beside this one."
-    )
+    what = "of one frame, by emulation: none of it was measured on a GPU"
+    return {"what": what, **beside(__file__, counts, arguments.before)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return run(__file__, _measure, argv, _add_options)
+    return run(__file__, _measure, argv, add_before)
 
 
 if __name__ == "__main__":

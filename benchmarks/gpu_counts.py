@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """CUDA graphs, copies and waits on an emulated GPU: no GPU is needed, nothing is timed.
 
-With the embedded network: a recording of 20 images. Six cameras, of
-which one to six come in a turn, go through a single convolution.
+With the embedded network: a recording of 20 images. Six cameras, of which one to six come in a turn, go through a
+single convolution.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -22,8 +19,8 @@ import numpy as np
 import torch
 
 from bag import write_bag
-from common import FOLDER, run
-from fake_cuda import Runtime, Work, fake_cuda
+from common import add_before, beside, run
+from fake_cuda import Runtime, fake_cuda
 from mono_depth_ros.config import BagConfig
 from mono_depth_ros.models.families.tiny import TinyModel
 from mono_depth_ros.models.runtime.engine import EngineOptions, Network
@@ -47,7 +44,12 @@ def bag(gpu: Runtime) -> dict[str, Any]:
             except Exception as raised:
                 error = str(raised)
     made = gpu.captures[before:]
-    found = {**_plain(work), "recordings": len(made), "recordings_that_failed": sum(not item.ended for item in made)}
+    found = {
+        **work.copies(),
+        "pinned_allocations": work.pinned,
+        "recordings": len(made),
+        "recordings_that_failed": sum(not item.ended for item in made),
+    }
     return {**found, "error": error} if error else found
 
 
@@ -75,36 +77,13 @@ def counts() -> dict[str, Any]:
         }
 
 
-def _plain(work: Work) -> dict[str, Any]:
-    return {
-        "uploads": work.uploads,
-        "upload_mb": round(work.upload_bytes / 1e6, 2),
-        "downloads": work.downloads,
-        "download_mb": round(work.download_bytes / 1e6, 2),
-        "waits": work.waits,
-        "pinned_allocations": work.pinned,
-    }
-
-
 def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    found = {"what": "counted on an emulated GPU: nothing of it was measured on one", "now": counts()}
-    if arguments.before is not None:
-        code = "import json; from gpu_counts import counts; print(json.dumps(counts()))"
-        paths = os.pathsep.join((str(arguments.before), str(FOLDER)))
-        environment = {**os.environ, "PYTHONPATH": paths}
-        done = subprocess.run([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, check=True)
-        found["before"] = json.loads(done.stdout)
-    return found
-
-
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--before", type=Path, metavar="DIR", help="A checkout of another version, which is counted beside this one."
-    )
+    what = "counted on an emulated GPU: nothing of it was measured on one"
+    return {"what": what, **beside(__file__, counts, arguments.before)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return run(__file__, _measure, argv, _add_options)
+    return run(__file__, _measure, argv, add_before)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,16 @@ class Work:
     pinned: int = 0
     lines: Counter[str] = field(default_factory=Counter)
 
+    def copies(self) -> dict[str, float]:
+        """Copies, their megabytes, and waits, as plain values."""
+        return {
+            "uploads": self.uploads,
+            "upload_mb": round(self.upload_bytes / 1e6, 2),
+            "downloads": self.downloads,
+            "download_mb": round(self.download_bytes / 1e6, 2),
+            "waits": self.waits,
+        }
+
     def report(self) -> str:
         """All of it in words, a line for each place in the code."""
         head = (

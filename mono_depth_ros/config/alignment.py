@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mono_depth_ros.config.managed import ManagedNodeConfig
 from mono_depth_ros.config.option import Config, option
 from mono_depth_ros.errors import ConfigError
 
@@ -162,18 +163,9 @@ class GroundConfig(Config):
 
 
 @dataclass(frozen=True)
-class AlignmentNodeConfig(Config):
+class AlignmentNodeConfig(ManagedNodeConfig):
     """What the alignment node does around the alignment; its parameters are these and those of the classes above."""
 
-    autostart: bool = option(True, "The node configures and activates itself, without a lifecycle manager.")
-    bond_timeout: float = option(
-        4.0,
-        "Without autostart, an active node has a bond with Nav2's lifecycle manager, and says when the manager's "
-        "heartbeat stays away this long; 0 means no bond.",
-        unit="s",
-        low=0.0,
-        high=3600.0,
-    )
     lazy: bool = option(True, "The node runs, and subscribes to depth, only while somebody subscribes to an output.")
     reference: str = option("lidar", "The reference that fixes the scale.", choices=REFERENCES)
     prediction: str = option(

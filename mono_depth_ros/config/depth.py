@@ -7,6 +7,7 @@ import math
 import re
 from dataclasses import dataclass
 
+from mono_depth_ros.config.managed import ManagedNodeConfig
 from mono_depth_ros.config.option import Config, option
 from mono_depth_ros.errors import ConfigError
 
@@ -82,18 +83,9 @@ class DepthConfig(Config):
 
 
 @dataclass(frozen=True)
-class DepthNodeConfig(Config):
+class DepthNodeConfig(ManagedNodeConfig):
     """What the depth node does around the pipeline; its parameters are these and ModelConfig's and DepthConfig's."""
 
-    autostart: bool = option(True, "The node configures and activates itself, without a lifecycle manager.")
-    bond_timeout: float = option(
-        4.0,
-        "Without autostart, an active node has a bond with Nav2's lifecycle manager, and says when the manager's "
-        "heartbeat stays away this long; 0 means no bond.",
-        unit="s",
-        low=0.0,
-        high=3600.0,
-    )
     lazy: bool = option(True, "The network runs only while somebody subscribes to an output.")
     cameras: str = option(
         "",
