@@ -16,7 +16,6 @@ from mono_depth_ros.errors import DataError, ModelError, SamplesError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rigid import rigid_from_matrix, transform_points
 
-_THIN_SEED = 7
 _EXPECTED = "expected Samples, a depth map (H, W) in metres, or lidar points (N, 3) in metres with cam_from_lidar"
 
 
@@ -61,8 +60,7 @@ def as_samples(
     samples = samples_from_depth(_masked(values, mask))
     if not len(samples):
         raise SamplesError("the depth map has no finite and positive depth, expected metres", "reference_empty")
-    most = ReferenceConfig().reference_samples
-    return samples if len(samples) <= most else samples.split(1 - most / len(samples), _THIN_SEED)[0]
+    return samples.thinned(ReferenceConfig().reference_samples)
 
 
 def _masked(depth: NDArray[np.float32], mask: ArrayLike | torch.Tensor | None) -> NDArray[np.float32]:

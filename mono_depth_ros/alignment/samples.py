@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from mono_depth_ros.errors import DataError
 
+_THIN_SEED = 7  # another than those that choose what is held out
+
 
 @dataclass(frozen=True, eq=False)
 class Samples:
@@ -55,6 +57,10 @@ class Samples:
             return self, self.select(np.zeros(len(self), dtype=bool))
         out = _hash(self.pixels, seed) < np.uint64(int(min(share, 1.0) * float(2**64 - 2**11)))
         return self.select(~out), self.select(out)
+
+    def thinned(self, most: int) -> Samples:
+        """About `most` of them, spread evenly and always the same ones, or all where there are no more."""
+        return self if len(self) <= most else self.split(1 - most / len(self), _THIN_SEED)[0]
 
 
 def samples_from_depth(depth: NDArray[Any], low: float = 0.0, high: float = np.inf) -> Samples:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import torch
-from torch.nn.functional import pad
 
 _EDGE_STEP = 5  # pixels between the slope at a pixel and the slopes it is compared with
 
@@ -89,10 +88,16 @@ def _slope_jumps(inverse: torch.Tensor, limit: torch.Tensor) -> torch.Tensor:
     k, width = _EDGE_STEP, inverse.shape[1]
     if width <= 2 * (k + 1):
         return torch.zeros_like(inverse, dtype=torch.bool)
-    slope = inverse[:, 2:] - inverse[:, :-2]  # at columns 1 .. width - 2
+    # Beyond the border inverse depth goes on with the slope that it has there: columns 0 to k are looked at too.
+    beyond = torch.arange(k + 1, 0, -1, dtype=inverse.dtype, device=inverse.device)
+    first, last = inverse[:, :1], inverse[:, -1:]
+    before = first + (first - inverse[:, 1:2]) * beyond
+    after = last + (last - inverse[:, -2:-1]) * beyond.flip(0)
+    extended = torch.cat((before, inverse, after), dim=1)
+    slope = extended[:, 2:] - extended[:, :-2]  # at columns -k .. width - 1 + k
     inner = slope[:, k:-k]
     left, right = (inner - slope[:, : -2 * k]).abs_(), (inner - slope[:, 2 * k :]).abs_()
     # The larger of the two: one side of a jump may itself lie on another jump.
-    jumps = torch.maximum(left, right) > limit[:, 1 + k : width - 1 - k]
-    jumps &= inner.abs() > limit[:, 1 + k : width - 1 - k]
-    return pad(jumps, (1 + k, 1 + k))
+    jumps = torch.maximum(left, right) > limit
+    jumps &= inner.abs() > limit
+    return jumps

@@ -15,7 +15,7 @@ from mono_depth_ros.media import CAMERA_HELP
 from mono_depth_ros.startup import importing
 from mono_depth_ros.tools.options import add_options, config_from
 
-REFERENCE_OPTIONS = ("reference_min", "reference_max", "occlusion_window", "occlusion_ratio")
+REFERENCE_OPTIONS = ("reference_min", "reference_max", "reference_samples", "occlusion_window", "occlusion_ratio")
 """The fields of ReferenceConfig that matter to files."""
 
 

@@ -141,13 +141,14 @@ class ReferenceArgument:
         if file.suffix.lower() in _CLOUDS:
             assert self.cam_from_reference is not None and frame.camera is not None, "checked at the start"
             points = transform_points(self.cam_from_reference, read_points(file))
-            return samples_from_points(points, frame.camera, self.config)
+            return samples_from_points(points, frame.camera, self.config).thinned(self.config.reference_samples)
         depth = read_depth(file, 1 / self.unit).astype(np.float32)
         height, width = frame.prediction.values.shape
         if depth.shape != (height, width):
             found = f"{depth.shape[1]}x{depth.shape[0]}"
             raise DataError(f"{file} is {found}, expected the size of {image.name}, {width}x{height}")
-        return samples_from_depth(depth, self.config.reference_min, self.config.reference_max)
+        samples = samples_from_depth(depth, self.config.reference_min, self.config.reference_max)
+        return samples.thinned(self.config.reference_samples)
 
 
 def read_extrinsic(text: str) -> np.ndarray:

@@ -82,6 +82,14 @@ def test_jumps_are_found_sharp_or_smeared(smear):
     assert torch.equal(depth_edges(depth.T, 0.1), edges.T)
 
 
+@pytest.mark.parametrize("column", [1, 2, 5, 57])
+def test_jumps_are_found_up_to_the_border(column):
+    depth = torch.where(torch.arange(60) < column, 2.0, 5.0).expand(40, 60)
+    edges = depth_edges(depth, 0.1)
+    assert edges[:, column - 1 : column + 1].all() and not edges[:, : max(column - 2, 0)].any()
+    assert torch.equal(depth_edges(depth.T, 0.1), edges.T)
+
+
 def test_a_crease_is_no_edge():
     camera = Camera.from_fov((160, 120), 70)
     floor = tilted_plane(camera, normal=(0.0, -1.0, 0.0), distance=0.6)

@@ -39,19 +39,31 @@ def test_a_plane_has_its_normal_everywhere(camera, normal) -> None:
     assert degrees(found, expected)[known].mean() < 0.05
 
 
-def test_a_sphere_has_the_normals_of_its_radius() -> None:
+@pytest.mark.parametrize(("window", "mean"), [(1, 0.2), (7, 0.3)])
+def test_a_sphere_has_the_normals_of_its_radius(window, mean) -> None:
     grid = torch.cat((rays(CAMERA).double(), torch.ones(120, 160, 1, dtype=torch.float64)), -1)
     centre, radius = torch.tensor([0.1, -0.1, 3.0], dtype=torch.float64), 1.0
     # |z grid - centre| = radius, the nearer root
     a, b, c = (grid * grid).sum(-1), grid @ centre, centre @ centre - radius**2
     depth = ((b - (b * b - a * c).sqrt()) / a).float()
-    found = normals_from_depth(depth, rays(CAMERA))
+    found = normals_from_depth(depth, rays(CAMERA), window=window)
     expected = (depth[..., None] * grid - centre) / radius
     frontal = torch.isfinite(found).all(-1) & ((expected * grid).sum(-1) < -0.5)
     assert frontal.sum() > 3000
     error = degrees(found, expected)[frontal]
-    assert error.mean() < 0.2 and error.max() < 2
+    assert error.mean() < mean and error.max() < 2
     assert ((found * grid).sum(-1)[frontal] < 0).all()
+
+
+def test_noise_of_the_depth_tilts_the_normals_little() -> None:
+    expected = torch.tensor((0.6, 0.3, -0.7), dtype=torch.float64)
+    expected /= expected.norm()
+    depth = plane(CAMERA, expected, 2.0)
+    depth = torch.where((depth > 0) & (depth < 20), depth, torch.nan)
+    noisy = depth * (1 + 0.002 * torch.randn(depth.shape, generator=torch.Generator().manual_seed(0)))
+    errors = [degrees(normals_from_depth(noisy, rays(CAMERA), window=window), expected) for window in (1, 7)]
+    single, averaged = (float(error[torch.isfinite(error)].mean()) for error in errors)
+    assert single > 5.0 and averaged < single / 8, (single, averaged)
 
 
 def test_a_step_does_not_tilt_the_surfaces_beside_it() -> None:

@@ -20,7 +20,6 @@ from mono_depth_ros.prediction import DepthPrediction
 from mono_depth_ros.streams.pairing import Nearest
 
 _KEPT = 10  # messages: a second of a lidar's
-_THIN_SEED = 0x7415  # another choice than that of the samples held out, which would else all be lost or all be kept
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
@@ -176,8 +175,6 @@ class TopicReference(Reference):
         key = (view.camera, view.frame, config)
         if self._made is not None and self._made[0][0] is message and self._made[0][1] == key:
             return self._made[1]
-        found = self.convert(message, view, config)
-        if len(found) > config.reference_samples:
-            found, _ = found.split(1 - config.reference_samples / len(found), _THIN_SEED)
+        found = self.convert(message, view, config).thinned(config.reference_samples)
         self._made = ((message, key), found)
         return found
