@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mono_depth_ros.datasets.protocols import Protocol
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.registration import Registration
 from mono_depth_ros.media.camera_argument import CameraArgument
 from mono_depth_ros.media.depth import UNKNOWN, read_depth
 from mono_depth_ros.media.images import read_image
@@ -71,6 +72,7 @@ class DataSet:
         items: the images that can be used. missing: files that should be there and are not, in words.
         depth_scale: numbers in a metre of the files with the ground truth. unknown: those that mean no depth.
         protocol: the published one that goes with it. camera: in words. notes: what a user should know.
+        registration: how the ground truth comes into the image where another camera measured it; None: it is there.
     """
 
     name: str
@@ -82,10 +84,16 @@ class DataSet:
     camera: str
     unknown: tuple[int, ...] = UNKNOWN
     notes: tuple[str, ...] = field(default=())
+    registration: Registration | None = None
 
     def truth(self, item: Item) -> NDArray[np.float64]:
         """(H, W) float64 metres along the optical axis, NaN unknown; see `media.depth.read_depth`."""
-        return read_depth(item.truth, self.depth_scale, self.unknown, self.depth_scale)
+        depth = read_depth(item.truth, self.depth_scale, self.unknown, self.depth_scale)
+        if self.registration is None:
+            return depth
+        camera = item.camera_of(depth.shape[1], depth.shape[0])
+        assert camera is not None, "a data set with a registration knows its camera"
+        return self.registration.apply(depth, camera)
 
     def load(self, item: Item) -> LabelledFrame:
         """Read one image with its ground truth.

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mono_depth_ros.datasets import READERS
+from mono_depth_ros.datasets import READERS, seven_scenes
 from mono_depth_ros.datasets.files import Wanted, key
 from mono_depth_ros.datasets.tum import associate
 from mono_depth_ros.errors import CameraError, DataError
@@ -162,8 +162,40 @@ def test_seven_scenes(tmp_path):
         ("seq-01/frame-000001", "seq-01", 1),
     ]
     assert len(found.missing) == 1 and "frame-000000.color.png has no frame-*.depth.png" in found.missing[0]
-    assert found.items[0].camera_of(640, 480) == Camera(640, 480, 585.0, 585.0, 320.0, 240.0)
+    assert found.items[0].camera_of(640, 480) == Camera(640, 480, 525.0, 525.0, 320.0, 240.0)
+    text(tmp_path / "camera-intrinsics.txt", "40 0 4\n0 40 3\n0 0 1\n")  # of other recordings in this layout
+    found = read("seven_scenes", tmp_path)
+    assert found.items[0].camera_of(8, 6) == Camera(8, 6, 40.0, 40.0, 4.0, 3.0)
     assert (found.truth(found.items[0]) == 1.5).all() and np.isnan(found.truth(found.items[1])).all()
+
+
+def test_depth_of_seven_scenes_is_registered(tmp_path):
+    """A card before a wall, seen by the depth camera: it lands where its points are in the colour image."""
+    rgb(tmp_path / "frame-000000.color.png", 640, 480)
+    text(tmp_path / "camera-intrinsics.txt", "585 0 320\n0 585 240\n0 0 1\n")
+    raw = np.full((480, 640), 3000, np.uint16)
+    raw[100:300, 200:400] = 1000
+    cv2.imwrite(str(tmp_path / "frame-000000.depth.png"), raw)
+    text(tmp_path / "frame-000000.pose.txt", "1 0 0 5\n0 1 0 6\n0 0 1 7\n0 0 0 1\n")
+    found = read("seven_scenes", tmp_path)
+    (item,) = found.items
+    truth = found.truth(item)
+    card = np.argwhere(truth < 1.1)
+    # u = 525 ((200 - 320) / 585 - .0079 - .02556) + 320, where the rotation about the axis adds less than a pixel
+    assert card.min(axis=0) == pytest.approx([110, 194], abs=1) and card.max(axis=0) == pytest.approx([289, 374], abs=1)
+    assert np.nanmedian(truth[400]) == pytest.approx(3.002, abs=0.01)
+    outside = np.isnan(truth)
+    assert outside[:, :15].all() and outside[:, -30:].all() and 0.2 < outside.mean() < 0.3
+    world_from_camera = seven_scenes.world_from_camera(item)
+    np.testing.assert_allclose(
+        world_from_camera @ [*seven_scenes.REGISTRATION.camera_from_depth[:3, 3], 1], [5, 6, 7, 1]
+    )
+    depth(tmp_path / "frame-000000.depth.png")
+    with pytest.raises(DataError, match="the depth image is 8x6, expected 640x480"):
+        found.truth(item)
+    (tmp_path / "frame-000000.pose.txt").unlink()
+    with pytest.raises(DataError, match="the pose of frame-000000 cannot be read"):
+        seven_scenes.world_from_camera(item)
 
 
 def test_folder_needs_the_unit_of_its_depth(tmp_path):

@@ -23,7 +23,7 @@ def test_real_samples(real_data: Path, name: str, frames: int, low: float, high:
 
 def write_scene(folder: Path, depth_mm: np.ndarray) -> None:
     height, width = depth_mm.shape
-    (folder / "camera-intrinsics.txt").write_text("585 0 32\n0 585 24\n0 0 1\n")
+    (folder / "camera-intrinsics.txt").write_text("58 0 32\n0 58 24\n0 0 1\n")
     cv2.imwrite(str(folder / "frame-000000.color.jpg"), np.full((height, width, 3), (0, 0, 200), np.uint8))
     cv2.imwrite(str(folder / "frame-000000.depth.png"), depth_mm)
 

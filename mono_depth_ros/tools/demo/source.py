@@ -7,15 +7,18 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mono_depth_ros.config import WorldNodeConfig
+from mono_depth_ros.datasets import seven_scenes
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.geometry.calibration import write_calibration
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.registration import Registration
 from mono_depth_ros.media.camera_argument import CameraArgument
 from mono_depth_ros.media.depth import read_depth
 from mono_depth_ros.media.images import images_in, read_image
@@ -80,10 +83,11 @@ def file_source(text: str, camera: str, rate_hz: float, work: Path) -> Source:
     _, first = next(open_source(text, rate_hz).frames(lambda *_: None))
     height, width = first.shape[:2]
     calibration = work / "camera.yaml"
-    argument = CameraArgument.parse(camera) if camera else _calibration_beside(path, bool(webcam))
+    argument, registration = (CameraArgument.parse(camera), None) if camera else _calibration_beside(path, bool(webcam))
     chosen: Camera = argument.camera(width, height)
     write_calibration(calibration, argument.calibration or chosen.calibration())
-    truth = FolderTruth(path) if path.is_dir() and not webcam else None
+    register = None if registration is None else partial(registration.apply, camera=chosen)
+    truth = FolderTruth(path, register) if path.is_dir() and not webcam else None
     return Source(
         module="mono_depth_ros.nodes.camera_node",
         parameters={"source": text, "calibration": str(calibration), "rate": rate_hz, "loop": True},
@@ -92,18 +96,19 @@ def file_source(text: str, camera: str, rate_hz: float, work: Path) -> Source:
         title=text if webcam else f"{'folder' if path.is_dir() else 'video'} {path.resolve().name}",
         publisher="The camera node",
         lookup=truth if truth else None,
-        truth="the depth file beside each image; where its camera was another one, it is off by a few pixels"
-        if truth
-        else "",
+        truth=truth.words if truth else "",
     )
 
 
-def _calibration_beside(path: Path, webcam: bool) -> CameraArgument:
+def _calibration_beside(path: Path, webcam: bool) -> tuple[CameraArgument, Registration | None]:
+    """The calibration of the images, and what brings the depth beside them into them: of 7-Scenes, which has it raw."""
     folder = path if path.is_dir() else path.parent
     if not webcam:
         for name in CALIBRATIONS:
             if (folder / name).is_file():
-                return CameraArgument.parse(str(folder / name))
+                if name == "camera-intrinsics.txt":
+                    return seven_scenes.cameras(folder)
+                return CameraArgument.parse(str(folder / name)), None
     looked = "" if webcam else f" and {folder} holds none of {', '.join(CALIBRATIONS)}"
     raise DataError(f"the camera of {path} is not known{looked}: give --camera fx,fy,cx,cy or --camera FILE.yaml")
 
@@ -112,10 +117,12 @@ class FolderTruth:
     """Depth of the images of a folder: `NAME.depth.png` beside `NAME.color.jpg`, 16-bit millimetres.
 
     Messages do not tell from which file they come, but a raw image is the file's pixels: they are looked up by them.
+    `register` brings the depth (H, W) of another camera into the image; None says that it is there.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, register: Callable[[np.ndarray], np.ndarray] | None = None) -> None:
         self._files: dict[bytes, Path] = {}
+        self._register = register
         for path in images_in(folder):
             depth = path.with_name(path.name.rpartition(".color.")[0] + ".depth.png")
             if ".color." in path.name and depth.is_file():
@@ -123,6 +130,13 @@ class FolderTruth:
 
     def __len__(self) -> int:
         return len(self._files)
+
+    @property
+    def words(self) -> str:
+        """Where the depth comes from."""
+        if self._register is not None:
+            return "the depth file beside each image, registered to it by the calibration of 7-Scenes"
+        return "the depth file beside each image; where its camera was another one, it is off by a few pixels"
 
     def __call__(self, rgb: np.ndarray) -> np.ndarray | None:
         """(H, W) float32 metres, NaN unknown; None for an image that is not of the folder or of another size.
@@ -134,7 +148,9 @@ class FolderTruth:
         if path is None:
             return None
         depth = read_depth(path)
-        return depth.astype(np.float32) if depth.shape == rgb.shape[:2] else None
+        if depth.shape != rgb.shape[:2]:
+            return None
+        return (depth if self._register is None else self._register(depth)).astype(np.float32)
 
 
 def _key(rgb: np.ndarray) -> bytes:

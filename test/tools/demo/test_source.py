@@ -63,6 +63,16 @@ def test_ground_truth_is_found_by_the_pixels(folder, tmp_path):
     assert truth(np.zeros((48, 64, 3), np.uint8)) is None
 
 
+def test_raw_depth_of_seven_scenes_is_registered(tmp_path):
+    (tmp_path / "camera-intrinsics.txt").write_text("585 0 320\n0 585 240\n0 0 1\n")
+    cv2.imwrite(str(tmp_path / "frame-0.color.png"), np.zeros((480, 640, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "frame-0.depth.png"), np.full((480, 640), 2000, np.uint16))
+    source = file_source(str(tmp_path), "", 0.0, tmp_path / "work")
+    assert Camera.from_yaml(source.parameters["calibration"]).fx == 525.0 and "registered to it" in source.truth
+    depth = source.lookup(np.zeros((480, 640, 3), np.uint8))
+    assert np.isnan(depth[:10]).all() and np.nanmedian(depth) == pytest.approx(2.0, abs=0.01)
+
+
 def test_depth_of_another_size_is_no_ground_truth(folder):
     cv2.imwrite(str(folder / "frame-0.depth.png"), np.ones((4, 4), np.uint16))
     rgb = cv2.cvtColor(cv2.imread(str(folder / "frame-0.color.png")), cv2.COLOR_BGR2RGB)
