@@ -35,11 +35,12 @@ NAMES = (
     "random_requests",
     "dds_transport",
     "fuzz",
+    "corruption",
     "soak",
 )
 NEEDS = {"slam": ("open3d", "evo"), "world": ("numba",)}
 """What is not installed with the package: without a name given, such a measurement is left out where it is missing."""
-LONG = ("fuzz", "soak")
+LONG = ("fuzz", "corruption", "soak")
 """What takes half an hour: without a name given it is left out."""
 
 

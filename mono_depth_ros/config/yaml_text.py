@@ -26,7 +26,7 @@ def load_yaml(text: str, loader: Any = yaml.SafeLoader, max_nodes: int = _NODES)
         _check(text, max_nodes)
         return yaml.load(text, loader)
     except (ValueError, TypeError, ArithmeticError, RecursionError) as error:  # dates and numbers that there are not
-        raise yaml.YAMLError(f"{type(error).__name__}: {error}") from error
+        raise yaml.YAMLError(f"a value cannot be read: {error}") from error
 
 
 def _check(text: str, max_nodes: int) -> None:
