@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,39 +19,71 @@ _FARTHEST_M = 100.0  # IP-Basic's max_depth: depths are turned round to 100 m - 
 _EMPTY = 0.1  # IP-Basic's threshold between empty and known
 
 
-def nearest(samples: Samples) -> Depth:
-    """(H, W) metres: the depth of the nearest sample, by a distance transform (5x5 mask, 2 % of the distance)."""
+def nearest_index(samples: Samples) -> NDArray[np.int64]:
+    """(H, W): the nearest sample of each pixel, by a distance transform (5x5 mask, 2 % of the distance)."""
     sparse = np.ones(samples.size, dtype=np.uint8)
     sparse[samples.rows, samples.columns] = 0
     _, labels = cv2.distanceTransformWithLabels(sparse, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL)
-    of_label = np.zeros(len(samples) + 1, dtype=np.float32)
-    of_label[labels[samples.rows, samples.columns]] = samples.depth
-    found: Depth = of_label[labels]
+    of_label = np.zeros(len(samples) + 1, dtype=np.int64)
+    of_label[labels[samples.rows, samples.columns]] = np.arange(len(samples))
+    found: NDArray[np.int64] = of_label[labels]
     return found
+
+
+def nearest(samples: Samples) -> Depth:
+    """(H, W) metres: the depth of the nearest sample."""
+    found: Depth = samples.depth[nearest_index(samples)]
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Triangulation:
+    """Delaunay's of the samples: index (H, W, 3) of the corners of each pixel's triangle, and their weights, float32.
+
+    Outside of the hull the nearest sample has all the weight, and everywhere where the samples lie on one line.
+    """
+
+    index: NDArray[np.int64]
+    weight: Depth
+
+    @classmethod
+    def of(cls, samples: Samples) -> Triangulation:
+        height, width = samples.size
+        index = np.repeat(nearest_index(samples)[..., None], 3, axis=2)
+        weight = np.zeros(index.shape, dtype=np.float32)
+        weight[..., 0] = 1.0
+        at = np.full(samples.size, -1, dtype=np.int64)
+        at[samples.rows, samples.columns] = np.arange(len(samples))
+        division = cv2.Subdiv2D((-4 * width, -4 * height, 9 * width, 9 * height))
+        division.insert(np.stack((samples.columns, samples.rows), axis=1).astype(np.float32).tolist())
+        corners = np.rint(division.getTriangleList()).astype(np.int32).reshape(-1, 3, 2)
+        # Those with a corner outside have one of the triangle around everything.
+        corners = corners[np.all((corners >= 0) & (corners < (width, height)), axis=(1, 2))]
+        x, y = corners[..., 0].astype(np.float32), corners[..., 1].astype(np.float32)
+        area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (x[:, 2] - x[:, 0]) * (y[:, 1] - y[:, 0])
+        corners, x, y, area = (part[area != 0] for part in (corners, x, y, area))
+        label = np.full(samples.size, -1, dtype=np.int32)
+        for number, triangle in enumerate(corners):
+            cv2.fillConvexPoly(label, triangle, number)
+        v, u = np.nonzero(label >= 0)
+        k = label[v, u]
+        du, dv = u - x[k, 0], v - y[k, 0]
+        b1 = (du * (y[k, 2] - y[k, 0]) - (x[k, 2] - x[k, 0]) * dv) / area[k]
+        b2 = ((x[k, 1] - x[k, 0]) * dv - du * (y[k, 1] - y[k, 0])) / area[k]
+        # Pixels that an edge was drawn through may lie up to one outside.
+        weights = np.clip(np.stack((1 - b1 - b2, b1, b2), axis=1), 0, 1)
+        index[v, u], weight[v, u] = at[corners[k, :, 1], corners[k, :, 0]], weights / weights.sum(axis=1, keepdims=True)
+        return cls(index, weight)
+
+    def interpolate(self, values: NDArray[np.floating[Any]]) -> Depth:
+        """(H, W) of values (N,) at the samples."""
+        found: Depth = np.einsum("hwk,hwk->hw", values[self.index], self.weight, dtype=np.float32)
+        return found
 
 
 def linear(samples: Samples) -> Depth:
     """(H, W) metres: planes over the Delaunay triangles of the samples; outside of them the nearest sample."""
-    height, width = samples.size
-    image = np.full(samples.size, np.nan, dtype=np.float64)
-    image[samples.rows, samples.columns] = samples.depth
-    found = nearest(samples).astype(np.float64)
-    division = cv2.Subdiv2D((-1, -1, width + 2, height + 2))
-    division.insert(np.stack((samples.columns, samples.rows), axis=1).astype(np.float32).tolist())
-    for corners in np.rint(division.getTriangleList()).astype(np.int64).reshape(-1, 3, 2):
-        x, y = corners[:, 0], corners[:, 1]
-        if x.min() < 0 or y.min() < 0 or x.max() >= width or y.max() >= height:
-            continue  # with a corner of the triangle around everything
-        area = (x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0])
-        if not area:
-            continue
-        v, u = np.mgrid[y.min() : y.max() + 1, x.min() : x.max() + 1]
-        b1 = ((u - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (v - y[0])) / area
-        b2 = ((x[1] - x[0]) * (v - y[0]) - (u - x[0]) * (y[1] - y[0])) / area
-        d0, d1, d2 = image[y, x]
-        inside = (b1 >= -1e-9) & (b2 >= -1e-9) & (b1 + b2 <= 1 + 1e-9)
-        found[v[inside], u[inside]] = (d0 + b1 * (d1 - d0) + b2 * (d2 - d0))[inside]
-    return found.astype(np.float32)
+    return Triangulation.of(samples).interpolate(samples.depth)
 
 
 def ip_basic(samples: Samples) -> Depth:

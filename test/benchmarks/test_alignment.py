@@ -3,18 +3,22 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 import alignment
+from alignment_parts import real
 from alignment_parts.row import row
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    parts = {"planted": "error", "local": "ratio", "course": "change"}
+    parts = {"planted": "error", "local": "ratio", "timing": "time", "course": "change"}
     for module, name in parts.items():
         monkeypatch.setattr(getattr(alignment, module), "rows", lambda name=name: [row(name, 0.5, "<= 1", "%", True)])
-    monkeypatch.setattr(alignment.real, "rows", lambda data: [row("AbsRel of linear", 0.04, None, "", None)])
+    line = real.Judged("nyu_depth", "good prior", "50 points")
+    line.add("ours", np.full(10, 2.2, dtype=np.float32), np.full(10, 2.0, dtype=np.float32))
+    monkeypatch.setattr(alignment.real, "lines", lambda data, **chosen: [line])
     monkeypatch.setattr(alignment.ground, "rows", lambda data: [row("floor", 12.0, "<= 3", "ms", False)])
 
 
@@ -25,10 +29,16 @@ def test_one_run_one_table_one_file(quick, tmp_path, capsys) -> None:
     printed = capsys.readouterr()
     found = json.loads(printed.out)
     assert found == json.loads((tmp_path / "alignment.json").read_text())
-    assert [line["name"] for line in found["rows"]] == ["error", "ratio", "AbsRel of linear", "floor", "change"]
-    assert found["missed"] == ["floor"] and found["without"] == ["seven_scenes", "kitti_lidar", "kitti_depth"]
+    assert [line["name"] for line in found["rows"]] == ["error", "ratio", "time", "floor", "change"]
+    assert found["missed"] == ["floor"] and "nyu_depth" not in found["without"] and "middlebury" in found["without"]
+    assert found["real"][0]["abs_rel"] == {"ours": 0.1}
     lines = [line.split() for line in printed.err.splitlines()]
-    assert ["floor", "12", "ms", "<=", "3", "ms", "NO"] in lines and ["AbsRel", "of", "linear", "0.04"] in lines
+    assert ["floor", "12", "ms", "<=", "3", "ms", "NO"] in lines and "4 of 5 hold" in printed.err
+
+
+def test_parts_can_be_chosen(quick, tmp_path, capsys) -> None:
+    assert alignment.main(["--out", str(tmp_path), "--parts", "ground"]) == 0
+    assert [line["name"] for line in json.loads(capsys.readouterr().out)["rows"]] == ["floor"]
 
 
 def test_without_data_it_says_what_is_left_out(quick, tmp_path, capsys, monkeypatch: pytest.MonkeyPatch) -> None:

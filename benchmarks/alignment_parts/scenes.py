@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real frames with known depth, with what their sensors gave: beams of a lidar, a stereo pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from alignment_parts.baselines import nearest
+from mono_depth_ros.alignment.projected_points import samples_from_points
+from mono_depth_ros.alignment.samples import samples_from_depth
+from mono_depth_ros.datasets.dataset import LabelledFrame
+from mono_depth_ros.datasets.samples import kitti_depth, nyu_depth, seven_scenes_frames
+from mono_depth_ros.errors import DataError
+from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.rigid import rigid_from_matrix, transform_points
+from mono_depth_ros.media.points import read_points
+
+Depth = NDArray[np.float32]
+
+SEVEN_SCENES_EVERY = 19  # of 150 frames: 8
+PRIOR_BLUR_PX, PRIOR_ERROR, PRIOR_KNOTS = 2.0, 0.15, (4, 5)
+COLOUR_FROM_DEPTH = np.array(
+    [
+        [0.99997, 0.00268, -0.00790, -0.02556],
+        [-0.00274, 0.99996, -0.00815, 0.00010],
+        [0.00788, 0.00817, 0.99994, 0.00203],
+        [0, 0, 0, 1],
+    ]
+)
+"""7-Scenes: the depth camera's points in the frame of the colour camera, a Kinect's calibration."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One frame.
+
+    Attributes:
+        rgb: (H, W, 3) uint8. camera: a pinhole. truth: (H, W) float32 metres, NaN unknown.
+        points, beams: (N, 3) metres in the camera's frame and (N,) the beam of each, where a lidar gave the truth.
+        right, baseline_m, offset_px: the right image of a stereo pair, and cx of the left less that of the right.
+    """
+
+    rgb: NDArray[np.uint8]
+    camera: Camera
+    truth: Depth
+    points: NDArray[np.floating[Any]] | None = None
+    beams: NDArray[np.int64] | None = None
+    right: NDArray[np.uint8] | None = None
+    baseline_m: float = 0.0
+    offset_px: float = 0.0
+
+
+def good_prior(scene: Scene, seed: int) -> Depth:
+    """(H, W) metres: the truth, filled, blurred by 2 px and with a smooth error of up to 15 %."""
+    filled = nearest(samples_from_depth(scene.truth))
+    field = cv2.resize(
+        np.random.default_rng([seed, 15]).uniform(-1.0, 1.0, PRIOR_KNOTS),
+        filled.shape[::-1],
+        interpolation=cv2.INTER_CUBIC,
+    )
+    blurred = cv2.GaussianBlur(filled, (0, 0), PRIOR_BLUR_PX)
+    found: Depth = (blurred * (1 + PRIOR_ERROR * field / np.abs(field).max())).astype(np.float32)
+    return found
+
+
+def _dense(frames: Iterable[LabelledFrame]) -> Iterator[Scene]:
+    for frame in frames:
+        assert frame.camera is not None
+        yield Scene(frame.rgb, frame.camera, frame.truth.astype(np.float32))
+
+
+def _seven_scenes(folder: Path) -> Iterator[Scene]:
+    """Depth goes to the pixels of the colour camera (525 px); of several in one the nearest stays."""
+    colour = Camera(640, 480, 525.0, 525.0, 320.0, 240.0)
+    v, u = np.mgrid[:480, :640]
+    for frame in seven_scenes_frames(folder, SEVEN_SCENES_EVERY):
+        z = frame.truth
+        if frame.camera is not None and frame.camera.fx == colour.fx:  # it is registered already
+            yield Scene(frame.rgb, colour, z.astype(np.float32))
+            continue
+        known = np.isfinite(z)
+        points = np.stack(((u - 320.0) / 585.0 * z, (v - 240.0) / 585.0 * z, z), axis=-1)[known]
+        x, y, z = transform_points(COLOUR_FROM_DEPTH, points).T
+        columns, rows = np.rint(525.0 * x / z + 320.0).astype(int), np.rint(525.0 * y / z + 240.0).astype(int)
+        inside = (z > 0) & (columns >= 0) & (columns < 640) & (rows >= 0) & (rows < 480)
+        truth = np.full((480, 640), np.inf, dtype=np.float32)
+        np.minimum.at(truth, (rows[inside], columns[inside]), z[inside].astype(np.float32))
+        yield Scene(frame.rgb, colour, np.where(np.isfinite(truth), truth, np.float32(np.nan)))
+
+
+def _kitti_lidar(folder: Path) -> Iterator[Scene]:
+    """Points seen past the edge of something nearer are no truth, as the alignment drops them."""
+    for path in sorted((folder / "velodyne").glob("*.bin")):
+        rgb = _image(folder / "image_2" / f"{path.stem}.png")
+        camera, cam_from_velodyne = _calibration(folder / "calib" / f"{path.stem}.txt", rgb.shape[1], rgb.shape[0])
+        cloud = read_points(path)
+        points = transform_points(cam_from_velodyne, cloud)
+        truth = _truth(points, camera)
+        yield Scene(rgb, camera, truth, points, kitti_beams(cloud))
+
+
+def kitti_beams(cloud: NDArray[np.float32]) -> NDArray[np.int64]:
+    """(N,) 0 is the uppermost of the 64: the file has one after the other, each from straight ahead to the left."""
+    azimuth = np.arctan2(cloud[:, 1], cloud[:, 0]) % (2 * np.pi)
+    found: NDArray[np.int64] = np.r_[0, np.cumsum(np.diff(azimuth) < -np.pi)]
+    return found
+
+
+def _middlebury(folder: Path) -> Iterator[Scene]:
+    left = _image(folder / "motorcycle_left.png")
+    disparity = np.load(folder / "motorcycle_disp.npz")["arr_0"].astype(np.float32)
+    camera = Camera(left.shape[1], left.shape[0], 994.978, 994.978, 311.193, 254.877)
+    baseline, offset = 0.193001, 31.086
+    truth = np.where(np.isfinite(disparity), baseline * 994.978 / (disparity + offset), np.nan).astype(np.float32)
+    right = _image(folder / "motorcycle_right.png")
+    yield Scene(left, camera, truth, right=right, baseline_m=baseline, offset_px=-offset)
+
+
+READERS: dict[str, Callable[[Path], Iterator[Scene]]] = {
+    "seven_scenes": _seven_scenes,
+    "nyu_depth": lambda folder: _dense(nyu_depth(folder)),
+    "kitti_lidar": _kitti_lidar,  # one sweep
+    "kitti_depth": lambda folder: _dense(kitti_depth(folder)),  # several sweeps, accumulated
+    "middlebury": _middlebury,
+}
+"""By the name of the folder."""
+
+
+def _truth(points: NDArray[np.floating[Any]], camera: Camera) -> Depth:
+    samples = samples_from_points(points, camera)
+    truth = np.full((camera.height, camera.width), np.nan, dtype=np.float32)
+    truth[samples.rows, samples.columns] = samples.depth
+    return truth
+
+
+def _image(path: Path) -> NDArray[np.uint8]:
+    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise DataError(f"cannot read {path} as an image")
+    found: NDArray[np.uint8] = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    return found
+
+
+def _calibration(path: Path, width: int, height: int) -> tuple[Camera, NDArray[np.float64]]:
+    """The left colour camera and cam_from_velodyne (4, 4) of a KITTI object calibration (Geiger et al. 2012).
+
+    P2 holds the camera's matrix K and, as K^-1 times its last column, where camera 0 lies in the colour camera's frame.
+    """
+    lines = (line.split(":") for line in path.read_text().splitlines() if line.strip())
+    values = {name: np.array(numbers.split(), dtype=np.float64) for name, numbers in lines}
+    p2 = values["P2"].reshape(3, 4)
+    rectified = rigid_from_matrix(np.c_[values["R0_rect"].reshape(3, 3), np.linalg.solve(p2[:, :3], p2[:, 3])])
+    cam_from_velodyne = rectified @ rigid_from_matrix(values["Tr_velo_to_cam"].reshape(3, 4))
+    return Camera(width, height, p2[0, 0], p2[1, 1], p2[0, 2], p2[1, 2]), cam_from_velodyne
