@@ -67,7 +67,7 @@ def _columns(msg: Any, data: np.ndarray, fields: Sequence[Any]) -> np.ndarray:
     height, width = int(msg.height), int(msg.width)
     points = np.empty((height, width, len(fields)), dtype=np.float32)
     if points.size:
-        strides = (int(msg.row_step), int(msg.point_step))
+        strides = (_row_step(msg, data), int(msg.point_step))
         for column, field in enumerate(fields):
             kind = np.dtype(DATATYPES[field.datatype]).newbyteorder(">" if msg.is_bigendian else "<")
             points[..., column] = np.ndarray((height, width), kind, data.data, int(field.offset), strides)
@@ -121,11 +121,17 @@ def _check_field(field: Any, point_step: int) -> None:
 
 def _checked_data(msg: Any) -> np.ndarray:
     data = bytes_of(msg.data)
-    height, row = int(msg.height), int(msg.width) * int(msg.point_step)
+    height, row, step = int(msg.height), int(msg.width) * int(msg.point_step), _row_step(msg, data)
     # With a single row its padding is of no interest, and some drivers leave row_step empty then.
-    if height > 1 and int(msg.row_step) < row:
-        raise DataError(f"row_step of the cloud is {msg.row_step} bytes, expected at least {row}")
-    expected = (height - 1) * int(msg.row_step) + row if height > 0 else 0
+    if height > 1 and step < row:
+        raise DataError(f"row_step of the cloud is {step} bytes, expected at least {row}")
+    expected = (height - 1) * step + row if height > 0 else 0
     if data.size < expected:
         raise DataError(f"a {msg.width}x{msg.height} cloud has {data.size} bytes of data, expected {expected}")
     return data
+
+
+def _row_step(msg: Any, data: np.ndarray) -> int:
+    """As the message says; some drivers leave it 0 or count something else, where rows without padding fit the data."""
+    row = int(msg.width) * int(msg.point_step)
+    return row if data.size == int(msg.height) * row else int(msg.row_step)

@@ -63,6 +63,13 @@ def test_every_datatype(ros, number: int, kind: type) -> None:
     assert read_points(message, ("v",)).tolist() == [[low], [100.0]]
 
 
+@pytest.mark.parametrize("row_step", [0, 7, 4000])
+def test_a_wrong_row_step_is_no_matter_where_rows_without_padding_fit(ros, row_step: int) -> None:
+    message, values = make(ros)
+    message.row_step = row_step
+    np.testing.assert_array_equal(read_points(message, ("x",))[:, 0], values["x"].astype(np.float32))
+
+
 def test_nan_points(ros) -> None:
     xyz = np.array([[1, 2, 3], [np.nan, 2, 3], [1, 2, np.nan], [4, 5, np.inf]], "<f4")
     message = ros.cloud()
@@ -78,7 +85,7 @@ def test_nan_points(ros) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"row_step": 159}, "row_step of the cloud is 159 bytes, expected at least 160"),
+        ({"row_step": 159, "height": 2}, "row_step of the cloud is 159 bytes, expected at least 160"),
         ({"height": 4}, "a 4x4 cloud has 480 bytes of data, expected 640"),
         ({"point_step": 27}, "field 'y' ends at byte 28 of a point, expected at most 27"),
     ],

@@ -17,6 +17,7 @@ from mono_depth_ros.config import AlignConfig, TrackerConfig
 from mono_depth_ros.errors import DataError, MonoDepthError
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
+from mono_depth_ros.streams.reasons import Reasons
 from mono_depth_ros.streams.references.base import Reference, ReferenceMatch, View
 from mono_depth_ros.tools.bag.frames import BagFrame
 
@@ -27,6 +28,9 @@ class Alignment:
     Args:
         config, tracker: as for the alignment node. reference: fixes the scale. decode: of its messages.
         state: what `state` gave in an earlier run.
+
+    Attributes:
+        unaligned: why frames have no alignment.
     """
 
     def __init__(
@@ -41,19 +45,24 @@ class Alignment:
         self._reference, self._decode = reference, decode
         self._states: Counter[str] = Counter()
         self._problems: Counter[str] = Counter()
+        self._problem = ("", "")  # of the frame at hand: a slug and a sentence
         self._sums = {"n": 0, "before": 0.0, "after": 0.0, "untrusted": 0}
+        self._not_fitted = ""  # why the newest samples were not; an image may have those of the image before
+        self.unaligned = Reasons((state or {}).get("unaligned"))
         if state:
             self._aligner.restore(state["tracker"])
             self._states, self._problems = Counter(state["states"]), Counter(state["problems"])
             self._sums, reference.given_ns = state["sums"], state["given_ns"]
+            self._not_fitted = state.get("not_fitted", "")
 
     def add(self, frame: BagFrame) -> None:
         """Hand what came with a frame to the reference, whatever becomes of the frame."""
+        self._problem = ("", "")
         for name, message in frame.inputs:
             try:
                 self._reference.add(name, self._decode(message))
-            except DataError:
-                self._problems["reference_unreadable"] += 1
+            except DataError as error:
+                self._unusable("reference_unreadable", error)
 
     def align(self, frame: BagFrame) -> None:
         """Give a frame with depth its `aligned`, where there is an alignment."""
@@ -67,8 +76,13 @@ class Alignment:
                 view.prediction, match.samples, view.stamp_ns, match.fresh, view.rgb, local=match.local
             )
         self._states[found.state] += 1
-        if found.prediction is None and match is not None:
-            self._reference.tell_once("unaligned", f"unaligned: {found.reason}")
+        if match is not None and match.fresh:
+            self._not_fitted = found.reason
+        if found.prediction is None:
+            slug, sentence = self._problem if match is None else ("", self._not_fitted)
+            self.unaligned.add(sentence or found.reason, slug)
+            if match is not None:
+                self._reference.tell_once("unaligned", f"unaligned: {found.reason}")
         if found.prediction is not None:
             frame.aligned = Frame(frame.result.rgb.cpu(), view.camera, found.prediction, frame.result.config)
         alignment = found.alignment
@@ -84,6 +98,7 @@ class Alignment:
         return {
             "states": dict(self._states),
             "without_samples": dict(self._problems),
+            "unaligned": self.unaligned.values(),
             "held_out_samples": n,
             "abs_rel_before": round(self._sums["before"] / n, 6) if n and self._sums["before"] else None,
             "abs_rel_after": round(self._sums["after"] / n, 6) if n else None,
@@ -96,6 +111,8 @@ class Alignment:
             "tracker": self._aligner.state(),
             "states": dict(self._states),
             "problems": dict(self._problems),
+            "unaligned": self.unaligned.values(),
+            "not_fitted": self._not_fitted,
             "sums": dict(self._sums),
             "given_ns": self._reference.given_ns,
         }
@@ -105,13 +122,16 @@ class Alignment:
         try:
             match = self._reference.samples(view)
         except MonoDepthError as error:
-            reason = getattr(error, "reason", "reference")
-            self._problems[reason] += 1
-            self._reference.tell_once(reason, f"reference not used ({reason}): {error}")
+            self._unusable(getattr(error, "reason", "reference"), error)
             return None
         if match is None:
             self._problems["no_reference"] += 1
         return match
+
+    def _unusable(self, reason: str, error: MonoDepthError) -> None:
+        self._problems[reason] += 1
+        self._problem = (reason, str(error))
+        self._reference.tell_once(reason, f"reference not used ({reason}): {error}")
 
 
 def _view(frame: BagFrame, result: Frame) -> View:

@@ -82,7 +82,8 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Convert; 0, or 1 for a damaged bag, of which what could be read is written, and where one of many failed.
+    """Convert; 0, or 1 for a damaged bag, of which what could be read is written, for an output without a message, and
+    where one of many failed.
 
     Raises:
         MonoDepthError: nothing could be converted, or not to the end.
@@ -95,7 +96,8 @@ def run(args: argparse.Namespace) -> int:
         from mono_depth_ros.models.loading import load_model
         from mono_depth_ros.tools.bag.convert import Job, check, convert
         from mono_depth_ros.tools.bag.manifest import is_one_bag
-        from mono_depth_ros.tools.bag.progress import Bar, in_words
+        from mono_depth_ros.tools.bag.progress import Bar
+        from mono_depth_ros.tools.bag.summary import failure, in_words
         from mono_depth_ros.tools.bag.target import recorded_engine, with_engine
 
     many = not is_one_bag(args.input)
@@ -131,4 +133,4 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(summary))
     print(in_words(summary), file=sys.stderr)
-    return 1 if summary["damage"] or not summary["written"] else 0
+    return 1 if failure(summary) else 0

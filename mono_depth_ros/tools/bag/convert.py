@@ -38,9 +38,10 @@ from mono_depth_ros.tools.bag.decode import Decoder
 from mono_depth_ros.tools.bag.exports import check_folders, clear_folders, open_exports
 from mono_depth_ros.tools.bag.frames import Batch, batches
 from mono_depth_ros.tools.bag.outputs import Leaving, written_topics
-from mono_depth_ros.tools.bag.poses import Poses, ground_truth
+from mono_depth_ros.tools.bag.poses import LINES, PoseLines, Poses, ground_truth
 from mono_depth_ros.tools.bag.references import RecordedReference
 from mono_depth_ros.tools.bag.sink import Sink, cannot_write
+from mono_depth_ros.tools.bag.summary import results
 from mono_depth_ros.tools.bag.target import Progress, Target, fingerprint
 
 _GPU_BATCH, _CPU_BATCH = 8, 1
@@ -138,7 +139,9 @@ def convert(
                 tell(words)
         source, options = fingerprint(reader.files), option_values(*job.configs)
         options |= {"model": model.spec.name, "engine": model.engine, "batch": batch_size(job.bag, model)}
-        copied, channels = _channels(reader, topics, job, tell)
+        copied, channels, notes = _channels(reader, topics, job)
+        for words in notes:
+            tell(f"warning: {words}")
         usable = Usable()
         decoder = Decoder(reader, chosen.image, job.bag, job.images, tell, usable)
         exports = open_exports(job.bag, model.spec.kind is DepthKind.METRIC)
@@ -159,10 +162,18 @@ def convert(
             segments = SegmentWriter(
                 place.folder, place.stem, channels, place.storage, job.bag.compression, place.metadata
             )
-            sink = Sink(segments, topics, progress, job.bag, tell, lambda: reader.damage, usable, alignment, exports)
+            poses = PoseLines()
+
+            def conclude() -> None:
+                progress.damage, progress.notes = reader.damage, notes
+                if chosen.poses:
+                    progress.messages[LINES] = poses.count
+                    progress.notes = [*notes, *filter(None, [poses.sentence()])]
+
+            sink = Sink(segments, topics, progress, job.bag, tell, conclude, usable, alignment, exports)
             size, first = progress.options["batch"], progress.batches
             inputs = recorded.inputs if recorded is not None else {}
-            with ground_truth(reader, chosen, job.bag.export_tum) as also:
+            with ground_truth(reader, chosen, job.bag.export_tum, poses) as also:
                 stream = batches(reader, chosen, inputs, size, int(job.reference.tolerance * 1e9), copied, also)
                 todo = (decoder.decode(batch) for batch in _go_on(stream, first, alignment))
                 total = reader.topics[chosen.image].count
@@ -174,6 +185,7 @@ def convert(
         except (OSError, sqlite3.Error) as error:
             raise cannot_write(error, place.out, len(place.metadata or ())) from error
     summary = _summary(job, model, chosen, topics, progress, begun, time.monotonic() - start_s)
+    summary |= results(topics, job.bag, bool(chosen.poses), progress, alignment)
     return summary | ({"alignment": alignment.summary()} if alignment is not None else {})
 
 
@@ -268,12 +280,12 @@ def _estimate(batch: Batch, pipeline: Pipeline) -> None:
 
 
 def _channels(
-    reader: BagReader, topics: dict[str, Output], job: Job, tell: Callable[[str], None]
-) -> tuple[tuple[str, ...], list[Channel]]:
-    """Topics to copy, and everything that is written."""
+    reader: BagReader, topics: dict[str, Output], job: Job
+) -> tuple[tuple[str, ...], list[Channel], list[str]]:
+    """Topics to copy, everything that is written, and sentences on what cannot be copied."""
     ours = [Channel(topic, output.kind) for topic, output in topics.items()]
     if not job.bag.merge:
-        return (), ours
+        return (), ours, []
     if reader.ros1:
         raise ConfigError(
             "--merge copies messages as they are, and a ROS 1 bag has other bytes: rosbags-convert it first"
@@ -281,11 +293,11 @@ def _channels(
     both = sorted({item.topic for item in ours} & reader.topics.keys())
     if both:
         raise ConfigError(f"{job.source} holds {both[0]} already: give --namespace NAME to write beside it")
-    theirs = []
+    theirs, notes = [], []
     for item in reader.topics.values():
         channel = copied_channel(item)
         if channel is None:
-            tell(f"warning: {item.name} is not copied: the bag does not define its type {item.kind}")
+            notes.append(f"{item.name} is not copied: the bag does not define its type {item.kind}")
         else:
             theirs.append(channel)
-    return tuple(item.topic for item in theirs), theirs + ours
+    return tuple(item.topic for item in theirs), theirs + ours, notes

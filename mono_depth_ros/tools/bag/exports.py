@@ -23,13 +23,22 @@ from mono_depth_ros.media.ply import unpack_cloud, write_ply
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.tools.bag.frames import BagFrame
 
+TUM, PLY = "export tum", "export ply"
+"""The exports in a summary."""
+
 TUM_PER_METRE = 5000.0
 _MOST = 65535
 _FAST = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
 
 class Export(Protocol):
-    """Gets every frame with metric depth, in order, and is finished once."""
+    """Gets every frame with metric depth, in order, and is finished once.
+
+    Attributes:
+        name: as which its files are counted.
+    """
+
+    name: str
 
     def write(self, frame: BagFrame, depth: Frame) -> None: ...
 
@@ -42,6 +51,8 @@ class TumExport:
     Args:
         folder: made if need be. What an earlier run has written is kept, and listed.
     """
+
+    name = TUM
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -74,6 +85,8 @@ class TumExport:
 
 class PlyExport:
     """A coloured cloud for each frame, named after its stamp."""
+
+    name = PLY
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -27,7 +27,8 @@ from mono_depth_ros.tools.bag.convert import Job, option_values
 from mono_depth_ros.tools.bag.crew import Alone, Crew, Outcome, Task, perform
 from mono_depth_ros.tools.bag.lock import locked
 from mono_depth_ros.tools.bag.manifest import ANEW, Manifest, converted_name, find_bags
-from mono_depth_ros.tools.bag.progress import Bar, in_words
+from mono_depth_ros.tools.bag.progress import Bar
+from mono_depth_ros.tools.bag.summary import failure, in_words
 from mono_depth_ros.tools.bag.target import fingerprint, recorded_engine, with_engine
 
 
@@ -63,7 +64,7 @@ def run_fleet(template: Job, model: ModelConfig, config: FleetConfig, ray: str |
             raise
     report.before = before
     summaries = {name: manifest.bags[name]["summary"] for name in before} | report.done
-    incomplete = {name: problem for name, summary in summaries.items() if (problem := _incomplete(summary))}
+    incomplete = {name: problem for name, summary in summaries.items() if (problem := failure(summary))}
     if as_json:
         print(json.dumps({"manifest": str(manifest.path), **asdict(report), "incomplete": incomplete}))
     untried = f", {len(report.untried)} not tried" if report.untried else ""
@@ -179,11 +180,6 @@ def _work(tasks: list[Task], model: ModelConfig, config: FleetConfig, manifest: 
 def _with_bar(task: Task, model: DepthModel) -> Outcome:
     with Bar(task.name) as bar:
         return perform(task, model, bar.tell, bar.step)
-
-
-def _incomplete(summary: dict[str, Any]) -> str:
-    """Why a finished bag is not all that could be expected, or ""."""
-    return str(summary["damage"]) or ("" if summary["written"] else "not one image became depth")
 
 
 def _tell(words: str) -> None:

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,31 @@ from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.geometry.rigid import compose, quaternion, rigid_from_pose
 from mono_depth_ros.messages.kinds import bare
 from mono_depth_ros.messages.stamps import stamp_ns
+from mono_depth_ros.streams.reasons import Reasons
 from mono_depth_ros.tools.bag.exports import stamp_text
 from mono_depth_ros.tools.bag.references import first_frame
 
+LINES = "groundtruth.txt"
+"""The poses in a summary."""
+
+
+@dataclass(eq=False)
+class PoseLines:
+    """Attributes: count: of the lines. unusable: why the other messages are none."""
+
+    count: int = 0
+    unusable: Reasons = field(default_factory=Reasons)
+
+    def sentence(self) -> str:
+        """On messages that are no lines; "" where there are none."""
+        return self.unusable.sentence(f"{LINES} has", self.count, self.count + len(self.unusable), "poses")
+
 
 @contextmanager
-def ground_truth(reader: BagReader, chosen: Chosen, folder: str) -> Iterator[dict[str, Callable[[Message], None]]]:
-    """Who gets the messages with poses, by topic; each becomes a line, one that cannot be used does not.
+def ground_truth(
+    reader: BagReader, chosen: Chosen, folder: str, lines: PoseLines
+) -> Iterator[dict[str, Callable[[Message], None]]]:
+    """Who gets the messages with poses, by topic; each becomes a line, or is counted as unusable.
 
     Raises:
         DataError: as Poses.
@@ -33,13 +52,16 @@ def ground_truth(reader: BagReader, chosen: Chosen, folder: str) -> Iterator[dic
         yield {}
         return
     poses = Poses(reader, chosen)
-    path = Path(folder) / "groundtruth.txt"
+    path = Path(folder) / LINES
     with atomic_path(path) as temporary, temporary.open("w", encoding="ascii") as stream:
         stream.write("# ground truth trajectory\n# timestamp tx ty tz qx qy qz qw\n")
 
         def add(message: Message) -> None:
-            with suppress(MonoDepthError):
+            try:
                 stream.write(poses.line(message))
+                lines.count += 1
+            except MonoDepthError as error:
+                lines.unusable.add(str(error))
 
         yield {chosen.poses: add}
 

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far a conversion is, on stderr: images, rate and time left; and what became of it, in words."""
+"""How far a conversion is, on stderr: images, rate and time left."""
 
 from __future__ import annotations
 
 import sys
 from types import TracebackType
-from typing import Any
 
 from tqdm import tqdm
 
@@ -40,15 +39,3 @@ class Bar:
     def tell(self, words: str) -> None:
         """A line that does not tear the bar."""
         tqdm.write(shown(words, SENTENCE), file=sys.stderr)
-
-
-def in_words(summary: dict[str, Any]) -> str:
-    """What became of one bag."""
-    out, rate = shown(summary["out"], SENTENCE), f"{summary['frames_per_s']:g} a second"
-    done = f"{summary['written']} of {summary['frames']} images, {rate}"
-    lines = [f"{out}: {done}, {summary['model']} ({summary['engine']})"]
-    if summary["dropped"]:
-        lines.append("dropped: " + ", ".join(f"{count} {reason}" for reason, count in summary["dropped"].items()))
-    if summary["damage"]:
-        lines.append(f"{shown(summary['damage'], SENTENCE)}; what was before it is converted")
-    return "\n".join(lines)

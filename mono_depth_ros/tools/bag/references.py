@@ -54,7 +54,7 @@ class RecordedReference:
             options=lambda cls: configs[cls],
             given=self._given,
             transform=lambda target, source, _: self._transforms.lookup(target, source),
-            topic=lambda name: topics.get(name, name),
+            topic=lambda name: topics.get(name) or _expected(self.name, name, topics),
             published=topics.__contains__,
             tell=tell,
         )
@@ -115,6 +115,12 @@ def _first(reader: BagReader, config: BagConfig, kind: str) -> str:
         found = [item for item in found if not has_colour(reader, item)]
     sentence = f"{reader.path} holds %s {kind.rpartition('/')[2]} topics to align with"
     return only(found, sentence, "--align-topic").name
+
+
+def _expected(reference: str, name: str, topics: Mapping[str, str]) -> str:
+    """Where an input that the bag does not hold would be."""
+    image = next((item.info_of for item in REFERENCES[reference].inputs if item.name == name), "")
+    return sibling_info(topics[image]) if image in topics else name
 
 
 def _pair(reader: BagReader, config: BagConfig) -> dict[str, str]:

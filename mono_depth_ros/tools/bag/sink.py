@@ -33,7 +33,8 @@ class Sink:
     Args:
         writer: of the segments. topics: what is written of a frame. progress: what is finished, of earlier
             runs too; it is kept up to date. config: how large segments become. tell: gets sentences for people.
-        damage: asked in the end what is wrong with the input. usable: what is wrong with the results.
+        conclude: called when all is written, before that is remembered: what is known of the input only then goes into
+            `progress`. usable: what is wrong with the results.
         alignment: of the frames, if it is wanted. exports: get every frame that has metres.
     """
 
@@ -44,13 +45,13 @@ class Sink:
         progress: Progress,
         config: BagConfig,
         tell: Callable[[str], None],
-        damage: Callable[[], str],
+        conclude: Callable[[], None],
         usable: Usable,
         alignment: Alignment | None = None,
         exports: Sequence[Export] = (),
     ) -> None:
         self._writer, self._topics, self._progress = writer, topics, progress
-        self._config, self._tell, self._damage, self._usable = config, tell, damage, usable
+        self._config, self._tell, self._conclude, self._usable = config, tell, conclude, usable
         self._told: set[str] = set()
         self._alignment, self._exports = alignment, exports
         self._segment_frames, self._segment_begun_s = 0, time.monotonic()
@@ -87,7 +88,8 @@ class Sink:
             if complete:
                 for export in self._exports:
                     export.finish()
-                self._progress.damage, self._progress.done = self._damage(), True
+                self._conclude()
+                self._progress.done = True
             if complete or self._unfinished:
                 self._finish_segment()
         except (OSError, sqlite3.Error) as error:
@@ -110,7 +112,7 @@ class Sink:
         if self._alignment is not None:
             self._alignment.add(frame)
         if frame.problem is not None:
-            self._progress.drop(frame.problem.reason)
+            self._progress.drop(frame.problem)
             if sum(self._progress.dropped.values()) <= _TOLD:
                 self._tell(f"image {frame.index} is dropped: {frame.problem}")
             return
@@ -122,10 +124,12 @@ class Sink:
             self._alignment.align(frame)
         for topic, data in encode(frame, self._topics, self._config.depth_encoding):
             self._writer.write(topic, frame.message.log_ns, data)
+            self._progress.wrote(topic)
         metres = frame.result if self._alignment is None else frame.aligned
         if metres is not None:
             for export in self._exports:
                 export.write(frame, metres)
+                self._progress.wrote(export.name)
         self._progress.written += 1
 
     def _judge(self, frame: BagFrame, known: float) -> None:

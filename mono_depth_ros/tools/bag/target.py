@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import shutil
-from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,8 @@ from rosbags.rosbag2 import Reader
 from mono_depth_ros.bags.metadata import BUSY, kept_text, read_metadata
 from mono_depth_ros.bags.writer import BagFile, Channel
 from mono_depth_ros.config import ModelConfig
-from mono_depth_ros.errors import DataError
+from mono_depth_ros.errors import DataError, FrameError
+from mono_depth_ros.streams.reasons import Reasons
 
 PART = ".part"
 """Added to the name of a single file for the folder that it grows in; that folder is a bag of what is finished."""
@@ -37,8 +37,9 @@ class Progress:
     Attributes:
         options: everything that decides the bytes of the result, by name. source: of the input, by file.
         batches: finished. frames: images read, of which `written` became depth and `dropped` did not, by reason.
+        reasons: of `dropped`, see `Reasons.values`. messages: written, by topic, and files of each export by its name.
         alignment: sums and state of the alignment, as JSON values. image_bits: see `BitDepth.found`.
-        damage: of the input. done: the input was read to its end or damage.
+        notes: sentences on what else is missing. damage: of the input. done: the input was read to its end or damage.
     """
 
     options: dict[str, Any]
@@ -47,14 +48,24 @@ class Progress:
     frames: int = 0
     written: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, Any] = field(default_factory=dict)
+    messages: dict[str, int] = field(default_factory=dict)
     alignment: dict[str, Any] = field(default_factory=dict)
     image_bits: int = 0
+    notes: list[str] = field(default_factory=list)
     damage: str = ""
     done: bool = False
 
-    def drop(self, reason: str) -> None:
+    def drop(self, problem: FrameError) -> None:
         """Count a frame without depth."""
-        self.dropped = dict(Counter(self.dropped) + Counter([reason]))
+        self.dropped[problem.reason] = self.dropped.get(problem.reason, 0) + 1
+        reasons = Reasons(self.reasons)
+        reasons.add(str(problem), problem.reason)
+        self.reasons = reasons.values()
+
+    def wrote(self, what: str) -> None:
+        """Count a message of a topic, or a file of an export."""
+        self.messages[what] = self.messages.get(what, 0) + 1
 
     def record(self) -> str:
         """As the text that is kept in the bag."""

@@ -65,14 +65,17 @@ def test_an_extrinsic_that_is_given_is_taken_instead(tmp_path, recording, use, c
     assert json.loads(capsys.readouterr().out)["alignment"]["abs_rel_after"] < 1e-3
 
 
-def test_a_relative_model_writes_its_inverse_depth_and_metres_only_by_the_reference(tmp_path, recording, use, kit):
+def test_a_relative_model_writes_its_inverse_depth_and_metres_only_by_the_reference(
+    tmp_path, recording, use, capsys, kit
+):
     use(kind=DepthKind.INVERSE_AFFINE)
     out = tmp_path / "out.mcap"
-    assert kit.bag(recording(*kit.CHAIN), "--out", out, "--outputs", "depth,aligned", *SAME) == 0
+    assert kit.bag(recording(*kit.CHAIN), "--out", out, "--outputs", "depth,aligned", *SAME) == 1
     topics = {topic for topic, _, _ in kit.read(out)}
     assert "/depth/inverse" in topics and "/depth/image" not in topics
     # One depth in all of the image fixes no scale and shift: nothing is made up.
     assert "/aligned/image" not in topics
+    assert "aligned 0 of 8 images: the samples lie where the prediction has one value only" in capsys.readouterr().err
 
 
 def test_a_missing_chain_is_named_and_no_model_is_loaded(tmp_path, recording, monkeypatch, capsys, kit):
@@ -100,6 +103,7 @@ def test_images_too_far_from_a_sweep_have_no_samples(tmp_path, maker, use, capsy
     # The first image has the fit, three more are younger than 0.35 s, the others have no scale.
     assert found["states"] == {"aligned": 4, "unaligned": 4}
     assert len(kit.decoded(tmp_path / "out.mcap", "/aligned/image")) == 4
+    assert found["unaligned"]["reference_time"][0] == 4
 
 
 def test_points_are_made_of_each_depth_there_is(tmp_path, recording, use, kit):
