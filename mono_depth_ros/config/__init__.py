@@ -20,7 +20,7 @@ from mono_depth_ros.config.demo import (
 )
 from mono_depth_ros.config.depth import DepthConfig, DepthNodeConfig, ModelConfig
 from mono_depth_ros.config.images import ImageConfig
-from mono_depth_ros.config.offline import BagConfig, EvalConfig, FleetConfig
+from mono_depth_ros.config.offline import BagConfig, EvalConfig, EvalModelConfig, FleetConfig
 from mono_depth_ros.config.option import Config, allowed, check, option
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "DepthConfig",
     "DepthNodeConfig",
     "EvalConfig",
+    "EvalModelConfig",
     "FleetConfig",
     "GroundConfig",
     "ImageConfig",

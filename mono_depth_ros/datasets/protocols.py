@@ -12,8 +12,9 @@
 
 A pixel counts whose true depth is strictly inside the range and which lies in the crop. Bounds in pixels are
 truncated, as `int()` in the code of the papers does. `bts_eval.py`, AdaBins and monodepth set predictions outside the
-range to its ends before they compare, and so does `clamp`; +inf (beyond range) is then the far end. Where the model
-says nothing (NaN) that code puts the near end: here such a pixel is not compared, but counted, see `coverage`.
+range to its ends before they compare, and so does `clamp`. Beyond range (+inf) counts as the far end, and where there
+is none as the farthest true depth of the image. Where the model says nothing (NaN) that code puts the near end: here
+such a pixel is not compared, but counted, see `coverage`.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Protocol:
 
     Attributes:
         rule: whose crops these are, "nyu", "kitti" or "" (none is published). crop: "none", "eigen" or "garg".
-        min_depth, max_depth: metres, of the true depth. clamp: predictions too are brought into this range.
+        min_depth, max_depth: metres, of the true depth. clamp: finite predictions too are brought into this range.
     """
 
     rule: str = ""
@@ -82,15 +83,21 @@ class Protocol:
         with np.errstate(invalid="ignore"):
             return inside & np.isfinite(truth) & (truth > self.min_depth) & (truth < self.max_depth)
 
-    def limited(self, depth: NDArray[np.float64]) -> NDArray[np.float64]:
-        """A predicted depth with what is outside the range set to its ends, if `clamp`; NaN stays."""
+    def far(self, truth: NDArray[np.float64], mask: NDArray[np.bool_]) -> float:
+        """Metres that beyond range (+inf) counts as: `max_depth`, without one the farthest truth (H, W) in the mask."""
+        return self.max_depth if math.isfinite(self.max_depth) else float(truth[mask].max())
+
+    def limited(self, depth: NDArray[np.float64], far: float) -> NDArray[np.float64]:
+        """A predicted depth with `far` for +inf and, if `clamp`, the range's ends for what is outside; NaN stays."""
+        depth = np.where(np.isposinf(depth), far, depth)
         return np.clip(depth, self.min_depth, self.max_depth) if self.clamp else depth
 
     def words(self) -> str:
         """In one line, with the numbers."""
         upper = f" to {self.max_depth:g} m" if math.isfinite(self.max_depth) else " m and more"
         parts = [self._crop_words(), f"true depth {self.min_depth:g}{upper}"]
-        return "; ".join([*parts, "predictions clamped to that" if self.clamp else "predictions not clamped"])
+        beyond = "" if math.isfinite(self.max_depth) else ", beyond range (+inf) counts as the farthest true depth"
+        return "; ".join([*parts, f"predictions {'clamped to that' if self.clamp else 'not clamped'}{beyond}"])
 
     def _crop_words(self) -> str:
         if self.crop == "none":

@@ -33,8 +33,17 @@ def test_the_range_is_open_and_unknown_does_not_count():
 
 def test_predictions_are_clamped_only_where_asked_for():
     depth = np.array([0.0001, 2.0, 50.0, np.inf, np.nan])
-    np.testing.assert_array_equal(Protocol("", "none", 1.0, 10.0).limited(depth), [1.0, 2.0, 10.0, 10.0, np.nan])
-    assert Protocol("", "none", 1.0, 10.0, clamp=False).limited(depth) is depth
+    truth, mask = np.array([1.5, 7.0, 9.0]), np.array([True, True, False])
+    limited = Protocol("", "none", 1.0, 10.0)
+    assert limited.far(truth, mask) == 10.0
+    np.testing.assert_array_equal(limited.limited(depth, 10.0), [1.0, 2.0, 10.0, 10.0, np.nan])
+    np.testing.assert_array_equal(
+        Protocol("", "none", 1.0, 10.0, clamp=False).limited(depth, 10.0), [0.0001, 2.0, 50.0, 10.0, np.nan]
+    )
+    endless = Protocol("", "none", 1.0)
+    assert endless.far(truth, mask) == 7.0
+    np.testing.assert_array_equal(endless.limited(depth, 7.0), [1.0, 2.0, 50.0, 7.0, np.nan])
+    assert endless.words().endswith("beyond range (+inf) counts as the farthest true depth")
 
 
 def test_a_crop_of_another_data_set_is_refused():

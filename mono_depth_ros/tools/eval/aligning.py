@@ -42,7 +42,12 @@ def check(how: str, kind: DepthKind, model: str) -> None:
 
 
 def align(
-    values: NDArray[np.float64], kind: DepthKind, truth: NDArray[np.float64], mask: NDArray[np.bool_], how: str
+    values: NDArray[np.float64],
+    kind: DepthKind,
+    truth: NDArray[np.float64],
+    mask: NDArray[np.bool_],
+    how: str,
+    far: float = np.inf,
 ) -> Aligned:
     """Fit a prediction to the true depth over the pixels of `mask`, then apply that everywhere.
 
@@ -50,8 +55,8 @@ def align(
         values: (H, W) metres (NaN unknown, +inf beyond range) or unitless inverse depth, according to `kind`.
         truth: (H, W) metres. mask: (H, W), pixels whose truth is known and counts.
         how: a key of `ALIGNMENTS`. scale: exp(mean(ln t - ln p)), so that a pixel weighs by its relative error.
-            affine_inverse: min sum (s x + b - 1/t)^2, x the inverse depth, the depth is 1 / (s x + b), and beyond range
-            (+inf) where that is not positive.
+            affine_inverse: min sum (s x + b - 1/t)^2, x the inverse depth, the depth is 1 / (s x + b).
+        far: metres, what affine_inverse gives for farther and for inverse depths that are not positive.
 
     Raises:
         DataError: there are too few pixels to fit.
@@ -69,10 +74,9 @@ def align(
         return Aligned(values * scale, scale)
     x = disparity(values, kind)
     scale, shift = fit_affine(x[mask], 1.0 / truth[mask])
-    inverse = scale * x + shift
-    with np.errstate(divide="ignore", invalid="ignore"):
-        depth = np.where(inverse > 0, 1.0 / inverse, np.inf)
-    return Aligned(np.where(np.isnan(x), np.nan, depth), scale, shift)
+    with np.errstate(divide="ignore"):
+        depth = 1.0 / np.maximum(scale * x + shift, 1.0 / far)  # NaN stays
+    return Aligned(depth, scale, shift)
 
 
 def disparity(values: NDArray[np.float64], kind: DepthKind) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mono_depth_ros.config import EvalConfig, ModelConfig
+from mono_depth_ros.config import EvalConfig, EvalModelConfig, ModelConfig
 from mono_depth_ros.media import CAMERA_HELP
 from mono_depth_ros.startup import importing
 from mono_depth_ros.tools.options import add_options, config_from
@@ -20,7 +20,7 @@ DATASETS = ("nyu", "kitti", "tum", "seven_scenes", "folder")
 
 
 def add_parser(subparsers: Any) -> None:
-    """Add the subcommand `eval`; its defaults are those of EvalConfig and ModelConfig."""
+    """Add the subcommand `eval`; its defaults are those of EvalConfig and EvalModelConfig."""
     parser = subparsers.add_parser(
         "eval",
         help="accuracy on NYUv2, KITTI, TUM RGB-D, 7-Scenes or a folder with ground truth",
@@ -34,7 +34,7 @@ def add_parser(subparsers: Any) -> None:
         "--model",
         action="append",
         metavar="MODEL",
-        help=f"{_doc(ModelConfig, 'model')}; several are compared (default: {ModelConfig().model})",
+        help=f"{_doc(EvalModelConfig, 'model')}; several are compared (default: {EvalModelConfig().model})",
     )
     parser.add_argument("--split", type=Path, metavar="FILE", help="nyu, kitti: list of images and their ground truth")
     parser.add_argument("--camera", metavar="CAMERA", help=f"{CAMERA_HELP}; of every image, instead of the data set's")
@@ -43,8 +43,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--force", action="store_true", help="replace these files if they are there")
     parser.add_argument("--json", action="store_true", help="print what eval.json holds on stdout, not the table")
     add_options(parser, EvalConfig)
-    others = tuple(name for name in ModelConfig.__dataclass_fields__ if name != "model")
-    add_options(parser.add_argument_group("model"), ModelConfig, others)
+    others = tuple(name for name in EvalModelConfig.__dataclass_fields__ if name != "model")
+    add_options(parser.add_argument_group("model"), EvalModelConfig, others)
     parser.set_defaults(run=run)
 
 
@@ -80,8 +80,8 @@ def run(args: argparse.Namespace) -> int:
 def _models(args: argparse.Namespace) -> list[ModelConfig]:
     from mono_depth_ros.errors import ConfigError
 
-    others = tuple(name for name in ModelConfig.__dataclass_fields__ if name != "model")
-    base = config_from(args, ModelConfig, others)
+    others = tuple(name for name in EvalModelConfig.__dataclass_fields__ if name != "model")
+    base = config_from(args, EvalModelConfig, others)
     names = args.model or [base.model]
     twice = [name for name in names if names.count(name) > 1]
     if twice:

@@ -33,7 +33,11 @@ COLUMNS = (
 prints it; in JSON and CSV it is without the factor."""
 
 
-FLICKER_HEADS = ["model", "sequence", "change", "relative", "of the truth", "rms without it", "pairs"]
+FLICKER_HEADS = ["model", "sequence", "rms without scale", "of mean disparity", "constant depth", "pairs"]
+FLICKER_WORDS = (
+    "rms of the change of disparity between frames, 1/m, less the change of the truth; no scale is fitted to a metric "
+    "model, a relative one gets the mean and the spread of the truth; a constant depth would have what stands beside it"
+)
 
 
 def prepare(out: Path | None, force: bool) -> None:
@@ -100,8 +104,14 @@ def header(found: dict[str, Any]) -> list[str]:
         f"{found['dataset']}, {found['folder']} ({found['layout']}): {counts(found)}",
         f"protocol: {found['protocol']['words']}; {ALIGNMENTS[found['protocol']['align']]}",
         f"camera: {found['camera']}; numbers of the ground truth: {found['depth_scale']:g} a metre",
+        *(f"model {model['model']}: {model_words(model)}" for model in found["models"]),
         *(f"note: {note}" for note in found["notes"]),
     ]
+
+
+def model_words(model: dict[str, Any]) -> str:
+    """Kind, engine with its precision, and time of a model."""
+    return f"{model['kind']}, engine {model['engine']}, {model['ms_per_image']:g} ms an image"
 
 
 def counts(found: dict[str, Any]) -> str:
@@ -126,7 +136,7 @@ def table(found: dict[str, Any]) -> str:
         lines += _columns(_comparison_rows(found["comparisons"]), left=3)
     flicker = flicker_rows(found["models"])
     if flicker:
-        lines += ["", "flicker: mean change of disparity between frames, 1/m, after one scale and shift a sequence:"]
+        lines += ["", f"flicker: {FLICKER_WORDS}:"]
         lines += _columns([FLICKER_HEADS, *flicker], left=2)
     return "\n".join(lines)
 
@@ -144,8 +154,8 @@ def flicker_rows(models: Sequence[dict[str, Any]]) -> list[list[str]]:
     """A row for each sequence of each model, as FLICKER_HEADS names the cells."""
     return [
         [
-            model["model"], one["sequence"], f"{one['change']:.5f}", f"{100 * one['relative']:.2f} %",
-            f"{one['truth']:.5f}", f"{one['residual_rms']:.5f}", str(one["pairs"]),
+            model["model"], one["sequence"], f"{one['residual_rms']:.5f}", f"{100 * one['relative']:.2f} %",
+            f"{one['truth_rms']:.5f}", str(one["pairs"]),
         ]
         for model in models
         for one in model["flicker"]

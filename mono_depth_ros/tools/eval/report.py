@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 
 from mono_depth_ros.tools.eval.aligning import ALIGNMENTS
-from mono_depth_ros.tools.eval.output import COLUMNS, counts, flicker_rows
+from mono_depth_ros.tools.eval.output import COLUMNS, FLICKER_HEADS, FLICKER_WORDS, counts, flicker_rows, model_words
 from mono_depth_ros.tools.eval.score import ModelScore, Shown
 from mono_depth_ros.tools.report import charts
 from mono_depth_ros.tools.report import page as html
@@ -104,13 +104,8 @@ def _flicker(found: dict[str, Any]) -> str:
     rows = [[escape(cell) for cell in row] for row in flicker_rows(found["models"])]
     if not rows:
         return ""
-    heads = ["model", "sequence", "change, 1/m", "of mean disparity", "of the truth, 1/m", "rms without it", "pairs"]
-    words = (
-        "Mean change of disparity from one frame to the next, after one scale and shift for the sequence, pixel by "
-        "pixel in place. The camera moves, so the truth changes as well, as stated beside it; the rms is that of the "
-        "difference of the two changes."
-    )
-    return f"<section><h2>Flicker</h2><p>{words}</p>{_table(heads, rows, left=2)}</section>"
+    words = f"Flicker is the {FLICKER_WORDS}. Pixels are compared in place."
+    return f"<section><h2>Flicker</h2><p>{words}</p>{_table(FLICKER_HEADS, rows, left=2)}</section>"
 
 
 def _images(scores: Sequence[ModelScore]) -> str:
@@ -168,8 +163,7 @@ def _facts(found: dict[str, Any]) -> str:
         "protocol": found["protocol"]["words"],
         "alignment": ALIGNMENTS[found["protocol"]["align"]],
         **{
-            f"model {model['model']}": f"{model['kind']}, {model['engine']}, {model['ms_per_image']:g} ms an image, "
-            f"licence of the weights: {model['licence']}"
+            f"model {model['model']}": f"{model_words(model)}, licence of the weights: {model['licence']}"
             for model in found["models"]
         },
         **{f"note {k + 1}": note for k, note in enumerate(found["notes"])},

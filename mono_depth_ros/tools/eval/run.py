@@ -194,8 +194,9 @@ def _image(
     """One image: align, clamp, compare."""
     item = loaded.item
     if item.sequence:
-        flicker = score.flickers.setdefault(item.sequence, FlickerSum(item.sequence))
+        flicker = score.flickers.setdefault(item.sequence, FlickerSum(item.sequence, kind is DepthKind.METRIC))
         flicker.add(item.index, disparity(values, kind), loaded.truth, loaded.mask)
-    aligned = align(values, kind, loaded.truth, loaded.mask, config.align)
-    depth = protocol.limited(aligned.depth)
+    far = protocol.far(loaded.truth, loaded.mask)
+    aligned = align(values, kind, loaded.truth, loaded.mask, config.align, far)
+    depth = protocol.limited(aligned.depth, far)
     score.add(item.name, loaded.rgb, depth, loaded.truth, loaded.mask, aligned.scale, aligned.shift)

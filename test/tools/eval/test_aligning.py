@@ -57,6 +57,8 @@ def test_what_is_behind_infinity_is_beyond_range_and_unknown_stays_unknown(truth
     mask[0, :2] = False
     depth = align(values, RELATIVE, truth, mask, "affine_inverse").depth
     assert np.isposinf(depth[0, 0]) and np.isnan(depth[0, 1])
+    depth = align(values, RELATIVE, truth, mask, "affine_inverse", 8.0).depth
+    assert depth[0, 0] == 8.0 and np.isnan(depth[0, 1]) and np.nanmax(depth) == 8.0
 
 
 def test_what_fixes_no_scale_is_an_error(truth):

@@ -102,6 +102,37 @@ def test_alignment_range_and_limit_reach_the_comparison(folder, models, capsys):
     assert result(capsys)["models"][0]["mean"]["abs_rel"] == pytest.approx(1.0, abs=1e-6)
 
 
+@pytest.mark.parametrize("align", ["none", "affine_inverse"])
+def test_beyond_range_is_compared_without_a_far_limit(folder, models, capsys, align):
+    """A third of the pixels is beyond range, or made so by the fit: it counts as the farthest truth, 5 m."""
+    model = models["red"]
+    model.predict = lambda rgb, cameras: [
+        DepthPrediction(
+            torch.where(torch.arange(WIDTH) % 3 == 0, torch.inf, image[..., 0].float() / 10), model.spec.kind
+        )
+        for image in rgb
+    ]
+    steps = np.full((HEIGHT, WIDTH), 5000, np.uint16)
+    steps[:, 1::3], steps[:, 2::3] = 100, 1000
+    assert cv2.imwrite(str(folder / "depth/c.png"), steps)
+    assert evaluate("folder", folder, "--model", "red", "--align", align, "--json", "--limit", "3") == 0
+    found = result(capsys)
+    last = found["per_image"][2]
+    assert last["coverage"] == 1.0 and last["n"] == WIDTH * HEIGHT
+    if align == "none":  # 5 m there, 4 m instead of .1 and 1
+        assert last["abs_rel"] == pytest.approx((11 * 0 + 11 * 39 + 10 * 3) / 32)
+
+
+def test_full_precision_is_the_default_and_said(folder, models, monkeypatch, capsys):
+    asked = []
+    known = models["red"]
+    monkeypatch.setattr("mono_depth_ros.tools.eval.run.load_model", lambda config: asked.append(config) or known)
+    assert evaluate("folder", folder, "--model", "red") == 0
+    assert asked[-1].precision == "fp32" and "model red: metric, engine none, " in capsys.readouterr().out
+    assert evaluate("folder", folder, "--model", "red", "--engine", "openvino", "--precision", "auto") == 0
+    assert (asked[-1].engine, asked[-1].precision) == ("openvino", "auto")
+
+
 def test_batches_are_as_large_as_asked_for(folder, models):
     assert evaluate("folder", folder, "--model", "red", "--batch", "2", "--read-ahead", "1") == 0
     assert models["red"].batches == [2, 1]
@@ -111,7 +142,7 @@ def test_table_files_and_page(folder, models, tmp_path, capsys):
     out = tmp_path / "out"
     assert evaluate("folder", folder, "--model", "red", "--model", "twice", "--out", out) == 0
     table = capsys.readouterr().out
-    assert "no crop; true depth 0.001 m and more; predictions clamped to that; no alignment" in table
+    assert "no crop; true depth 0.001 m and more; predictions clamped to that, beyond range (+inf) counts as" in table
     assert re.search(r"^red +mean +0\.0667 ", table, re.M) and re.search(r"^twice +pooled ", table, re.M)
     assert re.search(r"^red +twice +abs_rel +\+0\.8000 .* 3 +0$", table, re.M)
     assert sorted(path.name for path in out.iterdir()) == ["eval.csv", "eval.json", "report.html"]
