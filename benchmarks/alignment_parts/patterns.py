@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignment_parts.scenes import Scene
-from mono_depth_ros.alignment.projected_points import samples_from_points
+from mono_depth_ros.alignment.reference import as_samples
 from mono_depth_ros.alignment.reference_depth import samples_from_reference_depth
 from mono_depth_ros.alignment.samples import Samples, samples_from_depth
 from mono_depth_ros.alignment.stereo import stereo_depth
@@ -38,11 +38,10 @@ def beams(count: int) -> Pattern:
     """Every n-th of the 64 beams of the lidar that gave the truth, beginning with another in each draw."""
 
     def given(scene: Scene, rng: np.random.Generator) -> Samples:
-        assert scene.points is not None and scene.beams is not None
+        assert scene.cloud is not None and scene.beams is not None
         every = 64 // count
-        return samples_from_points(
-            scene.points[scene.beams % every == rng.integers(every)].astype(np.float32), scene.camera
-        )
+        points = scene.cloud[scene.beams % every == rng.integers(every)]
+        return as_samples(points, scene.truth.shape, scene.camera, cam_from_lidar=scene.cam_from_lidar)
 
     return given
 
@@ -61,9 +60,10 @@ def stereo(scene: Scene, _: np.random.Generator) -> Samples:
     """The pair, matched and thinned as the node does."""
     assert scene.right is not None
     found = stereo_depth(scene.rgb, scene.right, scene.camera, scene.baseline_m, shift_px=scene.offset_px)
-    samples = samples_from_reference_depth(found.depth, found.camera, scene.camera, np.eye(4))
-    most = ReferenceConfig().reference_samples
-    return samples if len(samples) <= most else samples.split(1 - most / len(samples), 0x7415)[0]
+    samples = samples_from_reference_depth(
+        found.depth, found.camera, scene.camera, np.eye(4), ReferenceConfig(), found.sigma
+    )
+    return samples.thinned(ReferenceConfig().reference_samples)
 
 
 PATTERNS: dict[str, Pattern] = {
@@ -85,9 +85,9 @@ DRAWS = {"50 points": 6, "500 points": 3, "left third": 3, "32 beams": 2, "16 be
 def possible(name: str, scene: Scene) -> bool:
     """Whether the frame has what the pattern needs."""
     if name in ("32 beams", "16 beams", "8 beams"):
-        return scene.points is not None
+        return scene.cloud is not None
     if name in ("16-beam pattern", "scan line"):
-        return scene.points is None
+        return scene.cloud is None
     return name != "stereo" or scene.right is not None
 
 
@@ -123,4 +123,4 @@ def _looked_at(scene: Scene, elevations_deg: NDArray[np.float64], step_deg: floa
     inside = (columns >= 0) & (columns < camera.width) & (rows >= 0) & (rows < camera.height)
     z = scene.truth[rows[inside], columns[inside]]
     points = np.stack((x[inside] * z, y[inside] * z, z), axis=1)[np.isfinite(z)]
-    return samples_from_points(points.astype(np.float32), camera)
+    return as_samples(points.astype(np.float32), scene.truth.shape, camera, cam_from_lidar=np.eye(4))

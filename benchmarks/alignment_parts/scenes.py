@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -26,15 +25,6 @@ Depth = NDArray[np.float32]
 
 SEVEN_SCENES_EVERY = 19  # of 150 frames: 8
 PRIOR_BLUR_PX, PRIOR_ERROR, PRIOR_KNOTS = 2.0, 0.15, (4, 5)
-COLOUR_FROM_DEPTH = np.array(
-    [
-        [0.99997, 0.00268, -0.00790, -0.02556],
-        [-0.00274, 0.99996, -0.00815, 0.00010],
-        [0.00788, 0.00817, 0.99994, 0.00203],
-        [0, 0, 0, 1],
-    ]
-)
-"""7-Scenes: the depth camera's points in the frame of the colour camera, a Kinect's calibration."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,15 +33,17 @@ class Scene:
 
     Attributes:
         rgb: (H, W, 3) uint8. camera: a pinhole. truth: (H, W) float32 metres, NaN unknown.
-        points, beams: (N, 3) metres in the camera's frame and (N,) the beam of each, where a lidar gave the truth.
+        cloud, beams, cam_from_lidar: where a lidar gave the truth, its points (N, 3) in metres in its own frame, the
+            beam of each, and the transform (4, 4).
         right, baseline_m, offset_px: the right image of a stereo pair, and cx of the left less that of the right.
     """
 
     rgb: NDArray[np.uint8]
     camera: Camera
     truth: Depth
-    points: NDArray[np.floating[Any]] | None = None
+    cloud: NDArray[np.float32] | None = None
     beams: NDArray[np.int64] | None = None
+    cam_from_lidar: NDArray[np.float64] | None = None
     right: NDArray[np.uint8] | None = None
     baseline_m: float = 0.0
     offset_px: float = 0.0
@@ -76,34 +68,16 @@ def _dense(frames: Iterable[LabelledFrame]) -> Iterator[Scene]:
         yield Scene(frame.rgb, frame.camera, frame.truth.astype(np.float32))
 
 
-def _seven_scenes(folder: Path) -> Iterator[Scene]:
-    """Depth goes to the pixels of the colour camera (525 px); of several in one the nearest stays."""
-    colour = Camera(640, 480, 525.0, 525.0, 320.0, 240.0)
-    v, u = np.mgrid[:480, :640]
-    for frame in seven_scenes_frames(folder, SEVEN_SCENES_EVERY):
-        z = frame.truth
-        if frame.camera is not None and frame.camera.fx == colour.fx:  # it is registered already
-            yield Scene(frame.rgb, colour, z.astype(np.float32))
-            continue
-        known = np.isfinite(z)
-        points = np.stack(((u - 320.0) / 585.0 * z, (v - 240.0) / 585.0 * z, z), axis=-1)[known]
-        x, y, z = transform_points(COLOUR_FROM_DEPTH, points).T
-        columns, rows = np.rint(525.0 * x / z + 320.0).astype(int), np.rint(525.0 * y / z + 240.0).astype(int)
-        inside = (z > 0) & (columns >= 0) & (columns < 640) & (rows >= 0) & (rows < 480)
-        truth = np.full((480, 640), np.inf, dtype=np.float32)
-        np.minimum.at(truth, (rows[inside], columns[inside]), z[inside].astype(np.float32))
-        yield Scene(frame.rgb, colour, np.where(np.isfinite(truth), truth, np.float32(np.nan)))
-
-
 def _kitti_lidar(folder: Path) -> Iterator[Scene]:
     """Points seen past the edge of something nearer are no truth, as the alignment drops them."""
     for path in sorted((folder / "velodyne").glob("*.bin")):
         rgb = _image(folder / "image_2" / f"{path.stem}.png")
         camera, cam_from_velodyne = _calibration(folder / "calib" / f"{path.stem}.txt", rgb.shape[1], rgb.shape[0])
         cloud = read_points(path)
-        points = transform_points(cam_from_velodyne, cloud)
-        truth = _truth(points, camera)
-        yield Scene(rgb, camera, truth, points, kitti_beams(cloud))
+        samples = samples_from_points(transform_points(cam_from_velodyne, cloud), camera)
+        truth = np.full((camera.height, camera.width), np.nan, dtype=np.float32)
+        truth[samples.rows, samples.columns] = samples.depth
+        yield Scene(rgb, camera, truth, cloud, kitti_beams(cloud), cam_from_velodyne)
 
 
 def kitti_beams(cloud: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -124,20 +98,13 @@ def _middlebury(folder: Path) -> Iterator[Scene]:
 
 
 READERS: dict[str, Callable[[Path], Iterator[Scene]]] = {
-    "seven_scenes": _seven_scenes,
+    "seven_scenes": lambda folder: _dense(seven_scenes_frames(folder, SEVEN_SCENES_EVERY)),  # registered
     "nyu_depth": lambda folder: _dense(nyu_depth(folder)),
     "kitti_lidar": _kitti_lidar,  # one sweep
     "kitti_depth": lambda folder: _dense(kitti_depth(folder)),  # several sweeps, accumulated
     "middlebury": _middlebury,
 }
 """By the name of the folder."""
-
-
-def _truth(points: NDArray[np.floating[Any]], camera: Camera) -> Depth:
-    samples = samples_from_points(points, camera)
-    truth = np.full((camera.height, camera.width), np.nan, dtype=np.float32)
-    truth[samples.rows, samples.columns] = samples.depth
-    return truth
 
 
 def _image(path: Path) -> NDArray[np.uint8]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 
 import numpy as np
@@ -48,24 +48,37 @@ class Projection:
     counts: Counts = field(default_factory=Counts)
 
 
-def samples_from_points(points: NDArray[np.floating], camera: Camera, config: ReferenceConfig = _DEFAULT) -> Samples:
+def samples_from_points(
+    points: NDArray[np.floating],
+    camera: Camera,
+    config: ReferenceConfig = _DEFAULT,
+    group: NDArray[np.int64] | None = None,
+    sigma: NDArray[np.float32] | None = None,
+) -> Samples:
     """The samples of `project_points`.
 
     Raises:
         SamplesError: not one point is left; the sentence says where they went.
     """
-    found = project_points(points, camera, config)
+    found = project_points(points, camera, config, group, sigma)
     if not len(found.samples):
         raise SamplesError(*why_none(found.counts))
     return found.samples
 
 
-def project_points(points: NDArray[np.floating], camera: Camera, config: ReferenceConfig = _DEFAULT) -> Projection:
+def project_points(
+    points: NDArray[np.floating],
+    camera: Camera,
+    config: ReferenceConfig = _DEFAULT,
+    group: NDArray[np.int64] | None = None,
+    sigma: NDArray[np.float32] | None = None,
+) -> Projection:
     """Project points through the lens of the image and keep those that the camera sees.
 
     Args:
         points: (N, 3) metres, in the camera's optical frame (x right, y down, z forward).
         camera: of the image at hand, with its distortion.
+        group, sigma: (N,) of the points, as of `Samples`; `alignment.beams` finds groups where the sensor says none.
 
     Returns:
         At most one sample a pixel, in the order of pixels, and what became of the points. None may be left.
@@ -82,13 +95,22 @@ def project_points(points: NDArray[np.floating], camera: Camera, config: Referen
         front = finite & (z > 0)
         within = front & (z >= config.reference_min) & (z <= config.reference_max)
     total, n_finite, n_front = len(z), int(np.count_nonzero(finite)), int(np.count_nonzero(front))
-    pixels, depth = _in_image(x.compress(within), y.compress(within), z.compress(within), camera)
+    pixels, depth, chosen = _in_image(x.compress(within), y.compress(within), z.compress(within), camera)
     n_within = int(np.count_nonzero(within))
     image = np.full((camera.height, camera.width), np.inf, dtype=np.float32)
     order = np.argsort(-depth)  # of two assignments to one pixel the last one, the nearer, stays
     image.reshape(-1)[pixels[order]] = depth[order]
     rows, columns = np.nonzero(np.isfinite(image))
     samples = Samples(rows, columns, image[rows, columns], (camera.height, camera.width))
+    if group is not None or sigma is not None:
+        point = np.empty(image.size, dtype=np.int64)
+        point[pixels[order]] = np.flatnonzero(within)[chosen[order]]
+        point = point[samples.pixels]
+        samples = replace(
+            samples,
+            group=None if group is None else group[point],
+            sigma=None if sigma is None else sigma[point],
+        )
     hidden = occluded(image, rows, columns, config.occlusion_window, config.occlusion_ratio)
     kept = samples.select(~hidden) if hidden.any() else samples
     counts = Counts(
@@ -126,22 +148,23 @@ def why_none(counts: Counts) -> tuple[str, str]:
 
 def _in_image(
     x: NDArray[np.float32], y: NDArray[np.float32], z: NDArray[np.float32], camera: Camera
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Flat pixel and depth of the points (N,), z > 0, that fall into the image."""
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+    """Flat pixel, depth and index of the points (N,), z > 0, that fall into the image."""
+    index = np.arange(len(z))
     x, y = x / z, y / z
     if camera.rectified:
         u, v = camera.fx * x + camera.cx, camera.fy * y + camera.cy
     else:
         # A good part of a cloud lies farther out than any ray of the image: it needs no distortion.
         near = x * x + y * y < _image_radius(camera) ** 2
-        x, y, z = x.compress(near), y.compress(near), z.compress(near)
+        x, y, z, index = x.compress(near), y.compress(near), z.compress(near), index.compress(near)
         uv = project(torch.from_numpy(np.stack((x, y, np.ones_like(x)), axis=-1)), camera).numpy()
         u, v = uv[:, 0], uv[:, 1]
     with np.errstate(invalid="ignore"):
         inside = (u >= -0.5) & (u < camera.width - 0.5) & (v >= -0.5) & (v < camera.height - 0.5)
     columns = np.rint(u.compress(inside)).astype(np.int64)
     rows = np.rint(v.compress(inside)).astype(np.int64)
-    return rows * camera.width + columns, z.compress(inside)
+    return rows * camera.width + columns, z.compress(inside), index.compress(inside)
 
 
 @lru_cache(maxsize=32)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from mono_depth_ros.alignment.beams import beams
 from mono_depth_ros.alignment.projected_points import samples_from_points
 from mono_depth_ros.alignment.samples import Samples, samples_from_depth
 from mono_depth_ros.config import ReferenceConfig
@@ -46,7 +47,7 @@ def as_samples(
         if camera is None:
             raise ModelError("lidar points need the camera of the image: pass it after the image, model(image, camera)")
         points = transform_points(rigid_from_matrix(_host(cam_from_lidar)), values)
-        return samples_from_points(points, camera)
+        return samples_from_points(points, camera, group=beams(values))
     if cam_from_lidar is not None or not (map_like or point_like):
         given = " with cam_from_lidar" if cam_from_lidar is not None else ""
         found = f"the reference has the shape {values.shape}{given} for a {size[1]}x{size[0]} image"

@@ -26,6 +26,7 @@ def samples_from_reference_depth(
     camera: Camera,
     cam_from_reference: NDArray[np.float64] | None,
     config: ReferenceConfig = _DEFAULT,
+    sigma: NDArray[np.float32] | None = None,
 ) -> Samples:
     """The depths of a depth camera, a stereo pair or another depth image, where the image sees the same points.
 
@@ -39,6 +40,7 @@ def samples_from_reference_depth(
             depth image is registered: made for the very pixels of the image, whatever `reference_camera` says.
         config: limits in metres, and what is dropped at edges; from one and the same place nothing hides anything, so
             that without a translation nothing is.
+        sigma: (H, W) float32 metres, the standard deviation of `depth`; None: not known.
 
     Raises:
         SamplesError: reason `reference_size` where `depth` is not of its camera's size, or registered and not of the
@@ -52,14 +54,16 @@ def samples_from_reference_depth(
     moved = cam_from_reference is not None and bool(np.abs(cam_from_reference[:3, 3]).max() > 1e-9)
     turned = cam_from_reference is not None and bool(np.abs(cam_from_reference[:3, :3] - np.eye(3)).max() > 1e-9)
     if cam_from_reference is None or not (moved or turned or not _same(reference_camera, camera)):
-        return _directly(depth, config)
+        samples = _directly(depth, config)
+        return samples if sigma is None else replace(samples, sigma=sigma[samples.rows, samples.columns])
     with np.errstate(invalid="ignore"):
         known = np.isfinite(depth) & (depth > 0)
     z = depth[known]
     directions = rays(reference_camera).numpy()[known]
     points = np.concatenate((directions * z[:, None], z[:, None]), axis=1)
     points = transform_points(cam_from_reference, points)
-    return samples_from_points(points, camera, config if moved else replace(config, occlusion_window=0))
+    config = config if moved else replace(config, occlusion_window=0)
+    return samples_from_points(points, camera, config, sigma=None if sigma is None else sigma[known])
 
 
 def _directly(depth: NDArray[np.float32], config: ReferenceConfig) -> Samples:

@@ -22,17 +22,24 @@ class Samples:
         rows, columns: (N,) int64 pixels of the image, 0-based.
         depth: (N,) float32 metres along the optical axis, finite and positive.
         size: (height, width) of the image.
+        group: (N,) int64, what the sensor measures together, such as the beam of a lidar or a track: samples of one
+            group lie near each other and err alike. -1, or None for all: not known, and parts of the image stand in.
+        sigma: (N,) float32 metres, one standard deviation of `depth` where the sensor states or implies it; None: not
+            known.
     """
 
     rows: NDArray[np.int64]
     columns: NDArray[np.int64]
     depth: NDArray[np.float32]
     size: tuple[int, int]
+    group: NDArray[np.int64] | None = None
+    sigma: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
-        if not self.rows.shape == self.columns.shape == self.depth.shape == (self.depth.size,):
-            found = f"{self.rows.shape}, {self.columns.shape} and {self.depth.shape}"
-            raise DataError(f"rows, columns and depth of samples: found {found}, expected (N,) each")
+        for name in ("rows", "columns", "depth", "group", "sigma"):
+            values = getattr(self, name)
+            if values is not None and values.shape != (self.depth.size,):
+                raise DataError(f"{name} of samples has shape {values.shape}, expected ({self.depth.size},) as depth")
 
     def __len__(self) -> int:
         return int(self.depth.size)
@@ -45,7 +52,9 @@ class Samples:
 
     def select(self, chosen: NDArray[Any]) -> Samples:
         """Those of a boolean mask (N,) or of indices."""
-        return Samples(self.rows[chosen], self.columns[chosen], self.depth[chosen], self.size)
+        group = None if self.group is None else self.group[chosen]
+        sigma = None if self.sigma is None else self.sigma[chosen]
+        return Samples(self.rows[chosen], self.columns[chosen], self.depth[chosen], self.size, group, sigma)
 
     def split(self, share: float, seed: int) -> tuple[Samples, Samples]:
         """(fitted, held out): about `share` of the samples is held out, chosen by a hash of pixel and seed.

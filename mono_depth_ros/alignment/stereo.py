@@ -21,6 +21,7 @@ _UNIQUE = 10  # percent that the best match must be better than the second
 _SPECKLE = (100, 2)  # patches of fewer pixels, within this disparity, are noise
 _FIXED_POINT = 16.0  # StereoSGBM counts sixteenths of a pixel
 _AGREE_PX = 1.0  # between left and right
+_SIGMA_PX = 0.25
 _MIN_DISPARITY_PX = 2.0  # the error is a tenth to a quarter of a pixel: a tenth of the depth, and more below
 
 
@@ -31,10 +32,12 @@ class StereoDepth:
     Attributes:
         depth: (H, W) float32 metres; NaN where the matcher found nothing or left and right disagree.
         camera: of `depth`: the left camera, resized.
+        sigma: (H, W) float32 metres, one standard deviation of `depth`: `stereo_sigma`.
     """
 
     depth: NDArray[np.float32]
     camera: Camera
+    sigma: NDArray[np.float32]
 
 
 def baseline_of(P: Sequence[float]) -> float:
@@ -93,7 +96,14 @@ def stereo_depth(
     with np.errstate(invalid="ignore", divide="ignore"):
         known = disparity >= _MIN_DISPARITY_PX
         depth = np.where(known, np.float32(small.fx * baseline_m) / disparity, np.float32(np.nan))
-    return StereoDepth(depth.astype(np.float32, copy=False), small)
+    depth = depth.astype(np.float32, copy=False)
+    return StereoDepth(depth, small, stereo_sigma(depth, small.fx, baseline_m))
+
+
+def stereo_sigma(depth: NDArray[np.float32], focal_px: float, baseline_m: float) -> NDArray[np.float32]:
+    """(H, W) float32 metres: the standard deviation of depth (H, W) from disparities that are a quarter pixel off."""
+    found: NDArray[np.float32] = depth * depth * np.float32(_SIGMA_PX / (focal_px * baseline_m))
+    return found
 
 
 def _disparity(left: NDArray[np.uint8], right: NDArray[np.uint8], count: int) -> NDArray[np.float32]:

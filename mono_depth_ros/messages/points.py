@@ -17,6 +17,9 @@ from mono_depth_ros.messages.cloud import DATATYPES
 # (point_time_offset), and others.
 _TIMES = ("t", "time", "timestamp", "offset_time", "time_offset", "point_time_offset", "time_stamp", "t_us", "stamp")
 
+_RINGS = ("ring", "channel", "laser_id", "line")  # of Velodyne, RoboSense and Hesai; Ouster; others; Livox
+_INTEGERS = (1, 2, 3, 4, 5, 6)  # PointField datatypes
+
 
 def read_points(
     msg: Any,
@@ -53,6 +56,19 @@ def read_points(
     else:
         points = _columns(msg, data, [found[name] for name in fields])
     return _without_nans(points) if skip_nans else points
+
+
+def point_rings(msg: Any) -> np.ndarray | None:
+    """(N,) int64, the laser of each point as drivers say it (`ring`, or `channel`), row by row; None where none does.
+
+    Raises:
+        DataError: data shorter than the layout says.
+    """
+    found = next((field for name in _RINGS for field in msg.fields if str(field.name).lower() == name), None)
+    if found is None or found.datatype not in _INTEGERS or found.count > 1:
+        return None
+    values = read_points(msg, (str(found.name),), skip_nans=False, use_sensor_msgs_py=False)
+    return values[:, 0].astype(np.int64)
 
 
 def has_point_times(msg: Any) -> str | None:

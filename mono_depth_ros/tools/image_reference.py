@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mono_depth_ros.alignment.align import align
+from mono_depth_ros.alignment.beams import beams
 from mono_depth_ros.alignment.projected_points import samples_from_points
 from mono_depth_ros.alignment.result import Alignment
 from mono_depth_ros.alignment.samples import Samples, samples_from_depth
@@ -140,8 +141,10 @@ class ReferenceArgument:
         file = self.file_of(image)
         if file.suffix.lower() in _CLOUDS:
             assert self.cam_from_reference is not None and frame.camera is not None, "checked at the start"
-            points = transform_points(self.cam_from_reference, read_points(file))
-            return samples_from_points(points, frame.camera, self.config).thinned(self.config.reference_samples)
+            cloud = read_points(file)
+            points = transform_points(self.cam_from_reference, cloud)
+            samples = samples_from_points(points, frame.camera, self.config, beams(cloud))
+            return samples.thinned(self.config.reference_samples)
         depth = read_depth(file, 1 / self.unit).astype(np.float32)
         height, width = frame.prediction.values.shape
         if depth.shape != (height, width):

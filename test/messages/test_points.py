@@ -7,7 +7,7 @@ import pytest
 from mono_depth_ros.errors import ConfigError, DataError
 from mono_depth_ros.messages import bridge, points
 from mono_depth_ros.messages.cloud import DATATYPES
-from mono_depth_ros.messages.points import has_point_times, read_points
+from mono_depth_ros.messages.points import has_point_times, point_rings, read_points
 
 HEIGHT, WIDTH, STEP = 3, 4, 40
 NAMES = {np.dtype(kind): number for number, kind in DATATYPES.items()}
@@ -154,3 +154,15 @@ def test_times_of_points_are_found_by_the_names_of_the_drivers(ros, names, found
         ros.PointField(name=name, offset=4 * k, datatype=7, count=1) for k, name in enumerate(names.split())
     ]
     assert has_point_times(message) == found
+
+
+@pytest.mark.parametrize("name", ["ring", "channel", "laser_id"])
+def test_rings_are_those_of_the_driver(ros, name: str) -> None:
+    message, values = make(ros)
+    assert point_rings(message) is None
+    message.fields[0].name = name  # of 16 bits
+    found = point_rings(message)
+    assert found is not None and found.dtype == np.int64
+    np.testing.assert_array_equal(found, values["intensity"])
+    message.fields[2].name, message.fields[0].name = name, "intensity"  # a float is no number of a laser
+    assert point_rings(message) is None

@@ -9,6 +9,7 @@ import numpy as np
 
 from mono_depth_ros.alignment.reference_depth import samples_from_reference_depth
 from mono_depth_ros.alignment.samples import Samples
+from mono_depth_ros.alignment.stereo import stereo_sigma
 from mono_depth_ros.config import ImageConfig, ReferenceConfig
 from mono_depth_ros.errors import FrameError, SamplesError, shown
 from mono_depth_ros.media.images import check_pixels
@@ -48,6 +49,10 @@ class DepthReference(TopicReference):
         """(H, W) float32 metres along the optical axis."""
         return decode_depth(message)
 
+    def sigma(self, message: Any, depth: np.ndarray) -> np.ndarray | None:
+        """(H, W) float32 metres, one standard deviation of the depth, where the message implies it."""
+        return None
+
     def add(self, name: str, message: Any) -> None:
         if name == _INFO:
             self._infos.add(message)
@@ -59,12 +64,13 @@ class DepthReference(TopicReference):
         size = image_size(getattr(message, "image", message))
         check_pixels(*size, self.context.options(ImageConfig).max_image_pixels)
         depth = self.decode(message)
+        sigma = self.sigma(message, depth)
         found = self._calibration(message.header, depth.shape, view)
         if found is None:
-            return samples_from_reference_depth(depth, view.camera, view.camera, None, config)
+            return samples_from_reference_depth(depth, view.camera, view.camera, None, config, sigma)
         if self.rectified():
             cam_from_reference = self._extrinsics.cam_from_rectified(message.header, found.camera, found.message, view)
-        return samples_from_reference_depth(depth, found.camera, view.camera, cam_from_reference, config)
+        return samples_from_reference_depth(depth, found.camera, view.camera, cam_from_reference, config, sigma)
 
     def _calibration(self, header: Any, shape: tuple[int, ...], view: View) -> Calibration | None:
         """Of the reference; None where it is registered to the image."""
@@ -103,3 +109,6 @@ class DisparityReference(DepthReference):
 
     def decode(self, message: Any) -> np.ndarray:
         return disparity_depth(message)
+
+    def sigma(self, message: Any, depth: np.ndarray) -> np.ndarray | None:
+        return stereo_sigma(depth, float(message.f), float(message.t if hasattr(message, "t") else message.T))

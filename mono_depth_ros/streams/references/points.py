@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from mono_depth_ros.alignment.beams import beams
 from mono_depth_ros.alignment.projected_points import samples_from_points
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.config import AlignConfig, ReferenceConfig
 from mono_depth_ros.errors import DataError, SamplesError
 from mono_depth_ros.geometry.rigid import transform_points
 from mono_depth_ros.messages.kinds import CLOUD, RANGE, SCAN
-from mono_depth_ros.messages.points import has_point_times, read_points
+from mono_depth_ros.messages.points import has_point_times, point_rings, read_points
 from mono_depth_ros.messages.range import range_points
 from mono_depth_ros.messages.scan import scan_points
 from mono_depth_ros.streams.references.base import Context, Input, TopicReference, View
@@ -30,17 +31,18 @@ class ScanReference(TopicReference):
         super().__init__(context)
         self._extrinsics = Extrinsics(context)
 
-    def read(self, message: Any) -> np.ndarray:
-        """(N, 3) metres, in the frame of the message."""
-        return scan_points(message)
+    def read(self, message: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        """Points (N, 3) in metres, in the frame of the message, and the beam (N,) of each, None where none is seen."""
+        points = scan_points(message)
+        return points, np.zeros(len(points), dtype=np.int64)
 
     def convert(self, message: Any, view: View, config: ReferenceConfig) -> Samples:
         cam_from_reference = self._extrinsics.cam_from(message.header, view.frame)
         try:
-            points = self.read(message)
+            points, group = self.read(message)
         except DataError as error:
             raise SamplesError(f"{self.topic}: {error}", "reference_unreadable") from error
-        return samples_from_points(transform_points(cam_from_reference, points), view.camera, config)
+        return samples_from_points(transform_points(cam_from_reference, points), view.camera, config, group)
 
 
 class LidarReference(ScanReference):
@@ -48,14 +50,17 @@ class LidarReference(ScanReference):
 
     inputs = (Input("points", CLOUD),)
 
-    def read(self, message: Any) -> np.ndarray:
+    def read(self, message: Any) -> tuple[np.ndarray, np.ndarray | None]:
         if name := has_point_times(message):
             self.tell_once(
                 "times",
                 f"the points of {self.topic} have times of their own ({name}), which are ignored: all count as taken "
                 "at the stamp; a fast robot should undo its motion before",
             )
-        return read_points(message, skip_nans=False)  # those left out are counted in the sentence, should none be left
+        # Points that are not finite are counted in the sentence, should none be left.
+        points, ring = read_points(message, skip_nans=False), point_rings(message)
+        said = ring is not None and len(ring) > 0 and ring.min() < ring.max()  # some drivers fill it with zeros
+        return points, ring if said else beams(points)
 
 
 class RangeReference(ScanReference):
@@ -63,8 +68,8 @@ class RangeReference(ScanReference):
 
     inputs = (Input("range", RANGE),)
 
-    def read(self, message: Any) -> np.ndarray:
-        return range_points(message)
+    def read(self, message: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        return range_points(message), None
 
     def align_config(self, config: AlignConfig) -> AlignConfig:
         """One sample is all it has: none to hold out, none to correct by, and a scale is all it can tell."""

@@ -68,7 +68,7 @@ class StereoReference(TopicReference):
             left.camera.cx - other.camera.cx,
         )
         cam_from_left = self._extrinsics.cam_from_rectified(message.header, left.camera, left.message, view)
-        return samples_from_reference_depth(found.depth, found.camera, view.camera, cam_from_left, config)
+        return samples_from_reference_depth(found.depth, found.camera, view.camera, cam_from_left, config, found.sigma)
 
     def _calibration(self, side: str, message: Any) -> Calibration:
         try:

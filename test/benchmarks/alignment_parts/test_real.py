@@ -42,7 +42,7 @@ def test_beams_are_whole_and_every_nth(scene: Scene) -> None:
     beams = np.repeat(np.arange(64), 40)
     z = np.full(len(beams), 3.0)
     points = np.stack((np.tile(np.linspace(-1, 1, 40), 64), np.repeat(np.linspace(-1, 1, 64), 40), z), axis=1)
-    lidar = Scene(scene.rgb, CAMERA, scene.truth, points, beams)
+    lidar = Scene(scene.rgb, CAMERA, scene.truth, points.astype(np.float32), beams, np.eye(4))
     given = patterns.beams(8)(lidar, np.random.default_rng(0))
     assert len(np.unique(given.rows)) == 8 and np.diff(np.unique(given.rows)).min() > 8
 

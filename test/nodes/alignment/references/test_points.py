@@ -34,6 +34,19 @@ def test_a_cloud_falls_into_the_image_where_its_points_are(lidar, messages):
     assert match.offset_s == pytest.approx(-0.04) and match.fresh and match.local
 
 
+def test_samples_know_their_beam(lidar, messages, reference):
+    message = messages.cloud([(2.0, 0.1, 0.0, 7), (4.0, 0.1 - 4 * 10 / 70, -4 * 5 / 70, 3)], names="xyzr")
+    message.fields[3].name, message.fields[3].datatype = "ring", PointField.INT32
+    data = np.frombuffer(bytes(message.data), dtype="<f4").reshape(2, 4).copy()
+    data[:, 3] = np.int32([7, 3]).view(np.float32)
+    message.data = data.tobytes()
+    lidar.deliver("/points", message)
+    assert lidar.samples().samples.group.tolist() == [7, 3], "as the driver says"
+    rays = [(math.cos(a), math.sin(a), e) for e in (-0.1, 0.0, 0.1) for a in np.linspace(-0.4, 0.4, 40)]
+    lidar.deliver("/points", messages.cloud([(3 * x, 3 * y, 3 * z) for x, y, z in rays], late_s=0.1))
+    assert len(np.unique(lidar.samples(late_s=0.1).samples.group)) == 3, "by their elevation"
+
+
 def test_a_message_is_new_once_and_read_once(lidar, messages, monkeypatch):
     reads = []
     read = lidar.source.reference.read
