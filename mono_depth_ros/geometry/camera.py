@@ -21,7 +21,10 @@ LOGGER = logging.getLogger(__name__)
 DISTORTION_LENGTHS = {"none": (0,), "plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
 """Coefficient counts accepted per model; OpenCV's order (k1 k2 p1 p2 k3 k4 k5 k6 s1..s4 tx ty; fisheye k1..k4)."""
 
-_ALIASES = {"fisheye": "equidistant", "kannala_brandt4": "equidistant"}
+_ALIASES = {
+    **dict.fromkeys(("fisheye", "kannala_brandt", "kannala_brandt4", "KannalaBrandt8", "equi"), "equidistant"),
+    **dict.fromkeys(("radtan", "radial-tangential", "Brown-Conrady", "plumb bob"), "plumb_bob"),
+}
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,8 @@ class Camera:
             raise CameraError(f"{self.model} has {len(self.distortion)} distortion coefficients, expected {counts}")
         if not all(map(math.isfinite, self.distortion)):
             raise CameraError(f"distortion coefficients are {self.distortion}, expected finite numbers")
-        if len(self.distortion) == 14 and any(self.distortion[12:]):
-            raise CameraError("tilted-sensor distortion (tau_x, tau_y) is not supported, expected zeros")
+        if any(abs(tau) >= math.pi / 2 for tau in self.distortion[12:]):
+            raise CameraError(f"the sensor is tilted by {self.distortion[12:]}, expected radians within +-pi/2")
 
     @property
     def rectified(self) -> bool:
@@ -160,18 +163,22 @@ class Camera:
         return cls(*size, fx, fy, cx, cy, model if coefficients else "none", coefficients)
 
     @classmethod
-    def from_yaml(cls, path: str | os.PathLike[str], rectified: bool = False) -> Camera:
-        """The camera of a calibration file as `camera_calibration` and `camera_info_manager` write it.
+    def from_yaml(
+        cls, path: str | os.PathLike[str], rectified: bool = False, size: tuple[int, int] | None = None
+    ) -> Camera:
+        """The camera of a calibration file of ROS or of another tool, see `read_calibration`.
 
         Args:
+            path: FILE, or FILE:NAME of one of several cameras in it.
             rectified: take P, without distortion: for images that are rectified already.
+            size: (width, height) of the image, for a file that gives none.
 
         Raises:
             CameraError: it cannot be read, or its numbers make no camera; the sentence names the file.
         """
         calibration = read_calibration(path)
         try:
-            return cls.from_calibration(calibration, rectified=rectified)
+            return cls.from_calibration(calibration, rectified=rectified, size=size)
         except CameraError as error:
             raise CameraError(f"calibration {path}: {error}", error.reason) from error
 
@@ -209,51 +216,59 @@ class Camera:
 
     @classmethod
     def from_calibration(
-        cls,
-        calibration: CameraCalibration,
-        *,
-        binning: tuple[int, int] = (1, 1),
-        roi: tuple[int, int, int, int] = (0, 0, 0, 0),
-        rectified: bool = False,
+        cls, calibration: CameraCalibration, *, rectified: bool = False, size: tuple[int, int] | None = None
     ) -> Camera:
         """The camera of the image a driver sends, by a calibration file or a sensor_msgs/CameraInfo.
 
         Args:
-            binning: pixels combined per output pixel (0 means 1). roi: x, y, width, height in unbinned pixels
-                (width = height = 0 means the whole image).
             rectified: True for `image_rect*` topics: the camera is then P, without distortion.
+            size: (width, height) of the image, for a calibration without one (0x0).
 
         A binned pixel averages whole sensor pixels, so binning follows the half-pixel rule.
         """
-        K, P, width, height = calibration.K, calibration.P, calibration.width, calibration.height
+        K, P = calibration.K, calibration.P
         if len(K) != 9 or len(P) not in (0, 12):
             raise CameraError(f"K has {len(K)} and P has {len(P)} numbers, expected 9 and 12")
-        distortion = tuple(float(c) for c in calibration.D)
-        distorted = any(distortion)
-        model = _ALIASES.get(calibration.model, calibration.model)
-        if model in ("", "none") and distorted:
-            raise CameraError(f"D is {distortion} but the distortion model is empty, expected its name")
+        model, distortion = _lens(calibration.model, tuple(float(c) for c in calibration.D))
+        fx, fy, cx, cy = K[0], K[4], K[2], K[5]
         if rectified:
             if len(P) == 12 and P[0] != 0:
                 fx, fy, cx, cy = P[0], P[5], P[2], P[6]
-            elif distorted:
+            elif any(distortion):
                 raise CameraError("the image is said to be rectified but P is all zero and D is not, expected P")
-            else:
-                fx, fy, cx, cy = K[0], K[4], K[2], K[5]
             model, distortion = "none", ()
-        else:
-            fx, fy, cx, cy = K[0], K[4], K[2], K[5]
-            if not distorted:
-                # An equidistant lens with zero coefficients is still no pinhole; the polynomial models are.
-                zeros_matter = model == "equidistant" and distortion
-                model, distortion = (model, distortion) if zeros_matter else ("none", ())
+        x, y, roi_width, roi_height = calibration.roi
+        bx, by = (max(each, 1) for each in calibration.binning)
+        width, height = calibration.width, calibration.height
+        if width == 0 == height and size is not None:
+            if roi_width and roi_height:
+                raise CameraError("the calibration has a region of interest and no size, expected width and height")
+            width, height = size[0] * bx, size[1] * by
         camera = cls(int(width), int(height), float(fx), float(fy), float(cx), float(cy), model, distortion)
-        x, y, roi_width, roi_height = (int(v) for v in roi)
         if roi_width and roi_height:
             camera = camera.cropped(x, y, roi_width, roi_height)
-        bx, by = (max(int(b), 1) for b in binning)
         if (bx, by) != (1, 1):
             columns, rows = camera.width // bx, camera.height // by
             # Sensors drop the incomplete last pixel, so the focal length is divided by the binning exactly.
             camera = camera.cropped(0, 0, columns * bx, rows * by).resized(columns, rows)
         return camera
+
+
+def _lens(name: str, coefficients: tuple[float, ...]) -> tuple[str, tuple[float, ...]]:
+    """Model and coefficients, from what a file or message calls the model."""
+    model = _ALIASES.get(name, name)
+    if model in ("", "none", "None", "NONE"):
+        if any(coefficients):
+            raise CameraError(f"D is {coefficients} but the distortion model is empty, expected its name")
+        return "none", ()
+    if not any(coefficients):
+        # An equidistant lens with zero coefficients is still no pinhole; the polynomial models are.
+        return (model, coefficients[:4]) if model == "equidistant" and coefficients else ("none", ())
+    if model == "equidistant" and not any(coefficients[4:]):
+        coefficients = coefficients[:4]  # realsense2_camera writes five, the last zero
+    if model in ("plumb_bob", "rational_polynomial"):
+        # OpenCV and image_geometry go by the number of coefficients, whose order is the same, and not by the name.
+        longer = len(coefficients) in DISTORTION_LENGTHS["rational_polynomial"]
+        shorter = len(coefficients) in DISTORTION_LENGTHS["plumb_bob"]
+        model = "rational_polynomial" if longer else "plumb_bob" if shorter else model
+    return model, coefficients

@@ -43,7 +43,7 @@ def distort(x: Tensor, y: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
         distorted, one_to_one = (x * (angle / r), y * (angle / r)), slope > 0
     else:
         distorted, (a, b, c, d) = _polynomial(x, y, camera.distortion)
-        one_to_one = a * d - b * c > 0
+        distorted, one_to_one = _tilted(*distorted, camera.distortion), a * d - b * c > 0
     seen = one_to_one & (square <= fold_radius(camera.model, camera.distortion) ** 2)
     return torch.where(seen, distorted[0], torch.nan), torch.where(seen, distorted[1], torch.nan)
 
@@ -95,6 +95,7 @@ def undistort(x: Tensor, y: Tensor, camera: Camera, steps: int | None = None) ->
     if camera.model == "none":
         found = torch.broadcast_tensors(x, y)
         return found[0], found[1]
+    x, y = _tilted(x, y, camera.distortion, back=True)
     ideal_x, ideal_y, moved = _newton(x, y, camera, steps or 2)
     seen = moved < _CONVERGED
     if steps is None:
@@ -115,8 +116,9 @@ def newton_steps(camera: Camera) -> int | None:
         (torch.linspace(0, side - 1, 17, dtype=torch.float64) - centre) / focal
         for side, centre, focal in ((camera.width, camera.cx, camera.fx), (camera.height, camera.cy, camera.fy))
     )
+    x, y = _tilted(x, y[:, None], camera.distortion, back=True)
     for steps in range(1, 5):
-        if camera.model == "none" or bool((_newton(x, y[:, None], camera, steps)[2] < _CONVERGED / 10).all()):
+        if camera.model == "none" or bool((_newton(x, y, camera, steps)[2] < _CONVERGED / 10).all()):
             return steps
     return None
 
@@ -200,6 +202,22 @@ def _polynomial(x: Tensor, y: Tensor, coefficients: tuple[float, ...]) -> tuple[
         prism_x, prism_y = 2 * (s1 + 2 * s2 * r2), 2 * (s3 + 2 * s4 * r2)
         a, b, c, d = a + x * prism_x, b + y * prism_x, c + x * prism_y, d + y * prism_y
     return (value_x, value_y), (a, b, c, d)
+
+
+def _tilted(x: Tensor, y: Tensor, coefficients: tuple[float, ...], back: bool = False) -> tuple[Tensor, Tensor]:
+    """Points of an untilted sensor as they lie on a tilted one, or back: a homography, by tau_x and tau_y in radians.
+
+    Source: OpenCV, computeTiltProjectionMatrix of distortion_model.hpp.
+    """
+    if not any(coefficients[12:]):
+        return x, y
+    (sin_x, cos_x), (sin_y, cos_y) = ((math.sin(tau), math.cos(tau)) for tau in coefficients[12:])
+    about_x = np.array([[1, 0, 0], [0, cos_x, sin_x], [0, -sin_x, cos_x]])
+    R = np.array([[cos_y, 0, -sin_y], [0, 1, 0], [sin_y, 0, cos_y]]) @ about_x
+    tilt = np.array([[R[2, 2], 0, -R[0, 2]], [0, R[2, 2], -R[1, 2]], [0, 0, 1]]) @ R
+    (a, b, c), (d, e, f), (g, h, i) = (np.linalg.inv(tilt) if back else tilt).tolist()
+    w = g * x + h * y + i
+    return (a * x + b * y + c) / w, (d * x + e * y + f) / w
 
 
 def _horner(x: Tensor, *coefficients: float) -> Tensor:

@@ -1,32 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`--camera fx,fy,cx,cy|FILE`: the calibration of images that come from files."""
+"""`--camera fx,fy,cx,cy|FILE` and `--hfov DEG`: the camera of images that come from files."""
 
 from __future__ import annotations
 
+import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mono_depth_ros.errors import CameraError, ConfigError
-from mono_depth_ros.geometry.calibration import CameraCalibration, read_calibration
+from mono_depth_ros.geometry.calibration import CameraCalibration, calibration_file, read_calibration
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.media import CAMERA_HELP
+
+LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class CameraArgument:
-    """What was given for `--camera`: four numbers, which fit images of any size, or a calibration with its own size."""
+    """What was given for `--camera` or `--hfov`: four numbers or a field of view, which fit images of any size, or a
+    calibration, mostly with a size of its own."""
 
     text: str
     intrinsics: tuple[float, float, float, float] | None = None
     calibration: CameraCalibration | None = None
+    hfov_deg: float = 0.0
+
+    @classmethod
+    def given(cls, camera: str | None, hfov_deg: float | None = None) -> CameraArgument | None:
+        """Of `--camera` and `--hfov`; None where neither is given.
+
+        Raises:
+            ConfigError: both are given, or something that is no camera. CameraError: a file that is no calibration.
+        """
+        if camera and hfov_deg:
+            raise ConfigError(f"--camera {camera} and --hfov {hfov_deg:g} are given, expected one of the two")
+        if hfov_deg:
+            Camera.from_fov((1, 1), hfov_deg)
+            return cls(f"--hfov {hfov_deg:g}", hfov_deg=hfov_deg)
+        return cls.parse(camera) if camera else None
 
     @classmethod
     def parse(cls, text: str) -> CameraArgument:
-        """Raises ConfigError for something else than the three forms, CameraError for a file that is no calibration."""
+        """Raises ConfigError for something else than the forms of `--camera`, CameraError for no calibration."""
         parts = text.split(",")
         if len(parts) == 4:
             try:
@@ -35,18 +55,19 @@ class CameraArgument:
                 pass
             else:
                 return cls(text, intrinsics=(fx, fy, cx, cy))
-        path = Path(text)
-        if path.suffix.lower() == ".txt":
-            return cls(text, intrinsics=read_intrinsics(path))
-        if path.is_file() or path.suffix.lower() in (".yaml", ".yml"):
-            return cls.of_file(path)
+        if calibration_file(text) is not None or Path(text).suffix:
+            return cls.of_file(text)
         raise ConfigError(f"--camera is '{text}', expected {CAMERA_HELP}")
 
     @classmethod
-    def of_file(cls, path: Path) -> CameraArgument:
+    def of_file(cls, path: str | os.PathLike[str]) -> CameraArgument:
         """Of a calibration file. Raises CameraError for a file that is none, or that makes no camera."""
-        Camera.from_yaml(path)
-        return cls(str(path), calibration=read_calibration(path))
+        calibration = read_calibration(path)
+        try:
+            Camera.from_calibration(calibration, size=(1, 1))
+        except CameraError as error:
+            raise CameraError(f"calibration {path}: {error}", error.reason) from error
+        return cls(str(path), calibration=calibration)
 
     def camera(self, width: int, height: int, rectified: bool = False) -> Camera:
         """The camera of a width x height image; `rectified` takes P of the calibration, without distortion.
@@ -54,10 +75,14 @@ class CameraArgument:
         Raises:
             CameraError: the calibration is for images of another size, or is unusable.
         """
+        if self.hfov_deg:
+            return Camera.from_fov((width, height), self.hfov_deg)
         if self.calibration is None:
             assert self.intrinsics is not None
             return Camera(width, height, *self.intrinsics)
-        camera = Camera.from_calibration(self.calibration, rectified=rectified)
+        if not (self.calibration.width or self.calibration.height):
+            _tell_size(self.text, width, height)
+        camera = Camera.from_calibration(self.calibration, rectified=rectified, size=(width, height))
         if (camera.width, camera.height) != (width, height):
             raise CameraError(
                 f"the image is {width}x{height} but {self.text} is for {camera.width}x{camera.height}: expected the "
@@ -65,6 +90,22 @@ class CameraArgument:
                 "camera_info_size",
             )
         return camera
+
+    def calibrated(self, width: int, height: int) -> CameraCalibration:
+        """The calibration of width x height images, without binning and region of interest, for a file or message.
+
+        Raises:
+            CameraError: as `camera`.
+        """
+        camera, found = self.camera(width, height), self.calibration
+        if found is None or max(found.binning) > 1 or any(found.roi) or not found.P:
+            return camera.calibration()
+        return replace(found, width=width, height=height)
+
+
+@lru_cache(maxsize=64)
+def _tell_size(text: str, width: int, height: int) -> None:
+    LOGGER.warning("%s gives no size of the image: it is taken to be that of the images, %dx%d", text, width, height)
 
 
 def as_camera(given: Any, image: Any) -> Camera | None:
@@ -76,7 +117,7 @@ def as_camera(given: Any, image: Any) -> Camera | None:
     if given is None or isinstance(given, Camera):
         return given
     if isinstance(given, (str, os.PathLike)):
-        return Camera.from_yaml(Path(given).expanduser())
+        return Camera.from_yaml(Path(given).expanduser(), size=(image.shape[1], image.shape[0]))
     try:
         matrix = np.asarray(given.detach().cpu() if hasattr(given, "detach") else given, dtype=np.float64)
     except (TypeError, ValueError):
@@ -95,12 +136,5 @@ def read_intrinsics(path: Path) -> tuple[float, float, float, float]:
     Raises:
         CameraError: it cannot be read, or is no such matrix.
     """
-    try:
-        matrix = np.array([[float(word) for word in line.split()] for line in path.read_text().splitlines() if line])
-    except OSError as error:
-        raise CameraError(f"calibration {path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise CameraError(f"calibration {path} is not a matrix of numbers: {error}") from error
-    if matrix.shape != (3, 3) or matrix[1, 0] or matrix[2].tolist() != [0, 0, 1] or matrix[0, 1]:
-        raise CameraError(f"calibration {path} holds {matrix.tolist()}, expected [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]")
-    return float(matrix[0, 0]), float(matrix[1, 1]), float(matrix[0, 2]), float(matrix[1, 2])
+    K = read_calibration(path).K
+    return K[0], K[4], K[2], K[5]

@@ -13,12 +13,13 @@ from mono_depth_ros.geometry.calibration import CameraCalibration
 from mono_depth_ros.geometry.camera import Camera
 
 
-def camera_from_info(msg: Any, rectified: bool) -> Camera:
+def camera_from_info(msg: Any, rectified: bool, size: tuple[int, int] | None = None) -> Camera:
     """The camera of the image that comes with a CameraInfo, binning and region of interest applied.
 
     Args:
         msg: the message, of ROS 2 or ROS 1.
         rectified: True for `image_rect*` topics: the camera is then P, without distortion.
+        size: (width, height) of the image, for a message that leaves them 0.
 
     Raises:
         CameraError: as `Camera.from_calibration`; reason `camera_uncalibrated` where K is still all zero.
@@ -32,10 +33,11 @@ def camera_from_info(msg: Any, rectified: bool) -> Camera:
             D=info_matrix(msg, "d"),
             P=info_matrix(msg, "p"),
             model=str(msg.distortion_model),
+            binning=(int(msg.binning_x), int(msg.binning_y)),
+            roi=(int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height)),
         ),
-        binning=(int(msg.binning_x), int(msg.binning_y)),
-        roi=(int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height)),
         rectified=rectified,
+        size=size,
     )
 
 

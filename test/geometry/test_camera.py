@@ -15,7 +15,7 @@ D = (-0.3, 0.1, 0.001, -0.002, 0.0)
 
 def calibrated(rectified=False, roi=(0, 0, 0, 0), binning=(1, 1), **changes) -> Camera:
     values = {"width": 640, "height": 480, "K": K, "D": D, "P": P, "model": "plumb_bob", **changes}
-    return Camera.from_calibration(CameraCalibration(**values), rectified=rectified, roi=roi, binning=binning)
+    return Camera.from_calibration(CameraCalibration(**values, roi=roi, binning=binning), rectified=rectified)
 
 
 def test_raw_uses_k_and_d_and_rectified_uses_p():
@@ -75,7 +75,10 @@ def test_uncalibrated_focal_length_is_refused(focal):
         ({"P": (0.0,) * 12, "rectified": True}, "P is all zero"),
         ({"K": (1.0, 2.0)}, "K has 2"),
         ({"width": 0}, "at least 1x1"),
-        ({"model": "rational_polynomial", "D": (0.1,) * 14}, "tilted"),
+        ({"model": "rational_polynomial", "D": (0.1,) * 13 + (1.6,)}, "tilted"),
+        ({"model": "plumb_bob", "D": (0.1,) * 6}, "6 distortion coefficients, expected 4 or 5"),
+        ({"model": "equidistant", "D": (0.1,) * 5}, "5 distortion coefficients, expected 4"),
+        ({"width": 0, "height": 0, "roi": (0, 0, 100, 100)}, "at least 1x1"),
     ],
 )
 def test_bad_calibration_is_refused_with_what_was_found(changes, words):
@@ -87,6 +90,21 @@ def test_zero_distortion_is_a_pinhole_but_a_zero_equidistant_lens_is_not():
     assert calibrated(D=(0.0,) * 5).rectified
     assert calibrated(D=(0.0,) * 4, model="equidistant").model == "equidistant"
     assert calibrated(D=(0.0, 0.0, 0.0, 0.0), model="fisheye").model == "equidistant"
+
+
+def test_the_number_of_coefficients_decides_as_in_opencv():
+    assert calibrated(D=(0.1,) * 8).model == "rational_polynomial"
+    assert calibrated(D=(0.1,) * 5, model="rational_polynomial").model == "plumb_bob"
+    five = calibrated(D=(0.1, 0.2, 0.3, 0.4, 0.0), model="kannala_brandt4")  # as realsense2_camera writes it
+    assert (five.model, five.distortion) == ("equidistant", (0.1, 0.2, 0.3, 0.4))
+
+
+def test_without_a_size_that_of_the_image_counts():
+    values = {"width": 0, "height": 0, "K": K, "D": D, "P": P, "model": "plumb_bob"}
+    assert Camera.from_calibration(CameraCalibration(**values), size=(640, 480)) == calibrated()
+    binned = Camera.from_calibration(CameraCalibration(**values, binning=(2, 2)), size=(320, 240))
+    assert binned == calibrated(binning=(2, 2))
+    assert Camera.from_calibration(CameraCalibration(**{**values, "width": 64, "height": 48}), size=(9, 9)).width == 64
 
 
 def test_rectified_without_p_falls_back_to_k_only_without_distortion():

@@ -69,6 +69,22 @@ def test_thin_prism_projection_equals_opencv():
     np.testing.assert_allclose(pixel_rays(pixels, camera), points[:, :2] / points[:, 2:], atol=1e-6)
 
 
+@pytest.mark.parametrize("tau", [(0.1, -0.05), (0.0, 0.2), (-0.3, 0.0)])
+def test_a_tilted_sensor_is_as_in_opencv(tau):
+    camera = Camera(64, 48, 45, 44, 30.5, 25, "rational_polynomial", (*PRISM.distortion, *tau))
+    points = np.random.default_rng(1).uniform((-1, -0.8, 2), (1, 0.8, 6), (20, 3))
+    expected, _ = cv2.projectPoints(points, np.zeros(3), np.zeros(3), camera.matrix, np.array(camera.distortion))
+    pixels = project(torch.from_numpy(points), camera)
+    np.testing.assert_allclose(pixels, expected[:, 0], atol=1e-9)
+    np.testing.assert_allclose(pixel_rays(pixels, camera), points[:, :2] / points[:, 2:], atol=1e-6)
+    grid = rays(camera)
+    seen = grid.isfinite().all(-1)
+    v, u = np.nonzero(seen.numpy())
+    assert seen.float().mean() > 0.99
+    back = project(torch.cat((grid, torch.ones_like(grid[..., :1])), -1)[seen], camera)
+    np.testing.assert_allclose(back, np.stack((u, v), -1), atol=2e-3)
+
+
 def test_pixels_without_a_ray_are_unknown():
     # An equidistant lens with f = 20 px sees 90 degrees off axis at 31 px; the corners lie beyond.
     grid = rays(Camera(101, 101, 20.0, 20.0, 50.0, 50.0, "equidistant", (0.0,) * 4))

@@ -99,7 +99,7 @@ def test_a_cropped_image(model, window) -> None:
 def test_a_binned_image(model) -> None:
     """As a driver reports it: K of the whole sensor, two by two pixels in one, a region of interest."""
     K = (700.0, 0.0, 600.5, 0.0, 700.0, 180.5, 0.0, 0.0, 1.0)
-    camera = Camera.from_calibration(CameraCalibration(1242, 375, K), binning=(2, 2), roi=(300, 60, 600, 300))
+    camera = Camera.from_calibration(CameraCalibration(1242, 375, K, binning=(2, 2), roi=(300, 60, 600, 300)))
     window = scene(CAMERA, 5.0)[0, 60:360, 300:900].float()
     binned = window.reshape(150, 2, 300, 2, 3).mean(dim=(1, 3)).to(torch.uint8)
     assert distance(model, binned[None], camera) == pytest.approx(5.0, rel=0.01)
