@@ -6,13 +6,16 @@ from __future__ import annotations
 import os
 import sqlite3
 import struct
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 from mcap.exceptions import McapError
 from mcap.reader import make_reader
+from rosbags.interfaces import Qos
 
+from mono_depth_ros.bags.part import offered
 from mono_depth_ros.config.yaml_text import load_yaml
 from mono_depth_ros.errors import DataError
 
@@ -39,11 +42,60 @@ def read_metadata(folder: Path) -> dict[str, Any] | None:
         DataError: it is not that of a bag.
     """
     try:
-        return _parse((folder / _NAME).read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
+        found = _parse((folder / _NAME).read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
+        if isinstance(found, dict):
+            return found
+        why = "its rosbag2_bagfile_information is empty"
     except FileNotFoundError:
         return None
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise DataError(f"{folder / _NAME} is not that of a bag: {' '.join(str(error).split())}") from error
+        why = _in_words(error)
+    raise DataError(f"{folder / _NAME} is not that of a bag: {why}")
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"it cannot be read: {(error.strerror or '').lower()}"
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"it is no YAML, in line {error.problem_mark.line + 1}"
+    if isinstance(error, KeyError | TypeError):
+        return "it has no rosbag2_bagfile_information"
+    return "it is no YAML"
+
+
+@dataclass(frozen=True)
+class BagMetadata:
+    """What metadata.yaml says of a bag, as far as it makes sense; the files themselves know better.
+
+    Attributes:
+        files: their names, in its order. counts, qos: of messages and as offered, by topic. file_counts: by file.
+    """
+
+    files: tuple[str, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)
+    qos: dict[str, tuple[Qos, ...]] = field(default_factory=dict)
+    file_counts: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> BagMetadata:
+        """Of its contents; what is of another type than it should be is not there."""
+        topics: list[tuple[Any, Any, Any]] = []
+        for item in _list(values, "topics_with_message_count"):
+            about = item.get("topic_metadata") if isinstance(item, dict) else None
+            if isinstance(about, dict) and isinstance(about.get("name"), str):
+                topics.append((about["name"], item.get("message_count"), about.get("offered_qos_profiles")))
+        files = [item for item in _list(values, "files") if isinstance(item, dict)]
+        return cls(
+            tuple(Path(item).name for item in _list(values, "relative_file_paths") if isinstance(item, str)),
+            {name: count for name, count, _ in topics if isinstance(count, int)},
+            {name: offered(qos) for name, _, qos in topics},
+            {Path(str(item.get("path"))).name: n for item in files if isinstance(n := item.get("message_count"), int)},
+        )
+
+
+def _list(values: dict[str, Any], key: str) -> list[Any]:
+    found = values.get(key)
+    return found if isinstance(found, list) else []
 
 
 def joined(before: dict[str, Any] | None, fresh: dict[str, Any]) -> dict[str, Any]:

@@ -1,36 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recording as one ordered stream of messages of ROS 2, read up to its damage where it is damaged."""
+"""A recording as one ordered stream of messages of ROS 2: all that can be read, and in words what is lost and where."""
 
 from __future__ import annotations
 
-import re
-import tempfile
+from collections import Counter
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import zstandard
-from rosbags import rosbag1, rosbag2
-from rosbags.interfaces import ConnectionExtRosbag1, MessageDefinition, Qos
+from rosbags.interfaces import Connection, ConnectionExtRosbag1, MessageDefinition, Qos
 from rosbags.typesys import Stores, get_typestore
 
-from mono_depth_ros.bags.metadata import read_metadata
+from mono_depth_ros.bags.metadata import BagMetadata, read_metadata
+from mono_depth_ros.bags.packed import ZSTD, unpack
+from mono_depth_ros.bags.part import Damage, Part
 from mono_depth_ros.bags.ros1 import Ros1Messages
-from mono_depth_ros.bags.salvage import Damage, McapScan, SqliteScan
-from mono_depth_ros.errors import DataError
+from mono_depth_ros.bags.storage import FORMS, NUMBERED, bag_path, is_bag_file, open_part, storage_files, unpacked_name
+from mono_depth_ros.errors import DataError, shown
 from mono_depth_ros.messages.cdr import header_stamp_ns
-
-FORMS = "a ROS 2 bag folder, a .mcap or .db3 file, or a ROS 1 .bag file"
 
 # The layout of standard messages has not changed over the releases of ROS 2, and old bags bring no definitions.
 TYPES = get_typestore(Stores.ROS2_JAZZY)
 """The ROS 2 message classes, and their serialisation."""
 
-_NUMBER = re.compile(r"(\d+)")
-_ZSTD = b"\x28\xb5\x2f\xfd"  # begins what zstd has packed, and no message: those begin with a zero
+_READ = ("cdr", "ros1")
+_PLACES = 3  # of damage that are told one by one
 
 
 @dataclass(frozen=True)
@@ -69,35 +66,43 @@ class BagReader:
     """Use it as a context manager.
 
     Args:
-        path: a bag folder, a .mcap or .db3 file, a ROS 1 .bag file.
+        path: a bag folder or its metadata.yaml, a .mcap or .db3 file, a ROS 1 .bag file.
 
     Attributes:
-        topics: what is in it, by name. files: its storage files. ros1: it is a recording of ROS 1.
+        topics: what can be read of it, by name. left_out: topics whose messages are not those of ROS, by name.
+        files: its storage files. ros1: it has messages of ROS 1.
         start_ns, end_ns: of its messages, in the time of the recording; `end_ns` is that of the last one.
-        damage: where and how it is damaged, "" as long as nothing was found; complete after the last message.
+        notes: what is odd about it and costs no message.
 
     Raises:
         DataError: there is nothing at `path`, or nothing in it can be read.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.damage = path, ""
+        self.path = bag_path(path)
         if not path.exists():
             raise DataError(f"there is no bag {path}: expected {FORMS}")
-        if not path.is_dir() and path.suffix not in (".mcap", ".db3", ".bag"):
+        if not self.path.is_dir() and not is_bag_file(path):
             raise DataError(f"{path} is no bag: expected {FORMS}")
-        self.files = storage_files(path)
+        self.notes: list[str] = []
+        self._absent: dict[str, str] = {}  # files that are not there or cannot be read at all, in words
+        self._lost: dict[str, tuple[int, int]] = {}  # of messages, and expected, by topic
+        self.files, self._metadata = self._listed()
         if not self.files:
             raise DataError(f"{path} holds no .mcap and no .db3 file: expected {FORMS}")
         with ExitStack() as stack:
             self._parts = self._open(stack)
-            self.topics = self._topics()
-            if not self.topics:
-                raise DataError(f"{path} holds no topic" + (f": {self.damage}" if self.damage else ""))
+            self.topics, self.left_out = self._topics()
             self._stack = stack.pop_all()
+        if "" in self._absent and all(self._held(name) >= n for name, n in self._metadata.counts.items()):
+            self.notes.append(self._absent.pop(""))  # files of other names, which have everything
+        self.notes += [f"{file} {note}" for file, part in self._parts for note in part.notes]
+        if self.left_out:
+            self.notes.append(f"left out, since not of ROS: {', '.join(map(_foreign, self.left_out.values()))}")
         self.ros1 = any(item.encoding == "ros1" for item in self.topics.values())
-        self.start_ns = min(part.start_time for _, part in self._parts)
-        self.end_ns = max(part.end_time for _, part in self._parts) - 1
+        held = [part for _, part in self._parts if part.end_time]
+        self.start_ns = min((part.start_time for part in held), default=0)
+        self.end_ns = max((part.end_time for part in held), default=1) - 1
 
     def __enter__(self) -> BagReader:
         return self
@@ -109,43 +114,46 @@ class BagReader:
         """Close the files."""
         self._stack.close()
 
+    @property
+    def damage(self) -> str:
+        """Where messages are lost, and which, "" as long as nothing was found; complete after the last message."""
+        found = [*self._absent.values()]
+        found += [f"{file} is damaged: {words}" for file, part in self._parts for words in part.places.values()]
+        if len(found) > _PLACES:
+            found[_PLACES:] = [f"{len(found) - _PLACES} more places"]
+        if self._lost:
+            lost, expected = (sum(counts) for counts in zip(*self._lost.values(), strict=True))
+            topics = ", ".join(f"{shown(name)} {n} of {of}" for name, (n, of) in sorted(self._lost.items()))
+            found = found or [f"{self.path} is damaged: it holds less than it says"]
+            found.append(f"lost: {lost} of {expected} messages ({topics})")
+        return "; ".join(found)
+
     def messages(
         self, topics: Collection[str], start_ns: int | None = None, end_ns: int | None = None
     ) -> Iterator[Message]:
-        """The messages of these topics in the order of their recording, up to the end or the damage.
+        """The messages of these topics that can be read, in the order of their recording.
 
         Args:
             start_ns, end_ns: only those recorded from `start_ns` on and before `end_ns`.
         """
-        count, last_ns = 0, 0
-        for file, part in self._parts:
-            # What has another type than its topic had at first is no message of the topic.
-            kinds = {item.id: self._kind(item) for item in part.connections if item.topic in topics}
-            chosen: list[Any] = [
-                item for item in part.connections if kinds.get(item.id) == self.topics[item.topic].kind
-            ]
-            ros1 = {item.id for item in chosen if _encoding(item) == "ros1"}
-            stream: Iterator[Any] = part.messages(chosen, start_ns, end_ns) if chosen else iter(())
-            while True:
-                # What a broken file makes its reader raise is anything: struct.error, TypeError, zstd's, SQLite's.
-                try:
-                    connection, log_ns, data = next(stream)
-                    if data[:4] == _ZSTD:  # a recorder may pack each message
-                        data = zstandard.ZstdDecompressor().decompressobj().decompress(data)
-                except StopIteration:
-                    break
-                except Exception as error:
-                    last = f"after {count} messages, the last recorded at {last_ns / 1e9:.3f} s"
-                    self.damage = f"{file} is damaged, {last if count else 'at once'}: {_in_words(error)}"
-                    return
-                count, last_ns = count + 1, log_ns
-                kind = kinds[connection.id]
-                data = self._ros1.cdr(kind, data) if connection.id in ros1 else bytes(data)
-                yield Message(connection.topic, kind, log_ns, data)
-            if chosen and (damage := _damage(part)):
-                self.damage = f"{file} {damage}"
-                return
-        self.damage = self.damage or self._unmerged()
+        read: Counter[str] = Counter()
+        for _, part in self._parts:
+            kinds = {item.id: self._kind(item) for item in part.connections if self._is_of(item, topics)}
+            chosen = [item for item in part.connections if item.id in kinds]
+            for connection, log_ns, data in part.messages(chosen, start_ns, end_ns) if chosen else ():
+                if _encoding(connection) == "ros1":
+                    data = self._ros1.cdr(kinds[connection.id], data)
+                elif data[:4] == ZSTD:  # a recorder may pack each message; in ROS 2 none begins so
+                    try:
+                        data = unpack("zstd", data)
+                    except Damage as error:
+                        part.places.setdefault("message", f"a message on {shown(connection.topic)} is broken: {error}")
+                        continue
+                read[connection.topic] += 1
+                yield Message(connection.topic, kinds[connection.id], log_ns, bytes(data))
+        if start_ns is None and end_ns is None:
+            expected = {name: self._expected(name) for name in topics if name in self.topics}
+            self._lost |= {name: (n - read[name], n) for name, n in expected.items() if n > read[name]}
 
     @staticmethod
     def decode(message: Message) -> Any:
@@ -156,92 +164,108 @@ class BagReader:
         """
         try:
             return TYPES.deserialize_cdr(message.data, message.kind)
-        except Exception as error:
-            found = f"{len(message.data)} bytes on {message.topic} are no {message.kind}"
-            raise DataError(f"{found}: {_in_words(error)}") from error
+        except Exception as error:  # rosbags raises what broken bytes make its parts raise
+            found = f"{len(message.data)} bytes on {shown(message.topic)} are no {shown(message.kind)}"
+            raise DataError(f"{found}: they do not fit its fields") from error
 
-    def _unmerged(self) -> str:
-        """SQLite keeps what was written last in a second file, until somebody merges it in."""
-        for file in self.files:
-            log = file.with_name(f"{file.name}-wal")
-            if file.suffix == ".db3" and log.is_file() and log.stat().st_size:
-                hint = f"`sqlite3 {file} 'PRAGMA wal_checkpoint(TRUNCATE)'` on a copy brings them in"
-                return f"{log} holds messages that are not read: {hint}"
-        return ""
-
-    def _open(self, stack: ExitStack) -> list[tuple[Path, Any]]:
-        """Its storage files in their order, and the reader of each; nothing after a damaged one: it would be a gap."""
-        parts: list[tuple[Path, Any]] = []
-        for file in self._in_order():
-            try:
-                part = _open_file(_unpacked(file, stack), stack)
-            except (Damage, OSError) as error:
-                if not parts:
-                    raise DataError(f"{self.path} cannot be read: {error}") from error
-                self.damage = f"{file} is damaged: {error}"
-                break
-            parts.append((file, part))
-            if damage := _damage(part):
-                self.damage = f"{file} {damage}"
-                break
-        return parts
-
-    def _in_order(self) -> list[Path]:
-        """As metadata.yaml says; without it by the numbers in the names, as rosbag2 splits bags."""
+    def _listed(self) -> tuple[list[Path], BagMetadata]:
+        """Its storage files, those that metadata.yaml names first, and what else that says."""
+        files = storage_files(self.path)
         if not self.path.is_dir():
-            return self.files
+            return files, BagMetadata()
         try:
-            metadata = read_metadata(self.path)
-            if metadata is None:
-                raise DataError(f"{self.path} has no metadata.yaml: its recorder was ended before its time")
-            found = [self.path / Path(item).name for item in metadata.get("relative_file_paths") or ()]
-            missing = [item.name for item in found if item not in self.files]
-            if found and not missing:
-                return found
-            listed = f"does not hold {missing[0]}" if missing else "holds storage files"
-            raise DataError(f"{self.path} {listed}, unlike its metadata.yaml says")
+            values = read_metadata(self.path)
         except DataError as error:
-            self.damage = str(error)
-        return sorted(self.files, key=lambda item: [int(n) if n.isdecimal() else n for n in _NUMBER.split(item.name)])
+            self.notes.append(f"{error}; the files are read without it")
+            return files, BagMetadata()
+        if values is None:
+            self.notes.append(f"{self.path} has no metadata.yaml: its recorder was ended before its time")
+            return files, BagMetadata()
+        metadata = BagMetadata.of(values)
+        there = {unpacked_name(file.name): file for file in files}
+        named = {unpacked_name(name): name for name in metadata.files}
+        if absent := [name for short, name in named.items() if short not in there]:
+            counts = [metadata.file_counts.get(name) for name in absent]
+            held = "" if None in counts else f", with {sum(filter(None, counts))} messages"
+            words = f"{self.path} does not hold {', '.join(map(shown, absent))}{held}, unlike its metadata.yaml says"
+            self._absent[""] = words
+            return files, metadata
+        # Parts that the recorder had no time to list go on with the numbers of the others.
+        stems = {match[1] for name in named if (match := NUMBERED.fullmatch(name))}
+        kept = [
+            file
+            for name, file in there.items()
+            if name in named or not named or ((match := NUMBERED.fullmatch(name)) and match[1] in stems)
+        ]
+        if others := [shown(name) for name, file in there.items() if file not in kept]:
+            self.notes.append(f"{self.path} holds {', '.join(others)}, which its metadata.yaml does not name: not read")
+        elif named and (unlisted := [name for name in there if name not in named]):
+            self.notes.append(f"{self.path / 'metadata.yaml'} does not name {', '.join(map(shown, unlisted))}")
+        return kept, metadata
+
+    def _open(self, stack: ExitStack) -> list[tuple[Path, Part]]:
+        """The storage files that can be read, in the order of their times."""
+        parts: list[tuple[Path, Part]] = []
+        for file in self.files:
+            try:
+                parts.append((file, open_part(file, stack)))
+            except Damage as error:
+                count = self._metadata.file_counts.get(file.name)
+                lost = f", and its {count} messages are lost" if count else ""
+                self._absent[file.name] = f"{file} is damaged: {error}{lost}"
+        if not parts:
+            first = next(iter(self._absent.values())).partition(" is damaged: ")[2]
+            raise DataError(f"{self.path} cannot be read: {first}")
+        return sorted(parts, key=lambda item: item[1].start_time)
 
     @cached_property
     def _ros1(self) -> Ros1Messages:
         return Ros1Messages()
 
-    def _kind(self, connection: Any) -> str:
+    def _kind(self, connection: Connection) -> str:
         """The type of its messages in ROS 2."""
-        return self._ros1.kind(connection) if _encoding(connection) == "ros1" else str(connection.msgtype)
+        return self._ros1.kind(connection) if _encoding(connection) == "ros1" else connection.msgtype
 
-    def _topics(self) -> dict[str, TopicInfo]:
-        """Every topic once, as its first part has it."""
+    def _is_of(self, connection: Connection, topics: Collection[str]) -> bool:
+        """What has another type or encoding than its topic had at first is no message of the topic."""
+        known = self.topics.get(connection.topic) if connection.topic in topics else None
+        return known is not None and (known.kind, known.encoding) == (self._kind(connection), _encoding(connection))
+
+    def _topics(self) -> tuple[dict[str, TopicInfo], dict[str, TopicInfo]]:
+        """Every topic once, as its first part has it: those of ROS, and others."""
         topics: dict[str, TopicInfo] = {}
+        left_out: dict[str, TopicInfo] = {}
         for _, part in self._parts:
+            cut = bool(part.places)
             for item in part.connections:
-                kind = self._kind(item)
-                count = None if _damage(part) else item.msgcount
-                known = topics.get(item.topic)
+                readable = _encoding(item) in _READ and item.msgtype
+                kind = self._kind(item) if readable else item.msgtype
+                count = None if cut else part.claimed.get(item.id, 0)
+                group = topics if readable else left_out
+                known = group.get(item.topic)
                 if known is None:
-                    ros1 = isinstance(item.ext, ConnectionExtRosbag1)
-                    topics[item.topic] = TopicInfo(
-                        item.topic,
-                        kind,
-                        count,
-                        _encoding(item),
-                        item.msgdef,
-                        () if ros1 else tuple(item.ext.offered_qos_profiles),
-                        bool(ros1 and item.ext.latching),
-                    )
-                elif known.kind == kind:
+                    group[item.topic] = self._topic(item, kind, count)
+                elif (known.kind, known.encoding) == (kind, _encoding(item)):
                     total = None if known.count is None or count is None else known.count + count
-                    topics[item.topic] = replace(known, count=total)
-        return topics
+                    group[item.topic] = replace(known, count=total)
+        return topics, left_out
 
+    def _topic(self, item: Connection, kind: str, count: int | None) -> TopicInfo:
+        if isinstance(item.ext, ConnectionExtRosbag1):
+            return TopicInfo(item.topic, kind, count, "ros1", item.msgdef, (), bool(item.ext.latching))
+        qos = tuple(item.ext.offered_qos_profiles) or self._metadata.qos.get(item.topic, ())
+        return TopicInfo(item.topic, kind, count, item.ext.serialization_format, item.msgdef, qos)
 
-def storage_files(path: Path) -> list[Path]:
-    """The files with the messages of a bag: those of a folder, sorted, or the file itself."""
-    if not path.is_dir():
-        return [path]
-    return sorted(item for item in path.iterdir() if {".mcap", ".db3"} & set(item.suffixes) and item.is_file())
+    def _held(self, topic: str) -> int:
+        """Messages of a topic, by what the files say of themselves."""
+        held = ((part, item) for _, part in self._parts for item in part.connections if item.topic == topic)
+        return sum(part.claimed.get(item.id, 0) for part, item in held)
+
+    def _expected(self, topic: str) -> int:
+        """The same; where a file has no such count, metadata.yaml may know of more."""
+        own = self._held(topic)
+        sure = not self._absent and all(part.counted for _, part in self._parts)
+        return own if sure else max(own, self._metadata.counts.get(topic, 0))
 
 
 def stamp_ns(message: Message) -> int:
@@ -252,38 +276,13 @@ def stamp_ns(message: Message) -> int:
         return message.log_ns
 
 
-def _encoding(connection: Any) -> str:
-    return "ros1" if isinstance(connection.ext, ConnectionExtRosbag1) else str(connection.ext.serialization_format)
+def _encoding(connection: Connection) -> str:
+    if isinstance(connection.ext, ConnectionExtRosbag1):
+        return "ros1"
+    return connection.ext.serialization_format
 
 
-def _damage(part: Any) -> str:
-    """What our own readers have found; those of rosbags refuse what is damaged."""
-    return str(getattr(part, "damage", ""))
-
-
-def _unpacked(file: Path, stack: ExitStack) -> Path:
-    """A storage file that its recorder has packed, unpacked in a folder that goes with `stack`; others as they are."""
-    if file.suffix not in (".zstd", ".zst"):
-        return file
-    unpacked = Path(stack.enter_context(tempfile.TemporaryDirectory()), file.stem)
-    # What was unpacked before an error is salvaged, as of a file that was cut off.
-    with file.open("rb") as source, unpacked.open("wb") as target, suppress(zstandard.ZstdError):
-        zstandard.ZstdDecompressor().copy_stream(source, target)
-    return unpacked
-
-
-def _open_file(file: Path, stack: ExitStack) -> Any:
-    """A reader of rosbags for one file; where it refuses, our own, which takes what there is. Raises Damage."""
-    try:
-        reader: Any = rosbag1.Reader(file) if file.suffix == ".bag" else rosbag2.Reader(file)
-        return stack.enter_context(reader)
-    except Exception as error:
-        if file.suffix == ".bag":
-            raise Damage(f"{_in_words(error)}; `rosbag reindex` may repair it") from error
-    part = McapScan(file) if file.suffix == ".mcap" else SqliteScan(file)
-    stack.callback(part.close)
-    return part
-
-
-def _in_words(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _foreign(topic: TopicInfo) -> str:
+    kind = f" {shown(topic.kind)}" if topic.kind else ""
+    count = "" if topic.count is None else f", {topic.count} messages"
+    return f"{shown(topic.name)} ({shown(topic.encoding or 'no encoding')}{kind}{count})"

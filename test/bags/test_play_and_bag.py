@@ -121,9 +121,9 @@ def ros1_bag(maker, path):
 # name: how it is made, how many of its 12 images can be read, and whether it is damaged
 RECORDINGS = {
     "whole": (lambda kit, maker, path: maker.write(path) and path, COUNT, False),
-    "parts": (lambda kit, maker, path: parts(maker, path), COUNT, True),
-    "packed parts": (lambda kit, maker, path: packed(maker, path, StoragePlugin.MCAP), COUNT, True),
-    "packed databases": (lambda kit, maker, path: packed(maker, path, StoragePlugin.SQLITE3), COUNT, True),
+    "parts": (lambda kit, maker, path: parts(maker, path), COUNT, False),
+    "packed parts": (lambda kit, maker, path: packed(maker, path, StoragePlugin.MCAP), COUNT, False),
+    "packed databases": (lambda kit, maker, path: packed(maker, path, StoragePlugin.SQLITE3), COUNT, False),
     "cut.mcap": (cut, None, True),
     "cut.db3": (cut, None, True),
     "reindexed": (lambda kit, maker, path: reindexed(maker, path), COUNT, False),
@@ -195,9 +195,12 @@ def test_topics_of_others_are_named_and_left_out(tmp_path, maker):
         assert {name: (topic.kind, topic.encoding, topic.count) for name, topic in reader.topics.items()} == {
             IMAGE: ("sensor_msgs/msg/Image", "cdr", 2),
             INFO: ("sensor_msgs/msg/CameraInfo", "cdr", 2),
+        }
+        assert {name: (topic.kind, topic.encoding, topic.count) for name, topic in reader.left_out.items()} == {
             "/log": ("log", "json", 4),
             "/bare": ("", "json", 4),
         }
+        assert reader.notes == ["left out, since not of ROS: /log (json log, 4 messages), /bare (json, 4 messages)"]
         assert [play_node.message_class(kind) for kind in ("", "log", "a b", "..x", "sensor_msgs/msg/Imag")] == [
             None
         ] * 5

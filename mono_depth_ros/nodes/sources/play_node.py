@@ -45,8 +45,9 @@ class PlayNode(GuardedNode):
         if not config.bag:
             raise ConfigError("bag is empty, expected the recording to play")
         self._reader = BagReader(Path(config.bag).expanduser())
-        if self._reader.damage:
-            self.get_logger().warning(shown(self._reader.damage, SENTENCE))
+        for words in (*self._reader.notes, self._reader.damage):
+            if words:
+                self.get_logger().warning(shown(words, SENTENCE))
         self._start_ns, self._end_ns = _part(self._reader, config)
         self._outputs: dict[str, Any] = {}
         skipped: dict[str, str] = {}
@@ -105,7 +106,7 @@ class PlayNode(GuardedNode):
                 self.get_logger().info(f"played {count} messages")
                 assert self._reader is not None
                 if self._reader.damage:
-                    raise DataError(f"{self._reader.damage}; what was before it is played")
+                    raise DataError(f"{self._reader.damage}; the rest is played")
         except Exception as error:
             self._error = error
         if not self._stopping.is_set():

@@ -130,8 +130,9 @@ def convert(
         chosen = choose(reader, job.bag)
         for words in chosen.words:
             tell(words)
-        if reader.damage:
-            tell(f"warning: {reader.damage}")
+        for words in (*reader.notes, reader.damage):
+            if words:
+                tell(f"warning: {words}")
         recorded = None
         if "aligned" in job.bag.wanted:
             recorded = RecordedReference(reader, job.bag, job.alignment, chosen.image, tell)

@@ -18,7 +18,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from mono_depth_ros.bags.reader import storage_files
+from mono_depth_ros.bags.storage import storage_files
 from mono_depth_ros.config import FleetConfig, ModelConfig
 from mono_depth_ros.errors import SENTENCE, DataError, shown
 from mono_depth_ros.models import loading

@@ -7,13 +7,12 @@ What is done is a JSON file beside the results, written whole after each of them
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mono_depth_ros.atomic import atomic_path
-from mono_depth_ros.bags.reader import FORMS, storage_files
+from mono_depth_ros.bags.storage import FORMS, NUMBERED, storage_files, unpacked_name
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.tools.bag.target import PART, other_option
 
@@ -24,7 +23,6 @@ DONE, FAILED, ANEW = "done", "failed", "anew"
 """States of a bag. Those not listed were not tried yet, or not to their end; ANEW: what is there is to be replaced."""
 
 _FILES = (".mcap", ".db3", ".bag")
-_NUMBERED = re.compile(r"(.+)_(\d+)\.(?:mcap|db3)(?:\.\w+)?")
 
 
 def is_one_bag(path: Path) -> bool:
@@ -35,7 +33,7 @@ def is_one_bag(path: Path) -> bool:
     """
     if not path.is_dir() or (path / "metadata.yaml").is_file():
         return True
-    parts = [_NUMBERED.fullmatch(item.name) for item in storage_files(path)]
+    parts = [NUMBERED.fullmatch(item.name) for item in storage_files(path)]
     stems = {part[1] if part else None for part in parts}
     if len(stems) != 1 or None in stems:
         return False
@@ -65,7 +63,8 @@ def find_bags(folder: Path) -> dict[str, Path]:
 
 
 def converted_name(name: str) -> str:
-    """What becomes of a recording of this name: the same, but a ROS 1 bag becomes an MCAP."""
+    """What becomes of a recording of this name: the same, but not packed, and a ROS 1 bag becomes an MCAP."""
+    name = unpacked_name(name)
     return f"{name.removesuffix('.bag')}.mcap" if name.endswith(".bag") else name
 
 
@@ -81,7 +80,7 @@ def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
                 yield item
             else:
                 yield from _walk(item, seen)
-        elif item.suffix in _FILES:
+        elif unpacked_name(item.name).endswith(_FILES):
             yield item
 
 

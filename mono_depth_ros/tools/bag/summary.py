@@ -63,5 +63,5 @@ def in_words(summary: dict[str, Any]) -> str:
     if empty := summary.get("empty"):
         lines.append(f"nothing was written of: {', '.join(empty)}")
     if summary["damage"]:
-        lines.append(f"{summary['damage']}; what was before it is converted")
+        lines.append(f"{summary['damage']}; the rest is converted")
     return "\n".join(shown(line, SENTENCE) for line in lines)
