@@ -105,9 +105,18 @@ class Frame:
         """(H, W) float32, one standard deviation of the depth in metres; None where it is not known."""
         return self.prediction.uncertainty
 
-    def picture(self) -> torch.Tensor:
-        """(H, W, 3) uint8 RGB of the inverse depth, near is warm: for eyes, never for measuring."""
-        return colorize(1 / self.depth if self._metric else self.prediction.values)
+    @cached_property
+    def inverse_depth(self) -> torch.Tensor:
+        """(H, W) float32: 1/m, or what a relative model gives, without unit; larger is nearer, NaN unknown."""
+        return 1 / self.depth if self._metric else self.prediction.values
+
+    def picture(self, low: float | None = None, high: float | None = None) -> torch.Tensor:
+        """(H, W, 3) uint8 RGB of the inverse depth, near is warm: for eyes, never for measuring.
+
+        Args:
+            low, high: inverse depth at the ends of the colours; None: they suit this image.
+        """
+        return colorize(self.inverse_depth, low, high)
 
     def cloud(self, stride: int | None = None, edge_ratio: float | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """The known points (N, 3) float32 in metres, and their colours (N, 3) uint8 RGB.

@@ -109,6 +109,36 @@ class Camera:
             raise CameraError(f"region of interest {found} is outside the {self.width}x{self.height} image")
         return replace(self, width=width, height=height, cx=self.cx - x, cy=self.cy - y)
 
+    def turned(self, degrees: int) -> Camera:
+        """The camera of the image turned clockwise by 0, 90, 180 or 270 degrees, distortion included.
+
+        Raises:
+            CameraError: other angles.
+        """
+        if degrees % 90:
+            raise CameraError(f"an image is turned by {degrees} degrees, expected a multiple of 90")
+        if degrees % 360 and any(self.distortion[12:]):
+            raise CameraError("the camera of a turned image has no tilted sensor (tau_x, tau_y), expected zeros")
+        camera = self
+        for _ in range(degrees // 90 % 4):
+            # New x is the old -y, new y the old x: p1, p2 and the thin prism's pairs of the two axes change places.
+            d = list(camera.distortion)
+            if camera.model != "equidistant" and len(d) >= 4:
+                d[2], d[3] = d[3], -d[2]
+            if len(d) >= 12:
+                d[8:12] = -d[10], -d[11], d[8], d[9]
+            camera = replace(
+                camera,
+                width=camera.height,
+                height=camera.width,
+                fx=camera.fy,
+                fy=camera.fx,
+                cx=camera.height - 1 - camera.cy,
+                cy=camera.cx,
+                distortion=tuple(d),
+            )
+        return camera
+
     def strided(self, stride: int) -> Camera:
         """The camera of `image[::stride, ::stride]`: pixel centres are kept, not areas, so there is no half pixel."""
         return replace(

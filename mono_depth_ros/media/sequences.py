@@ -5,21 +5,25 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 
 from mono_depth_ros.errors import ConfigError, DataError, ImageError
 from mono_depth_ros.media.images import SUFFIXES, images_in, read_image
+from mono_depth_ros.media.video import VideoFile, Webcam
 
 FOLDER_RATE_HZ = 10.0
 
-_WEBCAM = re.compile(r"(?:webcam|/dev/video)(?::?(\d+))?")
+VIDEO_SUFFIXES = (
+    *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"),
+    *(".ogv", ".ts", ".webm", ".wmv"),
+)
+
+_WEBCAM = re.compile(r"(?:webcam|/dev/video)(?::?(\d+))?|(\d{1,3})")
 
 Problem = Callable[[str, str], None]
 """Told (reason, sentence) about an image that is left out."""
@@ -31,6 +35,10 @@ class Source(Protocol):
     @property
     def rate_hz(self) -> float | None:
         """The source's own rate; None where it sets the pace itself (live)."""
+        ...
+
+    def fitting(self, width: int, height: int) -> Source:
+        """The source as it is best read with a calibration of this size."""
         ...
 
     def frames(self, problem: Problem) -> Iterator[tuple[str, np.ndarray]]:
@@ -48,9 +56,9 @@ def open_source(text: str, rate_hz: float = 0.0, width: int = 0, height: int = 0
     """
     if not text:
         raise ConfigError("source is empty, expected a folder of images, an image or video file, webcam or webcam:1")
-    if webcam := _WEBCAM.fullmatch(text):
-        return Webcam(int(webcam[1] or 0), rate_hz, width, height)
     path = Path(text).expanduser()
+    if (index := webcam_index(text)) is not None:
+        return Live(Webcam(index, rate_hz, width, height))
     if path.is_dir():
         return Files(tuple(images_in(path)), rate_hz or FOLDER_RATE_HZ)
     if not path.is_file():
@@ -60,12 +68,27 @@ def open_source(text: str, rate_hz: float = 0.0, width: int = 0, height: int = 0
     return Video.open(path, rate_hz)
 
 
+def is_video(text: str) -> bool:
+    """Whether a text means a video file, by its suffix, or a webcam."""
+    path = Path(text)
+    return webcam_index(text) is not None or (path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir())
+
+
+def webcam_index(text: str) -> int | None:
+    """The number of the webcam that `webcam`, `webcam:1`, `/dev/video1` or, where no file is called so, `1` means."""
+    found = _WEBCAM.fullmatch(text)
+    return int(found[1] or found[2] or 0) if found and not (found[2] and Path(text).exists()) else None
+
+
 @dataclass(frozen=True)
 class Files:
     """Image files, decoded as compressed topics are, so that a file and a message give the same pixels."""
 
     paths: tuple[Path, ...]
     rate_hz: float | None
+
+    def fitting(self, width: int, height: int) -> Files:
+        return self
 
     def frames(self, problem: Problem) -> Iterator[tuple[str, np.ndarray]]:
         usable = False
@@ -85,68 +108,42 @@ class Files:
 
 @dataclass(frozen=True)
 class Video:
-    """A video file, read with OpenCV."""
+    """A video file, upright as it says that it is to be shown."""
 
-    path: Path
+    file: VideoFile
     rate_hz: float | None
 
     @classmethod
     def open(cls, path: Path, rate_hz: float) -> Video:
         """Check that the file is a video; 0 Hz means the rate it states."""
-        capture = _capture(str(path), f"{path} is no video that OpenCV can read")
-        stated_hz = capture.get(cv2.CAP_PROP_FPS)
-        capture.release()
-        if not rate_hz and not (math.isfinite(stated_hz) and 0.0 < stated_hz <= 1000.0):
-            raise ConfigError(f"{path} states a rate of {stated_hz:g} Hz: give the rate")
-        return cls(path, rate_hz or stated_hz)
+        file = VideoFile.open(path)
+        if not rate_hz and not math.isfinite(file.rate_hz):
+            raise ConfigError(f"{path} states no rate of images: give the rate")
+        return cls(file, rate_hz or file.rate_hz)
+
+    def fitting(self, width: int, height: int) -> Video:
+        """The pictures as they are stored, where only those have the size of a calibration."""
+        fits = (width, height) != (self.file.width, self.file.height) and (width, height) == self.file.stored_size
+        return replace(self, file=self.file.as_stored()) if fits else self
 
     def frames(self, problem: Problem) -> Iterator[tuple[str, np.ndarray]]:
-        capture = _capture(str(self.path), f"{self.path} is no video that OpenCV can read")
-        count = 0
-        try:
-            while (picture := _read(capture)) is not None:
-                yield f"{self.path.name} image {count}", picture
-                count += 1
-        finally:
-            capture.release()
-        if not count:
-            raise DataError(f"{self.path} holds no image that OpenCV can read")
+        count = last_ns = 0
+        for count, (last_ns, rgb) in enumerate(self.file.pictures(), 1):  # noqa: B007
+            yield f"{self.file.path.name} image {count - 1}", rgb
+        if sentence := self.file.lost(count, last_ns):
+            problem("damaged", sentence)
 
 
-class Webcam:
-    """A camera of this machine, opened at once; the images come at its own pace."""
+@dataclass(frozen=True)
+class Live:
+    """A webcam."""
 
-    rate_hz = None
+    camera: Webcam
+    rate_hz: float | None = None
 
-    def __init__(self, index: int, rate_hz: float, width: int, height: int) -> None:
-        self._name = f"webcam:{index}"
-        found = ", ".join(sorted(str(path) for path in Path("/dev").glob("video*"))) or "none"
-        sentence = f"{self._name} cannot be opened; cameras in /dev: {found}"
-        self._capture = _capture(index, sentence)
-        wishes = {cv2.CAP_PROP_FRAME_WIDTH: width, cv2.CAP_PROP_FRAME_HEIGHT: height, cv2.CAP_PROP_FPS: rate_hz}
-        for key, value in wishes.items():
-            if value:
-                self._capture.set(key, value)
+    def fitting(self, width: int, height: int) -> Live:
+        return self
 
     def frames(self, problem: Problem) -> Iterator[tuple[str, np.ndarray]]:
-        try:
-            while (picture := _read(self._capture)) is not None:
-                yield self._name, picture
-        finally:
-            self._capture.release()
-        raise DataError(f"{self._name} gives no more images: is it unplugged, or used by another program?")
-
-
-def _capture(what: str | int, sentence: str) -> cv2.VideoCapture:
-    live = isinstance(what, int) and sys.platform == "linux"
-    capture = cv2.VideoCapture(what, cv2.CAP_V4L2) if live else cv2.VideoCapture(what)
-    if not capture.isOpened():
-        raise DataError(sentence)
-    # The calibration is that of the sensor's pixels, before any turning.
-    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
-    return capture
-
-
-def _read(capture: cv2.VideoCapture) -> np.ndarray | None:
-    good, picture = capture.read()
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB) if good else None
+        for _, rgb in self.camera.pictures():
+            yield self.camera.name, rgb

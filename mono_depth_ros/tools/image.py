@@ -27,15 +27,24 @@ def add_parser(subparsers: Any) -> None:
     """Add the subcommand `image`; its options about model and depth are the fields of ModelConfig and DepthConfig."""
     parser = subparsers.add_parser(
         "image",
-        help="depth of image files: arrays, 16-bit PNG, point clouds, pictures",
+        help="depth of image files, a video or a webcam: arrays, 16-bit PNG, point clouds, pictures, videos, bags",
         description="For each image, write OUT/NAME.npy: float32 (H, W) at the size of the image, metres along the "
         "optical axis (NaN unknown, inf sky or beyond range), or the raw inverse depth of a relative model. With "
         "--reference the depth is aligned with known depths first, and a relative model gives metres too. "
-        "Orientation tags are ignored: a calibration describes the picture as the sensor delivered it.",
+        "Orientation tags are ignored: a calibration describes the picture as the sensor delivered it. "
+        "Of a video file or a webcam (webcam, webcam:1, /dev/video1 or 1, until Ctrl-C) every image is used: --out "
+        "NAME.mp4 is a video with the picture on the left and the colours of its depth on the right, NAME.mcap a "
+        "recording with image_raw, camera_info and depth, to which --ply adds points, --color colours and --png16 "
+        "millimetres, and any other name a folder with the files of each image. A video that is to be shown turned is.",
     )
-    parser.add_argument("inputs", nargs="+", metavar="IN", help="image file, folder, or pattern in quotes")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder for the results; needed unless --measure is given"
+        "inputs", nargs="+", metavar="IN", help="image file, folder, or pattern in quotes; or one video file or webcam"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder for the results; needed unless --measure is given; of a video also NAME.mp4, .avi or .mcap",
     )
     parser.add_argument("--camera", metavar="CAMERA", help=CAMERA_HELP)
     parser.add_argument("--rectified", action="store_true", help="the images are rectified: use P of the calibration")
@@ -64,6 +73,12 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         MonoDepthError: nothing could be started, or (after the last file) how many failed.
     """
+    from mono_depth_ros.media.sequences import is_video
+
+    if any(map(is_video, args.inputs)):
+        with importing():
+            from mono_depth_ros.tools import video
+        return video.run(args)
     config, model_config = config_from(args, DepthConfig), config_from(args, ModelConfig)
     align_config = config_from(args, AlignConfig)
     reference_config = config_from(args, ReferenceConfig, REFERENCE_OPTIONS)

@@ -83,6 +83,10 @@ class Job:
             kinds = ()
         elif not (kinds or pixels):
             raise ConfigError("nothing to write: --no-npy leaves nothing, expected one of --png16, --ply, --color")
+        if args.out is not None and args.out.suffix.lower() in (".mp4", ".avi", ".mcap") and not args.out.is_dir():
+            raise ConfigError(
+                f"--out is {args.out}, which is for a video or a webcam: the results of images need a folder"
+            )
         files = find_images(args.inputs)
         names = output_names(files, lambda name: _outputs(name, kinds))
         out = args.out or Path()
@@ -119,11 +123,8 @@ class Job:
         frame = frame if reference is None else replace(frame, prediction=reference.aligned)
         metric = frame.prediction.kind is DepthKind.METRIC
         measured = [measure(frame, pixels) for pixels in self.pixels]
-        values = (frame.depth if metric else frame.prediction.values).cpu().numpy()
-        try:
-            written = [self._write(kind, name, frame, values, reference) for kind in self.kinds]
-        except OSError as error:  # a full disk fails every image: no use to go on
-            raise MonoDepthError(f"cannot write {error.filename or self.out}: {error.strerror}") from error
+        values = _values(frame)
+        written = self.save(name, frame, values, reference)
         known = values[np.isfinite(values)]
         low, middle, high = np.percentile(known, (0, 50, 100)).round(6).tolist() if known.size else (None, None, None)
         return {
@@ -142,6 +143,20 @@ class Job:
             **({"alignment": reference.summary()} if reference is not None else {}),
         }
 
+    def save(
+        self, name: Path, frame: Frame, values: np.ndarray | None = None, reference: Reference | None = None
+    ) -> list[Path]:
+        """Write the result files of one image, below `out` and called `name`; returns their paths.
+
+        Raises:
+            MonoDepthError: one cannot be written.
+        """
+        values = _values(frame) if values is None else values
+        try:
+            return [self._write(kind, name, frame, values, reference) for kind in self.kinds]
+        except OSError as error:  # a full disk fails every image: no use to go on
+            raise MonoDepthError(f"cannot write {error.filename or self.out}: {error.strerror}") from error
+
     def _camera_of(self, width: int, height: int) -> Camera | None:
         return None if self.camera is None else self.camera.camera(width, height, self.rectified)
 
@@ -159,6 +174,12 @@ class Job:
             else:
                 temporary.write_bytes(cv2.imencode(".png", _picture(kind, frame, values, reference))[1].tobytes())
         return path
+
+
+def _values(frame: Frame) -> np.ndarray:
+    """(H, W) float32 metres, or the raw inverse depth of a relative model."""
+    metric = frame.prediction.kind is DepthKind.METRIC
+    return (frame.depth if metric else frame.prediction.values).cpu().numpy()
 
 
 def _picture(kind: str, frame: Frame, values: np.ndarray, reference: Reference | None) -> np.ndarray:

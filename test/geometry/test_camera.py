@@ -7,6 +7,7 @@ import pytest
 from mono_depth_ros.errors import CameraError
 from mono_depth_ros.geometry.calibration import CameraCalibration
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.rays import rays
 
 K = (500.0, 0, 320, 0, 510, 240, 0, 0, 1)
 P = (400.0, 0, 310, 0, 0, 410, 230, 0, 0, 0, 1, 0)
@@ -109,3 +110,23 @@ def test_without_a_size_that_of_the_image_counts():
 
 def test_rectified_without_p_falls_back_to_k_only_without_distortion():
     assert calibrated(D=(), P=(0.0,) * 12, rectified=True).fx == 500
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+@pytest.mark.parametrize(
+    "model, coefficients",
+    [
+        ("none", ()),
+        ("plumb_bob", (-0.2, 0.05, 0.004, -0.003, 0.01)),
+        ("rational_polynomial", (0.1, 0.02, 0.004, -0.003, 0.01, 0.02, 0.01, 0.001, 0.003, 0.001, -0.002, 0.002)),
+        ("equidistant", (0.02, -0.01, 0.003, 0.0)),
+    ],
+)
+def test_the_camera_of_a_turned_image_sees_the_turned_rays(degrees, model, coefficients):
+    camera = Camera(40, 30, 30.0, 31.0, 18.0, 16.0, model, coefficients)
+    turned = camera.turned(degrees)
+    stored = rays(camera).numpy()  # (H, W, 2) x, y at z = 1
+    for _ in range(degrees // 90):  # clockwise: new x is the old -y, new y the old x
+        stored = np.rot90(np.stack([-stored[..., 1], stored[..., 0]], axis=-1), -1)
+    np.testing.assert_allclose(rays(turned).numpy(), stored, atol=2e-5)
+    assert turned.turned(360 - degrees) == camera

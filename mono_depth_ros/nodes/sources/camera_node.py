@@ -43,6 +43,7 @@ class CameraNode(GuardedNode):
         path = Path(self._config.calibration).expanduser()
         Camera.from_yaml(path)  # raises where the file makes no camera
         self._calibration = read_calibration(path)
+        self._source = self._source.fitting(self._calibration.width, self._calibration.height)
         self._topics = CameraTopics(self, self._output, self._calibration)
         self._published = 0
         self._drops: Counter[str] = Counter()

@@ -80,10 +80,11 @@ def file_source(text: str, camera: str, rate_hz: float, work: Path) -> Source:
     path = Path(text)
     if not webcam and not path.exists():
         raise DataError(f"there is no {text}: expected world, a folder of images, a video file, webcam or webcam:N")
-    _, first = next(open_source(text, rate_hz).frames(lambda *_: None))
-    height, width = first.shape[:2]
     calibration = work / "camera.yaml"
     argument, registration = (CameraArgument.parse(camera), None) if camera else _calibration_beside(path, bool(webcam))
+    given, source = argument.calibration, open_source(text, rate_hz)
+    _, first = next((source.fitting(given.width, given.height) if given else source).frames(lambda *_: None))
+    height, width = first.shape[:2]
     chosen: Camera = argument.camera(width, height)
     write_calibration(calibration, argument.calibration or chosen.calibration())
     register = None if registration is None else partial(registration.apply, camera=chosen)
