@@ -109,10 +109,10 @@ class Film:
             self.rate_hz = min(1e9 / gap_ns, _MAX_RATE_HZ) if gap_ns else _DEFAULT_RATE_HZ
         self._writer = VideoWriter(self.path, self.rate_hz)
         far, near = self.span
-        ends = f"inverse depth from {near:.3g} (near, red) to {far:.3g} (far, blue)"
+        ends = f"of inverse depth from {near:.3g} (near, red) to {far:.3g} (far, blue)"
         if frame.prediction.kind is DepthKind.METRIC:
-            ends = f"{1 / near:.2g} m (red) to {f'{1 / far:.2g} m' if far > 0 else 'the sky'} (blue)"
-        self.tell(f"picture on the left, depth on the right; colours from {ends}, the same for all images")
+            ends = f"from {1 / near:.2g} m (red) to {f'{1 / far:.2g} m' if far > 0 else 'the sky'} (blue)"
+        self.tell(f"picture on the left, depth on the right; colours {ends}, the same for all images")
 
 
 @dataclass
