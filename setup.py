@@ -71,6 +71,7 @@ setup(
         "tqdm",
     ],
     extras_require={
+        "completion": ["argcomplete>=1.8"],  # of `mono_depth` in the shell
         "onnx": ONNX,
         "onnx-gpu": ONNX_GPU,
         "openvino": OPENVINO,
@@ -87,6 +88,7 @@ setup(
             *OPENVINO,
             *TRANSFORMERS,
             *WORLD,
+            "argcomplete",
             "catkin-pkg",
             "colcon-common-extensions",
             "import-linter",

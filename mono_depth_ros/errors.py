@@ -34,6 +34,10 @@ class ConfigError(MonoDepthError):
     """A parameter, option or argument that is misspelt or outside its range."""
 
 
+class UsageError(ConfigError):
+    """Words of a command line that are wrong whatever the files and models are: exit code 2, as for an unknown flag."""
+
+
 class ModelError(MonoDepthError):
     """A model that is unknown, cannot be fetched, or whose weights are not what was asked for."""
 

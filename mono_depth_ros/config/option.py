@@ -20,14 +20,16 @@ def option(
     choices: tuple[Any, ...] | None = None,
     count: int | None = None,
     dynamic: bool = False,
+    aliases: tuple[str, ...] = (),
 ) -> Any:
     """A dataclass field with its documentation, unit, inclusive range or choices, and for a tuple how many there are.
 
     `dynamic` options may be changed while a node runs. A numeric option without limits still refuses NaN. `default`
-    MISSING is a field that must be given; one in a `Config` must have a default.
+    MISSING is a field that must be given; one in a `Config` must have a default. `aliases` are earlier names, which the
+    command line and the nodes still take.
     """
     metadata = {"doc": doc, "unit": unit, "low": low, "high": high, "choices": choices}
-    metadata |= {"count": count, "dynamic": dynamic}
+    metadata |= {"count": count, "dynamic": dynamic, "aliases": aliases}
     if isinstance(default, dict):
         return field(default_factory=lambda: dict(default), metadata=metadata)
     return field(default=default, metadata=metadata)

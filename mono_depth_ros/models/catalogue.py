@@ -132,6 +132,13 @@ class CatalogueEntry:
         """Approximate size of the weights, float32 except those of `tiny`, which are float16."""
         return self.parameters_m * (4 if self.hub else 2)
 
+    @property
+    def commercial(self) -> bool | None:
+        """Whether the licence of the weights allows commercial use; None where none is stated for them."""
+        if "none is stated" in self.licence:
+            return None
+        return self.licence in ("Apache-2.0", "MIT")
+
 
 _TINY = CatalogueEntry("tiny", "tiny", "metric", "Apache-2.0", 1.39, 1.27, "about 256x192", needs_camera=True)
 

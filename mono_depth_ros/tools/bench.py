@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from mono_depth_ros.errors import ConfigError, ModelError
+from mono_depth_ros.errors import ModelError, UsageError
 from mono_depth_ros.startup import importing
 from mono_depth_ros.tools.models.command import add_engines
 
@@ -34,6 +34,10 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         description="One line for every engine and precision: the median time of an image, from its pixels to depth "
         "at its size, and the largest difference to torch in float32; or why it cannot run here. Engines that compile "
         "take minutes; --engine leaves others out. The measurements of this package itself are scripts: make bench.",
+        examples=(
+            "mono_depth bench tiny",
+            "mono_depth bench depth_anything_v2_small --engine torch --engine openvino --size 1280x720",
+        ),
     )
     parser.add_argument("names", nargs="+", metavar="MODEL", help="catalogue name, path or hub name")
     parser.add_argument("--size", default="640x480", metavar="WIDTHxHEIGHT", help="of the image; default 640x480")
@@ -48,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     """Print a table, or JSON, for each model; 2 where a name is that of a script.
 
     Raises:
-        ConfigError: the size is none. ModelError: a model cannot be loaded.
+        UsageError: the size is none. ModelError: a model cannot be loaded.
     """
     scripts = [name for name in args.names if name in SCRIPTS]
     for name in scripts:
@@ -142,5 +146,5 @@ def _median_ms(model: EngineModel, frame: tuple[Any, Any]) -> float:
 def _size(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
     if found is None:
-        raise ConfigError(f"--size is '{text}', expected WIDTHxHEIGHT, such as 1280x720")
+        raise UsageError(f"--size is '{text}', expected WIDTHxHEIGHT, such as 1280x720")
     return int(found[1]), int(found[2])

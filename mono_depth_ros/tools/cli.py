@@ -7,9 +7,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any, NoReturn
 
-from mono_depth_ros.errors import MonoDepthError
+from mono_depth_ros.errors import MonoDepthError, UsageError
 from mono_depth_ros.startup import INTERRUPTED, importing, interruptible, process, uninterrupted
 
 with importing():  # Ctrl-C in these would else be swallowed now and then, and the tool would go on
@@ -18,43 +20,70 @@ with importing():  # Ctrl-C in these would else be swallowed now and then, and t
     from mono_depth_ros.tools.demo import command as demo
     from mono_depth_ros.tools.eval import command as eval_
     from mono_depth_ros.tools.models import command as models
+    from mono_depth_ros.tools.parser import Parser
 
 _TOOLS = (demo, image, bag, eval_, play, models, bench, train)
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """The parser with all tools. They import what is heavy only when they run, so that `--help` comes at once."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="mono_depth",
         description="One camera in; metric depth, a point cloud and an honest error figure out.",
         epilog="`mono_depth TOOL --help` shows the options of a tool. Results go to stdout, progress to stderr.",
+        examples=("mono_depth demo", "mono_depth image photo.jpg --model tiny --out out --color"),
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
-    subparsers = parser.add_subparsers(title="tools", dest="tool", required=True, metavar="TOOL")
+    parser.add_argument("--version", action=_Version, nargs=0, help="Show the version and exit.")
+    parser.set_defaults(run=partial(_help, parser))
+    subparsers = parser.add_subparsers(title="tools", dest="tool", metavar="TOOL")
     for tool in _TOOLS:
         tool.add_parser(subparsers)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one tool. Returns 0; 1 for an error, told in one line; 130 after Ctrl-C. Usage errors exit 2."""
-    args = build_parser().parse_args(argv)
+    """Run one tool; without one, show the help.
+
+    Returns:
+        0; 1 for an error and 2 for a wrong word or value, told in one line; 130 after Ctrl-C.
+    """
+    name = "mono_depth"
     try:
+        parser = build_parser()
+        if "_ARGCOMPLETE" in os.environ:  # the shell asks what could come next
+            _complete(parser)
+        try:
+            args = parser.parse_args(argv)
+        except SystemExit as ended:  # --help, or words that are wrong, which argparse has told
+            return int(ended.code or 0)
+        name = f"mono_depth {args.tool}" if args.tool else name
         with interruptible():
             code: int = args.run(args)
             sys.stdout.flush()
         return code
     except MonoDepthError as error:
-        print(f"mono_depth {args.tool}: {error}", file=sys.stderr)
-        return 1
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
         with uninterrupted():
-            print(f"\nmono_depth {args.tool}: interrupted", file=sys.stderr)
+            print(f"\n{name}: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has left, as `head` does; nothing more can be told, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _help(parser: Parser, _: argparse.Namespace) -> int:
+    parser.print_help()
+    return 0
+
+
+def _complete(parser: Parser) -> None:
+    with suppress(ImportError):
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
 
 
 def script() -> int:

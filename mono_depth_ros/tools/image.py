@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from mono_depth_ros.config import AlignConfig, DepthConfig, ImageConfig, ModelConfig, ReferenceConfig
@@ -14,6 +13,7 @@ from mono_depth_ros.errors import SENTENCE, shown
 from mono_depth_ros.media import CAMERA_HELP
 from mono_depth_ros.startup import importing
 from mono_depth_ros.tools.options import add_options, config_from
+from mono_depth_ros.tools.parser import path
 
 REFERENCE_OPTIONS = ("reference_min", "reference_max", "reference_samples", "occlusion_window", "occlusion_ratio")
 """The fields of ReferenceConfig that matter to files."""
@@ -36,13 +36,18 @@ def add_parser(subparsers: Any) -> None:
         "NAME.mp4 is a video with the picture on the left and the colours of its depth on the right, NAME.mcap a "
         "recording with image_raw, camera_info and depth, to which --ply adds points, --color colours and --png16 "
         "millimetres, and any other name a folder with the files of each image. A video that is to be shown turned is.",
+        examples=(
+            "mono_depth image photo.jpg --model depth_anything_v2_metric_indoor_small --out out --color",
+            "mono_depth image frames/ --model tiny --camera camera.yaml --out out --ply",
+        ),
+        config_file=True,
     )
     parser.add_argument(
         "inputs", nargs="+", metavar="IN", help="image file, folder, or pattern in quotes; or one video file or webcam"
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=path,
         metavar="DIR",
         help="folder for the results; needed unless --measure is given; of a video also NAME.mp4, .avi or .mcap",
     )
@@ -116,7 +121,7 @@ def _add_reference_options(parser: Any) -> None:
     """The options of a reference and of the fit to it."""
     parser.add_argument(
         "--reference",
-        type=Path,
+        type=path,
         metavar="PATH",
         help="known depths that fix scale and shift: a depth map (16-bit .png or .npy, of the size of the image), a "
         "cloud (.bin of KITTI, .ply, .pcd), or a folder with one of these for each image, under the image's name",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mono_depth_ros.errors import ConfigError, DataError
+from mono_depth_ros.errors import DataError, UsageError
 from mono_depth_ros.pipeline import Frame
 
 Pixels = tuple[int, int, int, int]
@@ -17,12 +17,12 @@ def parse(text: str) -> Pixels:
     """u1, v1, u2, v2 from `u1,v1,u2,v2`: columns and rows, (0, 0) is the upper left pixel.
 
     Raises:
-        ConfigError: it is anything else.
+        UsageError: it is anything else.
     """
     try:
         u1, v1, u2, v2 = (int(part) for part in text.split(","))
     except ValueError:
-        raise ConfigError(f"--measure is '{text}', expected two pixels in whole numbers: u1,v1,u2,v2") from None
+        raise UsageError(f"--measure is '{text}', expected two pixels in whole numbers: u1,v1,u2,v2") from None
     return u1, v1, u2, v2
 
 

@@ -8,7 +8,10 @@ from collections.abc import Iterable
 from dataclasses import Field, fields
 from typing import Any, TypeVar
 
-from mono_depth_ros.config import Config, allowed
+from mono_depth_ros.config import Config, EvalConfig, allowed, check
+from mono_depth_ros.errors import ConfigError, UsageError
+from mono_depth_ros.errors import shown as printable
+from mono_depth_ros.tools.parser import add_alias
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
@@ -17,34 +20,72 @@ def add_options(parser: Any, cls: type[Config], names: Iterable[str] | None = No
     """Add `--min-depth` and so on for the fields of `cls`, or for those named."""
     for item in fields(cls):
         if names is None or item.name in names:
-            _add(parser, item)
+            action = _add(parser, item)
+            if item.name == "model":
+                action.completer = complete_model
+            action.of_nodes = cls is not EvalConfig  # whose range is one of ground truth, under the nodes' names
+            if item.metadata["aliases"]:
+                add_alias(parser, action, *map(_flag, item.metadata["aliases"]))
 
 
 def config_from(args: argparse.Namespace, cls: type[AnyConfig], names: Iterable[str] | None = None) -> AnyConfig:
     """The configuration that was asked for, from the options that `add_options` added; other fields keep their default.
 
     Raises:
-        ConfigError: a value out of range; the sentence names the allowed ones.
+        UsageError: values that do not go together.
     """
     chosen = [item.name for item in fields(cls)] if names is None else names
-    return cls(**{name: getattr(args, name) for name in chosen})
+    try:
+        return cls(**{name: getattr(args, name) for name in chosen})
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
 
 
-def _add(parser: Any, item: Field[Any]) -> None:
-    flag = f"--{item.name.replace('_', '-')}"
-    default = item.default
+def complete_model(prefix: str, **_: Any) -> list[str]:
+    """What could come next in the shell: names of the catalogue, and files; for argcomplete."""
+    from argcomplete.completers import FilesCompleter
+
+    from mono_depth_ros.models.catalogue import CATALOGUE
+
+    return [*CATALOGUE, *FilesCompleter()(prefix)]
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _add(parser: Any, item: Field[Any]) -> Any:
+    default, doc, choices = item.default, item.metadata["doc"], item.metadata["choices"]
     if isinstance(default, bool):
-        words = f"{item.metadata['doc']} (default: {'yes' if default else 'no'})"
-        parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=words.replace("%", "%%"))
-        return
+        words = f"{doc} (default: {'yes' if default else 'no'})".replace("%", "%%")
+        return parser.add_argument(_flag(item.name), action=argparse.BooleanOptionalAction, default=default, help=words)
     shown = "none" if default == "" else f"{default:g}" if isinstance(default, float) else default
-    doc, limits = item.metadata["doc"], allowed(item)
-    if isinstance(default, str) and item.metadata["choices"] is None:
-        limits = ""  # any text
+    limits = allowed(item)
+    if choices is not None or isinstance(default, str):
+        limits = ""  # argparse lists choices by itself; the others are any text
     elif doc.endswith("."):
         limits = f" {limits[0].upper()}{limits[1:]}"
     else:
         limits = f"; {limits}"
     words = f"{doc}{limits} (default: {shown})".replace("%", "%%")
-    metavar = {float: "X", int: "N"}.get(type(default), "TEXT")
-    parser.add_argument(flag, type=type(default), default=default, metavar=metavar, help=words)
+    metavar = None if choices else {float: "X", int: "N"}.get(type(default), "TEXT")
+    return parser.add_argument(
+        _flag(item.name), type=_Type(item), default=default, choices=choices, metavar=metavar, help=words
+    )
+
+
+class _Type:
+    """The type of an option, as argparse takes it: text in, a value that the field allows out."""
+
+    def __init__(self, item: Field[Any]) -> None:
+        self._item = item
+        self._of_text: Any = type(item.default)
+
+    def __call__(self, text: str) -> Any:
+        try:
+            value = self._of_text(text)
+            check(self._item, value)
+        except (ValueError, ConfigError) as error:
+            found = f"found '{printable(text)}', expected {allowed(self._item)}"
+            raise argparse.ArgumentTypeError(found) from error
+        return value

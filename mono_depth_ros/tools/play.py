@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from mono_depth_ros import transport
 from mono_depth_ros.config import PlayConfig
-from mono_depth_ros.errors import ConfigError, DataError
+from mono_depth_ros.errors import ConfigError, DataError, UsageError
 from mono_depth_ros.tools.options import add_options, config_from
 
 _OPTIONS = tuple(item.name for item in fields(PlayConfig) if item.name != "bag")
@@ -30,6 +30,10 @@ def add_parser(subparsers: Any) -> None:
         help="publish a recording on its ROS 2 topics, with /clock",
         description="Publishes every message of a recording on its topic, in order and at its time, with /clock. It "
         "leaves nothing out to keep the pace; to convert a recording, `mono_depth bag` needs no topics and no pace.",
+        examples=(
+            "mono_depth play drive.mcap",
+            "mono_depth play drive.mcap --rate 0.5 --topics /camera/image_raw,/camera/camera_info",
+        ),
     )
     parser.add_argument("bag", metavar="BAG", help=PlayConfig.__dataclass_fields__["bag"].metadata["doc"])
     add_options(parser, PlayConfig, _OPTIONS)
@@ -43,18 +47,16 @@ def run(args: argparse.Namespace) -> NoReturn:
     """Become the play node: Ctrl-C and the exit code are its own.
 
     Raises:
-        ConfigError: rclpy is not installed, or an option is wrong. DataError: there is no such recording.
+        UsageError: an option is wrong. ConfigError: rclpy is not installed. DataError: there is no recording.
     """
     config = config_from(args, PlayConfig, _OPTIONS)
     if find_spec("rclpy") is None:
-        raise ConfigError(
-            "rclpy is not installed: source a ROS 2 setup file, or pip install '.[jazzy]' in the checkout"
-        )
+        raise ConfigError(NO_RCLPY)
     if not Path(args.bag).exists():
         raise DataError(f"there is no {args.bag}")
     wrong = [rule for rule in args.remap if ":=" not in rule]
     if wrong:
-        raise ConfigError(f"--remap is '{wrong[0]}', expected FROM:=TO")
+        raise UsageError(f"--remap is '{wrong[0]}', expected FROM:=TO")
     # JSON is YAML, as which ROS reads parameters: quoted, a name such as 2026 stays a text.
     given = {"bag": args.bag, **{name: getattr(config, name) for name in _OPTIONS}}
     words = [word for name, value in given.items() for word in ("-p", f"{name}:={json.dumps(value)}")]

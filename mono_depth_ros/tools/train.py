@@ -4,44 +4,50 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import logging
 import sys
 from pathlib import Path
 from typing import Any
 
-from mono_depth_ros.config import allowed
 from mono_depth_ros.startup import importing
+from mono_depth_ros.tools.options import add_options, config_from
+from mono_depth_ros.tools.parser import path
 from mono_depth_ros.training.config import TrainConfig
 from mono_depth_ros.world import require_numba
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand `train`; every field of `TrainConfig` is an option of it."""
-    parser = subparsers.add_parser("train", help="train the embedded model `tiny` on the synthetic world")
+    parser = subparsers.add_parser(
+        "train",
+        help="train the embedded model `tiny` on the synthetic world",
+        description="Render frames of the synthetic world, train `tiny` on them, write its weights and measure them on "
+        "frames of worlds that it has not seen. A run that was interrupted goes on with --resume.",
+        examples=(
+            "mono_depth train --out tiny.safetensors",
+            "mono_depth train --minutes 600 --workers 8 --resume",
+        ),
+    )
     out = Path("tiny.safetensors")
-    parser.add_argument("--out", type=Path, default=out, metavar="FILE", help="weights to write (default %(default)s)")
+    parser.add_argument("--out", type=path, default=out, metavar="FILE", help="weights to write (default %(default)s)")
     cache = Path.home() / ".cache" / "mono_depth_ros" / "train"
     parser.add_argument(
-        "--work", type=Path, default=cache, metavar="DIR", help="frames, checkpoints (default %(default)s)"
+        "--work", type=path, default=cache, metavar="DIR", help="frames, checkpoints (default %(default)s)"
     )
-    parser.add_argument("--metrics", type=Path, metavar="FILE", help="figures to write (default: WORK/metrics.json)")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder with kitti_depth, nyu_depth, seven_scenes")
+    parser.add_argument("--metrics", type=path, metavar="FILE", help="figures to write (default: WORK/metrics.json)")
+    parser.add_argument("--data", type=path, metavar="DIR", help="folder with kitti_depth, nyu_depth, seven_scenes")
     parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the work folder")
     parser.add_argument("--export", action="store_true", help="no training: export and measure the newest checkpoint")
     parser.add_argument("--json", action="store_true", help="print the figures on stdout as one line of JSON")
     group = parser.add_argument_group("data, schedule, loss")
-    for item in dataclasses.fields(TrainConfig):
-        flag, doc = f"--{item.name.replace('_', '-')}", item.metadata["doc"]
-        text = f"{doc}: {allowed(item)} (default {item.default})"
-        group.add_argument(flag, type=type(item.default), default=item.default, metavar="N", help=text)
+    add_options(group, TrainConfig)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Render, train, export, measure. 0 on success; MonoDepthError goes up to the caller."""
-    config = TrainConfig(**{item.name: getattr(args, item.name) for item in dataclasses.fields(TrainConfig)})
+    config = config_from(args, TrainConfig)
     require_numba()
     with importing():
         from mono_depth_ros.training import run as training

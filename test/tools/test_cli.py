@@ -35,9 +35,7 @@ def call(monkeypatch):
 
 def test_every_tool_has_help(capsys):
     for tool in ("demo", "image", "models", "bench", "train"):
-        with pytest.raises(SystemExit) as ended:
-            cli.main([tool, "--help"])
-        assert ended.value.code == 0
+        assert cli.main([tool, "--help"]) == 0
         assert f"mono_depth {tool}" in capsys.readouterr().out
 
 
@@ -84,11 +82,9 @@ def test_a_defect_is_not_hidden(call):
         call(lambda args: 1 // 0)
 
 
-@pytest.mark.parametrize("words", [[], ["nothing"], ["image"], ["image", "a.png", "--out", "o", "--strid", "x"]])
+@pytest.mark.parametrize("words", [["nothing"], ["image"], ["image", "a.png", "--out", "o", "--strid", "x"]])
 def test_usage_errors_exit_2(words, capsys):
-    with pytest.raises(SystemExit) as ended:
-        cli.main(words)
-    assert ended.value.code == 2
+    assert cli.main(words) == 2
 
 
 def test_output_into_a_closed_pipe_is_no_traceback():

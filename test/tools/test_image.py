@@ -174,7 +174,7 @@ def test_relative_depth_is_never_called_metres(tmp_path, use, capsys):
 )
 def test_wrong_arguments_are_one_sentence(tmp_path, model, capsys, words, sentence):
     path = str(write_image(tmp_path / "a.png"))
-    assert image(*[word.format(path) for word in words], "--out", tmp_path / "out") == 1
+    assert image(*[word.format(path) for word in words], "--out", tmp_path / "out") == (2 if "--stride" in words else 1)
     err = capsys.readouterr().err
     assert sentence in err and "Traceback" not in err
 

@@ -2,12 +2,11 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import pytest
 
-from mono_depth_ros.config import DepthConfig, DepthNodeConfig, ModelConfig
-from mono_depth_ros.errors import ConfigError
+from mono_depth_ros.config import Config, DepthConfig, DepthNodeConfig, ModelConfig, option
 from mono_depth_ros.tools.options import add_options, config_from
 
 
@@ -36,9 +35,22 @@ def test_only_the_named_fields_are_options(capsys):
     assert "--max-depth" in capsys.readouterr().err
 
 
-def test_out_of_range_is_refused_with_the_range():
-    with pytest.raises(ConfigError, match="stride is 65, expected 1 to 64 px"):
+def test_out_of_range_is_refused_with_the_range(capsys):
+    with pytest.raises(SystemExit) as ended:
         parse(DepthConfig, "--stride", "65")
+    assert ended.value.code == 2 and "--stride: found '65', expected 1 to 64 px" in capsys.readouterr().err
+
+
+def test_earlier_names_of_a_field_are_hidden_options():
+    @dataclass(frozen=True)
+    class Renamed(Config):
+        new_name: str = option("a", "The words.", choices=("a", "b"), aliases=("old_name", "older_name"))
+
+    assert parse(Renamed) == Renamed() and parse(Renamed, "--new-name", "b") == Renamed("b")
+    assert parse(Renamed, "--old-name", "b") == parse(Renamed, "--older-name", "b") == Renamed("b")
+    parser = argparse.ArgumentParser()
+    add_options(parser.add_argument_group("g"), Renamed)
+    assert "old" not in parser.format_help()
 
 
 def test_help_says_doc_range_and_default():

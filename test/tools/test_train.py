@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from mono_depth_ros.errors import ConfigError, DataError
+from mono_depth_ros.errors import DataError
 from mono_depth_ros.models.families.tiny import load_tiny
+from mono_depth_ros.tools.parser import Parser
 from mono_depth_ros.tools.train import add_parser
 from mono_depth_ros.training import run as training
 
 
 def arguments(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     add_parser(parser.add_subparsers())
     return parser.parse_args(["train", *words])
 
@@ -40,10 +41,10 @@ def test_renders_trains_exports_and_measures(
     assert out.read_bytes() == before
 
 
-def test_wrong_options_are_refused_with_the_range(tmp_path: Path) -> None:
-    args = arguments("--out", str(tmp_path / "w.safetensors"), "--batch", "1")
-    with pytest.raises(ConfigError, match=r"batch is 1, expected 2 or more"):
-        args.run(args)
+def test_wrong_options_are_refused_with_the_range(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        arguments("--out", str(tmp_path / "w.safetensors"), "--batch", "1")
+    assert "--batch: found '1', expected 2 or more" in capsys.readouterr().err
     args = arguments("--out", str(tmp_path / "w.safetensors"), "--work", str(tmp_path), "--export")
     with pytest.raises(DataError, match="no checkpoint"):
         args.run(args)

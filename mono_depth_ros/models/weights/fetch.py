@@ -142,11 +142,11 @@ def advice(repository: str, revision: str = "", file: str = "") -> str:
     others = [str(path / file) for path in other_snapshots(repository, file)[:1]]
     other = f"; another revision of it is here: model:={others[0]}" if others else ""
     one, path = (f" {file}", f"/path/to/{folder}/{file}") if file else ("", f"/path/to/{folder}")
-    command = f"mono_depth models fetch {_name(repository, file)} --to {folder}"
+    command = f"mono_depth models fetch {_name(repository, file)} --out {folder}"
     return (
         f"Where there is network run `{command}` (or `hf download {repository}{one}{at} --local-dir {folder}`), then "
         f"copy the folder {folder} to this machine and give its path as the model (model:={path}), or fetch it there "
-        f"without --to and copy its cache folder to {repository_folder(repository)}{other}"
+        f"without --out and copy its cache folder to {repository_folder(repository)}{other}"
     )
 
 

@@ -22,9 +22,10 @@ from mono_depth_ros.config import (
     StereoConfig,
     TrackerConfig,
 )
-from mono_depth_ros.errors import ConfigError
+from mono_depth_ros.errors import ConfigError, UsageError
 from mono_depth_ros.startup import importing
 from mono_depth_ros.tools.options import add_options, config_from
+from mono_depth_ros.tools.parser import path
 
 
 def add_parser(subparsers: Any) -> None:
@@ -37,16 +38,21 @@ def add_parser(subparsers: Any) -> None:
         "readable bag of what is finished, and --resume goes on with it. A folder with many bags, in it or in its "
         "folders, is converted into a folder: a manifest there says what is done, and a second run does what is "
         "missing.",
+        examples=(
+            "mono_depth bag drive.mcap --out depth.mcap",
+            "mono_depth bag drive.mcap --out depth.mcap --outputs depth,aligned --align-topic /lidar/points",
+        ),
+        config_file=True,
     )
     parser.add_argument(
         "input",
-        type=Path,
+        type=path,
         metavar="IN",
         help="ROS 2 bag folder, .mcap or .db3 file, ROS 1 .bag, or a folder with many of them",
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=path,
         metavar="OUT",
         help="NAME.mcap or NAME.db3: one file; any other name: a bag folder (default: IN_depth.mcap in this folder); "
         "for many bags a folder (default: IN_depth in this folder)",
@@ -90,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
     """
     exports = {"tum": "", "ply": "", **dict(args.export)}
     if len(exports) > 2 or len(dict(args.export)) < len(args.export):
-        raise ConfigError(f"--export is {args.export}, expected tum DIR and ply DIR, each once at most")
+        raise UsageError(f"--export is {args.export}, expected tum DIR and ply DIR, each once at most")
     args.export_tum, args.export_ply = exports["tum"], exports["ply"]
     with importing():
         from mono_depth_ros.models.loading import load_model

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from mono_depth_ros.config import DemoConfig, RecorderConfig, WorldNodeConfig
+from mono_depth_ros.errors import shown
 from mono_depth_ros.media import CAMERA_HELP
 from mono_depth_ros.startup import importing
 from mono_depth_ros.tools.options import add_options, config_from
+from mono_depth_ros.tools.parser import path
 
 WORLD_OPTIONS = ("scene", "seed", "width", "height", "hfov_deg", "noise")
 RECORDER_OPTIONS = ("duration", "frames")
@@ -26,8 +28,12 @@ def add_parser(subparsers: Any) -> None:
         description="Start a camera, the depth node, with the synthetic world's lidar the alignment node, and a "
         "recorder as separate processes that talk ROS 2, and write OUT/report.html, frame_*.png, cloud.ply, demo.mcap "
         "and summary.json. Ctrl-C at any time ends all processes and leaves an earlier OUT as it was.",
+        examples=(
+            "mono_depth demo",
+            "mono_depth demo --source drive.mp4 --camera camera.yaml --out demo_output",
+        ),
     )
-    parser.add_argument("--out", type=Path, default=Path("demo_output"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--out", type=path, default=Path("demo_output"), metavar="DIR", help="default: %(default)s")
     parser.add_argument(
         "--camera",
         default="",
@@ -36,7 +42,7 @@ def add_parser(subparsers: Any) -> None:
         "is found",
     )
     parser.add_argument(
-        "--domain-id", type=int, choices=range(102), metavar="N", help="ROS domain, 0 to 101 (default: a free one)"
+        "--domain-id", type=_domain, metavar="N", help="The ROS domain, 0 to 101 (default: a free one)."
     )
     parser.add_argument("--json", action="store_true", help="print the content of summary.json on stdout")
     add_options(parser, DemoConfig)
@@ -63,6 +69,12 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(summary))
     print(f"{_in_words(summary)}\nopen {args.out / 'report.html'} in a browser", file=sys.stderr)
     return 0
+
+
+def _domain(text: str) -> int:
+    if not (text.isdecimal() and len(text) < 4 and int(text) < 102):
+        raise argparse.ArgumentTypeError(f"found '{shown(text)}', expected 0 to 101")
+    return int(text)
 
 
 def _in_words(summary: dict[str, Any]) -> str:

@@ -8,13 +8,13 @@ import json
 import logging
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from mono_depth_ros.config import EvalConfig, EvalModelConfig, ModelConfig
 from mono_depth_ros.media import CAMERA_HELP
 from mono_depth_ros.startup import importing
 from mono_depth_ros.tools.options import add_options, config_from
+from mono_depth_ros.tools.parser import path
 
 DATASETS = ("nyu", "kitti", "tum", "seven_scenes", "folder")
 
@@ -27,19 +27,24 @@ def add_parser(subparsers: Any) -> None:
         description="Compare the depth of models with ground truth, by the published protocol of the data set. A table "
         "on stdout; with --out also eval.json, eval.csv (each image) and report.html. Files that are missing are "
         "listed and counted. Exit code 1 where nothing could be compared, or an image failed.",
+        examples=(
+            "mono_depth eval nyu nyu_depth_v2/ --model tiny --out results",
+            "mono_depth eval folder frames/ --model dpt_large --model midas_small --align affine_inverse",
+        ),
+        config_file=True,
     )
     parser.add_argument("dataset", metavar="DATASET", choices=DATASETS, help=f"one of: {', '.join(DATASETS)}")
-    parser.add_argument("folder", type=Path, metavar="DIR", help="where it is")
+    parser.add_argument("folder", type=path, metavar="DIR", help="where it is")
     parser.add_argument(
         "--model",
         action="append",
         metavar="MODEL",
         help=f"{_doc(EvalModelConfig, 'model')}; several are compared (default: {EvalModelConfig().model})",
     )
-    parser.add_argument("--split", type=Path, metavar="FILE", help="nyu, kitti: list of images and their ground truth")
+    parser.add_argument("--split", type=path, metavar="FILE", help="nyu, kitti: list of images and their ground truth")
     parser.add_argument("--camera", metavar="CAMERA", help=f"{CAMERA_HELP}; of every image, instead of the data set's")
     parser.add_argument("--complete", action="store_true", help="a missing file is an error: the whole set or nothing")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for eval.json, eval.csv and report.html")
+    parser.add_argument("--out", type=path, metavar="DIR", help="folder for eval.json, eval.csv and report.html")
     parser.add_argument("--force", action="store_true", help="replace these files if they are there")
     parser.add_argument("--json", action="store_true", help="print what eval.json holds on stdout, not the table")
     add_options(parser, EvalConfig)
@@ -78,14 +83,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _models(args: argparse.Namespace) -> list[ModelConfig]:
-    from mono_depth_ros.errors import ConfigError
+    from mono_depth_ros.errors import UsageError
 
     others = tuple(name for name in EvalModelConfig.__dataclass_fields__ if name != "model")
     base = config_from(args, EvalModelConfig, others)
     names = args.model or [base.model]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
-        raise ConfigError(f"--model {twice[0]} is given twice, expected each model once")
+        raise UsageError(f"--model {twice[0]} is given twice, expected each model once")
     return [replace(base, model=name) for name in names]
 
 
@@ -93,11 +98,11 @@ def _dataset(args: argparse.Namespace, config: EvalConfig) -> Any:
     """The data set as it was found, with what is missing told on stderr."""
     from mono_depth_ros.datasets import READERS
     from mono_depth_ros.datasets.files import Wanted
-    from mono_depth_ros.errors import ConfigError, DataError
+    from mono_depth_ros.errors import DataError, UsageError
     from mono_depth_ros.media.camera_argument import CameraArgument
 
     if args.split is not None and args.dataset not in ("nyu", "kitti"):
-        raise ConfigError(f"--split is for nyu and kitti, found it with {args.dataset}")
+        raise UsageError(f"--split is for nyu and kitti, found it with {args.dataset}")
     camera = CameraArgument.parse(args.camera) if args.camera else None
     dataset = READERS[args.dataset](Wanted(args.folder, args.split, config.depth_scale, camera))
     if camera is not None:

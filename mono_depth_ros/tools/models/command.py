@@ -6,10 +6,11 @@ from __future__ import annotations
 import argparse
 import importlib
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 from mono_depth_ros.config import ModelConfig
+from mono_depth_ros.tools.options import add_options, complete_model
+from mono_depth_ros.tools.parser import add_alias, path
 
 _MODULES = {
     "list": "listing",
@@ -26,31 +27,83 @@ EXPORTS = ("onnx", "openvino")
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand `models`."""
-    parser = subparsers.add_parser("models", help="the models there are; fetch, verify, check and export them")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="|".join(_MODULES))
-    listing = actions.add_parser("list", help="one line for each model: kind, licence, size, cached or not")
-    listing.add_argument("--markdown", action="store_true", help="the table of docs/models.md instead")
-    info = actions.add_parser("info", help="everything known of one model")
-    info.add_argument("name", metavar="NAME", help="catalogue name")
+    parser = subparsers.add_parser(
+        "models",
+        help="the models there are; fetch, verify, check and export them",
+        description="The models that have a name: what they are, where their weights are, and whether they are right.",
+        examples=("mono_depth models list", "mono_depth models fetch depth_anything_v2_metric_indoor_small"),
+    )
+    parser.set_defaults(run=lambda _: parser.print_help() or 0)
+    actions = parser.add_subparsers(dest="action", metavar="|".join(_MODULES))
+    _add_reading(actions)
+    _add_proving(actions)
     fetch = actions.add_parser(
         "fetch",
         help="fetch the weights of a model from its hub",
         description="Fetch the weights of a model from its hub, into the hub's cache on this machine or into a "
         "directory for another machine. An interrupted fetch goes on where it ended. HF_HOME, HF_ENDPOINT (a mirror), "
         "HF_TOKEN and HF_HUB_OFFLINE are honoured. The directory that the weights are in goes to stdout.",
+        examples=("mono_depth models fetch dpt_large", "mono_depth models fetch dpt_large --out weights/dpt_large"),
     )
-    fetch.add_argument("name", metavar="NAME", help="catalogue name, or hub name organisation/repository")
+    _add_model(fetch, "name", metavar="NAME", help="catalogue name, or hub name organisation/repository")
+    out = fetch.add_argument(
+        "--out", type=path, metavar="DIR", help="A new directory gets the weights: copy it to a robot, name it there."
+    )
+    add_alias(fetch, out, "--to")
     fetch.add_argument(
-        "--to", type=Path, metavar="DIR", help="a new directory; copy it to a robot, give its path there"
+        "--revision", metavar="REV", help="The commit, branch, tag or refs/pr/N is fetched (default: the catalogue's)."
     )
-    fetch.add_argument("--revision", metavar="REV", help="commit, branch, tag or refs/pr/N; default: the catalogue's")
+    export = actions.add_parser(
+        "export",
+        help="write the graph of a model's network to a file",
+        description="Write the graph of a model's network to a file, once it agrees with the model itself.",
+        examples=(
+            "mono_depth models export tiny",
+            "mono_depth models export dpt_large --engine openvino --out dpt.xml",
+        ),
+    )
+    _add_model(export, "name", metavar="NAME", help="catalogue name, path or hub name")
+    export.add_argument("--engine", choices=EXPORTS, default="onnx", help="The file is of this format (default: onnx).")
+    export.add_argument(
+        "--out", type=path, metavar="PATH", help="The file or its folder (default: NAME.onnx or NAME.xml in this one)."
+    )
+    for action in actions.choices.values():
+        action.add_argument("--json", action="store_true", help="Print JSON on stdout.")
+        action.set_defaults(run=run)
+
+
+def _add_reading(actions: Any) -> None:
+    listing = actions.add_parser(
+        "list",
+        help="one line for each model: kind, licence, size, cached or not",
+        description="One line for each model of the catalogue: what it gives, the licence of its weights, their size, "
+        "and whether they are on this machine.",
+        examples=("mono_depth models list", "mono_depth models list --metric --commercial"),
+    )
+    listing.add_argument("--metric", action="store_true", help="List only models that give metres.")
+    listing.add_argument(
+        "--commercial", action="store_true", help="List only models whose licence allows commercial use of the weights."
+    )
+    listing.add_argument("--markdown", action="store_true", help="Print the table of docs/models.md instead.")
+    info = actions.add_parser(
+        "info",
+        help="everything known of one model",
+        description="Everything that is known of one model, one line a fact.",
+        examples=("mono_depth models info tiny", "mono_depth models info depth_pro --json"),
+    )
+    _add_model(info, "name", metavar="NAME", help="catalogue name")
+
+
+def _add_proving(actions: Any) -> None:
     verify = actions.add_parser(
         "verify",
         help="are the weights on this disk what they should be?",
         description="Compare files with the SHA-256 of the catalogue, of the hub's cache and of the SHA256SUMS that "
-        "`fetch --to` leaves. Exit 1 if one is missing, cut off or changed.",
+        "`fetch --out` leaves. Exit 1 if one is missing, cut off or changed.",
+        examples=("mono_depth models verify", "mono_depth models verify weights/dpt_large"),
     )
-    verify.add_argument(
+    _add_model(
+        verify,
         "names",
         nargs="*",
         metavar="NAME|PATH",
@@ -63,26 +116,24 @@ def add_parser(subparsers: Any) -> None:
         "files, everything that is checked when they are first loaded, and every engine in every precision that can "
         "run here against torch in float32 (for an ONNX file: ONNX Runtime). What was remembered of the model is "
         "forgotten and found anew. Exit 1 if a file or an engine is not right.",
+        examples=("mono_depth models check tiny", "mono_depth models check dpt_large --engine openvino"),
     )
-    check.add_argument("name", metavar="NAME", help="catalogue name, path or hub name")
+    _add_model(check, "name", metavar="NAME", help="catalogue name, path or hub name")
     add_engines(check)
-    export = actions.add_parser("export", help="write the graph of a model's network to a file")
-    export.add_argument("name", metavar="NAME", help="catalogue name, path or hub name")
-    export.add_argument("--engine", choices=EXPORTS, default="onnx", help="format of the file; default onnx")
-    export.add_argument(
-        "--out", type=Path, metavar="PATH", help="file or folder; default NAME.onnx or NAME.xml in this one"
-    )
-    for action in (listing, info, fetch, verify, check, export):
-        action.add_argument("--json", action="store_true", help="print JSON on stdout")
-    parser.set_defaults(run=run)
 
 
-def add_engines(parser: argparse.ArgumentParser) -> None:
+def _add_model(parser: Any, name: str, **more: Any) -> None:
+    parser.add_argument(name, **more).completer = complete_model
+
+
+def add_engines(parser: Any) -> None:
     """The options of a command that looks at every engine."""
+    add_options(parser, ModelConfig, ("device",))
     choices = next(item for item in fields(ModelConfig) if item.name == "engine").metadata["choices"]
     names = [name for name in choices if name != "auto"]
-    parser.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or cuda:N; default auto")
-    parser.add_argument("--engine", action="append", choices=names, help="only this engine; may be given several times")
+    parser.add_argument(
+        "--engine", action="append", choices=names, help="Only this engine is taken; may be given several times."
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mono_depth models fetch NAME [--to DIR]`: weights from the hub, with a progress bar."""
+"""`mono_depth models fetch NAME [--out DIR]`: weights from the hub, with a progress bar."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def run(args: argparse.Namespace) -> int:
             bar.update(here - bar.n)
 
         try:
-            if args.to is None:
+            if args.out is None:
                 path = fetch(repository, revision, known, show, file)
             else:
-                path = fetch_to(repository, args.to, revision, known, show, file)
+                path = fetch_to(repository, args.out, revision, known, show, file)
         except KeyboardInterrupt:
             bar.close()
             print("\nWhat has come so far is kept: the same command goes on from there.", file=sys.stderr)
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _shipped(args: argparse.Namespace) -> int:
-    if args.to is not None:
+    if args.out is not None:
         raise ModelError(f"'{args.name}' ships with the package: there is nothing to fetch, it is there offline too")
     import mono_depth_ros
 
@@ -72,5 +72,5 @@ def _say(args: argparse.Namespace, path: Path, licence: str) -> None:
         return
     print(path)
     there = f"{path.parent.name}/{path.name}" if path.is_file() else path.name
-    hint = f"; on the robot: model:=/path/to/{there}" if args.to is not None else ""
+    hint = f"; on the robot: model:=/path/to/{there}" if args.out is not None else ""
     print(f"licence of the weights: {licence}{hint}", file=sys.stderr)

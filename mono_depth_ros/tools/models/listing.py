@@ -13,6 +13,7 @@ from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
 from mono_depth_ros.models.weights.cache import find_snapshot, repository_folder
 
 RELATIVE = "relative inverse depth"
+COMMERCIAL = {True: "yes", False: "no", None: "not stated"}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -27,9 +28,14 @@ def run(args: argparse.Namespace) -> int:
     elif args.markdown:
         print(table_markdown())
     else:
-        rows = [describe(entry) for entry in CATALOGUE.values()]
+        rows = [describe(entry) for entry in CATALOGUE.values() if chosen(entry, args.metric, args.commercial)]
         print(json.dumps(rows) if args.json else table(rows))
     return 0
+
+
+def chosen(entry: CatalogueEntry, metric: bool, commercial: bool) -> bool:
+    """Whether a list of metric models, of models for commercial use, or of both has this one."""
+    return (entry.kind == "metric" or not metric) and (entry.commercial is True or not commercial)
 
 
 def entry_of(name: str) -> CatalogueEntry:
@@ -58,6 +64,7 @@ def describe(entry: CatalogueEntry) -> dict[str, Any]:
         "gflop": entry.gflop,
         "megabytes": round(entry.megabytes, 1),
         "licence": entry.licence,
+        "commercial": entry.commercial,
         "hub": entry.hub,
         "revision": entry.revision,
         "sha256": entry.files,
@@ -68,19 +75,26 @@ def describe(entry: CatalogueEntry) -> dict[str, Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Aligned columns with a heading."""
-    lines = [("name", "kind", "licence", "MB", "cached")]
+    """Aligned columns with a heading, at most 100 wide; what a licence has in brackets stands below, under a star."""
+    lines = [("name", "kind", "licence", "commercial", "MB", "cached")]
+    notes: dict[str, None] = {}  # a set that keeps its order
     for row in rows:
-        here = "ships with the package" if not row["hub"] else "yes" if row["cached"] else "no"
-        lines.append((row["name"], kind_of(row), row["licence"], f"{row['megabytes']:.0f}", here))
+        here = "shipped" if not row["hub"] else "yes" if row["cached"] else "no"
+        kind = kind_of(row).replace(RELATIVE, "relative").replace(" up", "")
+        licence, bracket, note = row["licence"].partition(" (")
+        if bracket:
+            licence = f"{licence}*"
+            notes[f"* {note.removesuffix(')')}"] = None
+        lines.append((row["name"], kind, licence, COMMERCIAL[row["commercial"]], f"{row['megabytes']:.0f}", here))
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join(
+    aligned = [
         "  ".join(
-            cell.rjust(width) if column == 3 else cell.ljust(width)
+            cell.rjust(width) if column == 4 else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
-    )
+    ]
+    return "\n".join([*aligned, *notes])
 
 
 def kind_of(row: dict[str, Any]) -> str:
@@ -111,6 +125,7 @@ def in_words(known: dict[str, Any]) -> str:
         "per image": "not known" if known["gflop"] is None else f"{known['gflop']:g} GFLOP",
         "size": f"{known['megabytes']:g} MB",
         "licence": known["licence"],
+        "commercial": COMMERCIAL[known["commercial"]],
         "hub": known["hub"] or "-",
         "revision": known["revision"] or ("not known, the newest is fetched" if known["hub"] else "-"),
         "SHA-256": digests or ("not known" if known["hub"] else "-"),

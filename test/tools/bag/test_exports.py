@@ -117,7 +117,7 @@ def test_what_cannot_be_exported(tmp_path, maker, use, kit, capsys):
     words = (tmp_path / "in.mcap", "--out", tmp_path / "out")
     assert kit.bag(*words, "--export", "tum", tmp_path / "tum") == 1
     assert "--export needs metres" in capsys.readouterr().err
-    assert kit.bag(*words, "--export", "euroc", tmp_path / "x") == 1
+    assert kit.bag(*words, "--export", "euroc", tmp_path / "x") == 2
     assert "expected tum DIR and ply DIR" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import subprocess
@@ -16,6 +15,7 @@ from huggingface_hub import constants
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.tools.models import command
+from mono_depth_ros.tools.parser import Parser
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def empty_cache(tmp_path, monkeypatch) -> None:
 
 
 def call(*words: str) -> int:
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     command.add_parser(parser.add_subparsers())
     args = parser.parse_args(["models", *words])
     return args.run(args)
@@ -34,13 +34,25 @@ def call(*words: str) -> int:
 def test_list_has_one_line_for_each_model(capsys) -> None:
     assert call("list") == 0
     heading, *lines = capsys.readouterr().out.splitlines()
-    assert heading.split() == ["name", "kind", "licence", "MB", "cached"]
-    assert [line.split()[0] for line in lines] == list(CATALOGUE)
+    assert heading.split() == ["name", "kind", "licence", "commercial", "MB", "cached"]
+    assert [line.split()[0] for line in lines] == [*CATALOGUE, "*"]
+    assert max(map(len, lines)) <= 100
     large = " ".join(lines[list(CATALOGUE).index("depth_anything_v2_large")].split())
-    assert large == "depth_anything_v2_large relative inverse depth CC-BY-NC-4.0 1341 no"
+    assert large == "depth_anything_v2_large relative CC-BY-NC-4.0 no 1341 no"
     indoor = " ".join(lines[list(CATALOGUE).index("depth_anything_v2_metric_indoor_small")].split())
-    assert indoor == "depth_anything_v2_metric_indoor_small metric up to 20 m Apache-2.0 99 no"
-    assert lines[0].endswith("3  ships with the package")
+    assert indoor == "depth_anything_v2_metric_indoor_small metric to 20 m Apache-2.0 yes 99 no"
+    assert lines[0].endswith("3  shipped")
+    assert lines[-2].split() == ["metric3d_v2_giant", "metric", "BSD-2-Clause*", "not", "stated", "5511", "no"]
+    assert lines[-1] == "* the code's; none is stated for the weights"
+
+
+def test_list_of_what_gives_metres_and_may_be_sold(capsys) -> None:
+    assert call("list", "--metric", "--commercial", "--json") == 0
+    names = [row["name"] for row in json.loads(capsys.readouterr().out)]
+    assert {"tiny", "depth_anything_v2_metric_indoor_small", "zoedepth_nyu"} <= set(names)
+    assert not {"depth_pro", "metric3d_v2_small", "depth_anything_v2_metric_indoor_base", "dpt_large"} & set(names)
+    assert call("list", "--metric") == 0
+    assert "metric3d_v2_small" in capsys.readouterr().out
 
 
 def test_list_as_json(capsys) -> None:
@@ -98,10 +110,8 @@ def test_verify_recognises_the_weights_of_a_model_by_their_content(tmp_path, mon
     assert capsys.readouterr().out == f"ok by the catalogue, depth_anything_v2_large  {path}\n"
 
 
-def test_an_action_is_needed(capsys) -> None:
-    with pytest.raises(SystemExit):
-        call()
-    assert "list|info|fetch|verify|check|export" in capsys.readouterr().err
+def test_without_an_action_there_is_help(capsys) -> None:
+    assert call() == 0 and "usage:" in capsys.readouterr().out
 
 
 def test_an_error_is_one_line_and_exit_1(tmp_path) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
@@ -11,10 +10,11 @@ import pytest
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.tools.models import command, exporting
+from mono_depth_ros.tools.parser import Parser
 
 
 def call(*words: str) -> int:
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     command.add_parser(parser.add_subparsers())
     args = parser.parse_args(["models", "export", *words])
     return args.run(args)
