@@ -91,8 +91,8 @@ def stereo_depth(
     size = (max(camera.width // config.stereo_downscale, 1), max(camera.height // config.stereo_downscale, 1))
     small = camera.resized(*size)
     count = -(-config.stereo_disparities // (16 * config.stereo_downscale)) * 16  # the matcher takes multiples of 16
-    disparity = _disparity(_grey(left, size), _grey(right, size), count)
-    disparity -= np.float32(shift_px * size[0] / camera.width)
+    shift = shift_px * size[0] / camera.width
+    disparity = _disparity(_grey(left, size), _grey(right, size), math.floor(shift), count) - np.float32(shift)
     with np.errstate(invalid="ignore", divide="ignore"):
         known = disparity >= _MIN_DISPARITY_PX
         depth = np.where(known, np.float32(small.fx * baseline_m) / disparity, np.float32(np.nan))
@@ -106,10 +106,10 @@ def stereo_sigma(depth: NDArray[np.float32], focal_px: float, baseline_m: float)
     return found
 
 
-def _disparity(left: NDArray[np.uint8], right: NDArray[np.uint8], count: int) -> NDArray[np.float32]:
-    """(H, W) float32 pixels of the left image, u_left - u_right; NaN where unknown."""
+def _disparity(left: NDArray[np.uint8], right: NDArray[np.uint8], first: int, count: int) -> NDArray[np.float32]:
+    """(H, W) float32 pixels of the left image, u_left - u_right, `count` of them from `first` on; NaN where unknown."""
     matcher = cv2.StereoSGBM.create(
-        minDisparity=0,
+        minDisparity=first,
         numDisparities=count,
         blockSize=_BLOCK,
         P1=8 * _BLOCK**2,
@@ -120,23 +120,26 @@ def _disparity(left: NDArray[np.uint8], right: NDArray[np.uint8], count: int) ->
         speckleRange=_SPECKLE[1],
         mode=cv2.STEREO_SGBM_MODE_SGBM_3WAY,
     )
-    of_left = _match(matcher, left, right, count)
+    of_left = _match(matcher, left, right)
     # Mirrored, the right image is a left one.
-    of_right = _match(matcher, right[:, ::-1], left[:, ::-1], count)[:, ::-1]
-    columns = np.arange(left.shape[1], dtype=np.float32)
+    of_right = _match(matcher, right[:, ::-1], left[:, ::-1])[:, ::-1]
+    width = left.shape[1]
     with np.errstate(invalid="ignore"):
-        at = np.nan_to_num(np.rint(columns - of_left), nan=-1.0).astype(np.int64)
-        seen = at >= 0
-        back = np.take_along_axis(of_right, np.maximum(at, 0), axis=1)
+        at = np.nan_to_num(np.rint(np.arange(width) - of_left), nan=-1.0).astype(np.int64)
+        seen = (at >= 0) & (at < width)
+        back = np.take_along_axis(of_right, np.clip(at, 0, width - 1), axis=1)
         agree = seen & (np.abs(of_left - back) <= _AGREE_PX)
     return np.where(agree, of_left, np.float32(np.nan))
 
 
-def _match(matcher: cv2.StereoSGBM, a: NDArray[np.uint8], b: NDArray[np.uint8], count: int) -> NDArray[np.float32]:
-    # The matcher gives up on the first `count` columns of `a`, where only the largest disparities have no match.
-    a, b = (cv2.copyMakeBorder(image, 0, 0, count, 0, cv2.BORDER_REPLICATE) for image in (a, b))
-    found = matcher.compute(a, b)[:, count:]
-    return np.where(found > 0, found / np.float32(_FIXED_POINT), np.float32(np.nan)).astype(np.float32, copy=False)
+def _match(matcher: cv2.StereoSGBM, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float32]:
+    # The matcher gives up on columns of `a` of which some disparities have no match; what it finds there is checked.
+    first, width = matcher.getMinDisparity(), a.shape[1]
+    before, after = max(first + matcher.getNumDisparities(), 0), max(-first, 0)
+    a, b = (cv2.copyMakeBorder(image, 0, 0, before, after, cv2.BORDER_REPLICATE) for image in (a, b))
+    found = matcher.compute(a, b)[:, before : before + width]
+    known = found > first * _FIXED_POINT
+    return np.where(known, found / np.float32(_FIXED_POINT), np.float32(np.nan)).astype(np.float32, copy=False)
 
 
 def _grey(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -20,7 +20,7 @@ from mono_depth_ros.config.demo import (
 )
 from mono_depth_ros.config.depth import DepthConfig, DepthNodeConfig, ModelConfig
 from mono_depth_ros.config.images import ImageConfig
-from mono_depth_ros.config.offline import BagConfig, EvalConfig, EvalModelConfig, FleetConfig
+from mono_depth_ros.config.offline import BagConfig, EvalConfig, EvalModelConfig, FleetConfig, OfflineStereoConfig
 from mono_depth_ros.config.option import Config, allowed, check, option
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "GroundConfig",
     "ImageConfig",
     "ModelConfig",
+    "OfflineStereoConfig",
     "PlayConfig",
     "RecorderConfig",
     "ReferenceConfig",

@@ -8,7 +8,14 @@ import json
 import sys
 from typing import Any
 
-from mono_depth_ros.config import AlignConfig, DepthConfig, ImageConfig, ModelConfig, ReferenceConfig
+from mono_depth_ros.config import (
+    AlignConfig,
+    DepthConfig,
+    ImageConfig,
+    ModelConfig,
+    OfflineStereoConfig,
+    ReferenceConfig,
+)
 from mono_depth_ros.errors import SENTENCE, shown
 from mono_depth_ros.media import CAMERA_HELP
 from mono_depth_ros.startup import importing
@@ -30,7 +37,7 @@ def add_parser(subparsers: Any) -> None:
         help="depth of image files, a video or a webcam: arrays, 16-bit PNG, point clouds, pictures, videos, bags",
         description="For each image, write OUT/NAME.npy: float32 (H, W) at the size of the image, metres along the "
         "optical axis (NaN unknown, inf sky or beyond range), or the raw inverse depth of a relative model. With "
-        "--reference the depth is aligned with known depths first, and a relative model gives metres too. "
+        "--reference or --right the depth is aligned with known depths first, and a relative model gives metres too. "
         "Orientation tags are ignored: a calibration describes the picture as the sensor delivered it. "
         "Of a video file or a webcam (webcam, webcam:1, /dev/video1 or 1, until Ctrl-C) every image is used: --out "
         "NAME.mp4 is a video with the picture on the left and the colours of its depth on the right, NAME.mcap a "
@@ -67,6 +74,7 @@ def add_parser(subparsers: Any) -> None:
     add_options(parser, ImageConfig, IMAGE_OPTIONS)
     parser.add_argument("--json", action="store_true", help="print one line of JSON a file on stdout")
     _add_reference_options(parser.add_argument_group("alignment"))
+    _add_stereo_options(parser.add_argument_group("stereo"))
     add_options(parser.add_argument_group("model"), ModelConfig)
     add_options(parser.add_argument_group("depth and cloud"), DepthConfig)
     parser.set_defaults(run=run)
@@ -96,7 +104,8 @@ def run(args: argparse.Namespace) -> int:
         from mono_depth_ros.tools.measure import in_words
 
     images = config_from(args, ImageConfig, IMAGE_OPTIONS)
-    job = image_files.Job.prepare(args, config, model_config, align_config, reference_config, images)
+    stereo = config_from(args, OfflineStereoConfig)
+    job = image_files.Job.prepare(args, config, model_config, align_config, reference_config, images, stereo)
     failed = 0
     # Lines of errors must not tear the bar: tqdm moves it out of the way.
     with tqdm(job.files, unit="image", file=sys.stderr, dynamic_ncols=True, desc="depth") as bar:
@@ -140,3 +149,29 @@ def _add_reference_options(parser: Any) -> None:
     )
     add_options(parser, AlignConfig)
     add_options(parser, ReferenceConfig, REFERENCE_OPTIONS)
+
+
+def _add_stereo_options(parser: Any) -> None:
+    """The options of a stereo pair: the inputs are its left images."""
+    parser.add_argument(
+        "--right",
+        metavar="PATH",
+        help="The right image of a stereo pair fixes the scale: a file, a folder, or a pattern in quotes, whose images "
+        "go with the left ones by name (left and right apart) or by order.",
+    )
+    parser.add_argument(
+        "--baseline", type=float, metavar="M", help="The right camera is this many metres to the right of the left one."
+    )
+    parser.add_argument(
+        "--doffs",
+        type=float,
+        metavar="PX",
+        help="The principal point of the right camera minus that of the left one, in x (default: 0, or of P).",
+    )
+    parser.add_argument(
+        "--right-camera",
+        metavar="FILE",
+        help="The calibration of the right camera has the baseline in its P; with a calibration file for --camera both "
+        "images are rectified by R and P, unless --rectified says that they are.",
+    )
+    add_options(parser, OfflineStereoConfig)

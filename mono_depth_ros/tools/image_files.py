@@ -20,7 +20,14 @@ import torch
 
 from mono_depth_ros.alignment.overlay import overlay
 from mono_depth_ros.atomic import atomic_path
-from mono_depth_ros.config import AlignConfig, DepthConfig, ImageConfig, ModelConfig, ReferenceConfig
+from mono_depth_ros.config import (
+    AlignConfig,
+    DepthConfig,
+    ImageConfig,
+    ModelConfig,
+    OfflineStereoConfig,
+    ReferenceConfig,
+)
 from mono_depth_ros.errors import ConfigError, DataError, MonoDepthError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.media.camera_argument import CameraArgument
@@ -31,6 +38,7 @@ from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.pipeline import Frame, Pipeline
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.tools.image_reference import Reference, ReferenceArgument
+from mono_depth_ros.tools.image_stereo import StereoArgument
 from mono_depth_ros.tools.measure import Pixels, measure, parse
 
 _SUFFIXES = {"npy": ".npy", "png16": ".png", "ply": ".ply", "color": "_color.png", "overlay": "_overlay.png"}
@@ -58,7 +66,7 @@ class Job:
     pipeline: Pipeline
     max_pixels: int
     pixels: tuple[Pixels, ...] = ()
-    reference: ReferenceArgument | None = None
+    reference: ReferenceArgument | StereoArgument | None = None
 
     @classmethod
     def prepare(
@@ -69,6 +77,7 @@ class Job:
         align_config: AlignConfig,
         reference_config: ReferenceConfig,
         image_config: ImageConfig,
+        stereo_config: OfflineStereoConfig,
     ) -> Job:
         """Check everything that can be wrong before the first image, cheap checks first.
 
@@ -92,7 +101,10 @@ class Job:
         out = args.out or Path()
         _keep_inputs(files, {out / file for name in names for file in _outputs(name, kinds)})
         camera = CameraArgument.parse(args.camera) if args.camera else None
-        reference = ReferenceArgument.parse(args, files, align_config, reference_config)
+        limit = image_config.max_image_pixels
+        reference = StereoArgument.parse(
+            args, files, camera, limit, stereo_config, reference_config, align_config
+        ) or ReferenceArgument.parse(args, files, align_config, reference_config)
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
         model = load_model(model_config)
         metres = [f"--{kind}" for kind in ("png16", "ply") if kind in kinds] + ["--measure"] * bool(pixels)
@@ -100,13 +112,13 @@ class Job:
             name = model.spec.name
             raise ConfigError(
                 f"{name} gives relative inverse depth, which has no metres: {' and '.join(metres)} need a metric model "
-                "or a --reference"
+                "or a --reference or --right"
             )
         cloud = reference is not None and reference.needs_camera
         if camera is None and (model.spec.needs_camera or "ply" in kinds or pixels or cloud):
             who = f"the model {model.spec.name}" if model.spec.needs_camera else (metres or ["--reference"])[-1]
             raise ConfigError(f"{who} needs the camera: give --camera fx,fy,cx,cy or --camera FILE.yaml")
-        pipeline, limit = Pipeline(model, config), image_config.max_image_pixels
+        pipeline = Pipeline(model, config)
         return cls(files, names, out, kinds, camera, args.rectified, pipeline, limit, pixels, reference)
 
     def process(self, path: Path, name: Path) -> dict[str, Any]:
@@ -117,8 +129,10 @@ class Job:
         """
         start_s = time.perf_counter()
         rgb = read_image(path, self.max_pixels)
+        camera = self._camera_of(rgb.shape[1], rgb.shape[0])
+        rgb, camera = (rgb, camera) if self.reference is None else self.reference.view(rgb, camera)
         height, width = rgb.shape[:2]
-        frame = self.pipeline.estimate(rgb, self._camera_of(width, height))
+        frame = self.pipeline.estimate(rgb, camera)
         reference = self.reference.align(path, frame) if self.reference is not None else None
         frame = frame if reference is None else replace(frame, prediction=reference.aligned)
         metric = frame.prediction.kind is DepthKind.METRIC

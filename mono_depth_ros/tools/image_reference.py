@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mono_depth_ros.alignment.result import Alignment
 from mono_depth_ros.alignment.samples import Samples, samples_from_depth
 from mono_depth_ros.config import AlignConfig, ReferenceConfig
 from mono_depth_ros.errors import ConfigError, DataError
+from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rigid import rigid_from_text, transform_points
 from mono_depth_ros.media.depth import read_depth
 from mono_depth_ros.media.points import read_points
@@ -30,11 +32,12 @@ _CLOUDS = (".bin", ".ply", ".pcd")  # an .npy is read as a depth map
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """One image's known depths, and what they made of its prediction."""
+    """One image's known depths, and what they made of its prediction; `more` goes into the summary."""
 
     samples: Samples
     alignment: Alignment
     aligned: DepthPrediction
+    more: Mapping[str, Any] = field(default_factory=dict)
 
     def summary(self) -> dict[str, Any]:
         """What `--json` prints; errors are those on the samples that were held out."""
@@ -49,6 +52,7 @@ class Reference:
             "held_out_after": _rounded(after),
             "trusted": self.alignment.trusted,
             **({"note": fit.note} if fit.note else {}),
+            **self.more,
         }
 
 
@@ -116,6 +120,10 @@ class ReferenceArgument:
             expected = f"{image.stem}{_DEPTH[0]} or another of {', '.join(_DEPTH + _CLOUDS)}"
             raise DataError(f"the reference of {image.name} in {self.path}: found {seen}, expected one: {expected}")
         return found[0]
+
+    def view(self, rgb: np.ndarray, camera: Camera | None) -> tuple[np.ndarray, Camera | None]:
+        """The image and its camera that depth is estimated of: as they are."""
+        return rgb, camera
 
     @property
     def needs_camera(self) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from mono_depth_ros.alignment.reference_depth import samples_from_reference_depth
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.alignment.stereo import baseline_of, stereo_depth
+from mono_depth_ros.alignment.stereo_check import check_pair
 from mono_depth_ros.config import ImageConfig, ReferenceConfig, StereoConfig
 from mono_depth_ros.errors import FrameError, SamplesError
 from mono_depth_ros.messages.camera_info import info_matrix
@@ -40,6 +41,7 @@ class StereoReference(TopicReference):
         self._extrinsics = Extrinsics(context, required=False)
         self._rights: Nearest[Any] = Nearest(_KEPT)
         self._reader = ImageReader(lambda: context.options(ImageConfig), context.tell)
+        self._checked = False
         self._infos = {side: CameraInfos(rectified=True, rectify=False) for side in ("left", "right")}
 
     def add(self, name: str, message: Any) -> None:
@@ -59,14 +61,13 @@ class StereoReference(TopicReference):
                 "stereo_pair",
             )
         left, other = self._calibration("left", message), self._calibration("right", right.thing)
-        found = stereo_depth(
-            self._pixels("left", message),
-            self._pixels("right", right.thing),
-            left.camera,
-            baseline_of(list(info_matrix(other.message, "p"))),
-            self.context.options(StereoConfig),
-            left.camera.cx - other.camera.cx,
-        )
+        baseline_m = baseline_of(list(info_matrix(other.message, "p")))
+        pixels = self._pixels("left", message), self._pixels("right", right.thing)
+        shift_px = left.camera.cx - other.camera.cx
+        if not self._checked and pixels[0].shape == pixels[1].shape:
+            check_pair(*pixels, shift_px)
+            self._checked = True
+        found = stereo_depth(*pixels, left.camera, baseline_m, self.context.options(StereoConfig), shift_px)
         cam_from_left = self._extrinsics.cam_from_rectified(message.header, left.camera, left.message, view)
         return samples_from_reference_depth(found.depth, found.camera, view.camera, cam_from_left, config, found.sigma)
 
