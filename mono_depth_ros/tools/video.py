@@ -42,6 +42,8 @@ _SAMPLES = 12  # pictures that the colours of a video are taken from
 _NOT_OF_A_VIDEO = {
     "reference": "--reference is for image files: no file of known depths goes with each picture of a video; "
     "--out NAME.mcap makes a recording, which `mono_depth bag` aligns with the sensors in it",
+    "right": "--right is for image files: of a pair of videos take the pictures out, or record them and use "
+    "`mono_depth bag --reference stereo`",
     "measure": "--measure is for image files: take a picture out of the video",
     "overlay": "--overlay is for a --reference, which a video cannot have",
     "extrinsic": "--extrinsic is for a --reference, which a video cannot have",

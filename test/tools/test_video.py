@@ -259,6 +259,7 @@ def test_a_model_that_fails_keeps_what_is_done_and_at_once_leaves_nothing(tmp_pa
     "words, sentence",
     [
         (["--out", "o.mp4", "--reference", "lidar"], "--reference is for image files"),
+        (["--out", "o.mp4", "--right", "right.mp4"], "--right is for image files"),
         (["--out", "o.mp4", "--measure", "1,1,2,2"], "--measure is for image files"),
         (["--out", "o.mp4", "--ply"], "--ply are for a folder or NAME.mcap"),
         (["--out", "o.mov"], "expected NAME.mp4, NAME.avi, NAME.mcap or a folder"),
