@@ -47,7 +47,7 @@ def choose(reader: BagReader, config: BagConfig) -> Chosen:
     image = _image(reader, config, words)
     return Chosen(
         image=image,
-        camera_info="" if config.camera else _camera_info(reader, config, image, words),
+        camera_info="" if config.camera or config.hfov else _camera_info(reader, config, image, words),
         poses=_poses(reader, config, words) if config.export_tum else "",
         words=words,
     )
@@ -102,7 +102,7 @@ def _camera_info(reader: BagReader, config: BagConfig, image: str, words: list[s
     found = [item for item in reader.topics.values() if item.kind == CAMERA_INFO and item.count != 0]
     if not found:
         raise DataError(
-            f"{reader.path} holds no camera_info for {image}: give --camera fx,fy,cx,cy or --camera FILE.yaml"
+            f"{reader.path} holds no camera_info for {image}: give --camera fx,fy,cx,cy, --camera FILE, or --hfov DEG"
         )
     chosen = next((item for item in found if item.name == sibling), None)
     why = "the image's sibling"

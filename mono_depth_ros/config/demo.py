@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mono_depth_ros.config.depth import ModelConfig
+from mono_depth_ros.config.images import hfov_option
 from mono_depth_ros.config.option import Config, option
 from mono_depth_ros.errors import ConfigError
 
@@ -64,7 +65,11 @@ class CameraNodeConfig(Config):
     """What the camera node reads."""
 
     source: str = option("", "folder of images, image or video file, webcam, webcam:1 or /dev/video1")
-    calibration: str = option("", "YAML file of the camera in the format of camera_calibration")
+    calibration: str = option(
+        "",
+        "calibration file of the camera, of ROS, OpenCV, Kalibr, EuRoC or KITTI; FILE:NAME for one of several cameras",
+    )
+    hfov: float = hfov_option()
     rate: float = option(
         0.0, "images a second; 0: the video's or the webcam's own, 10 for a folder", unit="Hz", low=0.0, high=1000.0
     )

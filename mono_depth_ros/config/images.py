@@ -4,8 +4,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from mono_depth_ros.config.option import Config, option
+
+
+def hfov_option() -> Any:
+    """The field `hfov`, the same wherever a camera may be given."""
+    return option(
+        0.0,
+        "The field of view across the width of the images as they are stored, if no calibration is known; 0 is none.",
+        unit="deg",
+        low=0.0,
+        high=179.0,
+    )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mono_depth_ros.config.alignment import REFERENCES, StereoConfig
 from mono_depth_ros.config.depth import ModelConfig
+from mono_depth_ros.config.images import hfov_option
 from mono_depth_ros.config.option import Config, option
 from mono_depth_ros.errors import ConfigError
 
@@ -21,7 +22,8 @@ class BagConfig(Config):
 
     image_topic: str = option("", "Image or CompressedImage; empty: the only one with colour, found by type")
     camera_info_topic: str = option("", "CameraInfo; empty: the image's sibling, or the only one there is")
-    camera: str = option("", "calibration of a bag without camera_info: fx,fy,cx,cy, FILE.yaml, or a 3x3 FILE.txt")
+    camera: str = option("", "calibration of a bag without camera_info: fx,fy,cx,cy, or a calibration FILE")
+    hfov: float = hfov_option()
     rectified: bool = option(False, "the images are rectified already: use P of camera_info, no distortion")
     outputs: str = option(
         "depth", f"any of {', '.join(BAG_OUTPUTS)}, with commas; depth is depth/inverse for a relative model"

@@ -5,4 +5,3 @@ CAMERA_HELP = (
     "fx,fy,cx,cy in pixels of the images as they are, or a calibration FILE of ROS, OpenCV, Kalibr, EuRoC or KITTI or "
     "with the 3x3 matrix (FILE:NAME where it has several cameras)"
 )
-HFOV_HELP = "Field of view in degrees across the width of the images as they are stored, where no calibration is known."

@@ -31,8 +31,8 @@ class CameraArgument:
     hfov_deg: float = 0.0
 
     @classmethod
-    def given(cls, camera: str | None, hfov_deg: float | None = None) -> CameraArgument | None:
-        """Of `--camera` and `--hfov`; None where neither is given.
+    def given(cls, camera: str | None, hfov_deg: float = 0.0) -> CameraArgument | None:
+        """Of `--camera` and `--hfov`, 0 for none; None where neither is given.
 
         Raises:
             ConfigError: both are given, or something that is no camera. CameraError: a file that is no calibration.
@@ -40,7 +40,6 @@ class CameraArgument:
         if camera and hfov_deg:
             raise ConfigError(f"--camera {camera} and --hfov {hfov_deg:g} are given, expected one of the two")
         if hfov_deg:
-            Camera.from_fov((1, 1), hfov_deg)
             return cls(f"--hfov {hfov_deg:g}", hfov_deg=hfov_deg)
         return cls.parse(camera) if camera else None
 

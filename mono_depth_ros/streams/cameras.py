@@ -67,11 +67,11 @@ def calibration_of(
     try:
         for message in messages:
             try:
-                camera = camera_from_info(message, rectified)
+                camera = camera_from_info(message, rectified, (width, height))
                 camera.check_size(width, height)
                 # A driver that leaves R zero has not said that the rectified camera is turned.
                 rotation = info_matrix(message, "r") if rectify else IDENTITY
-                into = camera_from_info(message, rectified=True) if rectify else None
+                into = camera_from_info(message, True, (width, height)) if rectify else None
                 return Calibration(camera, into, rotation if any(rotation) else IDENTITY, message)
             except CameraError as error:
                 problem = problem or error

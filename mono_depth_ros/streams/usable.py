@@ -16,6 +16,7 @@ import numpy as np
 
 from mono_depth_ros.errors import shown
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.plausible import doubt
 from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.messages.kinds import bare
 
@@ -35,7 +36,7 @@ class Usable:
         self._known: deque[float] = deque(maxlen=_LATEST)
         self._ages: deque[tuple[float, float]] = deque(maxlen=_LATEST)
         self._covered = 1.0
-        self._twice = self._frames = self._stamp = ""
+        self._twice = self._frames = self._stamp = self._doubt = self._unsized = ""
 
     def picture(self, rgb: np.ndarray) -> None:
         """An image (H, W, 3) uint8 as the network gets it."""
@@ -44,9 +45,11 @@ class Usable:
         self._means.append(float(means.mean()))
         self._spreads.append(float(deviations.max()))
 
-    def lens(self, camera: Camera) -> None:
-        """The camera of an image that is not rectified here."""
-        self._covered = covered(camera)
+    def lens(self, camera: Camera, message: Any = None, rectify: bool = False) -> None:
+        """The camera of an image, its camera_info where it comes from one, and whether the image is rectified here."""
+        self._covered = 1.0 if rectify else covered(camera)
+        self._doubt = doubt(camera, window=message is not None and bool(message.roi.width))
+        self._unsized = "" if message is None or message.width or message.height else f"{camera.width}x{camera.height}"
 
     def camera_info(self, message: Any, topic: str, header: Any, rectified: bool) -> None:
         """The camera_info of an image with this header on this topic; `rectified` as the parameter."""
@@ -82,7 +85,13 @@ class Usable:
         Args:
             min_fraction: of the pixels that should have a finite depth. timeout_s: age of an image that is too much.
         """
-        for sentence in (self._lens(min_fraction), self.few(min_fraction), self._light(), self._time(timeout_s)):
+        for sentence in (
+            self._lens(min_fraction),
+            self._doubt,
+            self.few(min_fraction),
+            self._light(),
+            self._time(timeout_s),
+        ):
             if sentence:
                 return sentence
         if self._twice:
@@ -92,6 +101,8 @@ class Usable:
             )
         if self._frames:
             return f"camera_info is of another frame than the image: it has {self._frames}; is it of this camera?"
+        if self._unsized:
+            return f"camera_info gives no size (width and height are 0): that of the image is taken, {self._unsized}"
         return ""
 
     def _lens(self, min_fraction: float) -> str:

@@ -24,6 +24,7 @@ import torch
 from mono_depth_ros import transport
 from mono_depth_ros.alignment.aligner import Aligned
 from mono_depth_ros.alignment.result import Alignment, Curve, Fit
+from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.metrics import depth_metrics
 from mono_depth_ros.nodes.alignment.health import AlignmentFacts, judge_alignment
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
@@ -202,6 +203,8 @@ def usable(**seen: Any) -> Usable:
         found.published(*seen["time"])
     if "info" in seen:
         found.camera_info(*seen["info"])
+    if "lens" in seen:
+        found.lens(seen["lens"], seen.get("message"))
     found._covered = seen.get("covered", 1.0)
     found.depth(seen.get("known", 1.0))
     return found
@@ -214,6 +217,8 @@ def info(topic: str, frame: str) -> tuple[Any, str, Any, bool]:
 
 CONCERNS = [
     usable(covered=0.6),
+    usable(lens=Camera(640, 480, 500.0, 500.0, 100.0, 240.0)),
+    usable(lens=Camera(640, 480, 100.0, 100.0, 320.0, 240.0)),
     usable(known=0.004),
     usable(picture=1),
     usable(picture=254),
@@ -224,6 +229,10 @@ CONCERNS = [
     usable(time=(1, 9.0, 8.5)),
     usable(info=info("image_rect", "camera")),
     usable(info=info("image", "other")),
+    usable(
+        lens=Camera.from_fov((640, 480), 60),
+        message=SimpleNamespace(width=0, height=0, roi=SimpleNamespace(width=0)),
+    ),
 ]
 
 

@@ -23,11 +23,15 @@ def info(d: tuple[float, ...] = (), frame_id: str = "camera") -> SimpleNamespace
     return SimpleNamespace(d=d, header=header(frame_id))
 
 
+def sized(width: int = 640, height: int = 480, window: int = 0) -> SimpleNamespace:
+    return SimpleNamespace(width=width, height=height, roi=SimpleNamespace(width=window))
+
+
 def good() -> Usable:
     usable = Usable()
     for _ in range(9):
         usable.picture(NOISE)
-        usable.lens(Camera.from_fov((640, 480), 60))
+        usable.lens(Camera.from_fov((640, 480), 60), sized())
         usable.camera_info(info((-0.2, 0.1, 0, 0, 0)), "/cam/image_raw", header(), False)
         usable.depth(0.9)
         usable.published(10**18, 0.08, 0.05)
@@ -87,6 +91,27 @@ def test_a_lens_model_that_folds_inside_the_image() -> None:
     for _ in range(9):
         usable.depth(0.0)
     assert "no ray for any pixel" in usable.nothing()
+
+
+@pytest.mark.parametrize(
+    ("camera", "message", "words"),
+    [
+        (Camera(640, 480, 500.0, 500.0, 100.0, 240.0), sized(), "the principal point (100, 240) is outside the middle"),
+        (Camera(640, 480, 500.0, 500.0, 100.0, 240.0), sized(window=300), ""),
+        (Camera(640, 480, 500.0, 500.0, 100.0, 240.0), None, "the principal point (100, 240) is outside the middle"),
+        (Camera(640, 480, 180.0, 180.0, 320.0, 240.0), sized(), "the focal length is 180 px, 0.28 widths"),
+        (Camera(640, 480, 3300.0, 3300.0, 320.0, 240.0), sized(), "the focal length is 3300 px, 5.2 widths"),
+        (
+            Camera(640, 480, 500.0, 500.0, 320.0, 240.0),
+            sized(0, 0),
+            "camera_info gives no size (width and height are 0)",
+        ),
+    ],
+)
+def test_intrinsics_that_can_hardly_be_right_and_a_missing_size(camera, message, words) -> None:
+    usable = good()
+    usable.lens(camera, message)
+    assert concern(usable).startswith(words) and bool(words) == bool(concern(usable))
 
 
 @pytest.mark.parametrize(

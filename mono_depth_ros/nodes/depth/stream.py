@@ -105,8 +105,7 @@ class CameraStream(MessageStream):
             found = self.infos.match(stamp_ns(job.message.header.stamp), *self._reader.size(job.message))
             rgb = self._reader.rgb(job.message)
         self.usable.picture(rgb)
-        if found.into is None:
-            self.usable.lens(found.camera)
+        self.usable.lens(found.camera, found.message, rectify=found.into is not None)
         self.usable.camera_info(found.message, self._image.topic, job.message.header, self._config().rectified)
         return Shot(rgb, found.camera, found.into, found.rotation), found
 

@@ -6,9 +6,9 @@ Topics: image_raw, image_raw/compressed (by the parameter transport), camera_inf
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,8 @@ from rclpy.time import Time
 
 from mono_depth_ros.config import CameraNodeConfig, CameraTopicsConfig
 from mono_depth_ros.errors import SENTENCE, CameraError, ConfigError, shown
-from mono_depth_ros.geometry.calibration import read_calibration
-from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.plausible import doubt
+from mono_depth_ros.media.camera_argument import CameraArgument
 from mono_depth_ros.media.sequences import open_source
 from mono_depth_ros.nodes.ros.guard import GuardedNode
 from mono_depth_ros.nodes.ros.parameters import Parameters
@@ -35,16 +35,19 @@ class CameraNode(GuardedNode):
         parameters = Parameters(self, (CameraNodeConfig, CameraTopicsConfig))
         self._config, self._output = parameters.get(CameraNodeConfig), parameters.get(CameraTopicsConfig)
         self._source = open_source(self._config.source, self._config.rate, self._config.width, self._config.height)
-        if not self._config.calibration:
+        path, hfov_deg = os.path.expanduser(self._config.calibration), self._config.hfov
+        if path and hfov_deg:
+            raise ConfigError(f"calibration is {path} and hfov is {hfov_deg:g}, expected one of the two")
+        camera = CameraArgument.of_file(path) if path else CameraArgument.given(None, hfov_deg)
+        if camera is None:
             raise ConfigError(
-                "calibration is empty, expected the YAML file that camera_calibration wrote for this camera: "
+                "calibration is empty, expected the YAML file that camera_calibration wrote for this camera, or hfov: "
                 "without the focal length there are no metres, and it cannot be seen in a picture"
             )
-        path = Path(self._config.calibration).expanduser()
-        Camera.from_yaml(path)  # raises where the file makes no camera
-        self._calibration = read_calibration(path)
-        self._source = self._source.fitting(self._calibration.width, self._calibration.height)
-        self._topics = CameraTopics(self, self._output, self._calibration)
+        self._camera = camera
+        if (given := camera.calibration) is not None:
+            self._source = self._source.fitting(given.width, given.height)
+        self._topics = CameraTopics(self, self._output)
         self._published = 0
         self._drops: Counter[str] = Counter()
         self._told: set[str] = set()
@@ -68,21 +71,29 @@ class CameraNode(GuardedNode):
 
     def _frames(self, player: Player[np.ndarray]) -> Iterator[np.ndarray]:
         """In the thread: images of the calibration's size. Another size at the beginning means the wrong file."""
-        first = True
+        size: tuple[int, int] | None = None
         while not player.stopping.is_set():
             for name, rgb in self._source.frames(self._drop):
                 height, width = rgb.shape[:2]
-                if (width, height) == (self._calibration.width, self._calibration.height):
-                    first = False
+                if size is None:
+                    size = self._calibrate(name, width, height)
+                if size == (width, height):
                     yield rgb
                     continue
-                expected = f"{self._calibration.width}x{self._calibration.height}, as the calibration says"
-                sentence = f"{name} is {width}x{height}, expected {expected}"
-                if first:
-                    raise CameraError(sentence, "size_mismatch")
-                self._drop("size_mismatch", sentence)
+                expected = f"{size[0]}x{size[1]}, as the calibration says"
+                self._drop("size_mismatch", f"{name} is {width}x{height}, expected {expected}")
             if not self._config.loop:
                 return
+
+    def _calibrate(self, name: str, width: int, height: int) -> tuple[int, int]:
+        """Before the first image is published: its size, if the calibration suits it."""
+        try:
+            self._topics.calibrate(self._camera.calibrated(width, height))
+        except CameraError as error:
+            raise CameraError(f"{name}: {error}", error.reason) from error
+        if sentence := doubt(self._camera.camera(width, height)):
+            self.get_logger().warning(sentence)
+        return width, height
 
     def _publish(self, rgb: np.ndarray, stamp: Time) -> None:
         self._topics.publish(rgb, self._topics.header(stamp))

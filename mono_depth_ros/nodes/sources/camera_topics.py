@@ -29,13 +29,13 @@ class CameraTopics:
     """The publishers of one camera.
 
     Args:
-        node: creates them. config: names and encodings. calibration: goes into every camera_info as it is.
+        node: creates them. config: names and encodings.
     """
 
-    def __init__(self, node: Node, config: CameraTopicsConfig, calibration: CameraCalibration) -> None:
+    def __init__(self, node: Node, config: CameraTopicsConfig) -> None:
         self._node, self._config = node, config
         # Kept between frames: a message of the same size is filled in place.
-        self._image, self._compressed, self._info = Image(), CompressedImage(), camera_info(calibration)
+        self._image, self._compressed, self._info = Image(), CompressedImage(), CameraInfo()
         self._compressed.format = _compressed_format(config.encoding)
         self._raw_publisher: Any = None
         self._compressed_publisher: Any = None
@@ -44,6 +44,10 @@ class CameraTopics:
         if config.transport != "raw":
             self._compressed_publisher = publisher(node, CompressedImage, "image_raw/compressed")
         self._info_publisher = publisher(node, CameraInfo, "camera_info")
+
+    def calibrate(self, calibration: CameraCalibration) -> None:
+        """What goes into every camera_info as it is; before the first image."""
+        self._info = camera_info(calibration)
 
     def publishers(self) -> list[Any]:
         """Those of the images, and that of camera_info, which is the last."""

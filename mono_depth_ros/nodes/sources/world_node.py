@@ -38,7 +38,8 @@ class WorldNode(GuardedNode):
         parameters = Parameters(self, (WorldNodeConfig, CameraTopicsConfig))
         self._config, self._output = parameters.get(WorldNodeConfig), parameters.get(CameraTopicsConfig)
         self._drive = Drive.of(self._config)
-        self._topics = CameraTopics(self, self._output, self._drive.camera.calibration("world"))
+        self._topics = CameraTopics(self, self._output)
+        self._topics.calibrate(self._drive.camera.calibration("world"))
         self._pose = publisher(self, PoseStamped, "pose")
         self._truth = publisher(self, Image, "depth_truth") if self._config.truth else None
         self._lidar = publisher(self, PointCloud2, "lidar/points") if self._config.lidar else None

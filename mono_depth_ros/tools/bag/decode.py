@@ -30,7 +30,7 @@ class Decoder:
         bits: of images of 16 bits.
 
     Raises:
-        ConfigError, CameraError: `--camera` is not usable.
+        ConfigError, CameraError: `--camera` or `--hfov` is not usable.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Decoder:
         self._reader, self._topic, self._rectified, self._usable = reader, topic, config.rectified, usable
         self._images = ImageReader(lambda: images, tell)
         self.bits = self._images.bits
-        self._camera = CameraArgument.parse(config.camera) if config.camera else None
+        self._camera = CameraArgument.given(config.camera, config.hfov)
 
     def decode(self, batch: Batch) -> Batch:
         """Give the frames of a batch their `shot` and `header`, or the `problem` with them."""
@@ -71,7 +71,7 @@ class Decoder:
             found = calibration_of(self._decoded(frame.infos), width, height, self._rectified)
             camera, frame.camera_info = found.camera, found.message
             self._usable.camera_info(found.message, self._topic, frame.header, self._rectified)
-        self._usable.lens(camera)
+        self._usable.lens(camera, frame.camera_info)
         rgb = self._images.rgb(message)
         self._usable.picture(rgb)
         frame.shot = Shot(rgb, camera)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mono_depth_ros.config import DemoConfig, RecorderConfig, WorldNodeConfig
+from mono_depth_ros.config import CameraNodeConfig, DemoConfig, RecorderConfig, WorldNodeConfig
 from mono_depth_ros.errors import shown
 from mono_depth_ros.media import CAMERA_HELP
 from mono_depth_ros.startup import importing
@@ -41,6 +41,7 @@ def add_parser(subparsers: Any) -> None:
         help=f"for other sources than the world: {CAMERA_HELP}; a folder's own camera.yaml or camera-intrinsics.txt "
         "is found",
     )
+    add_options(parser, CameraNodeConfig, ("hfov",))
     parser.add_argument(
         "--domain-id", type=_domain, metavar="N", help="The ROS domain, 0 to 101 (default: a free one)."
     )
@@ -63,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
         config_from(args, RecorderConfig, RECORDER_OPTIONS),
         args.camera,
         args.domain_id,
+        args.hfov,
     )
     summary = session.run(args.out)
     if args.json:

@@ -33,13 +33,14 @@ from mono_depth_ros.world.lidar import roof_mount
 
 @dataclass(frozen=True)
 class Session:
-    """What to run. `camera` is the text of --camera; `domain_id` None takes a free ROS domain."""
+    """What to run. `camera` and `hfov` are those of --camera and --hfov; `domain_id` None takes a free ROS domain."""
 
     config: DemoConfig
     world: WorldNodeConfig
     recorder: RecorderConfig
     camera: str = ""
     domain_id: int | None = None
+    hfov: float = 0.0
 
     def run(self, out: Path) -> dict[str, Any]:
         """Run the demo and write its results to `out`, all of them in the end or none.
@@ -81,10 +82,12 @@ class Session:
         config = self.config
         if config.source == "world":
             require_numba()
-            if self.camera:
-                raise ConfigError("--camera is for other sources: the synthetic camera knows its own calibration")
+            if self.camera or self.hfov:
+                raise ConfigError(
+                    "--camera and --hfov are for other sources: the synthetic camera knows its own calibration"
+                )
             return world_source(self.world, config.rate, aligned=config.alignment != "none")
-        return file_source(config.source, self.camera, config.rate, work)
+        return file_source(config.source, self.camera, config.rate, work, self.hfov)
 
     def _record(self, source: Source, work: Path) -> None:
         environment = node_environment(work / "log", self.domain_id)

@@ -66,12 +66,13 @@ def world_source(world: WorldNodeConfig, rate_hz: float, aligned: bool = True) -
     )
 
 
-def file_source(text: str, camera: str, rate_hz: float, work: Path) -> Source:
+def file_source(text: str, camera: str, rate_hz: float, work: Path, hfov_deg: float = 0.0) -> Source:
     """Images of a folder, a video file or a webcam, by the camera node.
 
     Args:
-        text: path, or `webcam`, `webcam:1`. camera: as given for --camera, "" to look for a calibration beside the
-            images. rate_hz: of the images, 0: the source's own. work: folder for a calibration file.
+        text: path, or `webcam`, `webcam:1`. camera, hfov_deg: as given for --camera and --hfov; without either a
+            calibration is looked for beside the images. rate_hz: of the images, 0: the source's own. work: folder for a
+            calibration file.
 
     Raises:
         MonoDepthError: no such source, no image in it, no calibration found, or one for another size.
@@ -81,12 +82,14 @@ def file_source(text: str, camera: str, rate_hz: float, work: Path) -> Source:
     if not webcam and not path.exists():
         raise DataError(f"there is no {text}: expected world, a folder of images, a video file, webcam or webcam:N")
     calibration = work / "camera.yaml"
-    argument, registration = (CameraArgument.parse(camera), None) if camera else _calibration_beside(path, bool(webcam))
+    argument, registration = CameraArgument.given(camera, hfov_deg), None
+    if argument is None:
+        argument, registration = _calibration_beside(path, bool(webcam))
     given, source = argument.calibration, open_source(text, rate_hz)
     _, first = next((source.fitting(given.width, given.height) if given else source).frames(lambda *_: None))
     height, width = first.shape[:2]
     chosen: Camera = argument.camera(width, height)
-    write_calibration(calibration, argument.calibration or chosen.calibration())
+    write_calibration(calibration, argument.calibrated(width, height))
     register = None if registration is None else partial(registration.apply, camera=chosen)
     truth = FolderTruth(path, register) if path.is_dir() and not webcam else None
     return Source(
@@ -111,7 +114,9 @@ def _calibration_beside(path: Path, webcam: bool) -> tuple[CameraArgument, Regis
                     return seven_scenes.cameras(folder)
                 return CameraArgument.parse(str(folder / name)), None
     looked = "" if webcam else f" and {folder} holds none of {', '.join(CALIBRATIONS)}"
-    raise DataError(f"the camera of {path} is not known{looked}: give --camera fx,fy,cx,cy or --camera FILE.yaml")
+    raise DataError(
+        f"the camera of {path} is not known{looked}: give --camera fx,fy,cx,cy, --camera FILE, or --hfov DEG"
+    )
 
 
 class FolderTruth:

@@ -10,7 +10,7 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from mono_depth_ros.config import EvalConfig, EvalModelConfig, ModelConfig
+from mono_depth_ros.config import BagConfig, EvalConfig, EvalModelConfig, ModelConfig
 from mono_depth_ros.media import CAMERA_HELP
 from mono_depth_ros.startup import importing
 from mono_depth_ros.tools.options import add_options, config_from
@@ -43,6 +43,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--split", type=path, metavar="FILE", help="nyu, kitti: list of images and their ground truth")
     parser.add_argument("--camera", metavar="CAMERA", help=f"{CAMERA_HELP}; of every image, instead of the data set's")
+    add_options(parser, BagConfig, ("hfov",))
     parser.add_argument("--complete", action="store_true", help="a missing file is an error: the whole set or nothing")
     parser.add_argument("--out", type=path, metavar="DIR", help="folder for eval.json, eval.csv and report.html")
     parser.add_argument("--force", action="store_true", help="replace these files if they are there")
@@ -103,7 +104,7 @@ def _dataset(args: argparse.Namespace, config: EvalConfig) -> Any:
 
     if args.split is not None and args.dataset not in ("nyu", "kitti"):
         raise UsageError(f"--split is for nyu and kitti, found it with {args.dataset}")
-    camera = CameraArgument.parse(args.camera) if args.camera else None
+    camera = CameraArgument.given(args.camera, args.hfov)
     dataset = READERS[args.dataset](Wanted(args.folder, args.split, config.depth_scale, camera))
     if camera is not None:
         dataset = dataset.with_camera(camera)

@@ -78,6 +78,13 @@ def test_compressed_images_loop_and_a_signal_ends_them(node_process, ros, folder
     assert node.code(10.0) == 0 and "Traceback" not in node.log, node.log
 
 
+def test_a_field_of_view_is_enough(node_process, ros, folder):
+    infos = ros.listen(CameraInfo, "/camera_info")
+    node_process(MODULE, source=folder, hfov=90.0, rate=50.0, loop=True)
+    ros.wait(lambda: infos)
+    assert (infos[0].width, infos[0].height, infos[0].k[0], infos[0].k[2]) == (64, 48, pytest.approx(32.0), 31.5)
+
+
 def test_broken_images_and_other_sizes_are_left_out_and_counted(node_process, folder, calibration):
     (folder / "3.png").write_bytes((folder / "3.png").read_bytes()[:60])
     cv2.imwrite(str(folder / "5.png"), np.zeros((20, 30, 3), np.uint8))
@@ -108,7 +115,8 @@ def test_what_cannot_be_published_says_why_and_exits_1(refused, tmp_path, folder
         "without the focal length there are no metres": {"source": folder},
         "source is empty": {"calibration": calibration},
         "does not exist": {"source": tmp_path / "nowhere", "calibration": calibration},
-        "0.png is 64x48, expected 128x96": {"source": folder, "calibration": tmp_path / "large.yaml"},
+        "0.png: the image is 64x48 but": {"source": folder, "calibration": tmp_path / "large.yaml"},
+        "hfov is 60, expected one of the two": {"source": folder, "calibration": calibration, "hfov": 60.0},
         "did you mean calibration": {"source": folder, "calibratoin": calibration},
         "0 to 1000 Hz": {"source": folder, "calibration": calibration, "rate": -1.0},
         "webcam:77 cannot be opened": {"source": "webcam:77", "calibration": calibration},
