@@ -20,6 +20,7 @@ from mono_depth_ros.config.demo import (
 )
 from mono_depth_ros.config.depth import DepthConfig, DepthNodeConfig, ModelConfig
 from mono_depth_ros.config.images import ImageConfig
+from mono_depth_ros.config.motion import MotionConfig
 from mono_depth_ros.config.offline import BagConfig, EvalConfig, EvalModelConfig, FleetConfig, OfflineStereoConfig
 from mono_depth_ros.config.option import Config, allowed, check, option
 
@@ -40,6 +41,7 @@ __all__ = [
     "GroundConfig",
     "ImageConfig",
     "ModelConfig",
+    "MotionConfig",
     "OfflineStereoConfig",
     "PlayConfig",
     "RecorderConfig",

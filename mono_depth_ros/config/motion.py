@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options of depth from the camera's own motion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mono_depth_ros.config.option import Config, option
+
+
+@dataclass(frozen=True)
+class MotionConfig(Config):
+    """How far poses are believed, and which triangulated corners count."""
+
+    motion_window: float = option(
+        2.0,
+        "A corner is triangulated from the images of the last seconds in which the camera moved.",
+        unit="s",
+        low=0.1,
+        high=60.0,
+        dynamic=True,
+    )
+    pose_drift: float = option(
+        0.05, "Standard deviation of the poses' translation, as a fraction of the way.", low=0.0, high=1.0, dynamic=True
+    )
+    pose_turn_drift: float = option(
+        0.3, "Standard deviation of the poses' rotation after one second.", unit="deg", low=0.0, high=45.0, dynamic=True
+    )
+    pose_jitter: float = option(
+        0.004, "Standard deviation of each pose's translation by itself.", unit="m", low=0.0, high=1.0, dynamic=True
+    )
+    pose_turn_jitter: float = option(
+        0.1, "Standard deviation of each pose's rotation by itself.", unit="deg", low=0.0, high=45.0, dynamic=True
+    )
+    max_deviation: float = option(
+        0.15,
+        "Corners whose depth is not known to this fraction are not used.",
+        low=0.001,
+        high=1.0,
+        dynamic=True,
+    )

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Inverse depths of tracked corners from images with known poses: bundle adjustment with the poses' noise as a prior.
+
+Odometry is exact to some millimetres and tenths of a degree, and a tenth of a degree moves a corner as far as a whole
+centimetre of baseline does. So the poses are not taken as they are: each may turn and move within its noise, and the
+corners, several hundred against six numbers a pose, say how (Triggs et al. 2000, "Bundle adjustment: a modern
+synthesis", with a prior on the poses). The scale comes from the poses alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+_STEPS = 5  # of Gauss and Newton
+_FAR, _NEAR = 1e-3, 20.0  # 1/m, the limits of inverse depth
+_CAUCHY = 2.0  # standard deviations at which a residual loses three quarters of its weight
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """Corners of one image, as earlier images saw them.
+
+    Attributes:
+        rays: (N, 2) x/z, y/z in the image at hand.
+        seen: (K, N, 2) likewise in each earlier image, NaN where a corner was not seen.
+        earlier_from_now: (K, 4, 4) poses: points of the camera now in the camera then.
+        turn_covariance, move_covariance: (K, K) rad^2 and m^2, of the noise of one axis of the poses.
+        pixel: standard deviation of x/z and y/z.
+    """
+
+    rays: Floats
+    seen: Floats
+    earlier_from_now: Floats
+    turn_covariance: Floats
+    move_covariance: Floats
+    pixel: float
+
+
+@dataclass(frozen=True, eq=False)
+class Triangulated:
+    """What the corners' depths are.
+
+    Attributes:
+        inverse: (N,) 1/z in 1/m. deviation: (N,) its standard deviation, the poses' noise included.
+        residual: (N,) root mean square distance, in standard deviations, between where it should be and was seen.
+        views: (N,) in how many earlier images it was seen.
+        correction: root mean square of how far the poses were moved, in standard deviations of their noise.
+    """
+
+    inverse: Floats
+    deviation: Floats
+    residual: Floats
+    views: NDArray[np.int64]
+    correction: float
+
+
+def triangulate(views: Views) -> Triangulated:
+    """The inverse depth of each corner, by Gauss-Newton on reprojection in all views with robust weights.
+
+    Corners are eliminated by the Schur complement, so that what is solved is of the poses' size.
+    """
+    known = np.isfinite(views.seen[..., 0])
+    seen = np.moveaxis(np.where(known[..., None], views.seen, 0.0), 2, 1)  # (K, 2, N)
+    rays = np.concatenate((views.rays.T, np.ones((1, len(views.rays)))))  # (3, N)
+    given_turn, given_move = views.earlier_from_now[:, :3, :3], views.earlier_from_now[:, :3, 3]
+    k = len(seen)
+    prior = _prior(views)
+    step = np.zeros(6 * k)
+    inverse = _linear(rays, seen, known, given_turn, given_move)
+    for _ in range(_STEPS):
+        moves = step.reshape(k, 6)
+        turn, move = _small_rotations(moves[:, :3]) @ given_turn, given_move + moves[:, 3:]
+        turned = turn @ rays  # (K, 3, N)
+        z = turned[:, 2] + inverse * move[:, 2, None]
+        one_z = 1.0 / np.where(z > 0.05, z, 0.05)  # z is depth over depth: behind the camera is no view
+        u = (turned[:, 0] + inverse * move[:, 0, None]) * one_z
+        v = (turned[:, 1] + inverse * move[:, 1, None]) * one_z
+        error = np.stack((seen[:, 0] - u, seen[:, 1] - v), axis=1) / views.pixel  # (K, 2, N)
+        square = (error**2).sum(axis=1)
+        weight = known / (1.0 + square / _CAUCHY**2) ** 2
+        scale = one_z / views.pixel
+        by_inverse = np.stack(
+            (move[:, 0, None] - u * move[:, 2, None], move[:, 1, None] - v * move[:, 2, None]), axis=1
+        )
+        by_inverse *= scale[:, None]
+        by_pose = _by_pose(turned, inverse, u, v, scale)  # (K, 6, 2, N)
+        weighted = by_pose * weight[:, None, None]
+        of_inverse = (weight[:, None] * by_inverse**2).sum(axis=(0, 1)) + 1e-3
+        right_inverse = (weight[:, None] * by_inverse * error).sum(axis=(0, 1))
+        flat, flat_weighted = by_pose.reshape(k, 6, -1), weighted.reshape(k, 6, -1)
+        of_pose = prior.copy().reshape(k, 6, k, 6)
+        of_pose[np.arange(k), :, np.arange(k)] += _product(flat_weighted, flat.transpose(0, 2, 1))
+        right_pose = _product(flat_weighted, error.reshape(k, -1, 1)).reshape(-1) - prior @ step
+        cross = (weighted * by_inverse[:, None]).sum(axis=2).reshape(6 * k, -1)
+        reduced = of_pose.reshape(6 * k, 6 * k) - _product(cross / of_inverse, cross.T)
+        change = _solve(reduced, right_pose - cross @ (right_inverse / of_inverse))
+        step = step + change
+        inverse = np.clip(inverse + (right_inverse - cross.T @ change) / of_inverse, _FAR, _NEAR)
+    spread = cross / of_inverse
+    variance = 1.0 / of_inverse + (spread * _solve(reduced, spread)).sum(axis=0)
+    count = known.sum(axis=0)
+    residual = np.sqrt((square * known).sum(axis=0) / np.maximum(2 * count, 1))
+    return Triangulated(inverse, np.sqrt(variance), residual, count, float(np.sqrt(step @ prior @ step / len(step))))
+
+
+def _linear(rays: Floats, seen: Floats, known: NDArray[np.bool_], turn: Floats, move: Floats) -> Floats:
+    """(N,) a first guess: x (a_z + w t_z) = a_x + w t_x is linear in w, and so in y; least squares over the views."""
+    turned = turn @ rays
+    factor = seen * move[:, 2, None, None] - move[:, :2, None]
+    right = turned[:, :2] - seen * turned[:, 2:]
+    factor = np.where(known[:, None], factor, 0.0)
+    found: Floats = (factor * right).sum(axis=(0, 1)) / ((factor**2).sum(axis=(0, 1)) + 1e-12)
+    return np.clip(found, _FAR, _NEAR)
+
+
+def _by_pose(turned: Floats, inverse: Floats, u: Floats, v: Floats, scale: Floats) -> Floats:
+    """(K, 6, 2, N) derivatives of (u, v) by a turn of the camera, to the left of the given one, and by its move."""
+    x, y, z = turned[:, 0], turned[:, 1], turned[:, 2]
+    none = np.zeros_like(u)
+    along_u = (-u * y, z + u * x, -y, inverse + none, none, -u * inverse)
+    along_v = (-z - v * y, v * x, x, none, inverse + none, -v * inverse)
+    return np.stack((np.stack(along_u, axis=1), np.stack(along_v, axis=1)), axis=2) * scale[:, None, None]
+
+
+def _product(a: Floats, b: Floats) -> Floats:
+    """a @ b on torch's threads: those of numpy's BLAS wait for each other where another process has a core."""
+    return (torch.from_numpy(a) @ torch.from_numpy(b)).numpy()
+
+
+def _solve(a: Floats, b: Floats) -> Floats:
+    found: Floats = torch.linalg.solve(torch.from_numpy(a), torch.from_numpy(b)).numpy()
+    return found
+
+
+def _prior(views: Views) -> Floats:
+    """(6 K, 6 K) information of the poses' noise, alike and independent in each axis."""
+    k = len(views.turn_covariance)
+    out = np.zeros((k, 6, k, 6))
+    turn, move = np.linalg.inv(views.turn_covariance), np.linalg.inv(views.move_covariance)
+    for axis in range(3):
+        out[:, axis, :, axis], out[:, 3 + axis, :, 3 + axis] = turn, move
+    return out.reshape(6 * k, 6 * k)
+
+
+def _small_rotations(turns: Floats) -> Floats:
+    """(K, 3, 3) of rotation vectors (K, 3), by Rodrigues."""
+    angle = np.linalg.norm(turns, axis=1)[:, None, None]
+    x, y, z = turns.T
+    none = np.zeros_like(x)
+    cross = np.stack((none, -z, y, z, none, -x, -y, x, none), axis=1).reshape(-1, 3, 3)
+    sine, cosine = np.sinc(angle / np.pi), 0.5 * np.sinc(angle / (2 * np.pi)) ** 2
+    return np.eye(3) + sine * cross + cosine * (cross @ cross)

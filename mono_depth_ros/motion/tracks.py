@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Corners followed from image to image."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+_CORNERS = 450  # followed at once
+_APART = 0.018  # of the image's diagonal, between two corners at least
+_QUALITY = 0.003  # of the best corner's smaller eigenvalue (Shi and Tomasi 1994)
+_REFILL = 0.8  # of the corners: below it new ones are looked for
+_BACK_PX = 0.5  # from where a corner started to where it comes back to, at most
+_WINDOW, _LEVELS = (21, 21), 3
+_BORDER = 3  # pixels from the border within which a corner is not followed
+
+
+class CornerTracks:
+    """Corners (Shi and Tomasi 1994) followed by pyramids of Lucas and Kanade (Bouguet 2001), forwards and backwards.
+
+    A corner that does not come back to where it started is given up (Kalal et al. 2010, forward-backward error).
+
+    Attributes:
+        ids: (N,) int64, ascending, one a corner and never given twice.
+        pixels: (N, 2) float32 columns and rows in the last image, pixel centres at integers.
+    """
+
+    def __init__(self) -> None:
+        self._next = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Give up all corners."""
+        self._gray: NDArray[np.uint8] | None = None
+        self.ids = np.zeros(0, dtype=np.int64)
+        self.pixels = np.zeros((0, 2), dtype=np.float32)
+
+    def update(self, gray: NDArray[np.uint8]) -> None:
+        """Follow the corners into the next image (H, W) uint8, and look for new ones where there are too few."""
+        if self._gray is not None and self._gray.shape != gray.shape:
+            self.reset()
+        if self._gray is not None and len(self.ids):
+            self._follow(self._gray, gray)
+        if len(self.ids) < _REFILL * _CORNERS:
+            self._refill(gray)
+        self._gray = gray
+
+    def _follow(self, before: NDArray[np.uint8], now: NDArray[np.uint8]) -> None:
+        start = self.pixels.reshape(-1, 1, 2)
+        there, found = _flow(before, now, start)
+        back, returned = _flow(now, before, there)
+        off = np.abs(back - start).reshape(-1, 2).max(axis=1)
+        pixels = there.reshape(-1, 2)
+        height, width = now.shape
+        inside = (pixels >= _BORDER).all(axis=1) & (pixels < (width - _BORDER, height - _BORDER)).all(axis=1)
+        kept = found & returned & (off < _BACK_PX) & inside
+        self.ids, self.pixels = self.ids[kept], pixels[kept]
+
+    def _refill(self, gray: NDArray[np.uint8]) -> None:
+        apart = max(round(_APART * float(np.hypot(*gray.shape))), 4)
+        free = np.full(gray.shape, 255, dtype=np.uint8)
+        for column, row in np.rint(self.pixels).astype(int).tolist():
+            cv2.circle(free, (column, row), apart, 0, -1)
+        more = cv2.goodFeaturesToTrack(gray, _CORNERS - len(self.ids), _QUALITY, apart, mask=free)
+        if more is None:
+            return
+        self.ids = np.concatenate((self.ids, np.arange(self._next, self._next + len(more))))
+        self.pixels = np.concatenate((self.pixels, more.reshape(-1, 2)))
+        self._next += len(more)
+
+
+def _flow(
+    before: NDArray[np.uint8], now: NDArray[np.uint8], start: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """(N, 1, 2) where corners went, and (N,) whether they were found there."""
+    there, found, _ = cv2.calcOpticalFlowPyrLK(
+        before, now, start, np.empty_like(start), winSize=_WINDOW, maxLevel=_LEVELS
+    )
+    return np.asarray(there, dtype=np.float32), np.asarray(found).ravel() == 1
