@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 from mono_depth_ros.errors import MonoDepthError
+
+_ERROR_CLASS = re.compile(r"\b[A-Z][A-Za-z]*(Error|Exception|Warning)\b")
+_REASON_NONE = re.compile(r": None\b")
 
 Read = Callable[[Path], int | None]
 """Reads a file as a user would have it read; returns how many things it found in it (messages, points), or None."""
@@ -43,6 +47,19 @@ class Kind:
     text: bool = False
     seconds: float = 10.0
     megabytes: int = 1024
+
+
+def unclear(sentence: str, names: tuple[str, ...]) -> str:
+    """What is wrong with an error's sentence; empty where it says, in words and on one line, which file it is about."""
+    if not any(name in sentence for name in names):
+        return "names no file"
+    if "\n" in sentence or len(sentence) > 2100:
+        return "is no single line"
+    if found := _ERROR_CLASS.search(sentence):
+        return f"holds {found[0]}"
+    if _REASON_NONE.search(sentence):
+        return "gives None as the reason"
+    return "is no sentence" if len(sentence.split()) < 5 else ""
 
 
 def command(*words: str | Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import faulthandler
 import json
-import re
 import resource
 import sys
 import time
@@ -19,25 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from corruption_parts.damage import damage
-from corruption_parts.kind import Target
+from corruption_parts.kind import Target, unclear
 from corruption_parts.kinds import find
 from mono_depth_ros.errors import MonoDepthError
-
-_ERROR_CLASS = re.compile(r"\b[A-Z][A-Za-z]*(Error|Exception|Warning)\b")
-_REASON_NONE = re.compile(r": None\b")
-
-
-def unclear(sentence: str, names: tuple[str, ...]) -> str:
-    """What is wrong with an error's sentence; empty where it says, in words and on one line, which file it is about."""
-    if not any(name in sentence for name in names):
-        return "names no file"
-    if "\n" in sentence or len(sentence) > 2100:
-        return "is no single line"
-    if found := _ERROR_CLASS.search(sentence):
-        return f"holds {found[0]}"
-    if _REASON_NONE.search(sentence):
-        return "gives None as the reason"
-    return "is no sentence" if len(sentence.split()) < 5 else ""
 
 
 def cases(name: str, seed: int, start: int, end: int, folder: Path, limited: bool = False) -> Iterator[dict[str, Any]]:

@@ -96,6 +96,9 @@ class BagReader:
             self._stack = stack.pop_all()
         if "" in self._absent and all(self._held(name) >= n for name, n in self._metadata.counts.items()):
             self.notes.append(self._absent.pop(""))  # files of other names, which have everything
+        if sum(self._metadata.counts.values()) > sum(sum(part.claimed.values()) for _, part in self._parts):
+            known = {*self.topics, *self.left_out}
+            self._lost |= {name: (n, n) for name, n in self._metadata.counts.items() if n > 0 and name not in known}
         self.notes += [f"{file} {note}" for file, part in self._parts for note in part.notes]
         if self.left_out:
             self.notes.append(f"left out, since not of ROS: {', '.join(map(_foreign, self.left_out.values()))}")
@@ -179,7 +182,7 @@ class BagReader:
             self.notes.append(f"{error}; the files are read without it")
             return files, BagMetadata()
         if values is None:
-            self.notes.append(f"{self.path} has no metadata.yaml: its recorder was ended before its time")
+            self.notes.append(f"{self.path} has no metadata.yaml, as when its recorder was killed: read without it")
             return files, BagMetadata()
         metadata = BagMetadata.of(values)
         there = {unpacked_name(file.name): file for file in files}

@@ -53,6 +53,9 @@ class SqliteFile:
             self._database.text_factory = lambda text: text.decode(errors="replace")
             topics = self._topics()
             self._rows = self._enumerate()
+            nameless = np.count_nonzero(~np.isin(self._rows[1], [_UNKNOWN, *(item.id for item in topics)]))
+            if nameless:
+                self.places["topics"] = f"{nameless} messages are of topics whose names are lost"
         except sqlite3.Error as error:
             self._stack.close()
             raise Damage(_in_words(error)) from error
@@ -135,7 +138,7 @@ class SqliteFile:
         return [
             Connection(
                 number,
-                str(topic),
+                topic,
                 str(kind),
                 definitions.get(kind, nothing),
                 "",
@@ -144,6 +147,7 @@ class SqliteFile:
                 self,
             )
             for number, topic, kind, how, qos in self._database.execute(f"SELECT {chosen} FROM topics ORDER BY id")
+            if isinstance(number, int) and isinstance(topic, str)
         ]
 
     def _enumerate(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -155,16 +159,18 @@ class SqliteFile:
         except sqlite3.Error as error:
             if "no such table" in str(error):
                 raise
-            count = len(found) // 3
-            self.places["table"] = f"after message {count} a page is broken"
-            known = set(found[::3])
-            # The index of times lies on other pages, and knows of every message: each is looked for by itself.
-            with suppress(sqlite3.Error):
+            self.places["table"] = f"after message {len(found) // 3} a page is broken"
+        # The index of times lies on other pages, and knows of every message: those that the table lacks are looked for
+        # one by one.
+        with suppress(sqlite3.Error):
+            (count,) = self._database.execute("SELECT count(*) FROM messages").fetchone()
+            if self.places or count > len(found) // 3:
+                known = set(found[::3])
                 for number, stamp in self._database.execute("SELECT id, timestamp FROM messages ORDER BY timestamp"):
                     if number not in known:
                         _extend(found, (number, _UNKNOWN, stamp))
-                if len(found) // 3 > count:
-                    del self.places["table"]
+                if len(found) // 3 > len(known):
+                    self.places.pop("table", None)
         rows = np.array(found, dtype=np.int64).reshape(-1, 3).T
         return rows[0], rows[1], rows[2]
 

@@ -65,7 +65,7 @@ def open_part(file: Path, stack: ExitStack) -> Part:
     """
     try:
         unpacked, cut = packed.unpacked(file, stack)
-        part = _READERS[_by_bytes(unpacked) or unpacked.suffix](unpacked)
+        part = _READERS[_by_bytes(unpacked) or Path(unpacked_name(unpacked.name)).suffix](unpacked)
     except OSError as error:
         raise Damage(f"it cannot be read: {(error.strerror or type(error).__name__).lower()}") from error
     stack.callback(part.close)

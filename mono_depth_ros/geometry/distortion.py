@@ -157,7 +157,7 @@ def _extent(camera: Camera) -> float:
     table."""
     x = max(camera.cx, camera.width - 1 - camera.cx) / camera.fx
     y = max(camera.cy, camera.height - 1 - camera.cy) / camera.fy
-    return float(2.0 ** math.ceil(math.log2(max(x * x + y * y, 1e-6))))
+    return float(2.0 ** math.ceil(math.log2(min(max(x * x + y * y, 1e-6), 1e300))))
 
 
 @lru_cache(maxsize=16)
@@ -166,8 +166,10 @@ def _table(model: str, coefficients: tuple[float, ...], extent: float, device: s
     to `extent` or the first fold, and what a square is multiplied with to give the index below it."""
     with torch.inference_mode(False):
         r, distorted, end = _radial(model, coefficients)
+        if end < 2:  # coefficients of no lens: no point is seen at all
+            return upload(np.ones(_TABLE), device), (_TABLE - 1) / extent
         undistorted = torch.atan(r) if model == "equidistant" else r
-        last = min(extent, float(distorted[end - 1]) ** 2)
+        last = min(extent, float(distorted[end - 1] * distorted[end - 1]))
         radius = np.sqrt(np.linspace(0, last, _TABLE))[1:]
         ratio = np.interp(radius, distorted[:end].numpy(), undistorted[:end].numpy()) / radius
         return upload(np.concatenate((ratio[:1], ratio)), device), (_TABLE - 1) / last

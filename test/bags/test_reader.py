@@ -222,7 +222,7 @@ def test_metadata_that_does_not_fit_its_folder(tmp_path, maker, use, kit):
         "split does not hold split_1.mcap, with 6 messages, unlike its metadata.yaml says; lost: 6 of 18 messages ("
     )
     (folder / "metadata.yaml").unlink()
-    assert read() == (12, "", ["split has no metadata.yaml: its recorder was ended before its time"])
+    assert read() == (12, "", ["split has no metadata.yaml, as when its recorder was killed: read without it"])
 
 
 def test_packed_files_and_packed_messages(tmp_path, maker, kit):

@@ -115,6 +115,13 @@ def test_rays_equal_opencv(camera):
     np.testing.assert_allclose(exact, expected[:, 0], rtol=1e-7, atol=1e-8)
 
 
+@pytest.mark.parametrize("model", ["plumb_bob", "equidistant"])
+@pytest.mark.parametrize(("focal", "k1"), [(20.0, 1e200), (20.0, 1e308), (1e-200, 0.1), (1e-160, 0.1)])
+def test_numbers_that_no_lens_has_end_in_no_ray(model, focal, k1):
+    found = rays(Camera(16, 12, focal, focal, 7.5, 5.5, model, (k1, 0.0, 0.0, 0.0)))
+    assert torch.isnan(found).all() or (model == "equidistant" and k1 == 1e200)
+
+
 def test_most_lenses_need_few_steps_and_folding_ones_are_followed_to_the_fold():
     for camera in (*map(lens, LENSES), PRISM):
         assert newton_steps(camera) in (1, 2, 3, 4), camera
