@@ -82,7 +82,7 @@ class StaticTransforms:
             there = ", ".join(f"{parent} to {child}" for child, (parent, _) in sorted(self.parents.items()))
             raise DataError(
                 f"the static transforms of the bag do not join '{shown(source)}' and '{shown(target)}'; there is "
-                f"{there or 'none at all'}: give --extrinsic 'x y z qx qy qz qw', reference to camera"
+                f"{there or 'none at all'}: give --cam-from-reference 'x y z qx qy qz qw', reference to camera"
             )
         return compose(inverse(to_target[common]), to_source[common])
 

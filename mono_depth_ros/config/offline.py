@@ -20,51 +20,68 @@ BAG_OUTPUTS = ("depth", "points", "color", "normals", "confidence", "aligned")
 class BagConfig(Config):
     """What `mono_depth bag` reads from a bag and writes into another."""
 
-    image_topic: str = option("", "Image or CompressedImage; empty: the only one with colour, found by type")
-    camera_info_topic: str = option("", "CameraInfo; empty: the image's sibling, or the only one there is")
-    camera: str = option("", "calibration of a bag without camera_info: fx,fy,cx,cy, or a calibration FILE")
+    image_topic: str = option(
+        "", "The topic of the images, Image or CompressedImage; empty is the only one with colour, found by type."
+    )
+    camera_info_topic: str = option(
+        "", "The topic of the CameraInfo; empty is the sibling of the image's, or the only one there is."
+    )
+    camera: str = option("", "The calibration of a bag without camera_info: fx,fy,cx,cy, or a calibration FILE.")
     hfov: float = hfov_option()
-    rectified: bool = option(False, "the images are rectified already: use P of camera_info, no distortion")
+    rectified: bool = option(False, "The images are rectified already: P of camera_info is used, without distortion.")
     outputs: str = option(
-        "depth", f"any of {', '.join(BAG_OUTPUTS)}, with commas; depth is depth/inverse for a relative model"
+        "depth",
+        f"What is written, any of {', '.join(BAG_OUTPUTS)}, with commas; depth is depth/inverse for a relative model.",
     )
     reference: str = option(
         "auto",
-        "what fixes the scale, as for the alignment node; auto: by the type of align_topic, without one a lidar",
+        "The reference that fixes the scale; auto goes by the type of align_topic, and without one takes a lidar.",
         choices=("auto", *(name for name in REFERENCES if name != "none")),
     )
     align_topic: str = option(
         "",
-        "reference of the alignment, of a stereo pair the left image; empty: the only one of its type there is",
+        "The topic of the reference, of a stereo pair the left image; empty is the only one of its type there is.",
     )
-    right_topic: str = option("", "right image of a stereo pair; empty: named as the left one, with right for left")
+    right_topic: str = option(
+        "", "The topic of the right image of a stereo pair; empty is that of the left one, with right for left."
+    )
     reference_info_topic: str = option(
-        "", "CameraInfo of reference depth or disparity; empty: its sibling, or that of the left camera"
+        "",
+        "The topic of the CameraInfo of reference depth or disparity; empty is its sibling, or the left camera's.",
     )
-    imu_topic: str = option("", "Imu that says which way is up, for the reference ground")
-    extrinsic: str = option(
+    imu_topic: str = option("", "The topic of the Imu that says which way is up, for the reference ground.")
+    cam_from_reference: str = option(
         "",
         "'x y z qx qy qz qw', metres and a unit quaternion that take points of the reference into the camera's optical "
-        "frame; empty: from the bag's /tf_static",
+        "frame; empty takes it from the bag's /tf_static.",
+        aliases=("extrinsic",),
     )
-    export_tum: str = option("", "folder for the layout of TUM RGB-D too: rgb/, depth/, associations.txt")
-    export_ply: str = option("", "folder for a coloured point cloud of every frame too")
-    pose_topic: str = option("", "poses for --export tum; empty: the only PoseStamped or Odometry there is")
-    namespace: str = option("", "put before the topics written, such as front for /front/depth/image")
-    depth_encoding: str = option("32FC1", "depth in metres or in millimetres", choices=("32FC1", "16UC1"))
-    merge: bool = option(False, "write the messages of the input too, byte by byte as they are")
+    export_tum: str = option("", "This folder gets the layout of TUM RGB-D too: rgb/, depth/, associations.txt.")
+    export_ply: str = option("", "This folder gets a coloured point cloud of every frame too.")
+    pose_topic: str = option(
+        "", "The topic of the poses for --export tum; empty is the only PoseStamped or Odometry there is."
+    )
+    namespace: str = option("", "This name is put before the topics written, such as front for /front/depth/image.")
+    depth_encoding: str = option(
+        "32FC1", "The encoding of depth/image: 32FC1 is metres, 16UC1 millimetres.", choices=("32FC1", "16UC1")
+    )
+    merge: bool = option(False, "The messages of the input are written too, byte by byte as they are.")
     storage: str = option(
-        "mcap", "of a bag folder; OUT.mcap and OUT.db3 say it themselves", choices=("mcap", "sqlite3")
+        "mcap", "The storage of a bag folder; OUT.mcap and OUT.db3 say it themselves.", choices=("mcap", "sqlite3")
     )
     compression: str = option(
-        "none", "zstd: an MCAP of about half the size, and slower to write", choices=("none", "zstd")
+        "none", "The compression of an MCAP; zstd makes it smaller, and slower to write.", choices=("none", "zstd")
     )
-    batch: int = option(0, "images in one run of the network; 0: 1 on a CPU, 8 on a GPU", low=0, high=256)
-    read_ahead: int = option(2, "batches that are read and decoded ahead", low=1, high=64)
+    batch: int = option(
+        0, "The network runs on so many images at once; 0 is 1 on a CPU and 8 on a GPU.", low=0, high=256
+    )
+    read_ahead: int = option(2, "So many batches are read and decoded ahead.", low=1, high=64)
     segment_frames: int = option(
-        300, "what is finished is kept, readable, at least this often", unit="frames", low=1, high=1_000_000
+        300, "What is finished is kept, readable, at least every so many frames.", unit="frames", low=1, high=1_000_000
     )
-    segment_seconds: float = option(60.0, "and at least this often", unit="s", low=0.1, high=86_400.0)
+    segment_seconds: float = option(
+        60.0, "What is finished is kept, readable, at least this often.", unit="s", low=0.1, high=86_400.0
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -78,7 +95,7 @@ class BagConfig(Config):
     def wanted(self) -> tuple[str, ...]:
         """`outputs` as names, in the order of BAG_OUTPUTS; an alignment that is asked for is among them."""
         asked = [name.strip() for name in self.outputs.split(",") if name.strip()]
-        if self.align_topic or self.extrinsic or self.reference != "auto":
+        if self.align_topic or self.cam_from_reference or self.reference != "auto":
             asked.append("aligned")
         known = [name for name in BAG_OUTPUTS if name in asked]
         return (*known, *(name for name in asked if name not in known))
@@ -100,9 +117,11 @@ class FleetConfig(Config):
     """How `mono_depth bag` converts a folder of many bags."""
 
     workers: int = option(
-        0, "Ray workers, each with a model of its own; 0: one a GPU, without GPUs one for four CPU cores", low=0
+        0,
+        "So many Ray workers each have a model of their own; 0 is one a GPU, without GPUs one for four CPU cores.",
+        low=0,
     )
-    attempts: int = option(3, "a bag that fails is tried again, so many times in all", low=1, high=100)
+    attempts: int = option(3, "A bag that fails is tried again, so many times in all.", low=1, high=100)
 
 
 @dataclass(frozen=True)
@@ -123,19 +142,29 @@ class EvalConfig(Config):
 
     align: str = option(
         "none",
-        "fit each prediction to its ground truth first: median or scale, one factor; affine_inverse, scale and shift "
-        "in inverse depth, which relative models need",
+        "Each prediction is fitted to its ground truth first: median and scale are one factor, affine_inverse scale "
+        "and shift in inverse depth, which relative models need.",
         choices=("none", "median", "scale", "affine_inverse"),
     )
     crop: str = option(
-        "auto", "which part of the image counts; auto: the data set's own", choices=("auto", "none", "eigen", "garg")
+        "auto", "This part of the image counts; auto is the data set's own.", choices=("auto", "none", "eigen", "garg")
     )
-    min_depth: float = option(0.0, "nearer ground truth does not count; 0: the data set's own", unit="m", low=0.0)
-    max_depth: float = option(0.0, "farther ground truth does not count; 0: the data set's own", unit="m", low=0.0)
-    clamp: bool = option(True, "predictions outside that range count as its ends, as in the code of the papers")
-    depth_scale: float = option(0.0, "numbers of the ground truth a metre; 0: the data set's own", low=0.0, high=1e6)
-    limit: int = option(0, "only the first so many images; 0: all", low=0)
-    shown: int = option(3, "best and worst images in the report, so many of each", low=0, high=50)
-    batch: int = option(0, "images in one run of the network; 0: 1 on a CPU, 8 on a GPU", low=0, high=256)
-    read_ahead: int = option(8, "images that are read and decoded ahead", low=1, high=256)
-    seed: int = option(0, "of the bootstrap of paired differences", low=0, high=2**31 - 1)
+    min_depth: float = option(
+        0.0, "Nearer ground truth does not count; 0 is the data set's own limit.", unit="m", low=0.0
+    )
+    max_depth: float = option(
+        0.0, "Farther ground truth does not count; 0 is the data set's own limit.", unit="m", low=0.0
+    )
+    clamp: bool = option(True, "Predictions outside that range count as its ends, as in the code of the papers.")
+    depth_scale: float = option(
+        0.0, "So many numbers of the ground truth make a metre; 0 is the data set's own.", low=0.0, high=1e6
+    )
+    limit: int = option(0, "Only the first so many images are compared; 0 is all.", low=0)
+    pictures: int = option(
+        3, "The report has so many of the best and of the worst images.", low=0, high=50, aliases=("shown",)
+    )
+    batch: int = option(
+        0, "The network runs on so many images at once; 0 is 1 on a CPU and 8 on a GPU.", low=0, high=256
+    )
+    read_ahead: int = option(8, "So many images are read and decoded ahead.", low=1, high=256)
+    seed: int = option(0, "The seed of the bootstrap of paired differences.", low=0, high=2**31 - 1)

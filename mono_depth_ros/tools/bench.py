@@ -40,9 +40,11 @@ def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
         ),
     )
     parser.add_argument("names", nargs="+", metavar="MODEL", help="catalogue name, path or hub name")
-    parser.add_argument("--size", default="640x480", metavar="WIDTHxHEIGHT", help="of the image; default 640x480")
+    parser.add_argument(
+        "--size", default="640x480", metavar="WIDTHxHEIGHT", help="The size of the image (default: 640x480)."
+    )
     add_engines(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    parser.add_argument("--json", action="store_true", help="Print one JSON object on stdout.")
     for old in ("--out", "--reference", "--data"):  # of the measurements that are scripts now
         parser.add_argument(old, help=argparse.SUPPRESS)
     parser.set_defaults(run=run)

@@ -20,7 +20,7 @@ from mono_depth_ros.errors import SENTENCE, shown
 from mono_depth_ros.media import CAMERA_HELP
 from mono_depth_ros.startup import importing
 from mono_depth_ros.tools.options import add_options, config_from
-from mono_depth_ros.tools.parser import path
+from mono_depth_ros.tools.parser import add_alias, path
 
 REFERENCE_OPTIONS = ("reference_min", "reference_max", "reference_samples", "occlusion_window", "occlusion_ratio")
 """The fields of ReferenceConfig that matter to files."""
@@ -56,23 +56,28 @@ def add_parser(subparsers: Any) -> None:
         "--out",
         type=path,
         metavar="DIR",
-        help="folder for the results; needed unless --measure is given; of a video also NAME.mp4, .avi or .mcap",
+        help="The results go into this folder, of a video also into NAME.mp4, .avi or .mcap; without --measure it is "
+        "needed.",
     )
-    parser.add_argument("--camera", metavar="CAMERA", help=CAMERA_HELP)
-    parser.add_argument("--rectified", action="store_true", help="the images are rectified: use P of the calibration")
-    parser.add_argument("--npy", action=argparse.BooleanOptionalAction, default=True, help="NAME.npy (default: yes)")
-    parser.add_argument("--png16", action="store_true", help="also NAME.png, 16-bit millimetres, 0 unknown")
-    parser.add_argument("--ply", action="store_true", help="also NAME.ply, the coloured point cloud")
-    parser.add_argument("--color", action="store_true", help="also NAME_color.png, a picture for eyes")
+    parser.add_argument("--camera", metavar="CAMERA", help=f"The camera: {CAMERA_HELP}.")
+    parser.add_argument(
+        "--rectified", action="store_true", help="The images are rectified: P of the calibration is used."
+    )
+    parser.add_argument(
+        "--npy", action=argparse.BooleanOptionalAction, default=True, help="Write NAME.npy (default: yes)."
+    )
+    parser.add_argument("--png16", action="store_true", help="Also write NAME.png, 16-bit millimetres, 0 unknown.")
+    parser.add_argument("--ply", action="store_true", help="Also write NAME.ply, the coloured point cloud.")
+    parser.add_argument("--color", action="store_true", help="Also write NAME_color.png, a picture for eyes.")
     parser.add_argument(
         "--measure",
         action="append",
         default=[],
         metavar="U1,V1,U2,V2",
-        help="print the distance in space between two pixels (column,row,column,row); may be given more than once",
+        help="Print the distance in space between two pixels (column,row,column,row); may be given several times.",
     )
     add_options(parser, ImageConfig, IMAGE_OPTIONS)
-    parser.add_argument("--json", action="store_true", help="print one line of JSON a file on stdout")
+    parser.add_argument("--json", action="store_true", help="Print one line of JSON a file on stdout.")
     _add_reference_options(parser.add_argument_group("alignment"))
     _add_stereo_options(parser.add_argument_group("stereo"))
     add_options(parser.add_argument_group("model"), ModelConfig)
@@ -132,20 +137,25 @@ def _add_reference_options(parser: Any) -> None:
         "--reference",
         type=path,
         metavar="PATH",
-        help="known depths that fix scale and shift: a depth map (16-bit .png or .npy, of the size of the image), a "
-        "cloud (.bin of KITTI, .ply, .pcd), or a folder with one of these for each image, under the image's name",
+        help="Known depths fix scale and shift: a depth map (16-bit .png or .npy, of the size of the image), a "
+        "cloud (.bin of KITTI, .ply, .pcd), or a folder with one of these for each image, under the image's name.",
     )
     parser.add_argument(
-        "--reference-unit", type=float, default=0.001, metavar="M", help="metres a count of the .png (default: 0.001)"
+        "--reference-unit",
+        type=float,
+        default=0.001,
+        metavar="M",
+        help="A count of the .png is so many metres (default: 0.001).",
     )
-    parser.add_argument(
-        "--extrinsic",
+    extrinsic = parser.add_argument(
+        "--cam-from-reference",
         metavar="TEXT",
-        help="'x y z qx qy qz qw' that takes points of the cloud into the camera's optical frame, or a FILE.txt with "
-        "the 4x4 matrix; needed with a cloud",
+        help="'x y z qx qy qz qw' takes points of the cloud into the camera's optical frame, or a FILE.txt with the "
+        "4x4 matrix does; it is needed with a cloud.",
     )
+    add_alias(parser, extrinsic, "--extrinsic")
     parser.add_argument(
-        "--overlay", action="store_true", help="also NAME_overlay.png, the reference's points over the image"
+        "--overlay", action="store_true", help="Also write NAME_overlay.png, the reference's points over the image."
     )
     add_options(parser, AlignConfig)
     add_options(parser, ReferenceConfig, REFERENCE_OPTIONS)

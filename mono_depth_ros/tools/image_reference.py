@@ -81,13 +81,13 @@ class ReferenceArgument:
             ConfigError: the options do not go together. DataError: an image has no reference.
         """
         if args.reference is None:
-            for option in ("extrinsic", "overlay"):
+            for option in ("cam_from_reference", "overlay"):
                 if getattr(args, option):
-                    raise ConfigError(f"--{option} is for a --reference, which is not given")
+                    raise ConfigError(f"--{option.replace('_', '-')} is for a --reference, which is not given")
             return None
         if not args.reference_unit > 0:
             raise ConfigError(f"--reference-unit is {args.reference_unit:g}, expected metres a count, more than 0")
-        extrinsic = read_extrinsic(args.extrinsic) if args.extrinsic else None
+        extrinsic = read_extrinsic(args.cam_from_reference) if args.cam_from_reference else None
         found = cls(args.reference, args.reference_unit, extrinsic, config, align_config)
         if not args.reference.is_dir() and len(images) > 1:
             raise ConfigError(
@@ -96,7 +96,9 @@ class ReferenceArgument:
         for image in images:
             file = found.file_of(image)
             if file.suffix.lower() in _CLOUDS and extrinsic is None:
-                raise ConfigError(f"{file} is a cloud: it needs --extrinsic 'x y z qx qy qz qw', cloud to camera")
+                raise ConfigError(
+                    f"{file} is a cloud: it needs --cam-from-reference 'x y z qx qy qz qw', cloud to camera"
+                )
         return found
 
     def file_of(self, image: Path) -> Path:
@@ -174,7 +176,7 @@ def read_extrinsic(text: str) -> np.ndarray:
     try:
         return rigid_from_text(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--extrinsic {path} cannot be read: {error}") from error
+        raise ConfigError(f"--cam-from-reference {path} cannot be read: {error}") from error
 
 
 def _rounded(metrics: DepthMetrics | None) -> dict[str, float] | None:

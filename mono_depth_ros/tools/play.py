@@ -38,7 +38,11 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("bag", metavar="BAG", help=PlayConfig.__dataclass_fields__["bag"].metadata["doc"])
     add_options(parser, PlayConfig, _OPTIONS)
     parser.add_argument(
-        "--remap", action="append", default=[], metavar="FROM:=TO", help="another name for a topic; more than once"
+        "--remap",
+        action="append",
+        default=[],
+        metavar="FROM:=TO",
+        help="The topic gets another name; may be given several times.",
     )
     parser.set_defaults(run=run)
 

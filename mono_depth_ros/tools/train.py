@@ -30,16 +30,26 @@ def add_parser(subparsers: Any) -> None:
         ),
     )
     out = Path("tiny.safetensors")
-    parser.add_argument("--out", type=path, default=out, metavar="FILE", help="weights to write (default %(default)s)")
+    parser.add_argument(
+        "--out", type=path, default=out, metavar="FILE", help="The weights go here (default: %(default)s)."
+    )
     cache = Path.home() / ".cache" / "mono_depth_ros" / "train"
     parser.add_argument(
-        "--work", type=path, default=cache, metavar="DIR", help="frames, checkpoints (default %(default)s)"
+        "--work",
+        type=path,
+        default=cache,
+        metavar="DIR",
+        help="Frames and checkpoints are kept here (default: %(default)s).",
     )
-    parser.add_argument("--metrics", type=path, metavar="FILE", help="figures to write (default: WORK/metrics.json)")
-    parser.add_argument("--data", type=path, metavar="DIR", help="folder with kitti_depth, nyu_depth, seven_scenes")
-    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the work folder")
-    parser.add_argument("--export", action="store_true", help="no training: export and measure the newest checkpoint")
-    parser.add_argument("--json", action="store_true", help="print the figures on stdout as one line of JSON")
+    parser.add_argument(
+        "--metrics", type=path, metavar="FILE", help="The figures go here (default: WORK/metrics.json)."
+    )
+    parser.add_argument("--data", type=path, metavar="DIR", help="The folder has kitti_depth, nyu_depth, seven_scenes.")
+    parser.add_argument("--resume", action="store_true", help="Continue from the checkpoint in the work folder.")
+    parser.add_argument(
+        "--export", action="store_true", help="Train nothing: export and measure the newest checkpoint."
+    )
+    parser.add_argument("--json", action="store_true", help="Print the figures on stdout as one line of JSON.")
     group = parser.add_argument_group("data, schedule, loss")
     add_options(group, TrainConfig)
     parser.set_defaults(run=run)

@@ -46,7 +46,7 @@ _NOT_OF_A_VIDEO = {
     "`mono_depth bag --reference stereo`",
     "measure": "--measure is for image files: take a picture out of the video",
     "overlay": "--overlay is for a --reference, which a video cannot have",
-    "extrinsic": "--extrinsic is for a --reference, which a video cannot have",
+    "cam_from_reference": "--cam-from-reference is for a --reference, which a video cannot have",
 }
 
 

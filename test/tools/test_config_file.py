@@ -113,8 +113,8 @@ def test_eval_takes_no_range_of_the_nodes_for_that_of_the_ground_truth(parse, ca
 def test_the_parameter_files_of_the_package_change_nothing(parse, name, words):
     found, default = vars(parse((CONFIG / name).read_text(), *words)), vars(build_parser().parse_args(words))
     changed = {key for key in default if key != "run" and found[key] != default[key]}
-    # The node has one reference for certain, which `bag` looks for; `eval` has the full precision by itself.
-    assert changed <= {"config", "reference", "precision"}
+    # Other defaults than the nodes: `bag` looks for a reference, `eval` has full precision, `image` full size.
+    assert changed <= {"config", "reference", "precision", "stereo_downscale"}
 
 
 def test_a_parameter_file_is_as_strict(refused):

@@ -104,7 +104,7 @@ def test_a_cloud_from_another_place(truth, picture, tmp_path, capsys, suffix):
     matrix.write_text("0 -1 0 0.1\n0 0 -1 0\n1 0 0 0\n")
     for extrinsic in (matrix, "0.1 0 0 0.5 -0.5 0.5 0.5"):
         out = tmp_path / "out"
-        words = [picture, "--reference", path, "--extrinsic", extrinsic, CAMERA, "--out", out, "--json"]
+        words = [picture, "--reference", path, "--cam-from-reference", extrinsic, CAMERA, "--out", out, "--json"]
         assert run(*words) == 0
         check(out, truth, capsys)
 
@@ -115,14 +115,14 @@ def test_a_cloud_from_another_place(truth, picture, tmp_path, capsys, suffix):
         (["--reference", "missing.npy"], "there is no missing.npy"),
         (["--reference", "photo.png", "--reference-unit", "0"], "--reference-unit is 0"),
         (["--reference", "notes.txt"], "expected one of: .png, .npy, .bin"),
-        (["--reference", "cloud.bin"], "is a cloud: it needs --extrinsic"),
-        (["--reference", "cloud.bin", "--extrinsic", "1 2 3", CAMERA], "found 3 numbers"),
-        (["--reference", "cloud.bin", "--extrinsic", "0 0 0 0 0 0 1"], "--reference needs the camera"),
-        (["--reference", "cloud.bin", "--extrinsic", "none.txt", CAMERA], "none.txt cannot be read"),
+        (["--reference", "cloud.bin"], "is a cloud: it needs --cam-from-reference"),
+        (["--reference", "cloud.bin", "--cam-from-reference", "1 2 3", CAMERA], "found 3 numbers"),
+        (["--reference", "cloud.bin", "--cam-from-reference", "0 0 0 0 0 0 1"], "--reference needs the camera"),
+        (["--reference", "cloud.bin", "--cam-from-reference", "none.txt", CAMERA], "none.txt cannot be read"),
         (["--reference", "small.npy"], "is 32x24, expected the size of photo.png, 64x48"),
         (["--reference", "few.npy"], "samples to fit, expected 20 or more"),
         (["--reference", "."], "found none, expected one: photo.png"),
-        (["--extrinsic", "0 0 0 0 0 0 1"], "--extrinsic is for a --reference"),
+        (["--cam-from-reference", "0 0 0 0 0 0 1"], "--cam-from-reference is for a --reference"),
         (["--overlay"], "--overlay is for a --reference"),
         (["--reference", "few.npy", "--curve", "cubic"], "expected one of: auto, inverse"),
     ],

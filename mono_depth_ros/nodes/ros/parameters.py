@@ -51,7 +51,8 @@ class Parameters:
         self._fixed = {name for name, item in self._options.items() if name in fixed or self._is_fixed(item)}
         # rclpy keeps what the YAML and the command line gave, but would refuse `max_depth: 10`, ten metres to its
         # author, and offers no public way to list what nobody declared.
-        given = {name: parameter.value for name, parameter in node._parameter_overrides.items()}
+        self._aliases = {old: item.name for item in self._options.values() for old in item.metadata["aliases"]}
+        given = {self._named(name): parameter.value for name, parameter in node._parameter_overrides.items()}
         values = {
             name: _converted(item, given[name]) if name in given else item.default
             for name, item in self._options.items()
@@ -66,6 +67,13 @@ class Parameters:
     def get(self, cls: type[AnyConfig]) -> AnyConfig:
         """The current values of one configuration class, frozen."""
         return self._configs[cls]  # type: ignore[return-value]
+
+    def _named(self, name: str) -> str:
+        """The name of a parameter that may have been given by an earlier one."""
+        found = self._aliases.get(name, name)
+        if found != name:
+            self._node.get_logger().warning(f"the parameter {name} is called {found} now")
+        return found
 
     def _is_fixed(self, item: Field[Any]) -> bool:
         return self._locked is None and not item.metadata["dynamic"]
@@ -86,7 +94,8 @@ class Parameters:
     def _checked(self, changes: list[Parameter]) -> list[Parameter]:
         """The changes with values of our types; before rclpy looks at them, whose words name no allowed value."""
         kept = []
-        for change in changes:
+        for given in changes:
+            change = Parameter(self._named(given.name), given.type_, given.value)
             item = self._options.get(change.name)
             if item is None:
                 if not self._node.has_parameter(change.name):

@@ -35,13 +35,13 @@ class CameraNode(GuardedNode):
         parameters = Parameters(self, (CameraNodeConfig, CameraTopicsConfig))
         self._config, self._output = parameters.get(CameraNodeConfig), parameters.get(CameraTopicsConfig)
         self._source = open_source(self._config.source, self._config.rate, self._config.width, self._config.height)
-        path, hfov_deg = os.path.expanduser(self._config.calibration), self._config.hfov
+        path, hfov_deg = os.path.expanduser(self._config.camera), self._config.hfov
         if path and hfov_deg:
-            raise ConfigError(f"calibration is {path} and hfov is {hfov_deg:g}, expected one of the two")
+            raise ConfigError(f"camera is {path} and hfov is {hfov_deg:g}, expected one of the two")
         camera = CameraArgument.of_file(path) if path else CameraArgument.given(None, hfov_deg)
         if camera is None:
             raise ConfigError(
-                "calibration is empty, expected the YAML file that camera_calibration wrote for this camera, or hfov: "
+                "camera is empty, expected the YAML file that camera_calibration wrote for this camera, or hfov: "
                 "without the focal length there are no metres, and it cannot be seen in a picture"
             )
         self._camera = camera

@@ -55,7 +55,7 @@ class Drive:
         lidar = SpinningLidar(
             rings=config.lidar_rings, azimuth_steps=config.lidar_steps, rate_hz=config.lidar_rate or config.rate
         )
-        return cls(config, Camera.from_fov((config.width, config.height), config.hfov_deg), lidar)
+        return cls(config, Camera.from_fov((config.width, config.height), config.hfov), lidar)
 
     @property
     def length(self) -> int | None:

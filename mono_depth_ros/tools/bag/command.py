@@ -48,34 +48,34 @@ def add_parser(subparsers: Any) -> None:
         "input",
         type=path,
         metavar="IN",
-        help="ROS 2 bag folder, .mcap or .db3 file, ROS 1 .bag, or a folder with many of them",
+        help="The recording: a ROS 2 bag folder, .mcap or .db3 file, a ROS 1 .bag, or a folder with many of them.",
     )
     parser.add_argument(
         "--out",
         type=path,
         metavar="OUT",
-        help="NAME.mcap or NAME.db3: one file; any other name: a bag folder (default: IN_depth.mcap in this folder); "
-        "for many bags a folder (default: IN_depth in this folder)",
+        help="NAME.mcap or NAME.db3 is one file, any other name a bag folder (default: IN_depth.mcap in this folder), "
+        "for many bags a folder (default: IN_depth in this folder).",
     )
     parser.add_argument(
         "--ray",
         nargs="?",
         const="local",
         metavar="ADDRESS",
-        help="share many bags out among Ray workers: of this machine, or of the cluster at ADDRESS (auto: the one this "
-        "machine is part of); needs `pip install ray`",
+        help="Many bags are shared out among Ray workers: of this machine, or of the cluster at ADDRESS (auto is the "
+        "one this machine is part of); needs `pip install ray`.",
     )
-    parser.add_argument("--resume", action="store_true", help="go on where an earlier run ended")
-    parser.add_argument("--force", action="store_true", help="replace what is at OUT")
+    parser.add_argument("--resume", action="store_true", help="Go on where an earlier run ended.")
+    parser.add_argument("--force", action="store_true", help="Replace what is at OUT.")
     parser.add_argument(
         "--export",
         nargs=2,
         action="append",
         default=[],
         metavar=("FORM", "DIR"),
-        help="write frames into a folder too: tum DIR for the layout of TUM RGB-D, ply DIR for a cloud of each frame",
+        help="Write frames into a folder too: tum DIR is the layout of TUM RGB-D, ply DIR a cloud of each frame.",
     )
-    parser.add_argument("--json", action="store_true", help="print the summary as JSON on stdout")
+    parser.add_argument("--json", action="store_true", help="Print the summary as JSON on stdout.")
     add_options(parser, BagConfig, [item.name for item in fields(BagConfig) if not item.name.startswith("export_")])
     add_options(parser, ImageConfig)
     add_options(parser.add_argument_group("many bags"), FleetConfig)

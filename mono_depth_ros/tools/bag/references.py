@@ -47,7 +47,7 @@ class RecordedReference:
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._reader, self._image = reader, image
-        self._given = rigid_from_text(config.extrinsic) if config.extrinsic else None
+        self._given = rigid_from_text(config.cam_from_reference) if config.cam_from_reference else None
         self.name, topics = _choose(reader, config)
         self.inputs = {topic: name for name, topic in topics.items()}
         context = Context(
@@ -75,7 +75,7 @@ class RecordedReference:
         if not topics:
             return f"camera above the floor: {ground.camera_height:g} m, as given"
         if self._given is not None:
-            return "reference to camera: as given by --extrinsic"
+            return "reference to camera: as given by --cam-from-reference"
         frame = first_frame(self._reader, next(iter(topics.values())))
         if bare(frame) == bare(camera):
             return f"reference: {self.name} in the frame of the images, '{camera}'"

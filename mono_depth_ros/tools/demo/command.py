@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mono_depth_ros.config import CameraNodeConfig, DemoConfig, RecorderConfig, WorldNodeConfig
+from mono_depth_ros.config import DemoConfig, RecorderConfig, WorldNodeConfig
 from mono_depth_ros.errors import shown
 from mono_depth_ros.media import CAMERA_HELP
 from mono_depth_ros.startup import importing
 from mono_depth_ros.tools.options import add_options, config_from
-from mono_depth_ros.tools.parser import path
+from mono_depth_ros.tools.parser import add_alias, path
 
-WORLD_OPTIONS = ("scene", "seed", "width", "height", "hfov_deg", "noise")
+WORLD_OPTIONS = ("scene", "seed", "width", "height", "noise")
 RECORDER_OPTIONS = ("duration", "frames")
 
 
@@ -33,19 +33,32 @@ def add_parser(subparsers: Any) -> None:
             "mono_depth demo --source drive.mp4 --camera camera.yaml --out demo_output",
         ),
     )
-    parser.add_argument("--out", type=path, default=Path("demo_output"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument(
+        "--out",
+        type=path,
+        default=Path("demo_output"),
+        metavar="DIR",
+        help="The results go here (default: %(default)s).",
+    )
     parser.add_argument(
         "--camera",
         default="",
         metavar="CAMERA",
-        help=f"for other sources than the world: {CAMERA_HELP}; a folder's own camera.yaml or camera-intrinsics.txt "
-        "is found",
+        help=f"The camera of other sources than the world: {CAMERA_HELP}; a folder's own camera.yaml or "
+        "camera-intrinsics.txt is found.",
     )
-    add_options(parser, CameraNodeConfig, ("hfov",))
+    hfov = parser.add_argument(
+        "--hfov",
+        type=float,
+        metavar="DEG",
+        help="The field of view across the width of the images: of the world (10 to 150, default: "
+        f"{WorldNodeConfig.hfov:g}), or of another source whose calibration is not known.",
+    )
+    add_alias(parser, hfov, "--hfov-deg")
     parser.add_argument(
         "--domain-id", type=_domain, metavar="N", help="The ROS domain, 0 to 101 (default: a free one)."
     )
-    parser.add_argument("--json", action="store_true", help="print the content of summary.json on stdout")
+    parser.add_argument("--json", action="store_true", help="Print the content of summary.json on stdout.")
     add_options(parser, DemoConfig)
     add_options(parser, RecorderConfig, RECORDER_OPTIONS)
     world = parser.add_argument_group("synthetic world")
@@ -58,13 +71,14 @@ def run(args: argparse.Namespace) -> int:
     with importing():
         from mono_depth_ros.tools.demo.session import Session
 
+    of_world = args.source == "world"
     session = Session(
         config_from(args, DemoConfig),
-        config_from(args, WorldNodeConfig, WORLD_OPTIONS),
+        config_from(args, WorldNodeConfig, (*WORLD_OPTIONS, *["hfov"] * (of_world and args.hfov is not None))),
         config_from(args, RecorderConfig, RECORDER_OPTIONS),
         args.camera,
         args.domain_id,
-        args.hfov,
+        0.0 if of_world else args.hfov or 0.0,
     )
     summary = session.run(args.out)
     if args.json:

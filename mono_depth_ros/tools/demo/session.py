@@ -82,10 +82,8 @@ class Session:
         config = self.config
         if config.source == "world":
             require_numba()
-            if self.camera or self.hfov:
-                raise ConfigError(
-                    "--camera and --hfov are for other sources: the synthetic camera knows its own calibration"
-                )
+            if self.camera:
+                raise ConfigError("--camera is for other sources: the synthetic camera knows its own calibration")
             return world_source(self.world, config.rate, aligned=config.alignment != "none")
         return file_source(config.source, self.camera, config.rate, work, self.hfov)
 

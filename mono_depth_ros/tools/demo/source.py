@@ -94,7 +94,7 @@ def file_source(text: str, camera: str, rate_hz: float, work: Path, hfov_deg: fl
     truth = FolderTruth(path, register) if path.is_dir() and not webcam else None
     return Source(
         module="mono_depth_ros.nodes.camera_node",
-        parameters={"source": text, "calibration": str(calibration), "rate": rate_hz, "loop": True},
+        parameters={"source": text, "camera": str(calibration), "rate": rate_hz, "loop": True},
         topics=Topics(),
         remaps=_NAMESPACE,
         title=text if webcam else f"{'folder' if path.is_dir() else 'video'} {path.resolve().name}",

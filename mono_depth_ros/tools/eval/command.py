@@ -39,15 +39,19 @@ def add_parser(subparsers: Any) -> None:
         "--model",
         action="append",
         metavar="MODEL",
-        help=f"{_doc(EvalModelConfig, 'model')}; several are compared (default: {EvalModelConfig().model})",
+        help=f"{_doc(EvalModelConfig, 'model')} Several are compared (default: {EvalModelConfig().model}).",
     )
-    parser.add_argument("--split", type=path, metavar="FILE", help="nyu, kitti: list of images and their ground truth")
-    parser.add_argument("--camera", metavar="CAMERA", help=f"{CAMERA_HELP}; of every image, instead of the data set's")
+    parser.add_argument(
+        "--split", type=path, metavar="FILE", help="The list of images and their ground truth, of nyu and kitti."
+    )
+    parser.add_argument(
+        "--camera", metavar="CAMERA", help=f"The camera of every image, instead of the data set's: {CAMERA_HELP}."
+    )
     add_options(parser, BagConfig, ("hfov",))
-    parser.add_argument("--complete", action="store_true", help="a missing file is an error: the whole set or nothing")
-    parser.add_argument("--out", type=path, metavar="DIR", help="folder for eval.json, eval.csv and report.html")
-    parser.add_argument("--force", action="store_true", help="replace these files if they are there")
-    parser.add_argument("--json", action="store_true", help="print what eval.json holds on stdout, not the table")
+    parser.add_argument("--complete", action="store_true", help="A missing file is an error: the whole set or nothing.")
+    parser.add_argument("--out", type=path, metavar="DIR", help="This folder gets eval.json, eval.csv and report.html.")
+    parser.add_argument("--force", action="store_true", help="Replace these files if they are there.")
+    parser.add_argument("--json", action="store_true", help="Print what eval.json holds on stdout, not the table.")
     add_options(parser, EvalConfig)
     others = tuple(name for name in EvalModelConfig.__dataclass_fields__ if name != "model")
     add_options(parser.add_argument_group("model"), EvalModelConfig, others)

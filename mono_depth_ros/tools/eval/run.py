@@ -92,7 +92,7 @@ def evaluate(
     for model_config in models:
         model = _load(model_config, dataset, config)
         spec = model.spec
-        score = ModelScore(model_config.model, spec.kind.value, model.engine, spec.licence, most=config.shown)
+        score = ModelScore(model_config.model, spec.kind.value, model.engine, spec.licence, most=config.pictures)
         if found:
             score.keep = frozenset(image.name for image in found[0].shown)
         _one_model(dataset, protocol, config, model, score, progress)

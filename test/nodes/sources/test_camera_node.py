@@ -46,7 +46,7 @@ def by_stamp(messages):
 def test_a_folder_becomes_image_and_camera_info_with_one_stamp_and_frame(node_process, ros, folder, calibration):
     images, infos = ros.listen(Image, "/front/image_raw"), ros.listen(CameraInfo, "/front/camera_info")
     node = node_process(
-        MODULE, "-r", "__ns:=/front", source=folder, calibration=calibration, rate=20.0, frame_id="front_optical",
+        MODULE, "-r", "__ns:=/front", source=folder, camera=calibration, rate=20.0, frame_id="front_optical",
         wait_for_subscriber=True,
     )  # fmt: skip
     assert node.code() == 0, node.log
@@ -66,7 +66,7 @@ def test_a_folder_becomes_image_and_camera_info_with_one_stamp_and_frame(node_pr
 def test_compressed_images_loop_and_a_signal_ends_them(node_process, ros, folder, calibration):
     raw, compressed = ros.listen(Image, "/image_raw"), ros.listen(CompressedImage, "/image_raw/compressed")
     node = node_process(
-        MODULE, source=folder, calibration=calibration, rate=100.0, loop=True, transport="both", encoding="rgb8"
+        MODULE, source=folder, camera=calibration, rate=100.0, loop=True, transport="both", encoding="rgb8"
     )
     ros.wait(lambda: len(compressed) > 15 and by_stamp(raw).keys() & by_stamp(compressed).keys())
     stamp = (by_stamp(raw).keys() & by_stamp(compressed).keys()).pop()
@@ -113,13 +113,13 @@ def test_what_cannot_be_published_says_why_and_exits_1(refused, tmp_path, folder
     CAMERA.resized(128, 96).to_yaml(tmp_path / "large.yaml")
     cases = {
         "without the focal length there are no metres": {"source": folder},
-        "source is empty": {"calibration": calibration},
-        "does not exist": {"source": tmp_path / "nowhere", "calibration": calibration},
-        "0.png: the image is 64x48 but": {"source": folder, "calibration": tmp_path / "large.yaml"},
-        "hfov is 60, expected one of the two": {"source": folder, "calibration": calibration, "hfov": 60.0},
-        "did you mean calibration": {"source": folder, "calibratoin": calibration},
-        "0 to 1000 Hz": {"source": folder, "calibration": calibration, "rate": -1.0},
-        "webcam:77 cannot be opened": {"source": "webcam:77", "calibration": calibration},
+        "source is empty": {"camera": calibration},
+        "does not exist": {"source": tmp_path / "nowhere", "camera": calibration},
+        "0.png: the image is 64x48 but": {"source": folder, "camera": tmp_path / "large.yaml"},
+        "hfov is 60, expected one of the two": {"source": folder, "camera": calibration, "hfov": 60.0},
+        "did you mean camera": {"source": folder, "camear": calibration},
+        "0 to 1000 Hz": {"source": folder, "camera": calibration, "rate": -1.0},
+        "webcam:77 cannot be opened": {"source": "webcam:77", "camera": calibration},
     }
     for words, parameters in cases.items():
         assert words in refused(main, **parameters)

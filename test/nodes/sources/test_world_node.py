@@ -22,7 +22,7 @@ from mono_depth_ros.nodes.sources.world_node import main
 from mono_depth_ros.world import World
 
 MODULE = "mono_depth_ros.nodes.world_node"
-SMALL = {"scene": "yard", "seed": 3, "width": 160, "height": 120, "hfov_deg": 80.0, "rate": 20.0}
+SMALL = {"scene": "yard", "seed": 3, "width": 160, "height": 120, "hfov": 80.0, "rate": 20.0}
 TOPICS = {
     "image_raw": Image,
     "camera_info": CameraInfo,

@@ -60,7 +60,7 @@ def test_scale_of_the_lidar_by_the_static_transforms_of_the_bag(tmp_path, record
 def test_an_extrinsic_that_is_given_is_taken_instead(tmp_path, recording, use, capsys, kit):
     use()
     wrong = ("camera", "lidar", (9, 9, 9), (0, 0, 0, 1))
-    words = ("--align-topic", "/lidar/points", "--extrinsic", "0 -0.1 -0.2 0.5 -0.5 0.5 0.5")
+    words = ("--align-topic", "/lidar/points", "--cam-from-reference", "0 -0.1 -0.2 0.5 -0.5 0.5 0.5")
     assert kit.bag(recording(wrong), "--out", tmp_path / "out.mcap", "--json", *words, *SAME) == 0
     assert json.loads(capsys.readouterr().out)["alignment"]["abs_rel_after"] < 1e-3
 
@@ -83,7 +83,10 @@ def test_a_missing_chain_is_named_and_no_model_is_loaded(tmp_path, recording, mo
     path = recording(("base", "camera", (0, 0, 0), (0, 0, 0, 1)), ("mast", "lidar", (0, 0, 0), (0, 0, 0, 1)))
     assert kit.bag(path, "--out", tmp_path / "out.mcap", "--outputs", "aligned") == 1
     said = capsys.readouterr().err
-    assert "do not join 'lidar' and 'camera'; there is base to camera, mast to lidar" in said and "--extrinsic" in said
+    assert (
+        "do not join 'lidar' and 'camera'; there is base to camera, mast to lidar" in said
+        and "--cam-from-reference" in said
+    )
     assert not (tmp_path / "out.mcap").exists() and not (tmp_path / "out.mcap.part").exists()
 
 

@@ -39,7 +39,7 @@ def test_intrinsics_beside_the_images_are_found(folder, tmp_path):
     (folder / "camera-intrinsics.txt").write_text(MATRIX)
     source = file_source(str(folder), "", 0.0, tmp_path)
     config = CameraNodeConfig(**source.parameters)
-    assert Camera.from_yaml(config.calibration) == CAMERA
+    assert Camera.from_yaml(config.camera) == CAMERA
     assert config.loop and config.source == str(folder)
 
 
@@ -48,9 +48,9 @@ def test_a_calibration_file_comes_first(folder, tmp_path):
     lens = Camera(64, 48, 60.0, 60.0, 31.5, 23.5, "plumb_bob", (-0.1, 0.0, 0.0, 0.0, 0.0))
     lens.to_yaml(folder / "camera.yaml")
     source = file_source(str(folder), "", 0.0, tmp_path)
-    assert Camera.from_yaml(source.parameters["calibration"]) == lens
+    assert Camera.from_yaml(source.parameters["camera"]) == lens
     given = file_source(str(folder), "50,50,31.5,23.5", 0.0, tmp_path)
-    assert Camera.from_yaml(given.parameters["calibration"]) == CAMERA
+    assert Camera.from_yaml(given.parameters["camera"]) == CAMERA
 
 
 def test_ground_truth_is_found_by_the_pixels(folder, tmp_path):
@@ -68,7 +68,7 @@ def test_raw_depth_of_seven_scenes_is_registered(tmp_path):
     cv2.imwrite(str(tmp_path / "frame-0.color.png"), np.zeros((480, 640, 3), np.uint8))
     cv2.imwrite(str(tmp_path / "frame-0.depth.png"), np.full((480, 640), 2000, np.uint16))
     source = file_source(str(tmp_path), "", 0.0, tmp_path / "work")
-    assert Camera.from_yaml(source.parameters["calibration"]).fx == 525.0 and "registered to it" in source.truth
+    assert Camera.from_yaml(source.parameters["camera"]).fx == 525.0 and "registered to it" in source.truth
     depth = source.lookup(np.zeros((480, 640, 3), np.uint8))
     assert np.isnan(depth[:10]).all() and np.nanmedian(depth) == pytest.approx(2.0, abs=0.01)
 
@@ -101,7 +101,7 @@ def video(tmp_path):
 def test_video(video, tmp_path):
     source = file_source(str(video), "50,50,31.5,23.5", 0.0, tmp_path / "work")
     assert source.title == "video drive.avi" and source.lookup is None
-    assert Camera.from_yaml(source.parameters["calibration"]) == CAMERA
+    assert Camera.from_yaml(source.parameters["camera"]) == CAMERA
 
 
 def test_no_calibration_is_said(folder, video, tmp_path):
