@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -65,6 +66,13 @@ def add_parser(subparsers: Any) -> None:
         help="Many bags are shared out among Ray workers: of this machine, or of the cluster at ADDRESS (auto is the "
         "one this machine is part of); needs `pip install ray`.",
     )
+    parser.add_argument(
+        "--shard",
+        type=_shard,
+        metavar="I/N",
+        help="Of many bags only every N-th is converted, from the I-th on; I counts from 0, as the tasks of a Slurm "
+        "array do. Several processes share a folder without this too: each takes the bags that are free.",
+    )
     parser.add_argument("--resume", action="store_true", help="Go on where an earlier run ended.")
     parser.add_argument("--force", action="store_true", help="Replace what is at OUT.")
     parser.add_argument(
@@ -100,7 +108,8 @@ def run(args: argparse.Namespace) -> int:
     args.export_tum, args.export_ply = exports["tum"], exports["ply"]
     with importing():
         from mono_depth_ros.models.loading import load_model
-        from mono_depth_ros.tools.bag.convert import Job, check, convert
+        from mono_depth_ros.tools.bag.convert import Job, check_input, check_outputs, convert
+        from mono_depth_ros.tools.bag.lock import locked
         from mono_depth_ros.tools.bag.manifest import is_one_bag
         from mono_depth_ros.tools.bag.progress import Bar
         from mono_depth_ros.tools.bag.summary import failure, in_words
@@ -122,21 +131,32 @@ def run(args: argparse.Namespace) -> int:
         force=args.force,
     )
     if many:
-        from mono_depth_ros.tools.bag.fleet import run_fleet
+        from mono_depth_ros.tools.bag.fleet import Share, run_fleet
 
-        return run_fleet(job, config_from(args, ModelConfig), config_from(args, FleetConfig), args.ray, args.json)
-    if args.ray is not None:
-        raise ConfigError(f"{args.input} is one bag, expected a folder with many bags to share out with --ray")
-    check(job)
-    begun_in = recorded_engine(job.out, job.bag.storage) if args.resume else ""
-    model = load_model(with_engine(config_from(args, ModelConfig), begun_in))
-    with Bar(args.input.name) as bar:
-        try:
-            summary = convert(job, model, bar.tell, bar.step)
-        except KeyboardInterrupt:
-            bar.tell(f"interrupted: what is finished is kept; `mono_depth bag {args.input} ... --resume` goes on")
-            raise
+        share = Share(args.ray, args.shard)
+        return run_fleet(job, config_from(args, ModelConfig), config_from(args, FleetConfig), share, args.json)
+    for option in ("ray", "shard"):
+        if getattr(args, option) is not None:
+            raise ConfigError(f"{args.input} is one bag, expected a folder with many bags to share out with --{option}")
+    check_input(job)
+    with locked(*job.outputs):
+        check_outputs(job)
+        begun_in = recorded_engine(job.out, job.bag.storage) if args.resume else ""
+        model = load_model(with_engine(config_from(args, ModelConfig), begun_in))
+        with Bar(args.input.name) as bar:
+            try:
+                summary = convert(job, model, bar.tell, bar.step)
+            except KeyboardInterrupt:
+                bar.tell(f"interrupted: what is finished is kept; `mono_depth bag {args.input} ... --resume` goes on")
+                raise
     if args.json:
         print(json.dumps(summary))
     print(in_words(summary), file=sys.stderr)
     return 1 if failure(summary) else 0
+
+
+def _shard(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
+    if not found or int(found[1]) >= int(found[2]):
+        raise argparse.ArgumentTypeError(f"'{text}' is no shard, expected I/N with I from 0 to N-1, such as 0/4")
+    return int(found[1]), int(found[2])

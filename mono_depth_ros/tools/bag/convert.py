@@ -71,6 +71,11 @@ class Job:
     force: bool = False
 
     @property
+    def outputs(self) -> tuple[Path, ...]:
+        """Everything that is written: who converts holds the lock of each."""
+        return (self.out, *(Path(folder) for folder in (self.bag.export_tum, self.bag.export_ply) if folder))
+
+    @property
     def alignment(self) -> dict[type[Config], Config]:
         """The options of the alignment and its reference, by class."""
         own = (self.align, self.tracker, self.reference, self.stereo, self.ground)
@@ -93,14 +98,19 @@ def batch_size(config: BagConfig, model: DepthModel) -> int:
     return config.batch or (_GPU_BATCH if model.device.type == "cuda" else _CPU_BATCH)
 
 
-def check(job: Job) -> None:
-    """What can be wrong before a model is loaded. Raises as `convert`."""
+def check_input(job: Job) -> None:
+    """What can be wrong with the input and the options. Raises as `convert`."""
     with BagReader(job.source) as reader:
         chosen = choose(reader, job.bag)
         if "aligned" in job.bag.wanted:
             RecordedReference(reader, job.bag, job.alignment, chosen.image)
         if chosen.poses:
             Poses(reader, chosen)
+    _place(job).check_place(job.source)
+
+
+def check_outputs(job: Job) -> None:
+    """What can be wrong with what is there already. Raises as `convert`."""
     _place(job).check(job.source, job.resume, job.force)
     check_folders(job.bag, job.resume, job.force)
 
@@ -111,7 +121,7 @@ def convert(
     tell: Callable[[str], None] = lambda _: None,
     step: Callable[[int, int | None], None] = lambda *_: None,
 ) -> dict[str, Any]:
-    """Convert a bag.
+    """Convert a bag; nobody else may work on its outputs: see `locked`.
 
     Args:
         tell: gets sentences for people. step: gets images done and images in all, None where that is not known.

@@ -13,10 +13,7 @@ from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.models.runtime.device_errors import is_lost
 from mono_depth_ros.tools.bag.convert import Job, convert
-from mono_depth_ros.tools.bag.lock import locked
-
-PATIENCE_S = 20.0
-"""Workers of a run that was killed may take a while to notice, and hold their bags until then."""
+from mono_depth_ros.tools.bag.lock import BusyError, locked
 
 
 @dataclass(frozen=True)
@@ -35,6 +32,7 @@ class Outcome:
 
     Attributes:
         hopeless: it would be that of any other. lost: the worker's GPU has failed for good, in its process.
+        busy: another process works on it.
     """
 
     task: Task
@@ -42,6 +40,7 @@ class Outcome:
     problem: str = ""
     hopeless: bool = False
     lost: bool = False
+    busy: bool = False
 
 
 class Crew(Protocol):
@@ -68,8 +67,10 @@ def perform(
 ) -> Outcome:
     """One task, in the process of the worker; no error leaves it, and no other process works on the same bag."""
     try:
-        with locked(task.job.out, PATIENCE_S):
+        with locked(*task.job.outputs):
             summary = convert(task.job, model, tell, step)
+    except BusyError as error:
+        return Outcome(task, problem=str(error), busy=True)
     except MonoDepthError as error:
         return Outcome(task, problem=str(error), hopeless=_disk_is_full(error), lost=is_lost(error))
     except Exception as error:  # of a library, on this bag: the others go on

@@ -7,17 +7,22 @@ What is done is a JSON file beside the results, written whole after each of them
 from __future__ import annotations
 
 import json
+import socket
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.bags.storage import FORMS, NUMBERED, storage_files, unpacked_name
 from mono_depth_ros.errors import DataError
+from mono_depth_ros.tools.bag.lock import LEASE_S, locked
 from mono_depth_ros.tools.bag.target import PART, other_option
 
 NAME = "manifest.json"
 _FORMAT = 1
+_PATIENCE_S = LEASE_S + 30  # it is held for moments, unless another machine died in one
 
 DONE, FAILED, ANEW = "done", "failed", "anew"
 """States of a bag. Those not listed were not tried yet, or not to their end; ANEW: what is there is to be replaced."""
@@ -85,44 +90,57 @@ def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
 
 
 class Manifest:
-    """`bags[name]` is a JSON object with `state`; `source` and `summary` where done; `problem` where failed.
+    """What is done of a folder, for all processes that share the work: a change is made to what the file holds by then.
 
-    `engine` is that of all results, such as "torch fp16": what `auto` chose at first, and other GPUs then take too; it
-    is "" while it is not known.
+    `bags[name]` is a JSON object with `state`; `source` and `summary` where done; `problem` where failed. `engine` is
+    that of all results, such as "torch fp16": what `auto` chose at first, and all others then take; "": not known yet.
 
     Args:
         folder: of the results. options: everything that decides them, as JSON values.
 
     Raises:
-        DataError: the file there is none of ours, or was begun with other options and not `force`.
+        DataError: the file there is none of ours, or was begun with other options and not `force`. Changes raise it
+            too, where another process has begun anew with other options.
     """
 
     def __init__(self, folder: Path, options: dict[str, Any], force: bool = False) -> None:
         self.path, self.options = folder / NAME, options
         self.bags: dict[str, dict[str, Any]] = {}
         self.engine = ""
-        if not self.path.exists():
-            return
-        values = self._read()
-        self.bags = values["bags"]
         if not force:
-            finished = (entry["summary"].get("engine", "") for entry in self.bags.values() if entry.get("summary"))
-            self.engine = str(values.get("engine") or next(finished, ""))
-        other = other_option(values["options"], options)
-        if other and not force:
+            self.refresh()
+        self._before = dict(self.bags)
+        self._mine: set[str] = set()
+
+    def refresh(self) -> None:
+        """Take in what other processes have done."""
+        values = self._read()
+        if values is None:
+            return
+        if other := other_option(values["options"], self.options):
+            folder = self.path.parent
             raise DataError(f"{folder} was begun with {other}: the same is needed to go on, or --force to begin anew")
+        self.bags = values["bags"]
+        finished = (entry["summary"].get("engine", "") for entry in self.bags.values() if entry.get("summary"))
+        self.engine = str(values.get("engine") or next(finished, ""))
 
     def begin_anew(self, names: list[str]) -> None:
-        """What is there of these bags is to be replaced, in this run or a later one."""
-        for name in names:
-            self.bags[name] = {"state": ANEW}
-        self.write()
+        """What is there of these bags is to be replaced, in this run or a later one; with other options that of all."""
+        with locked(self.path, patience_s=_PATIENCE_S):
+            values = self._read() or {"options": {}, "bags": {}}
+            self.bags = values["bags"]
+            same = not other_option(values["options"], self.options)
+            rest = self.bags.keys() - set(names)
+            self.engine = str(values.get("engine", "")) if same and rest else ""
+            self.bags |= {name: {"state": ANEW} for name in (names if same else {*names, *rest})}
+            self._write()
+        self._before = dict(self.bags)
 
-    def runs_in(self, engine: str) -> None:
-        """Keep the engine of all results."""
-        if engine != self.engine:
-            self.engine = engine
-            self.write()
+    def runs_in(self, engine: str) -> str:
+        """Keep the engine of all results; returns it, which another process may have chosen before."""
+        with self._changing():
+            self.engine = self.engine or engine
+        return self.engine
 
     def state(self, name: str) -> str:
         """Of a bag; "" where nothing is known."""
@@ -130,20 +148,31 @@ class Manifest:
 
     def done(self, name: str, source: dict[str, Any], out: Path, summary: dict[str, Any], attempts: int) -> None:
         """Keep that a bag is finished."""
-        self.bags[name] = {
-            "state": DONE,
-            "out": out.relative_to(self.path.parent.resolve()).as_posix(),
-            "source": source,
-            "attempts": attempts,
-            "summary": summary,
-        }
-        self.write()
+        with self._changing():
+            self.bags[name] = {
+                "state": DONE,
+                "out": out.relative_to(self.path.parent.resolve()).as_posix(),
+                "source": source,
+                "attempts": attempts,
+                "summary": summary,
+            }
 
     def failed(self, name: str, problem: str, attempts: int) -> None:
         """Keep why a bag is not finished; what was to be replaced still is."""
-        state = ANEW if self.state(name) == ANEW else FAILED
-        self.bags[name] = {"state": state, "attempts": attempts, "problem": problem}
-        self.write()
+        self._mine.add(name)
+        with self._changing():
+            self.bags[name] = {
+                "state": ANEW if self.state(name) == ANEW else FAILED,
+                "attempts": attempts,
+                "problem": problem,
+                "host": socket.gethostname(),
+                "ended": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            }
+
+    def failed_elsewhere(self, name: str) -> str:
+        """Why another process has given up a bag since this one began, or ""."""
+        entry = self.bags.get(name, {})
+        return "" if name in self._mine or entry == self._before.get(name) else str(entry.get("problem", ""))
 
     def is_done(self, name: str, source: dict[str, Any]) -> bool:
         """Whether the bag was finished from this very input, and is still there."""
@@ -152,20 +181,30 @@ class Manifest:
             return False
         return (self.path.parent / entry["out"]).exists()
 
-    def write(self) -> None:
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        with locked(self.path, patience_s=_PATIENCE_S):
+            self.refresh()
+            yield
+            self._write()
+
+    def _write(self) -> None:
         """All of it, or nothing."""
         bags = dict(sorted(self.bags.items()))
         values = {"format": _FORMAT, "options": self.options, "engine": self.engine, "bags": bags}
         with atomic_path(self.path) as temporary:
             temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> dict[str, Any] | None:
+        """None where there is no such file."""
         try:
             values = json.loads(self.path.read_text(encoding="utf-8"))
             if values["format"] != _FORMAT:
                 raise ValueError(f"format {values['format']!r}, expected {_FORMAT}")
             if not isinstance(values["options"], dict) or not isinstance(values["bags"], dict):
                 raise ValueError("no objects `options` and `bags`")
+        except FileNotFoundError:
+            return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{self.path} is no manifest of mono_depth bag: {error}") from error
         return dict(values)

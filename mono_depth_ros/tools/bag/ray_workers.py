@@ -105,6 +105,7 @@ class RayCrew:
         threads = model.threads or (0 if gpus else max(1, int(self.share.cpus)))
         self._model = replace(model, threads=threads)
         self._idle: list[Any] = []
+        self._chosen = ""
         self._under_way: dict[Any, tuple[Any, Task]] = {}
 
     def __enter__(self) -> RayCrew:
@@ -122,15 +123,21 @@ class RayCrew:
         return f"{self.size} Ray workers, {each} each"
 
     def engine(self) -> str:
-        """What one worker chooses where `auto` is asked for, and all others then take; "" where it cannot say."""
+        """What one worker chooses where `auto` is asked for, "" where it cannot say."""
         worker = self._new()
         try:
             engine = str(self._ray.get(worker.engine.remote()))
         except self._ray.exceptions.RayError:  # as it died
             return ""
         self._idle.append(worker)
-        self._model = with_engine(self._model, engine)
+        self._chosen = engine
         return engine
+
+    def runs_in(self, engine: str) -> None:
+        """Have all workers take this engine, where `auto` is asked for."""
+        if engine != self._chosen:  # chosen by another process: the worker that we have chose for itself
+            self._idle.clear()
+        self._model = with_engine(self._model, engine)
 
     def start(self, task: Task) -> None:
         """Give it to a worker that has nothing to do, or to a new one."""

@@ -141,15 +141,20 @@ class Target:
             DataError: something is there already, and neither `resume` nor `force` was asked for; or it is, holds or
                 lies in the input; or it is a folder that is no bag, which nothing replaces.
         """
+        self.check_place(source)
         for path in dict.fromkeys((self.out, self.folder)):
-            there, read = path.resolve(), source.resolve()
-            if there == read or there in read.parents or read in there.parents:
-                raise DataError(f"{path} is, holds or lies in the input {source}: choose another --out")
             if path.exists() and not (force or resume):
                 hint = "--resume goes on with it, --force begins anew" if path == self.folder else "--force replaces it"
                 raise DataError(f"{path} exists: {hint}")
             if path.is_dir():
                 _check_bag(path)
+
+    def check_place(self, source: Path) -> None:
+        """Raise DataError where this is, holds or lies in the input."""
+        for path in dict.fromkeys((self.out, self.folder)):
+            there, read = path.resolve(), source.resolve()
+            if there == read or there in read.parents or read in there.parents:
+                raise DataError(f"{path} is, holds or lies in the input {source}: choose another --out")
 
     def begin(self, source: Path, resume: bool, force: bool) -> Progress | None:
         """What an earlier run has finished; None begins anew.

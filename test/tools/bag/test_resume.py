@@ -3,15 +3,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
@@ -20,38 +16,6 @@ WORDS = (
     *("--outputs", "depth,points,aligned", "--merge", "--batch", "2", "--segment-frames", "4"),
     *("--min-samples", "20", "--occlusion-window", "0", "--no-local"),
 )
-
-
-class Server:
-    """Starts conversions in processes of their own; see kill_server.py."""
-
-    def __init__(self):
-        command = [sys.executable, str(Path(__file__).with_name("kill_server.py"))]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-
-    def start(self, *words, **how):
-        print(json.dumps({"words": list(map(str, words)), **how}), file=self._process.stdin, flush=True)
-        return int(self._process.stdout.readline())
-
-    def wait(self):
-        return int(self._process.stdout.readline())
-
-    def run(self, *words, **how):
-        self.start(*words, **how)
-        return self.wait()
-
-    def close(self):
-        self._process.stdin.close()
-        self._process.wait(10)
-
-
-@pytest.fixture(scope="module")
-def server():
-    server = Server()
-    yield server
-    server.close()
 
 
 @pytest.fixture
@@ -124,8 +88,10 @@ def test_killed_before_and_after_every_rename(tmp_path, source, whole, server, k
 
 def test_ctrl_c_keeps_what_is_done(tmp_path, source, whole, server, kit):
     path, part = tmp_path / "out.mcap", tmp_path / "out.mcap.part"
-    pid = server.start(source, "--out", path, *WORDS, "--segment-frames", "1000", step_s=0.05)
-    time.sleep(0.4)
+    go = tmp_path / "go"
+    pid = server.start(source, "--out", path, *WORDS, "--segment-frames", "1000", until=str(go))
+    while not go.with_suffix(".waiting").exists():
+        time.sleep(0.01)
     os.kill(pid, signal.SIGINT)
     assert server.wait() == 130
     done = check_part(kit, part, whole)
