@@ -70,7 +70,9 @@ class BagConfig(Config):
         "mcap", "The storage of a bag folder; OUT.mcap and OUT.db3 say it themselves.", choices=("mcap", "sqlite3")
     )
     compression: str = option(
-        "none", "The compression of an MCAP; zstd makes it smaller, and slower to write.", choices=("none", "zstd")
+        "none",
+        "The compression of an MCAP; zstd makes it smaller, 32FC1 depth by a sixth and 16UC1 by half, and slower to write.",
+        choices=("none", "zstd"),
     )
     batch: int = option(
         0, "The network runs on so many images at once; 0 is 1 on a CPU and 8 on a GPU.", low=0, high=256

@@ -49,8 +49,8 @@ class RecorderNode(GuardedNode):
         self._image = self.resolve_topic_name(self._config.image)
         self._result = self.resolve_topic_name(self._config.result)
         self._wanted = [self.resolve_topic_name(name) for name in topics]
-        self._bag = BagFile(Path(self._config.output), (), "mcap", "zstd")
-        # What is written and compressed in a thread of its own makes no arrival late.
+        self._bag = BagFile(Path(self._config.output), (), "mcap", "none")
+        # What is written in a thread of its own makes no arrival late.
         self._thread = ThreadPoolExecutor(1, "bag")
         self._writes: list[Future[None]] = []
         self._closed = False

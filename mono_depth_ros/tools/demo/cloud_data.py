@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import torch
 
+from mono_depth_ros.config import DepthConfig
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.geometry.cloud import unproject
+from mono_depth_ros.geometry.cloud import depth_edges, unproject
 from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.media.ply import unpack_cloud
 from mono_depth_ros.tools.demo.frames import DemoFrame
@@ -21,9 +22,8 @@ MOST_POINTS = 80_000
 
 
 def cloud_data(frame: DemoFrame, scale: DepthScale) -> dict[str, Any]:
-    """What `viewer.js` reads: the cloud that the node published, those of aligned depth and of truth where there are.
-
-    The aligned one is of the same pixels: what the node left out as flying pixels at edges is left out there too.
+    """What `viewer.js` reads: the cloud of aligned depth where there is one, that which the depth node published, and
+    that of the truth where it is known. The first is shown first.
 
     Larger clouds are thinned to every n-th row and column until at most `MOST_POINTS` are left.
     """
@@ -42,23 +42,29 @@ def cloud_data(frame: DemoFrame, scale: DepthScale) -> dict[str, Any]:
         return _encode(points, tints)
 
     clouds: dict[str, Any] = {}
-    if frame.aligned is not None:
-        aligned = np.where(np.isfinite(xyz[..., 2]), frame.aligned[::pixel_step, ::pixel_step], np.nan)
-        if np.isfinite(aligned).any():
-            clouds["aligned"] = cloud(_unproject(aligned.astype(np.float32), small))
+    if frame.aligned is not None and np.isfinite(points := aligned_points(frame, pixel_step)).any():
+        clouds["aligned"] = cloud(points)
+    clouds["node"] = cloud(xyz)
     if truth is not None and np.isfinite(truth).any():
         clouds["truth"] = _encode(_unproject(truth, small), {"image": rgb, "distance": _rgb(scale.picture(truth))})
-    clouds["node"] = cloud(xyz)
     z = xyz[..., 2][np.isfinite(xyz[..., 2])]
     distance = float(np.median(z))
     return {
         "clouds": clouds,
-        "pair": ["aligned" if "aligned" in clouds else "node", "truth"],
+        "shown": (first := next(iter(clouds))),
+        "pair": [first, "truth"],
         "frustum": _frustum(frame.camera, 0.12 * distance),
         "point": 1.6 * pixel_step / frame.camera.fx,
         "distance": distance,
         "height": float(np.nanmedian(xyz[..., 1])),
     }
+
+
+def aligned_points(frame: DemoFrame, step: int) -> np.ndarray:
+    """(H / step, W / step, 3) float32 metres of the aligned depth, without flying pixels, as on aligned/points."""
+    depth = torch.from_numpy(np.asarray(frame.aligned, dtype=np.float32))
+    solid = torch.where(depth_edges(depth, DepthConfig.edge_ratio), torch.nan, depth)
+    return _unproject(solid[::step, ::step].numpy(), frame.camera.strided(step))
 
 
 def _encode(xyz: np.ndarray, colors: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from mono_depth_ros.tools.report.page import chart_figure, facts, figure, fill, 
 from mono_depth_ros.tools.report.pictures import DepthScale, error_scale
 
 _PACKAGE = "mono_depth_ros.tools.demo"
+_CLOUDS = {"aligned": "aligned", "node": "depth node", "truth": "ground truth"}
 _BEFORE_AFTER = (
     ("abs_rel", "AbsRel", "{:.3f}"),
     ("mae_m", "Mean absolute error", "{:.3f} m"),
@@ -54,13 +55,14 @@ class Report:
         """The page. It asks nothing of the network: pictures, clouds, style and script are inside."""
         scale = DepthScale.of(part for frame in self.frames for part in (frame.depth, frame.aligned, frame.truth))
         data = cloud_data(self.cloud_frame, scale)
+        errors = (one.per_frame.get(self.cloud_frame.index) for one in (self.errors, self.aligned))
         bars = scale_bar("distance", scale.scale()) + (scale_bar("error", error_scale()) if self.errors.known else "")
         parts = {
             "headline": escape(self.words.headline),
             "lead": escape(self.words.lead),
             "honesty": escape(self.words.honesty),
             "tiles": "\n".join(_tile(*tile) for tile in self.words.tiles(self.summary)),
-            "cloud_words": escape(self.words.cloud(self.cloud_frame, data)),
+            "cloud_words": escape(self.words.cloud(self.cloud_frame, data, *errors)),
             "controls": _controls(data["clouds"]),
             "scales": bars,
             "alignment": self._alignment(),
@@ -163,9 +165,8 @@ def _tile(label: str, value: str, unit: str, explanation: str) -> str:
 
 
 def _controls(clouds: dict[str, Any]) -> str:
-    kinds = [("node", "depth node")]
-    kinds += [("aligned", "aligned")] if "aligned" in clouds else []
-    kinds += [("truth", "ground truth"), ("both", "both")] if "truth" in clouds else []
+    kinds = [(name, _CLOUDS[name]) for name in clouds]
+    kinds += [("both", "both")] if "truth" in clouds else []
     colours = [(name, name) for name in clouds.get("node", {}).get("colors", {})]
     return _choice("Cloud", "cloud", kinds) + _choice("Colour", "color", colours)
 

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from mono_depth_ros.config import DemoConfig
 from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.media.ply import unpack_cloud, write_ply
+from mono_depth_ros.tools.demo.cloud_data import aligned_points
 from mono_depth_ros.tools.demo.environment import facts
 from mono_depth_ros.tools.demo.frames import DemoFrame, Timing
 from mono_depth_ros.tools.demo.measure import Errors, summary
@@ -38,14 +39,13 @@ def write_results(folder: Path, recording: Recording, source: Source, config: De
         MonoDepthError: no image has a result.
     """
     folder.mkdir()
-    errors, aligned, shown = _look(recording, source, config.pictures)
-    cloud_frame = _typical(shown, errors)
+    errors, aligned, shown, gained = _look(recording, source, config.pictures)
+    cloud_frame = gained or _typical(shown, errors)
     scale = DepthScale.of(part for frame in shown for part in (frame.depth, frame.aligned, frame.truth))
     for frame in shown:
         # Their numbers are those in the report; level 9 takes as long as the rest of the demo.
         cv2.imwrite(str(folder / f"frame_{frame.index:04d}.png"), panel(frame, scale))
-    xyz, rgb = unpack_cloud(cloud_frame.cloud if cloud_frame.cloud is not None else np.empty((0, 4), np.float32))
-    write_ply(folder / "cloud.ply", xyz, rgb)
+    write_ply(folder / "cloud.ply", *_cloud(cloud_frame))
     found = summary(config.model, recording.timing, errors, aligned, recording.course)
     words = _words(recording.timing, errors, source, config, cloud_frame, aligned.known)
     where = {"Device asked for": config.device, **facts()}
@@ -56,13 +56,17 @@ def write_results(folder: Path, recording: Recording, source: Source, config: De
     return found
 
 
-def _look(recording: Recording, source: Source, pictures: int) -> tuple[Errors, Errors, list[DemoFrame]]:
-    """The errors of all frames before and after alignment, and the frames to show: evenly spread over the recording."""
+def _look(
+    recording: Recording, source: Source, pictures: int
+) -> tuple[Errors, Errors, list[DemoFrame], DemoFrame | None]:
+    """The errors of all frames before and after alignment, the frames to show, evenly spread over the recording, and
+    that of which the alignment divides the mean error by the largest factor; None without alignment or truth."""
     count = recording.complete()
     if count == 0:
         raise MonoDepthError("not one image of the recording has a depth image")
     chosen = set(np.linspace(0, count - 1, min(pictures, count)).round().astype(int).tolist())
     errors, aligned, shown = Errors(), Errors(), []
+    gained, most = None, 1.0
     frames = tqdm(recording.frames(), total=count, unit="frame", desc="measuring", file=sys.stderr, dynamic_ncols=True)
     for k, frame in enumerate(frames):
         if source.lookup is not None:
@@ -70,9 +74,23 @@ def _look(recording: Recording, source: Source, pictures: int) -> tuple[Errors, 
         errors.add(frame)
         if frame.aligned is not None:
             aligned.add(replace(frame, depth=frame.aligned))
+            before, after = errors.per_frame.get(frame.index), aligned.per_frame.get(frame.index)
+            if before and after and frame.cloud is not None and before.abs_rel > most * after.abs_rel:
+                gained, most = frame, before.abs_rel / max(after.abs_rel, 1e-9)
         if k in chosen:
             shown.append(frame)
-    return errors, aligned, shown
+    return errors, aligned, shown, gained
+
+
+def _cloud(frame: DemoFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Points and colours of the cloud that the page opens on, with as many points as the node published."""
+    if frame.cloud is None:
+        return unpack_cloud(np.empty((0, 4), np.float32))
+    xyz, rgb = unpack_cloud(frame.cloud)
+    if frame.aligned is None:
+        return xyz, rgb
+    step = round(frame.rgb.shape[1] / frame.cloud.shape[1])
+    return aligned_points(frame, step), frame.rgb[::step, ::step]
 
 
 def _typical(frames: list[DemoFrame], errors: Errors) -> DemoFrame:
@@ -93,7 +111,7 @@ def _words(
     width, height = frame.camera.width, frame.camera.height
     day = datetime.now(timezone.utc).strftime("%-d %B %Y, %H:%M UTC")
     return Words(
-        headline=f"Metric depth from one camera, {width}x{height} at {timing.rate_hz:.0f} Hz",
+        headline=f"Metric depth from one camera, {width}x{height} at {timing.rate_hz:.1f} Hz",
         lead=f"{source.title[:1].upper()}{source.title[1:]}: {timing.frames_in} images in {span_s:.1f} s; "
         f"model {config.model}; {day}.",
         honesty=TINY_WORDS if config.model == "tiny" else OTHER_WORDS,

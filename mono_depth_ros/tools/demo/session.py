@@ -65,12 +65,13 @@ class Session:
         try:
             source = self._source(work)
             self._record(source, work)
+            from mono_depth_ros.tools.demo.compact import compact
             from mono_depth_ros.tools.demo.results import write_results  # loaded while the nodes started
 
             recording = Recording(work / "bag" / "bag.mcap", source.topics)
             fresh = work / "results"
             summary = write_results(fresh, recording, source, self.config)
-            (work / "bag" / "bag.mcap").rename(fresh / "demo.mcap")
+            compact(work / "bag" / "bag.mcap", work / "compact", source.topics).rename(fresh / "demo.mcap")
             with uninterrupted():
                 replace_results(out, fresh)
             return summary

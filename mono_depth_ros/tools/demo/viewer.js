@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A point cloud viewer in plain WebGL. Data: {"clouds": {name: {n, low, high, xyz, colors: {name: base64}}},
-// "frustum": [[x, y, z], ...], "point": metres of a point at 1 m}, positions 16-bit between low and high, in the
+// "shown": the first of them, "frustum": [[x, y, z], ...], "point": metres of a point at 1 m}, positions 16-bit between low and high, in the
 // camera's optical frame (x right, y down, z forward).
 "use strict";
 (() => {
@@ -61,8 +61,8 @@
   const lines = buffer(new Float32Array(data.frustum.flat()));
 
   // The eye turns around a target in front of the camera; angles in radians, y up, z towards the viewer.
-  const home = { yaw: 0.42, pitch: 0.3, distance: data.distance * 1.05, target: [0, -data.height, -data.distance * 0.85] };
-  let eye, shown = "node", color = "image", idle = true, scheduled = false;
+  const home = { yaw: 0.42, pitch: 0.3, distance: data.distance * 1.2, target: [0, -data.height, -data.distance * 0.85] };
+  let eye, shown = data.shown, color = "image", idle = true, scheduled = false;
   const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   const reset = () => { eye = { ...home, target: [...home.target] }; };
   reset();

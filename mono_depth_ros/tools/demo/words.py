@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mono_depth_ros.metrics import DepthMetrics
 from mono_depth_ros.tools.demo.frames import DemoFrame, Timing
 
 TINY_WORDS = (
@@ -53,16 +54,34 @@ class Words:
         ]
         return tiles
 
-    def cloud(self, frame: DemoFrame, data: dict[str, Any]) -> str:
-        """One sentence about the cloud on the page."""
+    def cloud(
+        self,
+        frame: DemoFrame,
+        data: dict[str, Any],
+        before: DepthMetrics | None = None,
+        after: DepthMetrics | None = None,
+    ) -> str:
+        """What is said about the clouds on the page; before and after alignment: the errors of their frame."""
         if not data["clouds"]:
             return "The depth node published no cloud."
-        points = f"{data['clouds']['node']['n']:,}".replace(",", "\u202f")
-        others = [name for name in ("aligned", "truth") if name in data["clouds"]]
-        beside = " and ".join({"aligned": "the aligned depth", "truth": "the ground truth"}[name] for name in others)
-        part = ": show both to see where they part" if others == ["truth"] else ""
-        truth = f" Beside it {beside}{part}." if others else ""
-        return f"Frame {frame.index} as the depth node published it on depth/points, {points} of its points.{truth}"
+        first = data["shown"]
+        points = f"{data['clouds'][first]['n']:,}".replace(",", "\u202f")
+        others = " and ".join(_CLOUDS[name] for name in data["clouds"] if name != first)
+        found = f"Frame {frame.index}, {points} points of {_CLOUDS[first]}."
+        if first == "aligned" and before and after:
+            found += (
+                f" Its mean error is {100 * before.abs_rel:.1f} % of the true distance before alignment and "
+                f"{100 * after.abs_rel:.1f} % after: of all frames of the run it gains most."
+            )
+        part = " (show both to see where they part)" if "truth" in data["clouds"] else ""
+        return f"{found} Beside it {others}{part}." if others else found
+
+
+_CLOUDS = {
+    "aligned": "the aligned depth",
+    "node": "what the depth node published on depth/points",
+    "truth": "the ground truth",
+}
 
 
 def _shown(figures: dict[str, Any]) -> dict[str, str]:
