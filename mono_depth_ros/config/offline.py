@@ -71,7 +71,7 @@ class BagConfig(Config):
     )
     compression: str = option(
         "none",
-        "The compression of an MCAP; zstd makes it smaller, 32FC1 depth by a sixth and 16UC1 by half, and slower to write.",
+        "The compression of an MCAP; zstd saves a sixth of 32FC1 depth and half of 16UC1, and costs time.",
         choices=("none", "zstd"),
     )
     batch: int = option(
