@@ -15,7 +15,7 @@ from mono_depth_ros.errors import MonoDepthError, UsageError
 from mono_depth_ros.startup import INTERRUPTED, importing, interruptible, process, uninterrupted
 
 with importing():  # Ctrl-C in these would else be swallowed now and then, and the tool would go on
-    from mono_depth_ros.tools import bench, image, play, train
+    from mono_depth_ros.tools import bench, image, play, standard_streams, train
     from mono_depth_ros.tools.bag import command as bag
     from mono_depth_ros.tools.demo import command as demo
     from mono_depth_ros.tools.eval import command as eval_
@@ -55,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             args = parser.parse_args(argv)
         except SystemExit as ended:  # --help, or words that are wrong, which argparse has told
+            sys.stdout.flush()
             return int(ended.code or 0)
         name = f"mono_depth {args.tool}" if args.tool else name
         with interruptible():
@@ -63,14 +64,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except MonoDepthError as error:
         print(f"{name}: {error}", file=sys.stderr)
+        if isinstance(error, standard_streams.OutputError):
+            standard_streams.give_up()
         return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
         with uninterrupted():
             print(f"\n{name}: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has left, as `head` does; nothing more can be told, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        standard_streams.give_up()  # the reader of our output has left, as `head` does
         return 1
 
 
@@ -88,6 +90,7 @@ def _complete(parser: Parser) -> None:
 
 def script() -> int:
     """Entry point of `mono_depth`: `main` in a process of its own."""
+    standard_streams.prepare()
     return process(main)
 
 

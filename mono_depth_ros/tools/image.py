@@ -113,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
     job = image_files.Job.prepare(args, config, model_config, align_config, reference_config, images, stereo)
     failed = 0
     # Lines of errors must not tear the bar: tqdm moves it out of the way.
-    with tqdm(job.files, unit="image", file=sys.stderr, dynamic_ncols=True, desc="depth") as bar:
+    with tqdm(job.files, unit="image", file=sys.stderr, dynamic_ncols=True, desc="depth", disable=None) as bar:
         for path, name in zip(bar, job.names, strict=True):
             try:
                 result = job.process(path, name)

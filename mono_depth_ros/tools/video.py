@@ -154,7 +154,9 @@ class VideoJob:
         size = _GPU_BATCH if device == "cuda" and isinstance(self.source, VideoFile) else 1
         total = self.source.estimate if isinstance(self.source, VideoFile) else 0
         with (
-            tqdm(total=total or None, unit="image", file=sys.stderr, dynamic_ncols=True, desc="depth") as bar,
+            tqdm(
+                total=total or None, unit="image", file=sys.stderr, dynamic_ncols=True, desc="depth", disable=None
+            ) as bar,
             closing(ahead(self.source.pictures(), 2 * size)) as pictures,
             self._behind(output, 2 * size) as behind,
         ):

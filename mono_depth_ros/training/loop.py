@@ -139,7 +139,9 @@ def train(
 
     batches = ahead(make(), 2)  # OpenCV releases the interpreter
     before, saved, error = time.monotonic(), trainer.seconds, math.nan
-    with tqdm(total=100.0, initial=100 * trainer.fraction, unit="%", disable=not progress, mininterval=5) as bar:
+    with tqdm(
+        total=100.0, initial=100 * trainer.fraction, unit="%", disable=None if progress else True, mininterval=5
+    ) as bar:
         try:
             while trainer.fraction < 1:
                 loss, absolute = trainer.step(next(batches))

@@ -111,7 +111,9 @@ def render_pool(folder: Path, spec: PoolSpec, workers: int, progress: bool = Tru
         context = multiprocessing.get_context("spawn")
         with (
             ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as executor,
-            tqdm(total=spec.worlds, initial=spec.worlds - len(missing), unit="world", disable=not progress) as bar,
+            tqdm(
+                total=spec.worlds, initial=spec.worlds - len(missing), unit="world", disable=None if progress else True
+            ) as bar,
         ):
             chunks = [missing[start : start + 16] for start in range(0, len(missing), 16)]
             futures = [executor.submit(_render_chunk, folder, spec, chunk) for chunk in chunks]

@@ -12,11 +12,17 @@ from mono_depth_ros.errors import SENTENCE, shown
 
 
 class Bar:
-    """A progress bar; a context manager."""
+    """A progress bar, where stderr is a terminal; a context manager."""
 
     def __init__(self, name: str) -> None:
         self._bar = tqdm(
-            unit="image", file=sys.stderr, dynamic_ncols=True, desc=shown(name), smoothing=0.05, mininterval=0.5
+            unit="image",
+            file=sys.stderr,
+            dynamic_ncols=True,
+            desc=shown(name),
+            smoothing=0.05,
+            mininterval=0.5,
+            disable=None,
         )
         self._begun = False
 

@@ -7,6 +7,7 @@ import json
 import queue
 import sys
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from tqdm import tqdm
@@ -18,6 +19,13 @@ from mono_depth_ros.tools.demo.processes import Child, Children
 _SILENCE_LIMIT_S = 60.0  # of a recorder that has begun; compressing the end of a bag takes seconds
 _EXIT_LIMIT_S = 20.0
 _LONG_S = 12.0  # of waiting, after which a word of explanation is due
+
+
+def bar(items: Iterable[Any] | None = None, *, desc: str, **more: Any) -> tqdm[Any]:
+    """A progress bar on stderr; where that is no terminal but a log or a pipe, one line when it begins."""
+    if not sys.stderr.isatty():
+        print(desc, file=sys.stderr, flush=True)
+    return tqdm(items, desc=desc, file=sys.stderr, dynamic_ncols=True, disable=None, **more)
 
 
 def follow(children: Children, recorder: Child, config: RecorderConfig, start_limit_s: float) -> int:
@@ -34,17 +42,19 @@ def follow(children: Children, recorder: Child, config: RecorderConfig, start_li
         ProcessError: a process ended. MonoDepthError: nothing came in time; the sentence says what is missing.
     """
     missing = _wait(children, recorder, start_limit_s)
-    with tqdm(total=config.frames or config.duration, file=sys.stderr, desc="recording", dynamic_ncols=True) as bar:
-        bar.bar_format = "{l_bar}{bar}| " + ("{n:.0f}/{total:.0f} frames" if config.frames else "{n:.1f}/{total:.1f} s")
+    with bar(total=config.frames or config.duration, desc="recording") as shown:
+        shown.bar_format = "{l_bar}{bar}| " + (
+            "{n:.0f}/{total:.0f} frames" if config.frames else "{n:.1f}/{total:.1f} s"
+        )
         start_s = time.monotonic()
         event = missing
         while event["event"] != "done":
             if event["event"] == "frame":
-                bar.n = event["count"] if config.frames else min(time.monotonic() - start_s, config.duration)
-                bar.refresh()
+                shown.n = event["count"] if config.frames else min(time.monotonic() - start_s, config.duration)
+                shown.refresh()
             event = _next(children, recorder, _SILENCE_LIMIT_S, "the recorder has gone silent")
-        bar.n = bar.total
-        bar.refresh()
+        shown.n = shown.total
+        shown.refresh()
     if not recorder.wait(_EXIT_LIMIT_S):
         raise MonoDepthError("the recorder does not end")
     if event["images"] == 0:
@@ -56,16 +66,16 @@ def _wait(children: Children, recorder: Child, limit_s: float) -> dict[str, Any]
     """The first event after the waiting."""
     end_s = time.monotonic() + limit_s
     missing, told = ["the nodes have not started yet"], False
-    with tqdm(file=sys.stderr, bar_format="waiting {elapsed}: {desc}", dynamic_ncols=True) as bar:
+    with bar(desc="waiting for the nodes", bar_format="waiting {elapsed}: {desc}") as shown:
         while True:
             sentence = f"within {limit_s:g} s not everything was there: {'; '.join(missing)}"
             event = _next(children, recorder, end_s - time.monotonic(), sentence)
             if event["event"] != "waiting":
-                bar.set_description_str("everything is there")
+                shown.set_description_str("everything is there")
                 return event
             if event["for"] != missing:
                 missing = event["for"]
-                bar.set_description_str(missing[0] + (f", and {len(missing) - 1} more" if len(missing) > 1 else ""))
+                shown.set_description_str(missing[0] + (f", and {len(missing) - 1} more" if len(missing) > 1 else ""))
             if not told and time.monotonic() > end_s - limit_s + _LONG_S:
                 told = True
                 tqdm.write(

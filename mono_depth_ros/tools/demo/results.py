@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,13 +11,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from mono_depth_ros.config import DemoConfig
 from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.media.ply import unpack_cloud, write_ply
 from mono_depth_ros.tools.demo.cloud_data import aligned_points
 from mono_depth_ros.tools.demo.environment import facts
+from mono_depth_ros.tools.demo.follow import bar
 from mono_depth_ros.tools.demo.frames import DemoFrame, Timing
 from mono_depth_ros.tools.demo.measure import Errors, summary
 from mono_depth_ros.tools.demo.panels import panel
@@ -67,8 +66,7 @@ def _look(
     chosen = set(np.linspace(0, count - 1, min(pictures, count)).round().astype(int).tolist())
     errors, aligned, shown = Errors(), Errors(), []
     gained, most = None, 1.0
-    frames = tqdm(recording.frames(), total=count, unit="frame", desc="measuring", file=sys.stderr, dynamic_ncols=True)
-    for k, frame in enumerate(frames):
+    for k, frame in enumerate(bar(recording.frames(), total=count, unit="frame", desc="measuring")):
         if source.lookup is not None:
             frame = replace(frame, truth=source.lookup(frame.rgb))
         errors.add(frame)

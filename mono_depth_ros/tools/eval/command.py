@@ -127,7 +127,9 @@ def _dataset(args: argparse.Namespace, config: EvalConfig) -> Any:
 def _progress(total: int) -> Any:
     from tqdm import tqdm
 
-    return lambda name, items: tqdm(items, total=total, unit="image", file=sys.stderr, dynamic_ncols=True, desc=name)
+    return lambda name, items: tqdm(
+        items, total=total, unit="image", file=sys.stderr, dynamic_ncols=True, desc=name, disable=None
+    )
 
 
 def _doc(cls: Any, name: str) -> str:
