@@ -186,11 +186,12 @@ def _align(line: Judged, scene: Scene, prediction: DepthPrediction, given: Sampl
     if alignment.after is not None:
         line.true.append(true)
         line.printed.append(alignment.after.abs_rel)
-    reach = getattr(alignment, "reach", None)
+    reach = alignment.reach
     if reach is not None:
         sparse = np.ones(given.size, dtype=np.uint8)
         sparse[given.rows, given.columns] = 0
         near = cv2.distanceTransform(sparse, cv2.DIST_L2, cv2.DIST_MASK_5)[judged] <= reach.distance_px
+        near &= np.isfinite(depth)
         if near.any() and np.isfinite(reach.abs_rel_within):
             line.true_within.append(float(np.mean((np.abs(depth - truth) / truth)[near])))
             line.printed_within.append(reach.abs_rel_within)

@@ -10,10 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mono_depth_ros.alignment.expected_error import STEP, expected_error
 from mono_depth_ros.alignment.fit import fit_curve
-from mono_depth_ros.alignment.local_correction import local_correction
+from mono_depth_ros.alignment.left_out import LeftOut
+from mono_depth_ros.alignment.local_correction import corrected
 from mono_depth_ros.alignment.result import Alignment, Fit, as_prediction
 from mono_depth_ros.alignment.samples import Samples
+from mono_depth_ros.alignment.uncertainty import uncertainty
 from mono_depth_ros.config import AlignConfig
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.metrics import DepthMetrics, depth_metrics
@@ -28,7 +31,7 @@ def align(
     guide: torch.Tensor | None = None,
     kind: DepthKind = DepthKind.METRIC,
 ) -> Alignment:
-    """Fit a prediction to known depths, of which `config.held_out` are held out to measure the error on.
+    """Fit a prediction to known depths, and say how large the error is over the image.
 
     Args:
         prediction: (H, W), of a model, or a bare array of which `kind` says what it is: metres along the optical axis,
@@ -37,45 +40,81 @@ def align(
         guide: (H, W, 3) uint8 RGB image for the local correction, where there is one.
 
     Returns:
-        `.apply(prediction)` is the depth in metres; `.fit.scale`, `.fit.shift`; `.after.abs_rel` is the error on the
-        samples that were held out, `.before` that of a metric prediction as it was.
+        `.apply(prediction)` is the depth in metres; `.fit.scale`, `.fit.shift`; `.after.abs_rel` is the error to expect
+        over the image, by samples held out as far from the others as pixels are, `.before` that of a metric prediction
+        as it was; `.reach` says how much of the image is near samples.
 
     Raises:
         FitError: too few samples, or such that fix no scale. DataError: samples of an image of another size.
     """
     config = config or AlignConfig()
     prediction = as_prediction(prediction, kind)
-    fitted, held_out = usable(prediction, samples).split(config.held_out, config.seed)
-    fit = fit_curve(at(prediction.values, fitted), fitted.depth, prediction.kind, config)
-    return finish(prediction, fit, fitted, held_out, config, guide)
+    samples = usable(prediction, samples)
+    fit = fit_curve(at(prediction.values, samples), samples.depth, prediction.kind, config)
+    return finish(prediction, fit, samples, config, guide)
 
 
 def finish(
     prediction: DepthPrediction,
     fit: Fit,
-    fitted: Samples,
-    held_out: Samples,
+    samples: Samples,
     config: AlignConfig,
     guide: torch.Tensor | None = None,
+    drift: float = 0.0,
 ) -> Alignment:
-    """A fit, wherever it comes from, with the local correction by `fitted` and the errors on `held_out`."""
+    """A fit, wherever it comes from, with the local correction by samples and the errors to expect.
+
+    Args:
+        samples: of this image; none: nothing is corrected and no error known. drift: relative standard deviation of
+            the scale since the fit.
+    """
     depth = fit.apply(prediction)
-    correction = local_correction(depth, fitted, guide) if config.local and len(fitted) else None
-    if not len(held_out):
+    correction, left_out = None, None
+    if config.local and len(samples):
+        correction, left_out = corrected(depth, samples, guide)
+    if not len(samples) or config.held_out <= 0:
         return Alignment(fit, correction, kind=prediction.kind)
-    metric = prediction.kind is DepthKind.METRIC
-    before = errors(prediction.values, held_out) if metric else None
-    after = errors(depth, held_out, correction)
-    trusted = None if after is None else after.abs_rel <= config.max_abs_rel
-    return Alignment(fit, correction, before, after, trusted, prediction.kind)
+    fitted = at(depth, samples)
+    known = np.isfinite(fitted) & (fitted > 0)
+    if not known.any():
+        return Alignment(fit, correction, kind=prediction.kind)
+    residual = np.log(samples.depth / np.where(known, fitted, samples.depth))
+    expected = expected_error(samples, residual, left_out)
+    if left_out is None or not len(left_out):
+        left_out = LeftOut(np.flatnonzero(known), -residual[known], np.zeros(known.sum(), np.float32), known[known])
+        judged = None
+    else:
+        judged = left_out
+    (coarse,) = download(depth.detach()[::STEP, ::STEP])
+    abs_rel, reach = expected.summary(coarse, samples)
+    true = samples.depth[left_out.number]
+    after = _over_the_image(depth_metrics(true * np.exp(left_out.error), true), abs_rel)
+    before = errors(prediction.values, samples) if prediction.kind is DepthKind.METRIC else None
+    full = depth if correction is None else depth * torch.exp(correction)
+    sigma = uncertainty(full, samples, expected, judged).aged(drift)
+    trusted = after.abs_rel <= config.max_abs_rel
+    return Alignment(fit, correction, before, after, trusted, prediction.kind, reach, sigma, left_out)
 
 
-def errors(depth: torch.Tensor, samples: Samples, correction: torch.Tensor | None = None) -> DepthMetrics | None:
-    """Of a depth (H, W) in metres, times exp(correction), at samples; None where none of them has a finite depth."""
+def _over_the_image(metrics: DepthMetrics, abs_rel: float) -> DepthMetrics:
+    """Errors on samples that were left out, grown to those over the image, where AbsRel is `abs_rel`."""
+    factor = abs_rel / max(metrics.abs_rel, 1e-9)
+    grown = {name: getattr(metrics, name) * factor for name in ("rmse_m", "rmse_log", "log10", "silog", "mae_m")}
+    missed = {name: max(1 - (1 - getattr(metrics, name)) * factor, 0.0) for name in ("delta1", "delta2", "delta3")}
+    return replace(metrics, abs_rel=abs_rel, sq_rel=metrics.sq_rel * factor**2, **grown, **missed)
+
+
+def errors(depth: torch.Tensor, samples: Samples) -> DepthMetrics | None:
+    """Of a depth (H, W) in metres at samples; None where none of them has a finite depth."""
     found = at(depth, samples)
-    if correction is not None:
-        found = found * np.exp(at(correction, samples))
     return depth_metrics(found, samples.depth) if np.any(np.isfinite(found) & (found > 0)) else None
+
+
+def fit_error(prediction: DepthPrediction, fit: Fit, samples: Samples) -> float | None:
+    """Relative standard deviation of a fit at samples, robustly; None where none of them has a finite depth."""
+    ratio = np.log(at(fit.apply(prediction), samples) / samples.depth)
+    known = ratio[np.isfinite(ratio)]
+    return float(1.4826 * np.median(np.abs(known))) if known.size else None
 
 
 @dataclass(frozen=True)
@@ -89,13 +128,10 @@ class Histogram:
 _EDGES = tuple(float(np.log(1 + e)) for e in (-0.5, -0.25, -0.1, -0.05, -0.02, 0.02, 0.05, 0.1, 0.25, 0.5))
 
 
-def error_histogram(depth: torch.Tensor, samples: Samples) -> Histogram:
-    """Of the relative error of a depth (H, W) at samples; the outer bins hold all that is beyond them."""
-    found = at(depth, samples)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = np.log(found / samples.depth)
+def error_histogram(left_out: LeftOut) -> Histogram:
+    """Of the relative errors of samples that were left out; the outer bins hold all that is beyond them."""
     edges = (-np.inf, *_EDGES, np.inf)
-    counts, _ = np.histogram(ratio[np.isfinite(ratio)], edges)
+    counts, _ = np.histogram(left_out.error, edges)
     return Histogram(edges, tuple(int(count) for count in counts))
 
 

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mono_depth_ros.alignment.align import Histogram, at, error_histogram, finish, per_frame, usable
+from mono_depth_ros.alignment.align import Histogram, at, error_histogram, finish, fit_error, per_frame, usable
 from mono_depth_ros.alignment.fit import choose_curve, fit_curve
 from mono_depth_ros.alignment.result import Alignment, Curve
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.alignment.scale_file import SavedScale
 from mono_depth_ros.alignment.tracker import Tracker
+from mono_depth_ros.alignment.uncertainty import uniform
 from mono_depth_ros.config import AlignConfig, TrackerConfig
 from mono_depth_ros.errors import ConfigError, FitError
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
@@ -34,8 +35,8 @@ class Aligned:
         state: "aligned", "held" (the last fit is older than half a second), "frozen" or "unaligned".
         age_s: since the last fit that was taken in; NaN before the first.
         reason: why this image's samples did not count, or why there is no alignment; "" where all is well.
-        fitted, held_out: how many samples of this image were used for what.
-        histogram: of the relative errors of the held-out samples, or None.
+        fitted, held_out: how many samples of this image the result is made of, and how many of them were held out once.
+        histogram: of the relative errors of those, or None.
     """
 
     prediction: DepthPrediction | None
@@ -63,6 +64,7 @@ class Aligner:
         self._fresh_load = False
         self._kind: DepthKind | None = None  # of the predictions that scale and shift are of; None: nobody said
         self._held_out_abs_rel: float | None = None
+        self._fit_error: float | None = None  # of the fit alone, relative standard deviation
 
     def configure(self, config: AlignConfig, tracker: TrackerConfig) -> None:
         """Go on with other options."""
@@ -95,14 +97,14 @@ class Aligner:
             config = per_frame(self._config, stamp_ns)
             config = config if local else replace(config, local=False)
             reason = ""
-            fitted = held_out = _no_samples(prediction)
+            given = _no_samples(prediction)
             if self._fresh_load:
                 self._tracker.restamp(stamp_ns)
                 self._fresh_load = False
             if samples is not None:
-                fitted, held_out = usable(prediction, samples).split(config.held_out, config.seed)
+                given = usable(prediction, samples)
                 if not self._frozen and fresh:
-                    reason = self._learn(prediction, fitted, config, stamp_ns)
+                    reason = self._learn(prediction, given, config, stamp_ns)
             if self._tracker.age_s(stamp_ns) < -_BACK_S:  # a fit of what is still to come: it ages from here
                 self._tracker.restamp(stamp_ns)
             fit, age_s = self._tracker.fit, max(self._tracker.age_s(stamp_ns), 0.0)
@@ -110,15 +112,21 @@ class Aligner:
                 why = f"the last fit is {age_s:.1f} s old, hold is {self._tracker.config.hold:g} s"
                 why = reason or ("no reference was fitted yet" if fit is None else why)
                 age_s = float("nan") if fit is None else age_s
-                return Aligned(None, None, "unaligned", age_s, why, len(fitted), len(held_out))
+                return Aligned(None, None, "unaligned", age_s, why, len(given))
             SavedScale(fit, kind=self._kind).check(prediction.kind)
-            alignment = finish(prediction, fit, fitted, held_out, config, guide)
+            drift = self._tracker.drift(age_s)
+            alignment = finish(prediction, fit, given, config, guide, drift)
+            left_out = alignment.left_out
             if alignment.after is not None:
                 self._held_out_abs_rel = alignment.after.abs_rel
+                self._fit_error = fit_error(prediction, fit, given)
+            elif not len(given) and self._fit_error is not None:
+                alignment = replace(alignment, uncertainty=uniform(self._fit_error).aged(drift))
             found = alignment.apply(prediction)
             state = "frozen" if self._frozen else "aligned" if age_s <= _RECENT_S else "held"
-            histogram = error_histogram(found.values, held_out) if len(held_out) else None
-            return Aligned(found, alignment, state, age_s, reason, len(fitted), len(held_out), histogram)
+            histogram = error_histogram(left_out) if left_out is not None else None
+            held_out = len(left_out) if left_out is not None else 0
+            return Aligned(found, alignment, state, age_s, reason, len(given), held_out, histogram)
 
     def freeze(self, frozen: bool) -> None:
         """Keep scale and shift as they are, whatever comes; they do not age meanwhile.
@@ -143,7 +151,7 @@ class Aligner:
         with self._lock:
             self._tracker.reset()
             self._frozen = self._fresh_load = False
-            self._kind = self._held_out_abs_rel = None
+            self._kind = self._held_out_abs_rel = self._fit_error = None
 
     def saved_scale(self, model: str = "") -> SavedScale:
         """Scale and shift to keep.

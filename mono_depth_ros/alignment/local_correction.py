@@ -17,6 +17,7 @@ import math
 import numpy as np
 import torch
 
+from mono_depth_ros.alignment.left_out import LeftOut
 from mono_depth_ros.alignment.neighbours import Neighbours, nearest_samples
 from mono_depth_ros.alignment.outliers import inliers
 from mono_depth_ros.alignment.samples import Samples
@@ -35,6 +36,13 @@ _MIN_SAMPLES = 8  # samples below which the fit stays as it is
 
 
 def local_correction(depth: torch.Tensor, samples: Samples, guide: torch.Tensor | None = None) -> torch.Tensor:
+    """The correction of `corrected`."""
+    return corrected(depth, samples, guide)[0]
+
+
+def corrected(
+    depth: torch.Tensor, samples: Samples, guide: torch.Tensor | None = None
+) -> tuple[torch.Tensor, LeftOut | None]:
     """ln of what the depth must be multiplied with, so that it goes through the samples.
 
     Args:
@@ -43,7 +51,7 @@ def local_correction(depth: torch.Tensor, samples: Samples, guide: torch.Tensor 
         guide: (H, W, 3) uint8 RGB. Not used: edges of the colour image made nothing better than those of the depth.
 
     Returns:
-        (H, W) float32 on the depth's device; 0 is no correction.
+        (H, W) float32 on the depth's device, 0 is no correction; and what samples say that were left out, or None.
     """
     height, width = depth.shape
     # Hundreds of operations on some hundred samples are done on the host, where each is cheaper and no value has to be
@@ -53,14 +61,16 @@ def local_correction(depth: torch.Tensor, samples: Samples, guide: torch.Tensor 
     usable = torch.isfinite(fitted) & (fitted > 0)
     at, log_g = at[usable], fitted[usable].log()
     if len(at) < _MIN_SAMPLES:
-        return torch.zeros_like(depth)
+        return torch.zeros_like(depth), None
     log_d = torch.from_numpy(samples.depth)[usable].log()
     residual = log_d - log_g
     kept = inliers(at, log_d, residual, (height, width))
     at, log_g, residual = at[kept], log_g[kept], residual[kept]
-    trust, strength = _cross_validate(at, log_g, residual, (height, width))
+    trust, strength, left_out, error, distance = _cross_validate(at, log_g, residual, (height, width))
     if strength == 0.0:
-        return torch.zeros_like(depth)
+        return torch.zeros_like(depth), None
+    number = np.flatnonzero(usable.numpy())[kept.numpy()][left_out.numpy()]
+    told = LeftOut(number, error.numpy(), distance.numpy(), np.ones(len(number), dtype=bool))
 
     spacing = math.sqrt(height * width / len(at))
     step = int(min(max(spacing / 4, _STEPS[0]), _STEPS[1]))
@@ -71,7 +81,7 @@ def local_correction(depth: torch.Tensor, samples: Samples, guide: torch.Tensor 
     log_y, near = _upsampled(upload(torch.stack((log_y, near)), depth.device), step, height, width)
     log_depth = torch.where(torch.isfinite(depth) & (depth > 0), depth, 1.0).log()
     correction = (trust - 1.0) * log_depth - log_y
-    return torch.where(torch.isfinite(depth), strength * near * correction, 0.0)
+    return torch.where(torch.isfinite(depth), strength * near * correction, 0.0), told
 
 
 def _target(log_g: torch.Tensor, residual: torch.Tensor, trust: float) -> torch.Tensor:
@@ -81,8 +91,8 @@ def _target(log_g: torch.Tensor, residual: torch.Tensor, trust: float) -> torch.
 
 def _cross_validate(
     at: torch.Tensor, log_g: torch.Tensor, residual: torch.Tensor, size: tuple[int, int]
-) -> tuple[float, float]:
-    """(b, strength): the best b by leave-one-out cross-validation, and 0 to 1, how surely it beats no correction."""
+) -> tuple[float, float, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(b, strength, left out, ln of their errors, distances): the best b, and 0 to 1, how surely it beats the fit."""
     left_out = torch.arange(len(at), device=at.device)
     if len(at) > _MAX_LEFT_OUT:
         left_out = left_out[:: len(at) // _MAX_LEFT_OUT]
@@ -95,13 +105,15 @@ def _cross_validate(
     best, least = _TRUSTS[0], None
     for trust in _TRUSTS:
         predicted = _plane(at, _target(log_g, residual, trust), at[left_out], others).log()
-        after = ((trust - 1.0) * log_g[left_out] - predicted - residual[left_out]).abs()
+        error = (trust - 1.0) * log_g[left_out] - predicted - residual[left_out]
+        after = error.abs()
         if least is None or _errors_above_zero(least - after) > needed:
-            best, least = trust, after
+            best, least, told = trust, after, error
     assert least is not None
     low, high = _GAIN_SIGMAS
     strength = (_errors_above_zero(before - least) - low) / (high - low)
-    return best, min(max(strength, 0.0), 1.0)
+    distance = others.distance.amin(dim=1)
+    return best, min(max(strength, 0.0), 1.0), left_out, told, distance
 
 
 def _errors_above_zero(gain: torch.Tensor) -> float:

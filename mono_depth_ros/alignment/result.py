@@ -17,6 +17,10 @@ from mono_depth_ros.prediction import DepthKind, DepthPrediction
 if TYPE_CHECKING:
     import torch
 
+    from mono_depth_ros.alignment.expected_error import Reach
+    from mono_depth_ros.alignment.left_out import LeftOut
+    from mono_depth_ros.alignment.uncertainty import Uncertainty
+
 
 class Curve(enum.Enum):
     """How a prediction and the depth d in metres go together; `scale` and `shift` are those of this curve."""
@@ -79,10 +83,15 @@ class Alignment:
 
     Attributes:
         fit: of the whole image. correction: (H, W) float32 ln(d / d of the fit), or None: no local correction.
-        before, after: errors on the samples that were not fitted; before is None for relative predictions, which have
-            no metres, and both are None where no sample was held out.
-        trusted: the held-out AbsRel is at most `max_abs_rel`; None: nothing was held out.
+        before, after: errors to expect over the image, before and after the alignment: samples are held out, predicted
+            from others as far away as the image's pixels are from samples; `n` is their number. The result itself is
+            made of all samples. before is None for relative predictions, which have no metres, and both are None where
+            no sample was held out.
+        trusted: `after.abs_rel` is at most `max_abs_rel`; None: nothing was held out.
         kind: of the predictions that it is for.
+        reach: how much of the image is near samples, and the error there and in the rest; None as `after`.
+        uncertainty: one standard deviation at every pixel; None where nothing was held out.
+        left_out: the errors that all of these are made of.
     """
 
     fit: Fit
@@ -91,9 +100,12 @@ class Alignment:
     after: DepthMetrics | None = None
     trusted: bool | None = None
     kind: DepthKind = DepthKind.METRIC
+    reach: Reach | None = None
+    uncertainty: Uncertainty | None = None
+    left_out: LeftOut | None = None
 
     def apply(self, prediction: DepthPrediction | torch.Tensor | NDArray[Any]) -> DepthPrediction:
-        """The prediction in metres, with the confidence and normals that it had.
+        """The prediction in metres, with the confidence and normals that it had, and its uncertainty.
 
         Args:
             prediction: (H, W); a bare array is of the kind that was aligned.
@@ -112,7 +124,8 @@ class Alignment:
             import torch
 
             depth = depth * torch.exp(self.correction)
-        return replace(prediction, values=depth, kind=DepthKind.METRIC, uncertainty=None)
+        sigma = None if self.uncertainty is None else self.uncertainty.of(depth)
+        return replace(prediction, values=depth, kind=DepthKind.METRIC, uncertainty=sigma)
 
 
 def _inverted(inverse: torch.Tensor) -> torch.Tensor:

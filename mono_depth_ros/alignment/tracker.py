@@ -32,6 +32,7 @@ _CLIPPED = 1.09  # makes up for squares clipped at 2 standard deviations, of nor
 _MIN_OUTLIER_DISTANCE = 0.02  # of the depth: nearer than this no fit is an outlier
 _INDEPENDENT = 100  # samples count as this many at most: the errors of neighbouring pixels are alike
 _BACK_S = 1.0  # time that jumps back farther than this begins anew: a recording that loops
+_MIN_MEMORY_S = 0.1
 _DECAY = 0.9  # of the running mean of squared distances
 
 
@@ -69,6 +70,12 @@ class Tracker:
     def age_s(self, stamp_ns: int) -> float:
         """How long before `stamp_ns` the last fit was taken in."""
         return (stamp_ns - self._stamp_ns) / 1e9
+
+    def drift(self, age_s: float) -> float:
+        """Relative standard deviation of what the scale may have changed since the last fit, as fits usually do."""
+        usual = max(float(np.sqrt(self._mean_square)), _MIN_OUTLIER_DISTANCE)
+        memory_s = max(self.config.bandwidth, _MIN_MEMORY_S)
+        return usual * float(np.sqrt(max(age_s, 0.0) / memory_s))
 
     def load(self, fit: Fit, stamp_ns: int) -> None:
         """Begin with a curve known before."""

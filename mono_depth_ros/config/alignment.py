@@ -39,7 +39,8 @@ class AlignConfig(Config):
     )
     held_out: float = option(
         0.1,
-        "This fraction of the samples is never fitted: the error is measured on it.",
+        "Samples are held out to measure the error, each predicted from others as far away as the image's pixels are "
+        "from samples; the result is then made of all of them. 0 measures no error; the size no longer matters.",
         low=0.0,
         high=0.9,
         dynamic=True,

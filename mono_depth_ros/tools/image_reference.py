@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 
 from mono_depth_ros.alignment.align import align
 from mono_depth_ros.alignment.beams import beams
+from mono_depth_ros.alignment.expected_error import Reach
 from mono_depth_ros.alignment.projected_points import samples_from_points
 from mono_depth_ros.alignment.result import Alignment
 from mono_depth_ros.alignment.samples import Samples, samples_from_depth
@@ -40,7 +42,7 @@ class Reference:
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def summary(self) -> dict[str, Any]:
-        """What `--json` prints; errors are those on the samples that were held out."""
+        """What `--json` prints; errors are those to expect over the image, by samples that were held out."""
         fit, after, before = self.alignment.fit, self.alignment.after, self.alignment.before
         return {
             "curve": fit.curve.value,
@@ -50,6 +52,7 @@ class Reference:
             "samples": len(self.samples),
             "held_out_before": _rounded(before),
             "held_out_after": _rounded(after),
+            "reach": None if self.alignment.reach is None else _known(self.alignment.reach),
             "trusted": self.alignment.trusted,
             **({"note": fit.note} if fit.note else {}),
             **self.more,
@@ -177,6 +180,11 @@ def read_extrinsic(text: str) -> np.ndarray:
         return rigid_from_text(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"--cam-from-reference {path} cannot be read: {error}") from error
+
+
+def _known(reach: Reach) -> dict[str, float | None]:
+    """None where there is nothing of it: JSON has no NaN."""
+    return {name: round(value, 6) if math.isfinite(value) else None for name, value in asdict(reach).items()}
 
 
 def _rounded(metrics: DepthMetrics | None) -> dict[str, float] | None:

@@ -39,7 +39,7 @@ def test_every_image_is_aligned_once_there_was_a_reference(aligner):
     assert (first.state, first.prediction, first.reason) == ("unaligned", None, "no reference was fitted yet")
     second = aligner.update(prediction(), samples(), S)
     assert second.state == "aligned" and second.age_s == 0 and second.reason == ""
-    assert second.fitted + second.held_out == len(samples()) and sum(second.histogram.counts) == second.held_out
+    assert second.fitted == second.held_out == sum(second.histogram.counts) == len(samples())
     np.testing.assert_allclose(second.prediction.values, TRUTH, rtol=1e-4)
     third = aligner.update(prediction(), None, S + S // 10)
     assert third.state == "aligned" and third.alignment.after is None and third.histogram is None
@@ -54,9 +54,16 @@ def test_the_state_ages_from_aligned_over_held_to_unaligned(aligner):
     assert aligner.update(prediction(), samples(), 7 * S).state == "aligned"
 
 
-def test_other_samples_are_held_out_in_every_image(aligner):
-    one, two = (aligner.update(prediction(), samples(), stamp) for stamp in (S, 2 * S))
-    assert one.held_out != two.held_out or one.alignment.after != two.alignment.after
+def test_uncertainty_grows_with_the_age_of_the_fit(aligner):
+    """What the fit alone is off by, 5 %, and what the scale may have changed since."""
+    rng = np.random.default_rng(0)
+    values = torch.from_numpy((TRUTH / 2 * np.exp(rng.normal(0, 0.05, TRUTH.shape))).astype(np.float32))
+    image = DepthPrediction(values, DepthKind.METRIC)
+    stamps = (0, S // 10, S, 4 * S)
+    found = [aligner.update(image, samples() if stamp == 0 else None, stamp).prediction for stamp in stamps]
+    relative = [float((one.uncertainty / one.values).median()) for one in found]
+    assert 0.03 < relative[0] < 0.08 and relative[1] < relative[2] < relative[3], relative
+    assert relative[3] == pytest.approx(np.hypot(relative[1], 0.02 * np.sqrt(3.9)), rel=0.1), "2 % a second, as a walk"
 
 
 def test_too_few_samples_keep_the_last_good_state_and_say_so(aligner):

@@ -129,6 +129,13 @@ def alignment_figures(last: Aligned | None, offset_s: float) -> dict[str, str]:
         "trusted": {None: "unknown", True: "yes", False: "no"}[alignment.trusted],
     }
     found |= _metrics("before", alignment.before) | _metrics("after", alignment.after)
+    if (reach := alignment.reach) is not None:
+        found |= {
+            "image within reach of samples (%)": f"{100 * reach.share:.0f}",
+            "reach (px)": f"{reach.distance_px:.0f}",
+            "AbsRel within reach": f"{reach.abs_rel_within:.4f}",
+            "AbsRel beyond reach": f"{reach.abs_rel_beyond:.4f}",
+        }
     if last.histogram is not None:
         found["held-out errors"] = histogram_words(last.histogram)
     return found

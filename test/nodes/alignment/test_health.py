@@ -11,8 +11,8 @@ import torch
 
 from mono_depth_ros.alignment.align import Histogram, error_histogram
 from mono_depth_ros.alignment.aligner import Aligned
+from mono_depth_ros.alignment.left_out import LeftOut
 from mono_depth_ros.alignment.result import Alignment, Curve, Fit
-from mono_depth_ros.alignment.samples import samples_from_depth
 from mono_depth_ros.metrics import depth_metrics
 from mono_depth_ros.nodes.alignment.health import AlignmentFacts, alignment_figures, histogram_words, judge_alignment
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
@@ -106,8 +106,8 @@ def test_the_figures_of_an_image():
 
 
 def test_a_histogram_in_words():
-    depth = torch.tensor([[1.0, 1.03, 0.7, 3.0]])
-    words = histogram_words(error_histogram(depth, samples_from_depth(np.ones((1, 4), np.float32))))
+    error, all_of = np.log(np.float32([1.0, 1.03, 0.7, 3.0])), np.arange(4)
+    words = histogram_words(error_histogram(LeftOut(all_of, error, np.ones_like(error), all_of >= 0)))
     assert words == (
         "<-50%: 0, <-25%: 1, <-10%: 0, <-5%: 0, <-2%: 0, <+2%: 1, <+5%: 1, <+10%: 0, <+25%: 0, <+50%: 0, >+50%: 1"
     )

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The error to expect at every pixel, by its distance to the nearest sample, and its mean over the image.
+
+Samples that were left out say how large the error is so many pixels from the others: one curve where samples lie on all
+sides (from `LeftOut`), another beyond their hull, where pairs of samples say how far a depth, or what the fit lacks at
+it, may be carried. Between the distances that were measured the logarithms are interpolated; the structure of scenes
+makes errors grow with a power of the distance, and so the curves go on.
+
+The mean counts pixels as likely as the sensor measures any at their depth: nothing that is measured can tell how large
+the error of the sky is, and nobody would compare it. Beyond the hull they count less, the more of the image the hull
+holds: what a sensor that sees most of the image has no sample of is rather what it cannot measure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mono_depth_ros.alignment.left_out import MOST, LeftOut
+from mono_depth_ros.alignment.samples import Samples
+
+Floats = NDArray[np.float32]
+
+STEP = 2  # pixels between those that are looked at
+_PER_OCTAVE = 2  # bins of the distance
+_MIN_IN_BIN = 4
+_MAX_OCTAVES_ABOVE = 3.0
+_FINE = 4  # entries of a table for each pixel of distance
+_LEAST = 1e-4  # relative error
+_PAIR_DISTANCES = 2.0 ** np.arange(2, 10)  # pixels
+_PAIR_APART = (0.8, 1.4)  # times these
+_PAIRED = 256  # samples
+_MIN_PAIRED = 8
+_REACH = 0.98  # the quantile of the distances of left-out samples that is called the reach
+_DEPTH_BINS, _IN_DEPTH_BIN = 12, 8  # at most; samples in each on average at least
+_PARTIAL = 0.7  # of the image beyond the hull: a sensor that sees a part of the image only, and the rest counts as much
+_MEAN_ABS = 0.8  # of a normal error, by its standard deviation
+
+
+@dataclass(frozen=True, eq=False)
+class Reach:
+    """How far the samples of an image reach.
+
+    Attributes:
+        share: fraction of the image nearer than `distance_px` to a sample, as near as samples are to each other.
+        abs_rel_within, abs_rel_beyond: to expect there and in the rest; NaN where there is nothing of it.
+    """
+
+    share: float
+    distance_px: float
+    abs_rel_within: float
+    abs_rel_beyond: float
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Expected relative error by distance: log2 of pixels, ascending, and ln of the error, likewise.
+
+    Where nothing was measured, nearer and farther, it goes on with a `power` of the distance.
+    """
+
+    distance: NDArray[np.float64]
+    error: NDArray[np.float64]
+    power: float = 0.5
+
+    @classmethod
+    def of(
+        cls,
+        distance: NDArray[np.floating],
+        error: NDArray[np.floating],
+        weight: NDArray[np.floating],
+        power: float = 0.5,
+    ) -> Curve:
+        """The ascending curve nearest to points (K,) in weighted least squares (isotonic regression)."""
+        order = np.argsort(distance, kind="stable")
+        ascending = _isotonic(error[order].astype(np.float64), weight[order].astype(np.float64))
+        at = np.log2(np.maximum(distance[order].astype(np.float64), 1))
+        return cls(at, np.log(np.maximum(ascending, _LEAST)), power)
+
+    @classmethod
+    def of_left_out(cls, distance: Floats, error: Floats) -> Curve:
+        """By bins of single errors (Q,)."""
+        number = np.floor(_PER_OCTAVE * np.log2(np.maximum(distance, 1))).astype(np.int64)
+        count = np.bincount(number)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean, at = (np.bincount(number, of) / count for of in (error, distance))
+        enough = count >= _MIN_IN_BIN
+        if not enough.any():
+            return cls.of(distance.mean(keepdims=True), error.mean(keepdims=True), np.ones(1))
+        return cls.of(at[enough], mean[enough], count[enough].astype(np.float64))
+
+    def __call__(self, distance: Floats) -> Floats:
+        """At so many pixels, any shape; looked up in a table, to a quarter of a pixel."""
+        at = np.log2(np.maximum(np.arange(_FINE * distance.max() + 1) / _FINE, 1))
+        found = np.interp(at, self.distance, self.error)
+        below = np.minimum(at - self.distance[0], 0)
+        above = np.clip(at - self.distance[-1], 0, _MAX_OCTAVES_ABOVE)
+        table = np.exp(found + self.power * np.log(2) * (below + above)).astype(np.float32)
+        return table[(_FINE * distance).astype(np.int32)]
+
+
+@dataclass(frozen=True, eq=False)
+class ExpectedError:
+    """Of one image.
+
+    Attributes:
+        within, beyond: the expected |error| / depth of the samples, within and beyond their hull.
+        distance: (h, w) float32 pixels to the nearest sample, of every STEP-th pixel.
+        inside: (h, w) bool, within the hull of the samples.
+        own: mean relative standard deviation of the samples, as the sensor has it.
+        reach: pixels up to which samples that were left out tell the error.
+    """
+
+    within: Curve
+    beyond: Curve
+    distance: Floats
+    inside: NDArray[np.bool_]
+    own: float
+    reach: float
+
+    @property
+    def relative(self) -> Floats:
+        """(h, w) float32, expected |error| / depth, against samples without an error of their own."""
+        found: Floats = np.where(self.inside, self.within(self.distance), self.beyond(self.distance))
+        return found
+
+    def summary(self, depth: Floats, samples: Samples) -> tuple[float, Reach]:
+        """Mean AbsRel over the image, and how much of it is within reach.
+
+        Args:
+            depth: (h, w) metres at every STEP-th pixel, of the fit of the whole image.
+        """
+        weight = _measurable(depth, samples)
+        weight[~self.inside] *= np.float32(min((1 - self.inside.mean()) / _PARTIAL, 1.0) ** 2)
+        near = self.distance <= self.reach
+        relative = np.hypot(self.relative, np.float32(_MEAN_ABS * self.own))
+
+        def mean(chosen: NDArray[np.bool_]) -> float:
+            total = float(weight[chosen].sum())
+            return float((weight * relative)[chosen].sum()) / total if total > 0 else float("nan")
+
+        whole = mean(np.ones_like(near))
+        return whole, Reach(float(near.mean()), self.reach, mean(near), mean(~near))
+
+
+def expected_error(samples: Samples, residual: Floats, left_out: LeftOut | None) -> ExpectedError:
+    """What to expect of a result.
+
+    Args:
+        samples: at least one. residual: (N,) ln of their depth by that of the fit of the whole image there.
+        left_out: of them; its errors are those of the result that is judged. None: it is the fit, without a correction.
+    """
+    own = 0.0 if samples.sigma is None else float(np.mean(samples.sigma / samples.depth))
+    free = np.ones(samples.size, dtype=np.uint8)
+    free[samples.rows, samples.columns] = 0
+    distance = cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_5)[::STEP, ::STEP]
+    hull = _hull(samples)
+    if left_out is None or not len(left_out):
+        error = np.abs(np.expm1(np.clip(-residual, -MOST, MOST))).mean(keepdims=True)
+        same = Curve.of(np.ones(1), error, np.ones(1), power=0.0)
+        return ExpectedError(same, same, distance, hull, own, max(float(np.quantile(distance[hull], _REACH)), 1.0))
+    inside = left_out.inside
+    beyond = _beyond(samples, residual)
+    within = Curve.of_left_out(left_out.distance[inside], left_out.relative[inside]) if inside.any() else beyond
+    reach = float(np.quantile(left_out.distance[inside] if inside.any() else left_out.distance, _REACH))
+    return ExpectedError(within, beyond, distance, hull, own, max(reach, 1.0))
+
+
+def _beyond(samples: Samples, residual: Floats) -> Curve:
+    """One of two samples is predicted from the other, so many pixels away: by what the fit lacks there, or the fit."""
+    rng = np.random.default_rng(len(samples))
+    one, other = (rng.choice(len(samples), min(_PAIRED, len(samples)), replace=False) for _ in range(2))
+    apart = np.hypot(*(of[one][:, None] - of[other] for of in (samples.rows, samples.columns)))
+    if samples.group is not None and len(np.unique(samples.group)) > 1:
+        apart[samples.group[one][:, None] == samples.group[other]] = -1
+    fit = float(np.abs(np.expm1(np.clip(-residual, -MOST, MOST))).mean())
+    distances, errors, counts = [], [], []
+    for distance in _PAIR_DISTANCES:
+        a, b = np.nonzero((apart >= _PAIR_APART[0] * distance) & (apart < _PAIR_APART[1] * distance))
+        count = len(np.unique(a))
+        if count >= _MIN_PAIRED:
+            carried = np.abs(np.expm1(np.clip(residual[other[b]] - residual[one[a]], -MOST, MOST))).mean()
+            distances.append(distance)
+            errors.append(min(float(carried), fit))
+            counts.append(count)
+    if not distances:
+        return Curve.of(np.array([_PAIR_DISTANCES[-1]]), np.array([fit]), np.ones(1))
+    return Curve.of(np.array(distances), np.array(errors), np.array(counts))
+
+
+def _hull(samples: Samples) -> NDArray[np.bool_]:
+    """(h, w) bool, within the convex hull."""
+    height, width = ((side - 1) // STEP + 1 for side in samples.size)
+    mask = np.zeros((height, width), dtype=np.uint8)
+    points = np.stack((samples.columns, samples.rows), axis=1).astype(np.int32) // STEP
+    cv2.fillConvexPoly(mask, cv2.convexHull(points), 1)
+    return mask > 0
+
+
+def _measurable(depth: Floats, samples: Samples) -> Floats:
+    """(h, w) from 0 to 1: samples of each pixel of that depth, by those of the image; at most 1."""
+    bins = int(np.clip(len(samples) // _IN_DEPTH_BIN, 1, _DEPTH_BINS))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        inverse = np.where(depth > 0, 1 / depth, 0)
+    edges = np.quantile(inverse[::4, ::4], np.linspace(0, 1, bins + 1)[1:-1]) if bins > 1 else np.zeros(0)
+    number = np.searchsorted(edges.astype(np.float32), inverse)
+    pixels = np.bincount(number.ravel(), minlength=bins)
+    given = np.bincount(number[samples.rows // STEP, samples.columns // STEP], minlength=bins)
+    density = given / np.maximum(pixels, 1) / (len(samples) / depth.size)
+    found: Floats = np.minimum(density, 1.0).astype(np.float32)[number]
+    return found
+
+
+def _isotonic(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pool adjacent violators (Ayer et al. 1955)."""
+    pools: list[tuple[float, float, int]] = []
+    for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
+        pools.append((value, weight, 1))
+        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
+            (v1, w1, n1), (v2, w2, n2) = pools[-2:]
+            pools[-2:] = [((v1 * w1 + v2 * w2) / (w1 + w2), w1 + w2, n1 + n2)]
+    return np.concatenate([np.full(count, value) for value, _, count in pools])
