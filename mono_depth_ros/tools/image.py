@@ -30,6 +30,14 @@ IMAGE_OPTIONS = ("max_image_pixels",)
 """Those of ImageConfig: a file has no format field that could contradict it."""
 
 
+EMPTY = {
+    "npy": "not one pixel of the depth is known",
+    "png16": "no depth is between 0.5 mm and 65.535 m, which is all that 16 bits of millimetres hold",
+    "ply": "the cloud has no point",
+}
+"""Why a result file has no depth in it, by the name of its flag."""
+
+
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand `image`; its options about model and depth are the fields of ModelConfig and DepthConfig."""
     parser = subparsers.add_parser(
@@ -103,6 +111,7 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from mono_depth_ros.errors import DataError, FrameError
+    from mono_depth_ros.streams.reasons import Reasons
 
     with importing():
         from mono_depth_ros.tools import image_files
@@ -111,23 +120,31 @@ def run(args: argparse.Namespace) -> int:
     images = config_from(args, ImageConfig, IMAGE_OPTIONS)
     stereo = config_from(args, OfflineStereoConfig)
     job = image_files.Job.prepare(args, config, model_config, align_config, reference_config, images, stereo)
-    failed = 0
+    failed, empty = Reasons(), dict.fromkeys(job.kinds, 0)
     # Lines of errors must not tear the bar: tqdm moves it out of the way.
     with tqdm(job.files, unit="image", file=sys.stderr, dynamic_ncols=True, desc="depth", disable=None) as bar:
         for path, name in zip(bar, job.names, strict=True):
             try:
                 result = job.process(path, name)
             except (FrameError, DataError) as error:
-                failed += 1
                 text = str(error) if str(path) in str(error) else f"{path}: {error}"
+                failed.add(text, getattr(error, "reason", ""))
                 tqdm.write(shown(text, SENTENCE), file=sys.stderr)
                 result = {"file": str(path), "error": text}
+            for kind in result.get("empty", ()):
+                empty[kind] += 1
+                tqdm.write(shown(f"{path}: {EMPTY[kind]}", SENTENCE), file=sys.stderr)
+            for words in result.get("doubts", ()):
+                tqdm.write(shown(f"{path}: {words}", SENTENCE), file=sys.stderr)
             if args.json:
                 print(json.dumps(result, allow_nan=False), flush=True)
             for line in () if args.json else map(in_words, result.get("measured", ())):
                 tqdm.write(f"{shown(path.name)}: {line}", file=sys.stdout)
+    done = len(job.files) - len(failed)
     if failed:
-        raise DataError(f"{failed} of {len(job.files)} images failed")
+        raise DataError(f"{len(failed)} of {len(job.files)} images failed: {failed.words(len(failed))}")
+    if nothing := [kind for kind, count in empty.items() if count == done]:
+        raise DataError("; ".join(f"--{kind}: {EMPTY[kind]}, in all of {done} images" for kind in nothing))
     return 0
 
 

@@ -37,6 +37,7 @@ from mono_depth_ros.messages.depth import encode_depth
 from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.pipeline import Frame, Pipeline
 from mono_depth_ros.prediction import DepthKind
+from mono_depth_ros.streams.health import untrusted
 from mono_depth_ros.tools.image_reference import Reference, ReferenceArgument
 from mono_depth_ros.tools.image_stereo import StereoArgument
 from mono_depth_ros.tools.measure import Pixels, measure, parse
@@ -138,7 +139,8 @@ class Job:
         metric = frame.prediction.kind is DepthKind.METRIC
         measured = [measure(frame, pixels) for pixels in self.pixels]
         values = _values(frame)
-        written = self.save(name, frame, values, reference)
+        empty: list[str] = []
+        written = self.save(name, frame, values, reference, empty)
         known = values[np.isfinite(values)]
         low, middle, high = np.percentile(known, (0, 50, 100)).round(6).tolist() if known.size else (None, None, None)
         return {
@@ -153,41 +155,64 @@ class Job:
             "max": high,
             "ms": round((time.perf_counter() - start_s) * 1e3, 3),
             "outputs": [str(file) for file in written],
+            **({"empty": empty} if empty else {}),
             **({"measured": measured} if measured else {}),
             **({"alignment": reference.summary()} if reference is not None else {}),
+            **({"doubts": doubts} if (doubts := self._doubts(reference)) else {}),
         }
 
+    def _doubts(self, reference: Reference | None) -> list[str]:
+        after = reference.alignment.after if reference is not None else None
+        if self.reference is None or reference is None or after is None or reference.alignment.trusted is not False:
+            return []
+        return [untrusted(after.abs_rel, self.reference.align_config.max_abs_rel)]
+
     def save(
-        self, name: Path, frame: Frame, values: np.ndarray | None = None, reference: Reference | None = None
+        self,
+        name: Path,
+        frame: Frame,
+        values: np.ndarray | None = None,
+        reference: Reference | None = None,
+        empty: list[str] | None = None,
     ) -> list[Path]:
         """Write the result files of one image, below `out` and called `name`; returns their paths.
+
+        Args:
+            empty: gets the kinds whose file holds no depth at all.
 
         Raises:
             MonoDepthError: one cannot be written.
         """
         values = _values(frame) if values is None else values
         try:
-            return [self._write(kind, name, frame, values, reference) for kind in self.kinds]
+            results = [self._write(kind, name, frame, values, reference) for kind in self.kinds]
         except OSError as error:  # a full disk fails every image: no use to go on
             raise MonoDepthError(f"cannot write {error.filename or self.out}: {error.strerror}") from error
+        if empty is not None:
+            empty += [kind for kind, (_, something) in zip(self.kinds, results, strict=True) if not something]
+        return [path for path, _ in results]
 
     def _camera_of(self, width: int, height: int) -> Camera | None:
         return None if self.camera is None else self.camera.camera(width, height, self.rectified)
 
-    def _write(self, kind: str, name: Path, frame: Frame, values: np.ndarray, reference: Reference | None) -> Path:
+    def _write(
+        self, kind: str, name: Path, frame: Frame, values: np.ndarray, reference: Reference | None
+    ) -> tuple[Path, bool]:
+        """The file, and whether any depth is in it."""
         path = self.out / _output(name, kind)
         if kind == "ply":
             with torch.inference_mode():
                 cloud = frame.packed_cloud().cpu().numpy()
                 normals = cloud[..., 4:7] if frame.config.cloud_normals else None
                 write_ply(path, *unpack_cloud(cloud), normals)
-            return path
+            return path, bool(np.isfinite(cloud[..., 2]).any())
         with atomic_path(path) as temporary:
             if kind == "npy":
                 np.save(temporary, values.astype(np.float32, copy=False))
-            else:
-                temporary.write_bytes(cv2.imencode(".png", _picture(kind, frame, values, reference))[1].tobytes())
-        return path
+                return path, not np.isnan(values).all()  # beyond range is known to be far
+            picture = _picture(kind, frame, values, reference)
+            temporary.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+        return path, kind != "png16" or bool(picture.any())
 
 
 def _values(frame: Frame) -> np.ndarray:

@@ -64,6 +64,7 @@ class PlayNode(GuardedNode):
         missing = [name for name in _names(config.wait_for) if name not in self._outputs]
         if missing:
             raise ConfigError(f"wait_for names {', '.join(missing)}, expected of: {', '.join(self._outputs)}")
+        self._silent = set(self._outputs)  # until a message of theirs is played
         self._clock_publisher = self.create_publisher(Clock, "/clock", qos_profile_system_default)
         self.create_service(SetBool, "~/pause", self._on_pause)
         if not config.paused:
@@ -97,6 +98,8 @@ class PlayNode(GuardedNode):
         try:
             self._wait_for_subscribers()
             count = self._play()
+            if not count and not self._stopping.is_set():
+                raise DataError(self._why_nothing())
             while self._config.loop and not self._stopping.is_set():
                 count += self._play()
             if not self._stopping.is_set():
@@ -104,6 +107,8 @@ class PlayNode(GuardedNode):
                     # Reliable subscribers may still be reading the last ones.
                     publisher.wait_for_all_acked(Duration(seconds=1))
                 self.get_logger().info(f"played {count} messages")
+                if silent := sorted(self._silent.intersection(_names(self._config.topics))):
+                    self.get_logger().warning(f"nothing was played on {shown(', '.join(silent), SENTENCE)}")
                 assert self._reader is not None
                 if self._reader.damage:
                     raise DataError(f"{self._reader.damage}; the rest is played")
@@ -111,6 +116,13 @@ class PlayNode(GuardedNode):
             self._error = error
         if not self._stopping.is_set():
             self._guard.trigger()
+
+    def _why_nothing(self) -> str:
+        assert self._reader is not None
+        if self._reader.damage:
+            return f"played 0 messages: {self._reader.damage}"
+        part = " between start and the end of duration" if self._config.start or self._config.duration else ""
+        return f"played 0 messages: {self._reader.path} has none{part} on {', '.join(self._outputs)}"
 
     def _wait_for_subscribers(self) -> None:
         wanted = [self._outputs[name] for name in _names(self._config.wait_for)]
@@ -133,6 +145,7 @@ class PlayNode(GuardedNode):
             if not self._wait_until(pace, time_ns):
                 return count
             self._outputs[message.topic].publish(message.data)
+            self._silent.discard(message.topic)
             count += 1
             late_s = pace.late_s(time_ns)
             if late_s > _LATE_S and time.monotonic() - told_s > _TELL_S:

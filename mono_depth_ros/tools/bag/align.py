@@ -17,6 +17,7 @@ from mono_depth_ros.config import AlignConfig, TrackerConfig
 from mono_depth_ros.errors import DataError, MonoDepthError
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
+from mono_depth_ros.streams.health import untrusted
 from mono_depth_ros.streams.reasons import Reasons
 from mono_depth_ros.streams.references.base import Reference, ReferenceMatch, View
 from mono_depth_ros.tools.bag.frames import BagFrame
@@ -30,7 +31,7 @@ class Alignment:
         state: what `state` gave in an earlier run.
 
     Attributes:
-        unaligned: why frames have no alignment.
+        unaligned: why frames have no alignment. untrusted: of those that have one, what is wrong with it.
     """
 
     def __init__(
@@ -42,13 +43,15 @@ class Alignment:
         state: dict[str, Any] | None = None,
     ) -> None:
         self._aligner = _Aligner(reference.align_config(config), tracker)
+        self._max_abs_rel = config.max_abs_rel
         self._reference, self._decode = reference, decode
         self._states: Counter[str] = Counter()
         self._problems: Counter[str] = Counter()
         self._problem = ("", "")  # of the frame at hand: a slug and a sentence
-        self._sums = {"n": 0, "before": 0.0, "after": 0.0, "untrusted": 0}
+        self._sums = {"n": 0, "before": 0.0, "after": 0.0}
         self._not_fitted = ""  # why the newest samples were not; an image may have those of the image before
         self.unaligned = Reasons((state or {}).get("unaligned"))
+        self.untrusted = Reasons((state or {}).get("untrusted"))
         if state:
             self._aligner.restore(state["tracker"])
             self._states, self._problems = Counter(state["states"]), Counter(state["problems"])
@@ -90,7 +93,8 @@ class Alignment:
             self._sums["n"] += alignment.after.n
             self._sums["after"] += alignment.after.abs_rel * alignment.after.n
             self._sums["before"] += alignment.before.abs_rel * alignment.before.n if alignment.before else 0.0
-            self._sums["untrusted"] += alignment.trusted is False
+            if alignment.trusted is False:
+                self.untrusted.add(untrusted(alignment.after.abs_rel, self._max_abs_rel), "untrusted")
 
     def summary(self) -> dict[str, Any]:
         """AbsRel over all held-out samples, before (None for relative models) and after, and what became of frames."""
@@ -102,7 +106,7 @@ class Alignment:
             "held_out_samples": n,
             "abs_rel_before": round(self._sums["before"] / n, 6) if n and self._sums["before"] else None,
             "abs_rel_after": round(self._sums["after"] / n, 6) if n else None,
-            "untrusted_frames": self._sums["untrusted"],
+            "untrusted_frames": len(self.untrusted),
         }
 
     def state(self) -> dict[str, Any]:
@@ -112,6 +116,7 @@ class Alignment:
             "states": dict(self._states),
             "problems": dict(self._problems),
             "unaligned": self.unaligned.values(),
+            "untrusted": self.untrusted.values(),
             "not_fitted": self._not_fitted,
             "sums": dict(self._sums),
             "given_ns": self._reference.given_ns,

@@ -79,6 +79,10 @@ def run(args: argparse.Namespace) -> int:
     failed = {name: reason for score in scores for name, reason in score.failed.items()}
     for name, reason in failed.items():
         print(f"failed: {name}: {reason}", file=sys.stderr)
+    for score in scores:
+        if score.failed and score.scores:
+            words = score.why().sentence(f"{score.model}: compared", len(score.scores), len(dataset.items))
+            print(words, file=sys.stderr)
     found = summary(dataset, args.folder, protocol, config, scores)
     print(json.dumps(found, allow_nan=False) if args.json else "\n".join([*header(found), "", table(found)]))
     if args.out is not None:
