@@ -10,6 +10,7 @@ from typing import Any
 
 from mono_depth_ros.config import (
     AlignConfig,
+    BagConfig,
     DepthConfig,
     ImageConfig,
     ModelConfig,
@@ -26,7 +27,7 @@ REFERENCE_OPTIONS = ("reference_min", "reference_max", "reference_samples", "occ
 """The fields of ReferenceConfig that matter to files."""
 
 
-IMAGE_OPTIONS = ("max_image_pixels",)
+IMAGE_OPTIONS = ("max_image_pixels", "image_bits")
 """Those of ImageConfig: a file has no format field that could contradict it."""
 
 
@@ -46,7 +47,9 @@ def add_parser(subparsers: Any) -> None:
         description="For each image, write OUT/NAME.npy: float32 (H, W) at the size of the image, metres along the "
         "optical axis (NaN unknown, inf sky or beyond range), or the raw inverse depth of a relative model. With "
         "--reference or --right the depth is aligned with known depths first, and a relative model gives metres too. "
-        "Orientation tags are ignored: a calibration describes the picture as the sensor delivered it. "
+        "With --camera a picture stays as it is stored, since a calibration describes it as the sensor delivered it; "
+        "without, it is turned upright as its orientation tag says, and where a camera is needed it is that of --hfov "
+        "or is estimated by the focal length in the Exif tags, with a warning. "
         "Of a video file or a webcam (webcam, webcam:1, /dev/video1 or 1, until Ctrl-C) every image is used: --out "
         "NAME.mp4 is a video with the picture on the left and the colours of its depth on the right, NAME.mcap a "
         "recording with image_raw, camera_info and depth, to which --ply adds points, --color colours and --png16 "
@@ -68,6 +71,7 @@ def add_parser(subparsers: Any) -> None:
         "needed.",
     )
     parser.add_argument("--camera", metavar="CAMERA", help=f"The camera: {CAMERA_HELP}.")
+    add_options(parser, BagConfig, ("hfov",))
     parser.add_argument(
         "--rectified", action="store_true", help="The images are rectified: P of the calibration is used."
     )
@@ -109,6 +113,7 @@ def run(args: argparse.Namespace) -> int:
     align_config = config_from(args, AlignConfig)
     reference_config = config_from(args, ReferenceConfig, REFERENCE_OPTIONS)
     from tqdm import tqdm
+    from tqdm.contrib.logging import logging_redirect_tqdm
 
     from mono_depth_ros.errors import DataError, FrameError
     from mono_depth_ros.streams.reasons import Reasons
@@ -121,8 +126,11 @@ def run(args: argparse.Namespace) -> int:
     stereo = config_from(args, OfflineStereoConfig)
     job = image_files.Job.prepare(args, config, model_config, align_config, reference_config, images, stereo)
     failed, empty = Reasons(), dict.fromkeys(job.kinds, 0)
-    # Lines of errors must not tear the bar: tqdm moves it out of the way.
-    with tqdm(job.files, unit="image", file=sys.stderr, dynamic_ncols=True, desc="depth", disable=None) as bar:
+    # Lines of errors and warnings must not tear the bar: tqdm moves it out of the way.
+    with (
+        logging_redirect_tqdm(),
+        tqdm(job.files, unit="image", file=sys.stderr, dynamic_ncols=True, desc="depth", disable=None) as bar,
+    ):
         for path, name in zip(bar, job.names, strict=True):
             try:
                 result = job.process(path, name)

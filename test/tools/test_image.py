@@ -154,7 +154,7 @@ def test_without_a_camera_where_nothing_needs_one(tmp_path, use, capsys):
 def test_relative_depth_is_never_called_metres(tmp_path, use, capsys):
     use(kind=DepthKind.INVERSE_AFFINE, needs_camera=False)
     path = write_image(tmp_path / "a.png", red=20)
-    assert image(path, "--out", tmp_path / "out", "--png16", "--ply") == 1
+    assert image(path, "--out", tmp_path / "out", "--png16", "--ply", "--model=red") == 1
     assert "no metres: --png16 and --ply need a metric model" in capsys.readouterr().err
     assert image(path, "--out", tmp_path / "out", "--color", "--json") == 0
     values = np.load(tmp_path / "out" / "a.npy")

@@ -149,7 +149,7 @@ def test_a_relative_model_says_what_would_give_it_metres(kind, picture, tmp_path
 
 def test_a_dense_reference_is_thinned_as_in_the_node(kind, truth, picture, tmp_path, capsys) -> None:
     np.save(tmp_path / "dense.npy", truth)
-    words = (picture, "--reference", tmp_path / "dense.npy", "--out", tmp_path / "out", "--json", "--model", "tiny")
+    words = (picture, "--reference", tmp_path / "dense.npy", "--out", tmp_path / "out", "--json", "--model", "red")
     assert run(*words, "--reference-samples", 300) == 0
     found = json.loads(capsys.readouterr().out)["alignment"]
     assert 200 < found["samples"] < 400 and found["scale"] > 0
