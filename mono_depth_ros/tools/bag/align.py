@@ -28,7 +28,7 @@ class Alignment:
 
     Args:
         config, tracker: as for the alignment node. reference: fixes the scale. decode: of its messages.
-        state: what `state` gave in an earlier run.
+        state: what `state` gave in an earlier run. uncertainty: aligned frames have theirs.
 
     Attributes:
         unaligned: why frames have no alignment. untrusted: of those that have one, what is wrong with it.
@@ -41,7 +41,9 @@ class Alignment:
         reference: Reference,
         decode: Callable[[Message], Any],
         state: dict[str, Any] | None = None,
+        uncertainty: bool = True,
     ) -> None:
+        self._uncertainty = uncertainty
         self._aligner = _Aligner(reference.align_config(config), tracker)
         self._max_abs_rel = config.max_abs_rel
         self._reference, self._decode = reference, decode
@@ -73,10 +75,16 @@ class Alignment:
         view = _view(frame, frame.result)
         match = self._match(view)
         if match is None:
-            found = self._aligner.update(view.prediction, None, view.stamp_ns)
+            found = self._aligner.update(view.prediction, None, view.stamp_ns, uncertainty=self._uncertainty)
         else:
             found = self._aligner.update(
-                view.prediction, match.samples, view.stamp_ns, match.fresh, view.rgb, local=match.local
+                view.prediction,
+                match.samples,
+                view.stamp_ns,
+                match.fresh,
+                view.rgb,
+                local=match.local,
+                uncertainty=self._uncertainty,
             )
         self._states[found.state] += 1
         if match is not None and match.fresh:

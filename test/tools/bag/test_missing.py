@@ -92,7 +92,7 @@ CLOUDS = {
     "behind": (dict(factor=-1.0), "points of the reference are behind the camera", "reference_behind"),
     "no field x": (dict(change=without_a_field), "the cloud has no field 'x'", "reference_unreadable"),
     "cut off": (dict(change=cut_off), "has 100 bytes of data, expected", "reference_unreadable"),
-    "few points": (dict(few=5), "4 samples to fit, expected 20 or more", ""),
+    "few points": (dict(few=5), "5 samples to fit, expected 20 or more", ""),
 }
 
 
