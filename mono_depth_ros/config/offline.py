@@ -148,6 +148,12 @@ class EvalConfig(Config):
         "and shift in inverse depth, which relative models need.",
         choices=("none", "median", "scale", "affine_inverse"),
     )
+    reference: str = option(
+        "none",
+        "The depth is aligned without its ground truth too, as on a robot, and compared beside the depth as it is; "
+        "motion goes by the data set's poses of the camera.",
+        choices=("none", "motion"),
+    )
     crop: str = option(
         "auto", "This part of the image counts; auto is the data set's own.", choices=("auto", "none", "eigen", "garg")
     )

@@ -46,7 +46,7 @@ class ModelScore:
 
     Attributes:
         scores: by the name of the image. failed: why there is none. total: pooled over all pixels.
-        keep: names of images for `shown`; None picks the `most` best and worst.
+        keep: names of images for `shown`; None picks the `most` best and worst. note: what to know of it, or "".
     """
 
     model: str
@@ -64,6 +64,7 @@ class ModelScore:
     counted: int = 0
     known: int = 0
     seconds: float = 0.0
+    note: str = ""
 
     def add(
         self, name: str, rgb: NDArray[np.uint8], depth: NDArray[np.float64], truth: NDArray[np.float64],
