@@ -180,7 +180,7 @@ class Frame:
         height, width = self.prediction.values.shape
         samples = as_samples(reference, (height, width), self.camera, mask, cam_from_lidar)
         with torch.no_grad():
-            found = align(self.prediction, samples, config)
+            found = align(self.prediction, samples, config, guide=self.rgb)
             return Frame(self.rgb, self.camera, found.apply(self.prediction), self.config, found)
 
     def numpy(self) -> dict[str, NDArray[Any]]:
@@ -211,13 +211,10 @@ class Frame:
         return rays(self._camera(what), self.device)
 
     def _solid(self, edge_ratio: float) -> torch.Tensor:
-        """The depth without flying pixels, and without what is too uncertain."""
-        depth, most, sigma = self.depth, self.config.max_relative_error, self.uncertainty
-        if edge_ratio > 0:
-            depth = torch.where(depth_edges(depth, edge_ratio), torch.nan, depth)
-        if most <= 0 or sigma is None:
-            return depth
-        return torch.where(sigma <= most * depth, depth, torch.nan)
+        """The depth without flying pixels."""
+        if edge_ratio <= 0:
+            return self.depth
+        return torch.where(depth_edges(self.depth, edge_ratio), torch.nan, self.depth)
 
 
 class HostFrames:

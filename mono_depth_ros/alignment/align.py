@@ -14,11 +14,12 @@ from mono_depth_ros.alignment.expected_error import STEP, expected_error
 from mono_depth_ros.alignment.fit import fit_curve
 from mono_depth_ros.alignment.left_out import LeftOut
 from mono_depth_ros.alignment.local_correction import corrected
+from mono_depth_ros.alignment.outliers import contradicted
 from mono_depth_ros.alignment.result import Alignment, Fit, as_prediction
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.alignment.uncertainty import uncertainty
 from mono_depth_ros.config import AlignConfig
-from mono_depth_ros.errors import DataError
+from mono_depth_ros.errors import DataError, FitError
 from mono_depth_ros.metrics import DepthMetrics, depth_metrics
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.transfer import download, upload
@@ -49,7 +50,7 @@ def align(
     """
     config = config or AlignConfig()
     prediction = as_prediction(prediction, kind)
-    samples = usable(prediction, samples)
+    samples = consistent(prediction, usable(prediction, samples), config)
     fit = fit_curve(at(prediction.values, samples), samples.depth, prediction.kind, config)
     return finish(prediction, fit, samples, config, guide)
 
@@ -60,13 +61,13 @@ def finish(
     samples: Samples,
     config: AlignConfig,
     guide: torch.Tensor | None = None,
-    drift: float | None = 0.0,
+    drift: float = 0.0,
 ) -> Alignment:
     """A fit, wherever it comes from, with the local correction by samples and the errors to expect.
 
     Args:
-        samples: of this image; none: nothing is corrected and no error known.
-        drift: relative standard deviation of the scale since the fit; None: no uncertainty is wanted.
+        samples: of this image; none: nothing is corrected and no error known. drift: relative standard deviation of
+            the scale since the fit.
     """
     depth = fit.apply(prediction)
     correction, left_out = None, None
@@ -90,10 +91,8 @@ def finish(
     true = samples.depth[left_out.number]
     after = _over_the_image(depth_metrics(true * np.exp(left_out.error), true), abs_rel)
     before = errors(prediction.values, samples) if prediction.kind is DepthKind.METRIC else None
-    sigma = None
-    if drift is not None:
-        full = depth if correction is None else depth * torch.exp(correction)
-        sigma = uncertainty(full, samples, expected, judged).aged(drift)
+    full = depth if correction is None else depth * torch.exp(correction)
+    sigma = uncertainty(full, samples, expected, judged).aged(drift)
     trusted = after.abs_rel <= config.max_abs_rel
     return Alignment(fit, correction, before, after, trusted, prediction.kind, reach, sigma, left_out)
 
@@ -152,6 +151,21 @@ def usable(prediction: DepthPrediction, samples: Samples) -> Samples:
     if prediction.kind is DepthKind.METRIC:
         known &= values > 0
     return samples if known.all() else samples.select(known)
+
+
+def consistent(prediction: DepthPrediction, samples: Samples, config: AlignConfig) -> Samples:
+    """The samples that their neighbours do not contradict, in depth and in what they say of the prediction."""
+    if not len(samples):
+        return samples
+    values = at(prediction.values, samples)
+    if prediction.kind is not DepthKind.METRIC:  # its metres, as far as all samples together fix them
+        try:
+            fit = fit_curve(values, samples.depth, prediction.kind, config)
+            values = fit.apply(as_prediction(values[None], prediction.kind)).numpy()[0]
+        except FitError:
+            values = np.full_like(values, np.nan)
+    wrong = contradicted(samples, values)
+    return samples.select(~wrong) if wrong.any() else samples
 
 
 def at(values: torch.Tensor, samples: Samples) -> NDArray[np.float32]:

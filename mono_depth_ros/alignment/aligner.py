@@ -10,7 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mono_depth_ros.alignment.align import Histogram, at, error_histogram, finish, fit_error, per_frame, usable
+from mono_depth_ros.alignment.align import (
+    Histogram,
+    at,
+    consistent,
+    error_histogram,
+    finish,
+    fit_error,
+    per_frame,
+    usable,
+)
 from mono_depth_ros.alignment.fit import choose_curve, fit_curve
 from mono_depth_ros.alignment.result import Alignment, Curve
 from mono_depth_ros.alignment.samples import Samples
@@ -64,6 +73,7 @@ class Aligner:
         self._fresh_load = False
         self._kind: DepthKind | None = None  # of the predictions that scale and shift are of; None: nobody said
         self._held_out_abs_rel: float | None = None
+        self._fit_error: float | None = None  # of the fit alone, relative standard deviation
 
     def configure(self, config: AlignConfig, tracker: TrackerConfig) -> None:
         """Go on with other options."""
@@ -79,7 +89,6 @@ class Aligner:
         fresh: bool = True,
         guide: torch.Tensor | None = None,
         local: bool = True,
-        uncertainty: bool = True,
     ) -> Aligned:
         """Align the prediction of one image.
 
@@ -88,7 +97,6 @@ class Aligner:
             fresh: False for samples that were counted with an earlier image: with a reference slower than the camera
                 they correct this one too, but a filter that took them twice would be surer than it may be.
             guide: (H, W, 3) uint8 RGB for the local correction. local: False for samples that can only fix the scale.
-            uncertainty: the prediction that is returned has one.
 
         Raises:
             DataError: samples of another size. What is wrong with the samples otherwise is in `reason`.
@@ -103,7 +111,7 @@ class Aligner:
                 self._tracker.restamp(stamp_ns)
                 self._fresh_load = False
             if samples is not None:
-                given = usable(prediction, samples)
+                given = consistent(prediction, usable(prediction, samples), config)
                 if not self._frozen and fresh:
                     reason = self._learn(prediction, given, config, stamp_ns)
             if self._tracker.age_s(stamp_ns) < -_BACK_S:  # a fit of what is still to come: it ages from here
@@ -115,14 +123,14 @@ class Aligner:
                 age_s = float("nan") if fit is None else age_s
                 return Aligned(None, None, "unaligned", age_s, why, len(given))
             SavedScale(fit, kind=self._kind).check(prediction.kind)
-            drift = self._tracker.drift(age_s) if uncertainty else None
+            drift = self._tracker.drift(age_s)
             alignment = finish(prediction, fit, given, config, guide, drift)
             left_out = alignment.left_out
             if alignment.after is not None:
                 self._held_out_abs_rel = alignment.after.abs_rel
-                self._tracker.fit_error = fit_error(prediction, fit, given)
-            elif drift is not None and not len(given) and self._tracker.fit_error is not None:
-                alignment = replace(alignment, uncertainty=uniform(self._tracker.fit_error).aged(drift))
+                self._fit_error = fit_error(prediction, fit, given)
+            elif not len(given) and self._fit_error is not None:
+                alignment = replace(alignment, uncertainty=uniform(self._fit_error).aged(drift))
             found = alignment.apply(prediction)
             state = "frozen" if self._frozen else "aligned" if age_s <= _RECENT_S else "held"
             histogram = error_histogram(left_out) if left_out is not None else None
@@ -152,7 +160,7 @@ class Aligner:
         with self._lock:
             self._tracker.reset()
             self._frozen = self._fresh_load = False
-            self._kind = self._held_out_abs_rel = None
+            self._kind = self._held_out_abs_rel = self._fit_error = None
 
     def saved_scale(self, model: str = "") -> SavedScale:
         """Scale and shift to keep.

@@ -1,38 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
 """Local correction: what the fit of the whole image leaves at the samples, spread over the image.
 
-At every place a plane is fitted to g^b / d of the nearest samples (g the depth of the fit, d the sample's), near ones
-weighing most, and read off there: locally weighted regression (Cleveland 1979) on the six nearest. The 1/d of a flat
-surface is a plane in pixels, so b = 0, which forgets the prediction, is right on walls and floors; b = 1 spreads the
-ratio g / d and keeps every edge that the prediction has. Which b is best depends on the network and on how dense the
-samples are, so it is chosen by leave-one-out cross-validation: each sample is predicted from the others, and the b
-with the least error wins. Where nothing beats the fit by more than chance, or no sample is near, the fit stays.
-Samples that contradict both the prediction and their neighbours are left out first (outliers.py).
+Between samples the depth is a mean of several estimates (`interpolation`), beyond them of others (`extrapolation`). How
+much each counts is told by samples that are held out of all: every fifth one, or where samples lie in lines, every
+second line, so that between a sample and those it is told from there is a gap such as the sensor has. Where nothing
+beats the fit by more than chance the fit stays.
 """
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from mono_depth_ros.alignment.blending import blend
+from mono_depth_ros.alignment.extrapolation import extrapolation_weights, nearest_on_grid, weights_at
+from mono_depth_ros.alignment.interpolation import COLOUR, INVERSE, NEAREST, OF_RATIO, USUAL, Known, estimates
 from mono_depth_ros.alignment.left_out import LeftOut
-from mono_depth_ros.alignment.neighbours import Neighbours, nearest_samples
-from mono_depth_ros.alignment.outliers import inliers
 from mono_depth_ros.alignment.samples import Samples
+from mono_depth_ros.alignment.triangulation import Places, Triangulation
 from mono_depth_ros.transfer import download, upload
 
-_NEAREST = 6
-_TRUSTS = (1.0, 0.75, 0.5, 0.0)  # b, how far the prediction's own shape is trusted: less only if surely better
-_TRUST_SIGMAS = (1.0, 0.25)  # standard errors by which a smaller b must be better to be taken: of few samples, of many
-_FEW = 40  # samples
-_GAIN_SIGMAS = (1.0, 3.0)  # standard errors by which the best b must beat no correction: nothing of it, all of it
-_MAX_LEFT_OUT = 400  # samples that are left out one by one
-_RIDGE = 0.1  # of the plane's slope, relative to the spread of the neighbours
-_STEPS = (4, 16)  # pixels between two places where the plane is fitted; between, it is interpolated
-_REACH = 3.0  # spacings of samples beyond which the correction fades
+Floats = NDArray[np.float32]
+
 _MIN_SAMPLES = 8  # samples below which the fit stays as it is
+_STEPS = ((8.0, 1), (40.0, 2), (np.inf, 4))  # up to this spacing of the samples, pixels between two places; between,
+_FOLDS = 5  # it is interpolated
+_MAX_LEFT_OUT = 600  # samples that are left out
+_DOUBT, _DOUBT_FARTHER = 0.03, 0.12  # of the weights; for each doubling of the distance to the nearest sample
+_IN_LINES = 0.5  # samples nearer each other than this part of the distance of the places between them lie in lines
+_DISAGREE, _MAX_DISAGREE = 0.06, 10.0  # of ln d, between a sliver and the nearest sample: the sliver counts 1/e
+_GAIN_SIGMAS = (1.0, 3.0)  # standard errors by which the estimates must beat the fit: nothing of them, all of them
+_GAIN_SIGMAS_OF_FEW = 20.0  # more, by the number of samples
+_MOST = 1.5  # times the farthest sample: no ratio takes a depth beyond
+
+
+@dataclass(frozen=True, eq=False)
+class _Weights:
+    """Of the estimates within triangles (7,), and beyond them (D, 3); see `_disagree` and `_strength`."""
+
+    inside: NDArray[np.float64]
+    outside: NDArray[np.float64]
+    disagree: float = _DISAGREE
+    strength: float = 1.0
 
 
 def local_correction(depth: torch.Tensor, samples: Samples, guide: torch.Tensor | None = None) -> torch.Tensor:
@@ -48,112 +61,184 @@ def corrected(
     Args:
         depth: (H, W) float32 metres, after the fit of the whole image. Not finite: the correction there is 0.
         samples: in this image. Those where the depth is not finite are not used.
-        guide: (H, W, 3) uint8 RGB. Not used: edges of the colour image made nothing better than those of the depth.
+        guide: (H, W, 3) uint8 RGB image on the depth's device: samples of like colour count more, where that helps.
 
     Returns:
         (H, W) float32 on the depth's device, 0 is no correction; and what samples say that were left out, or None.
     """
-    height, width = depth.shape
-    # Hundreds of operations on some hundred samples are done on the host, where each is cheaper and no value has to be
-    # waited for; what is done for every pixel, where the depth is. Only the samples' depth and the grid go in between.
-    (fitted,) = map(torch.from_numpy, download(depth.detach().reshape(-1)[upload(samples.pixels, depth.device)]))
-    at = torch.from_numpy(np.stack((samples.rows, samples.columns), axis=1)).to(torch.float32)
-    usable = torch.isfinite(fitted) & (fitted > 0)
-    at, log_g = at[usable], fitted[usable].log()
-    if len(at) < _MIN_SAMPLES:
+    size = int(depth.shape[0]), int(depth.shape[1])
+    spacing = float(np.sqrt(size[0] * size[1] / max(len(samples), 1)))
+    step = next(step for most, step in _STEPS if spacing <= most)
+    # Hundreds of operations on some hundred samples and on a grid are done on the host, where each is cheaper and no
+    # value has to be waited for; what is done for every pixel, where the depth is.
+    coarse = [depth.detach()[::step, ::step]] + ([] if guide is None else [guide[::step, ::step]])
+    fitted, on_grid, *colours = download(depth.detach().reshape(-1)[upload(samples.pixels, depth.device)], *coarse)
+    usable = np.isfinite(fitted) & (fitted > 0)
+    if np.count_nonzero(usable) < _MIN_SAMPLES:
         return torch.zeros_like(depth), None
-    log_d = torch.from_numpy(samples.depth)[usable].log()
-    residual = log_d - log_g
-    kept = inliers(at, log_d, residual, (height, width))
-    at, log_g, residual = at[kept], log_g[kept], residual[kept]
-    trust, strength, left_out, error, distance = _cross_validate(at, log_g, residual, (height, width))
-    if strength == 0.0:
-        return torch.zeros_like(depth), None
-    number = np.flatnonzero(usable.numpy())[kept.numpy()][left_out.numpy()]
-    told = LeftOut(number, error.numpy(), distance.numpy(), np.ones(len(number), dtype=bool))
-
-    spacing = math.sqrt(height * width / len(at))
-    step = int(min(max(spacing / 4, _STEPS[0]), _STEPS[1]))
-    grid = _grid(height, width, step)
-    found = nearest_samples(at, grid.reshape(-1, 2), (height, width), min(_NEAREST, len(at)))
-    log_y = _plane(at, _target(log_g, residual, trust), grid.reshape(-1, 2), found).log().reshape(grid.shape[:2])
-    near = (_REACH - found.distance[:, 0] / spacing).clamp(0, 1).reshape(grid.shape[:2])
-    log_y, near = _upsampled(upload(torch.stack((log_y, near)), depth.device), step, height, width)
-    log_depth = torch.where(torch.isfinite(depth) & (depth > 0), depth, 1.0).log()
-    correction = (trust - 1.0) * log_depth - log_y
-    return torch.where(torch.isfinite(depth), strength * near * correction, 0.0), told
+    number, samples, log_g = np.flatnonzero(usable), samples.select(usable), np.log(fitted[usable])
+    field, left_out = _field(samples, log_g, on_grid, colours[0] if colours else None, step)
+    if left_out is not None:
+        left_out = replace(left_out, number=number[left_out.number])
+    if field is None:
+        return torch.zeros_like(depth), left_out
+    # ln d = offset + trust * ln g: between the places both are smooth, and ln g has the edges.
+    offset, trust = _upsampled(upload(field, depth.device), step, *size)
+    known = torch.isfinite(depth) & (depth > 0)
+    log_depth = torch.where(known, depth, 1.0).log()
+    most = float(np.log(_MOST) + np.log(samples.depth.max()))
+    correction = torch.minimum(offset + (trust - 1.0) * log_depth, (most - log_depth).clamp(min=0.0))
+    return torch.where(known, correction, 0.0), left_out
 
 
-def _target(log_g: torch.Tensor, residual: torch.Tensor, trust: float) -> torch.Tensor:
-    """g^b / d at the samples: what is a plane where the prediction is trusted with b."""
-    return ((trust - 1.0) * log_g - residual).exp()
+def _field(
+    samples: Samples, log_g: Floats, on_grid: Floats, colour: NDArray[np.uint8] | None, step: int
+) -> tuple[Floats | None, LeftOut]:
+    """(2, h, w) offset and trust at the places; None: the fit stays."""
+    height, width = on_grid.shape
+    fitted = np.log(np.where(np.isfinite(on_grid) & (on_grid > 0), on_grid, 1)).reshape(-1)
+    colours = None if colour is None else _smooth(colour, step)
+    of_samples = None if colours is None else colours[:, samples.rows // step * width + samples.columns // step]
+    known = Known(np.log(samples.depth), log_g, of_samples)
+    triangles = Triangulation(samples.rows, samples.columns, samples.size)
+    places = triangles.on_grid(step)
+    distance_of_places = float(places.distance.mean()) if len(places.number) else 1.0
+    weights, left_out = _weigh(samples, known, triangles, distance_of_places)
+    if weights.strength == 0.0:
+        return None, left_out
+
+    nearest, distance = nearest_on_grid(samples.rows, samples.columns, samples.size, step)
+    outside = weights_at(weights.outside, distance)
+    offset = outside[0] * (known.log_depth - known.fitted).take(nearest) + outside[1] * known.log_depth.take(nearest)
+    trust = outside[0] + outside[2]
+    at = places.number
+    colours = None if colours is None else colours[:, at]
+    inside = estimates(places, known, fitted[at], colours, weights.inside > 0)
+    mean = weights.inside.astype(np.float32) @ inside
+    within = _within(places, inside, known.log_depth.take(nearest[at]), weights.disagree)
+    offset[at] += within * (mean - offset[at])
+    trust[at] += within * (np.float32(weights.inside[OF_RATIO].sum()) - trust[at])
+    strength = np.float32(weights.strength)
+    field: Floats = np.stack((strength * offset, 1 + strength * (trust - 1))).reshape(2, height, width)
+    return field, left_out
 
 
-def _cross_validate(
-    at: torch.Tensor, log_g: torch.Tensor, residual: torch.Tensor, size: tuple[int, int]
-) -> tuple[float, float, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """(b, strength, left out, ln of their errors, distances): the best b, and 0 to 1, how surely it beats the fit."""
-    left_out = torch.arange(len(at), device=at.device)
-    if len(at) > _MAX_LEFT_OUT:
-        left_out = left_out[:: len(at) // _MAX_LEFT_OUT]
-    # One more, for the nearest sample of a sample is itself.
-    found = nearest_samples(at, at[left_out], size, min(_NEAREST + 1, len(at)))
-    itself = found.index == left_out[:, None]
-    others = Neighbours(found.index, torch.where(itself, torch.inf, found.distance))
-    before = residual[left_out].abs()
-    needed = _TRUST_SIGMAS[len(at) >= _FEW]
-    best, least = _TRUSTS[0], None
-    for trust in _TRUSTS:
-        predicted = _plane(at, _target(log_g, residual, trust), at[left_out], others).log()
-        error = (trust - 1.0) * log_g[left_out] - predicted - residual[left_out]
-        after = error.abs()
-        if least is None or _errors_above_zero(least - after) > needed:
-            best, least, told = trust, after, error
-    assert least is not None
-    low, high = _GAIN_SIGMAS
-    strength = (_errors_above_zero(before - least) - low) / (high - low)
-    distance = others.distance.amin(dim=1)
-    return best, min(max(strength, 0.0), 1.0), left_out, told, distance
+def _within(places: Places, found: Floats, nearest: Floats, disagree: float) -> Floats:
+    """(Q,) how much the triangles count: those over a bay of the hull where the nearest sample agrees."""
+    within = np.ones(len(places.number), dtype=np.float32)
+    sliver = np.flatnonzero(places.sliver)
+    within[sliver] = np.exp(-(((found[INVERSE, sliver] - nearest[sliver]) / disagree) ** 2))
+    return within
 
 
-def _errors_above_zero(gain: torch.Tensor) -> float:
-    """The mean of gains (N,) in standard errors of it."""
-    error = float(gain.std()) / math.sqrt(len(gain))
-    return float(gain.mean()) / max(error, 1e-9)
+def _weigh(samples: Samples, known: Known, triangles: Triangulation, distance: float) -> tuple[_Weights, LeftOut]:
+    """By samples that are left out; `distance` is that of the places to the nearest sample, on average."""
+    rng = np.random.default_rng(len(samples))
+    usual = USUAL.copy()
+    if known.colour is None:
+        usual[INVERSE] += usual[COLOUR]
+        usual[COLOUR] = 0.0
+    line = _lines(samples, triangles, distance)
+    left = [_left_out(samples, known, fold, usual > 0, rng) for fold in _folds(len(samples), line, rng)]
+    number, inside, sliver, nearest, apart = (np.concatenate(of, axis=-1) for of in zip(*left, strict=True))
+    log_d, log_g = known.log_depth[number], known.fitted[number]
+    true_depth = np.exp(log_d.astype(np.float64))
+
+    regular = np.isfinite(inside[INVERSE]) & ~sliver
+    errors = (inside - log_d).T.astype(np.float64)
+    farther = max(float(np.log2(max(apart[regular].mean(), 1) / max(distance, 1))), 0.0) if regular.any() else 0.0
+    weights = blend(errors[regular], true_depth[regular], usual, _DOUBT + _DOUBT_FARTHER * farther)
+    size = np.abs(errors[regular][:, [NEAREST, INVERSE]]).mean(axis=0) if regular.any() else np.ones(2)
+    disagree = _DISAGREE * float(np.clip(size[0] / max(size[1], 1e-6), 1, _MAX_DISAGREE))
+    at = np.stack((samples.rows, samples.columns), axis=1).astype(np.float32)
+    outside = extrapolation_weights(at, known.log_depth, known.fitted, line, rng)
+
+    beyond = weights_at(outside, apart)
+    ratio = (known.log_depth - known.fitted).take(nearest)
+    told = beyond[0] * (log_g + ratio) + beyond[1] * known.log_depth.take(nearest) + beyond[2] * log_g
+    within = np.where(sliver, np.exp(-(((inside[INVERSE] - known.log_depth[nearest]) / disagree) ** 2)), 1)
+    within = np.where(np.isfinite(inside[INVERSE]), within, 0)
+    told += within * (np.where(within > 0, weights.astype(np.float32) @ np.nan_to_num(inside), 0) - told)
+    error = told - log_d
+    gain = np.abs(log_g - log_d) - np.abs(error)
+    sigmas = float(gain.mean()) / max(float(gain.std()) / len(gain) ** 0.5, 1e-9) if len(gain) > 1 else 0.0
+    low, high = (least + _GAIN_SIGMAS_OF_FEW / max(len(gain), 1) for least in _GAIN_SIGMAS)
+    strength = min(max((sigmas - low) / (high - low), 0.0), 1.0)
+    return _Weights(weights, outside, disagree, strength), LeftOut(
+        number, error.astype(np.float32), apart, np.isfinite(inside[INVERSE])
+    )
 
 
-def _plane(at: torch.Tensor, y: torch.Tensor, places: torch.Tensor, found: Neighbours) -> torch.Tensor:
-    """(Q,) of the plane through y (N,) of the neighbours of each place, at the place, and within their range."""
-    known = torch.isfinite(found.distance)
-    far = torch.where(known, found.distance, 0.0).amax(dim=1, keepdim=True).clamp(min=1.0)
-    near = torch.where(known, found.distance, far) / far
-    weight = known / (near + 0.03) ** 3 * (1 - near * near).clamp(min=0.02)
-    weight = weight / weight.sum(dim=1, keepdim=True)
-    offset = (at[found.index] - places[:, None]) / far[..., None]
-    value = y[found.index]
-    centre = (weight[..., None] * offset).sum(dim=1)
-    mean = (weight * value).sum(dim=1)
-    du, dv = (offset - centre[:, None]).unbind(dim=-1)
-    dy = value - mean[:, None]
-    uu, vv, uv = (weight * du * du).sum(dim=1), (weight * dv * dv).sum(dim=1), (weight * du * dv).sum(dim=1)
-    uy, vy = (weight * du * dy).sum(dim=1), (weight * dv * dy).sum(dim=1)
-    ridge = 0.5 * _RIDGE * (uu + vv) + 1e-9
-    uu, vv = uu + ridge, vv + ridge
-    level = mean - (centre[:, 0] * (vv * uy - uv * vy) + centre[:, 1] * (uu * vy - uv * uy)) / (uu * vv - uv * uv)
-    low = torch.where(known, value, torch.inf).amin(dim=1)
-    high = torch.where(known, value, -torch.inf).amax(dim=1)
-    return torch.minimum(torch.maximum(level, low), high)
+def _left_out(
+    samples: Samples, known: Known, fold: NDArray[np.bool_], wanted: NDArray[np.bool_], rng: np.random.Generator
+) -> tuple[NDArray[np.int64], Floats, NDArray[np.bool_], NDArray[np.int64], Floats]:
+    """Of some samples of a fold, told from all that are not in it.
+
+    Returns:
+        (Q,) which samples; (7, Q) ln d of each estimate, NaN outside of all triangles; (Q,) whether in a sliver;
+        (Q,) the nearest sample, and its distance.
+    """
+    number, rest = np.flatnonzero(fold), np.flatnonzero(~fold)
+    if len(number) > _MAX_LEFT_OUT:
+        number = np.sort(rng.choice(number, _MAX_LEFT_OUT, replace=False))
+    others = samples.select(rest)
+    places = Triangulation(others.rows, others.columns, samples.size).at(samples.rows[number], samples.columns[number])
+    inside = number[places.number]
+    found = np.full((len(wanted), len(number)), np.nan, dtype=np.float32)
+    colour = None if known.colour is None else known.colour[:, inside]
+    one = estimates(places, known.select(rest), known.fitted[inside], colour, wanted)
+    one[OF_RATIO] += known.fitted[inside]
+    found[:, places.number] = one
+    nearest, distance = np.zeros(len(number), dtype=np.int64), np.zeros(len(number), dtype=np.float32)
+    nearest[places.number], distance[places.number] = rest[places.nearest], places.distance
+    sliver = np.zeros(len(number), dtype=bool)
+    sliver[places.number] = places.sliver
+    far = np.flatnonzero(sliver | np.isnan(found[INVERSE]))
+    if len(far):
+        row, column = samples.rows[number[far]], samples.columns[number[far]]
+        away = np.hypot(row[:, None] - others.rows, column[:, None] - others.columns)
+        closest = away.argmin(axis=1)
+        nearest[far], distance[far] = rest[closest], away[np.arange(len(far)), closest]
+    return number, found, sliver, nearest, distance
 
 
-def _grid(height: int, width: int, step: int) -> torch.Tensor:
-    """(h, w, 2) rows and columns of the places, one step beyond the last pixel."""
-    rows = torch.arange(0, height + step, step, dtype=torch.float32)
-    columns = torch.arange(0, width + step, step, dtype=torch.float32)
-    return torch.stack(torch.meshgrid(rows, columns, indexing="ij"), dim=-1)
+def _lines(samples: Samples, triangles: Triangulation, distance: float) -> NDArray[np.int64] | None:
+    """(N,) which line each sample is of, from above to below, where samples lie in lines; None: they do not."""
+    if triangles.shortest >= _IN_LINES * distance:
+        return None
+    group = getattr(samples, "group", None)
+    if group is None:
+        return None
+    _, number = np.unique(group, return_inverse=True)
+    rank = np.argsort(np.argsort(np.bincount(number, samples.rows) / np.bincount(number)))
+    found: NDArray[np.int64] = rank[number]
+    return found
+
+
+def _folds(count: int, line: NDArray[np.int64] | None, rng: np.random.Generator) -> list[NDArray[np.bool_]]:
+    """Masks (N,) of samples that are held out together."""
+    if line is not None and line.max() > 0:
+        return [line % 2 == 0, line % 2 == 1]
+    if count > 5 * _MAX_LEFT_OUT:
+        fold = np.zeros(count, dtype=bool)
+        fold[rng.choice(count, _MAX_LEFT_OUT, replace=False)] = True
+        return [fold]
+    of = rng.permutation(count) % _FOLDS
+    return [of == number for number in range(_FOLDS)]
+
+
+def _smooth(colour: NDArray[np.uint8], step: int) -> Floats:
+    """(3, h * w) of (h, w, 3): noise of single pixels must not decide."""
+    smooth = cv2.GaussianBlur(np.ascontiguousarray(colour), (0, 0), 1.0 / step)
+    found: Floats = smooth.reshape(-1, 3).T.astype(np.float32)
+    return found
 
 
 def _upsampled(maps: torch.Tensor, step: int, height: int, width: int) -> torch.Tensor:
-    """(C, h, w) at every `step`-th pixel to (C, H, W), bilinear: the places are pixels, so corners are aligned."""
-    size = tuple((side - 1) * step + 1 for side in maps.shape[1:])
-    full = torch.nn.functional.interpolate(maps[None], size, mode="bilinear", align_corners=True)[0]
+    """(C, h, w) at every `step`-th pixel to (C, H, W), bilinear; beyond the last place as there."""
+    if step == 1:
+        return maps
+    rows, columns = maps.shape[1] * step, maps.shape[2] * step
+    maps = torch.nn.functional.pad(maps[None], (0, 1, 0, 1), mode="replicate")
+    full = torch.nn.functional.interpolate(maps, (rows + 1, columns + 1), mode="bilinear", align_corners=True)[0]
     return full[:, :height, :width]

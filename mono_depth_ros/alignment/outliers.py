@@ -1,40 +1,132 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Samples that nothing speaks for, which a local correction would otherwise go through.
+"""Samples that nothing speaks for: left out before anything is fitted, or interpolated from them.
 
-The fit of the whole image holds against outliers by itself; what is interpolated has each sample in it. A depth far
-from the prediction may well be true, of something the network missed, and then neighbours on the same thing agree: in
-depth, or in what the prediction lacks. So a sample is dropped only where both fail: it is far from the prediction, by
-the measure of all the others, and fewer than two of its neighbours agree with it.
+A depth far from the prediction may well be true, of something the network missed, and then neighbours on the same thing
+agree: in depth, or in what the prediction lacks. So a sample is contradicted only where it is far from the median of
+its neighbours in both, and hardly one of them agrees with it. A few such samples are in every scene, on thin things and
+at edges: they go only where they are far from the whole prediction too. Where there are many the sensor errs, and all
+go; then it is looked again, among those that stay.
 """
 
 from __future__ import annotations
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 
-from mono_depth_ros.alignment.neighbours import nearest_samples
+from mono_depth_ros.alignment.samples import Samples
 
-_NEIGHBOURS, _AGREEING = 6, 2
-_FAR = 4.0  # robust deviations of the residuals
-_UNLIKE = 8.0  # times the usual difference to the neighbours
-_MIN_FAR, _MIN_UNLIKE = 0.1, 0.05  # of ln d: less is never wrong, however exact the others are
+Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+
+_MIN_SAMPLES = 9
+_CELL = 1.5  # spacings of the samples
+_OCCUPIED = 3  # samples of a cell that has some, at most, on average: in lines they are nearer than spread evenly
+_NEAREST, _ENOUGH = 8, 6  # neighbours of a sample; with fewer it is looked farther away
+_FEW = 4000  # of more samples all around count, and it is not looked farther
+_FAR, _AGREE = 0.15, 0.07  # of ln d: from the median of the neighbours, and from one of them
+_MANY, _MANY_OF_FEW = 0.04, 0.5  # of all samples; and so much by the root of their number
+_TIMES_USUAL = 3.0  # the usual distance to the median, which grows as samples get few
+_SIGMAS, _SIGMAS_OF_MANY, _MIN_DEVIATION = 4.0, 2.5, 0.025  # robust deviations from the whole prediction; of ln d
+_LOOKS = ((0.1, 0.05, 2, 4), (0.1, 0.05, 2, 4), (0.2, 0.07, 2, 3))
+"""Where many are wrong: far, agree, how many must agree, and with a sample far from the prediction."""
 
 
-def inliers(at: torch.Tensor, log_depth: torch.Tensor, residual: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """(N,) bool: the samples to use.
+def contradicted(samples: Samples, prediction: NDArray[np.floating]) -> Flags:
+    """(N,) which samples to leave out.
 
     Args:
-        at: (N, 2) float32 row and column in pixels. log_depth: (N,) ln of the depth in metres.
-        residual: (N,) log_depth less that of the fit of the whole image. size: (height, width).
+        prediction: (N,) metres at the samples, of any scale. Where it is not finite and positive, depth alone counts.
     """
-    deviation = (residual - residual.median()).abs()
-    far = deviation > (_FAR * 1.4826 * deviation.median()).clamp(min=_MIN_FAR)
-    if len(at) <= _NEIGHBOURS or not bool(far.any()):
-        return torch.ones_like(far)
-    found = nearest_samples(at, at, size, _NEIGHBOURS + 1)  # one more, for the nearest sample of a sample is itself
-    itself = found.index == torch.arange(len(at), device=at.device)[:, None]
-    in_depth = (log_depth[found.index] - log_depth[:, None]).abs()
-    in_residual = (residual[found.index] - residual[:, None]).abs()
-    known = torch.isfinite(found.distance) & ~itself
-    difference = torch.where(known, torch.minimum(in_depth, in_residual), torch.inf)
-    unlike = difference.sort(dim=1).values[:, _AGREEING - 1]
-    return ~far | (unlike <= (_UNLIKE * unlike.median()).clamp(min=_MIN_UNLIKE))
+    count = len(samples)
+    if count < _MIN_SAMPLES:
+        return np.zeros(count, dtype=bool)
+    log_depth = np.log(samples.depth)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = log_depth - np.log(prediction.astype(np.float32))
+    ratio = np.where(np.isfinite(ratio), ratio, np.float32(np.nan))
+    off = _off(ratio)
+    wrong = _wrong(samples, log_depth, ratio, np.ones(count, dtype=bool), _FAR, _AGREE, np.ones(count, dtype=np.int64))
+    if wrong.mean() <= _MANY + _MANY_OF_FEW / count**0.5:
+        return wrong & ~(off <= _SIGMAS)
+    # Those that are far from the prediction need more that speak for them.
+    for far, agree, needed, needed_far in _LOOKS:
+        enough = np.where(_off(ratio, ~wrong) > _SIGMAS_OF_MANY, needed_far, needed)
+        wrong = _wrong(samples, log_depth, ratio, ~wrong, far, agree, enough)
+    return wrong
+
+
+def _off(ratio: Floats, kept: Flags | None = None) -> Floats:
+    """(N,) robust deviations of ln d from the prediction; NaN where there is none."""
+    known = ratio[np.isfinite(ratio) if kept is None else np.isfinite(ratio) & kept]
+    if not known.size:
+        return np.full(len(ratio), np.nan, dtype=np.float32)
+    middle = float(np.median(known))
+    found: Floats = np.abs(ratio - middle) / max(1.4826 * float(np.median(np.abs(known - middle))), _MIN_DEVIATION)
+    return found
+
+
+def _wrong(
+    samples: Samples, log_depth: Floats, ratio: Floats, kept: Flags, far: float, agree: float, needed: NDArray[np.int64]
+) -> Flags:
+    """(N,) which are far from the neighbours that are kept, with fewer than `needed` (N,) of these alike."""
+    index = _neighbours(samples, kept)
+    away, apart = np.full(len(samples), np.inf, dtype=np.float32), np.full(index.shape, np.inf, dtype=np.float32)
+    for values in (log_depth, ratio):
+        theirs = np.where(index >= 0, values[index], np.float32(np.nan))
+        away = np.fmin(away, np.abs(values - _median(theirs)))
+        apart = np.fmin(apart, np.abs(theirs - values[:, None]))
+    usual = _TIMES_USUAL * float(np.median(away[kept]))
+    enough = np.minimum(needed, np.maximum((index >= 0).sum(axis=1) // 2, 1))
+    alike = (apart < max(agree, usual / 2)).sum(axis=1)
+    found: Flags = np.isfinite(away) & (away > max(far, usual)) & (alike < enough)
+    return found
+
+
+def _neighbours(samples: Samples, kept: Flags) -> NDArray[np.int64]:
+    """(N, K) others around each, of those that are kept, nearly the nearest; -1: none."""
+    count, (height, width) = len(samples), samples.size
+    cell = _CELL * (height * width / count) ** 0.5
+    while cell > 2 and len(np.unique(samples.rows // cell * width + samples.columns // cell)) * _OCCUPIED < count:
+        cell /= 2
+    found = _in_cells(samples, np.arange(count), kept, cell)
+    if count > _FEW:
+        return found
+    found = _nearest(samples, np.arange(count), found)
+    while cell < max(height, width):
+        cell *= 2
+        alone = np.flatnonzero((found >= 0).sum(axis=1) < _ENOUGH)
+        if not len(alone):
+            break
+        found[alone] = _nearest(samples, alone, _in_cells(samples, alone, kept, cell))
+    return found
+
+
+def _in_cells(samples: Samples, of: NDArray[np.int64], kept: Flags, cell: float) -> NDArray[np.int64]:
+    """(Q, 18) of the cell of each sample and of the eight beside it two of those that are kept; -1: none, or itself."""
+    wide, high = int(samples.size[1] / cell) + 3, int(samples.size[0] / cell) + 3
+    key = ((samples.rows / cell).astype(np.int64) + 1) * wide + (samples.columns / cell).astype(np.int64) + 1
+    number = np.flatnonzero(kept)
+    last, first = np.full(high * wide, -1, dtype=np.int64), np.full(high * wide, -1, dtype=np.int64)
+    last[key[number]] = number
+    first[key[number[::-1]]] = number[::-1]
+    first[first == last] = -1
+    around = key[of, None] + np.array([r * wide + c for r in (-1, 0, 1) for c in (-1, 0, 1)])
+    found = np.concatenate((last[around], first[around]), axis=1)
+    return np.where(found == of[:, None], -1, found)
+
+
+def _nearest(samples: Samples, of: NDArray[np.int64], found: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(Q, 8) of (Q, K)."""
+    rows, columns = samples.rows, samples.columns
+    away = (rows[found] - rows[of, None]) ** 2 + (columns[found] - columns[of, None]) ** 2
+    away[found < 0] = np.iinfo(away.dtype).max
+    return np.take_along_axis(found, np.argpartition(away, _NEAREST, axis=1)[:, :_NEAREST], axis=1)
+
+
+def _median(values: Floats) -> Floats:
+    """(N,) of each row of (N, K) without its NaN; NaN where nothing else is."""
+    ordered = np.sort(values, axis=1)  # NaN at the end
+    last = np.maximum(np.isfinite(ordered).sum(axis=1) - 1, 0)[:, None]
+    low, high = (np.take_along_axis(ordered, of, axis=1)[:, 0] for of in (last // 2, (last + 1) // 2))
+    found: Floats = ((low + high) / 2).astype(np.float32)
+    return found

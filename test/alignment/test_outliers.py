@@ -1,79 +1,94 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A sample that contradicts the prediction and its neighbours is dropped; one of these alone is no reason."""
+"""A sample that contradicts the prediction and its neighbours is left out; one of these alone is no reason."""
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
-import torch
+import pytest
 
-from mono_depth_ros.alignment.outliers import inliers
+from mono_depth_ros.alignment.outliers import contradicted
+from mono_depth_ros.alignment.samples import Samples
 
-SIZE = (120, 160)
-
-
-def grid(step: int = 10) -> torch.Tensor:
-    rows, columns = torch.meshgrid(torch.arange(5.0, 120, step), torch.arange(5.0, 160, step), indexing="ij")
-    return torch.stack((rows.reshape(-1), columns.reshape(-1)), dim=1)
+SIZE = (240, 320)
 
 
-def smooth(at: torch.Tensor) -> torch.Tensor:
-    """A residual that turns by 0.2 over the image."""
-    return 0.1 * torch.sin(at[:, 0] / 40) + 0.1 * torch.cos(at[:, 1] / 50)
+def spread(count: int = 400, seed: int = 0) -> Samples:
+    """At random places; a wall 3 m away, and a floor before it."""
+    pixels = np.random.default_rng(seed).choice(SIZE[0] * SIZE[1], count, replace=False)
+    rows, columns = np.divmod(pixels, SIZE[1])
+    return Samples(rows, columns, np.minimum(3.0, 200 / (rows + 20)).astype(np.float32), SIZE)
 
 
-def kept(residual: torch.Tensor, log_depth: torch.Tensor, at: torch.Tensor) -> np.ndarray:
-    found = inliers(at, log_depth, residual, SIZE)
-    assert found.dtype == torch.bool and found.shape == residual.shape
-    return found.numpy()
+def changed(samples: Samples, where: np.ndarray, factor: np.ndarray | float) -> Samples:
+    depth = samples.depth.copy()
+    depth[where] *= factor
+    return Samples(samples.rows, samples.columns, depth.astype(np.float32), SIZE)
 
 
-def test_all_of_a_smooth_residual_are_kept() -> None:
-    at = grid()
-    assert kept(smooth(at), torch.zeros(len(at)), at).all()
-    assert kept(torch.zeros(len(at)), torch.zeros(len(at)), at).all(), "nothing is left to be corrected"
+def smooth(samples: Samples) -> np.ndarray:
+    """A prediction that is off by a tenth, differently everywhere."""
+    return samples.depth * np.exp(0.1 * np.sin(samples.rows / 40) + 0.1 * np.cos(samples.columns / 50))
 
 
-def test_lone_outliers_are_dropped_and_only_they() -> None:
-    at = grid()
-    residual, wrong = smooth(at), np.arange(7, len(at), 23)
-    residual[wrong] += torch.tensor([1.5 if i % 2 else -1.2 for i in range(len(wrong))])
-    dropped = np.flatnonzero(~kept(residual, 1.0 + residual, at))
-    assert dropped.tolist() == wrong.tolist()
+def test_all_of_a_smooth_error_are_kept() -> None:
+    samples = spread()
+    assert not contradicted(samples, smooth(samples)).any()
+    assert not contradicted(samples, samples.depth).any(), "nothing is left to be corrected"
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.3])
+def test_lone_outliers_go_and_nearly_only_they(share: float) -> None:
+    samples, rng = spread(), np.random.default_rng(1)
+    wrong = np.zeros(len(samples), dtype=bool)
+    wrong[rng.permutation(len(samples))[: round(share * len(samples))]] = True
+    spoilt = changed(samples, wrong, np.exp(rng.choice((-1, 1), wrong.sum()) * rng.uniform(0.5, 2.0, wrong.sum())))
+    found = contradicted(spoilt, smooth(samples))
+    assert found[wrong].mean() > 0.95 and found[~wrong].mean() < 0.03
+
+
+def test_depth_alone_tells_it_where_nothing_is_predicted() -> None:
+    samples, rng = spread(), np.random.default_rng(2)
+    wrong = rng.permutation(len(samples))[:80]
+    found = contradicted(changed(samples, wrong, np.exp(rng.uniform(-2, 2, 80))), np.full(len(samples), np.nan))
+    assert found[wrong].mean() > 0.75 and found.sum() < 90
 
 
 def test_what_the_network_missed_is_kept_where_several_samples_see_it() -> None:
-    at = grid()
-    post = (at[:, 1] > 60) & (at[:, 1] < 80)  # two columns of samples at half the depth
-    residual = smooth(at) - 1.2 * post
-    assert kept(residual, 1.0 + residual, at).all()
+    samples = spread()
+    post = (samples.columns > 140) & (samples.columns < 180)
+    assert not contradicted(changed(samples, post, 0.3), smooth(samples)).any()
 
 
-def test_a_lone_sample_is_kept_where_the_prediction_is_as_wrong_elsewhere() -> None:
-    """Half the image 0.5 too near, half too far: then 1.2 off the neighbours is nothing special."""
-    at = grid()
-    residual = torch.where(at[:, 1] < 80, -0.5, 0.5) + smooth(at)
-    alone = int((at - torch.tensor([65.0, 35.0])).abs().sum(dim=1).argmin())
-    residual[alone] += 1.2
-    residual[-5] += 5.0
-    assert np.flatnonzero(~kept(residual, 1.0 + residual, at)).tolist() == [len(at) - 5]
-
-
-def test_a_pair_of_outliers_is_not_enough() -> None:
-    at = grid()
-    residual = smooth(at)
-    residual[50:52] += 1.5
-    assert np.flatnonzero(~kept(residual, 1.0 + residual, at)).tolist() == [50, 51]
+def test_a_lone_sample_on_a_thin_thing_is_kept_where_the_prediction_is_as_wrong_elsewhere() -> None:
+    samples = spread()
+    prediction = samples.depth * np.exp(0.7 * np.sin(samples.columns / 50)).astype(np.float32)
+    assert not contradicted(changed(samples, np.array([7]), 2.0), prediction).any()
+    assert contradicted(changed(samples, np.array([7]), 2.0), samples.depth).nonzero()[0].tolist() == [7]
 
 
 def test_the_same_depth_as_the_neighbours_is_enough() -> None:
-    """A prediction with a hole: the residual is large at one sample, though its depth is that of its neighbours."""
-    at = grid()
-    residual = smooth(at)
-    residual[50] += 2.0
-    assert kept(residual, torch.zeros(len(at)), at).all()
+    """A prediction with a hole: it is off at one sample, though its depth is that of its neighbours."""
+    samples = spread()
+    prediction = samples.depth.copy()
+    prediction[50] *= 5.0
+    assert not contradicted(samples, prediction).any()
+
+
+def test_lines_of_a_lidar_are_no_reason() -> None:
+    rows, columns = (grid.ravel() for grid in np.meshgrid(np.arange(10, 240, 30), np.arange(0, 320, 2), indexing="ij"))
+    depth = np.where((columns > 100) & (columns < 130), 1.0, 3.0).astype(np.float32)
+    assert not contradicted(Samples(rows, columns, depth, SIZE), np.full(len(rows), 2.0)).any()
 
 
 def test_few_samples_are_all_kept() -> None:
-    at = grid()[:6]
-    residual = torch.tensor([0.0, 0.0, 0.0, 0.0, 0.0, 3.0])
-    assert kept(residual, residual, at).all()
+    samples = spread(8)
+    assert not contradicted(changed(samples, np.array([3]), 9.0), samples.depth).any()
+
+
+def test_twenty_thousand_do_not_take_long() -> None:
+    samples = spread(20_000)
+    start = time.process_time()
+    contradicted(samples, smooth(samples))
+    assert time.process_time() - start < 0.2

@@ -164,12 +164,12 @@ def test_maps_of_a_lens_are_made_on_the_device(gpu: Runtime, model: tuple[str, t
     assert difference.float().mean() < 1.5, "OpenCV's fixed-point interpolation"
 
 
-def test_local_correction_asks_the_device_for_the_samples_alone(gpu: Runtime) -> None:
-    """Up: where the samples are, and the grid of the correction. Down: the depth there."""
+def test_local_correction_asks_the_device_once(gpu: Runtime) -> None:
+    """Up: where the samples are, and the grid of the correction. Down: the depth there, and on the grid."""
     depth, samples = correction_case((640, 480))
     counted = correction_counts(gpu, (640, 480))
-    assert (counted.uploads, counted.downloads, counted.waits) == (2, 1, 1), counted.report()
-    assert counted.download_bytes == 4 * 300 and counted.kernels < 40, counted.report()
+    assert (counted.uploads, counted.downloads, counted.waits) == (2, 2, 1), counted.report()
+    assert counted.download_bytes == 4 * (300 + 240 * 320) and counted.kernels < 40, counted.report()
     expected = local_correction(depth, samples)
     assert expected.abs().max() > 0.1
     torch.testing.assert_close(local_correction(depth.to(CUDA), samples).cpu(), expected)

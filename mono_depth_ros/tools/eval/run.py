@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mono_depth_ros.config import EvalConfig, ModelConfig, MotionConfig
+from mono_depth_ros.config import EvalConfig, ModelConfig
 from mono_depth_ros.datasets.dataset import DataSet, Item
 from mono_depth_ros.datasets.protocols import Protocol
 from mono_depth_ros.errors import ConfigError, DataError, ModelError, MonoDepthError
@@ -23,7 +23,6 @@ from mono_depth_ros.pipeline import Frame, Pipeline, Shot
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.tools.eval.aligning import align, check, disparity
 from mono_depth_ros.tools.eval.flicker import FlickerSum
-from mono_depth_ros.tools.eval.motion import ByMotion
 from mono_depth_ros.tools.eval.score import ModelScore
 
 GPU_BATCH = 8
@@ -81,9 +80,8 @@ def evaluate(
     config: EvalConfig,
     models: list[ModelConfig],
     progress: Progress = lambda _, items: items,
-    motion: MotionConfig | None = None,
 ) -> list[ModelScore]:
-    """Every model on every image, and with `motion` aligned by it too. The images shown are the same of all.
+    """Every model on every image. The best and worst images of the first are kept of all.
 
     Raises:
         MonoDepthError: a model cannot be loaded or has no metres, or needs a camera that there is not.
@@ -97,19 +95,15 @@ def evaluate(
         score = ModelScore(model_config.model, spec.kind.value, model.engine, spec.licence, most=config.pictures)
         if found:
             score.keep = frozenset(image.name for image in found[0].shown)
-        aligned = _Aligned(ByMotion(dataset, motion), score) if motion is not None else None
-        _one_model(dataset, protocol, config, model, score, progress, aligned)
-        found += [score] if score.scores or aligned is None else []
-        if aligned is not None:
-            found.append(aligned.finished())
+        _one_model(dataset, protocol, config, model, score, progress)
+        found.append(score)
         del model
     return found
 
 
 def _load(wanted: ModelConfig, dataset: DataSet, config: EvalConfig) -> DepthModel:
     model = load_model(wanted)
-    if config.reference == "none":
-        check(config.align, model.spec.kind, wanted.model)
+    check(config.align, model.spec.kind, wanted.model)
     if model.spec.needs_camera and any(item.camera is None for item in dataset.items):
         raise ConfigError(
             f"the model {wanted.model} needs the camera and {dataset.name} in the layout {dataset.layout} gives none: "
@@ -125,7 +119,6 @@ def _one_model(
     model: DepthModel,
     score: ModelScore,
     progress: Progress,
-    aligned: _Aligned | None,
 ) -> None:
     pipeline = Pipeline(model)
     size = config.batch or (GPU_BATCH if model.device.type == "cuda" else 1)
@@ -136,10 +129,10 @@ def _one_model(
             continue
         batch.append(result)
         if len(batch) == size:
-            _batch(pipeline, batch, protocol, config, score, aligned)
+            _batch(pipeline, batch, protocol, config, score)
             batch = []
     if batch:
-        _batch(pipeline, batch, protocol, config, score, aligned)
+        _batch(pipeline, batch, protocol, config, score)
 
 
 def _ahead(dataset: DataSet, protocol: Protocol, config: EvalConfig) -> Iterator[Read]:
@@ -165,61 +158,23 @@ def _done(item: Item, future: Future[Loaded]) -> Read:
         return item, error
 
 
-def _batch(
-    pipeline: Pipeline,
-    batch: list[Loaded],
-    protocol: Protocol,
-    config: EvalConfig,
-    score: ModelScore,
-    aligned: _Aligned | None,
-) -> None:
+def _batch(pipeline: Pipeline, batch: list[Loaded], protocol: Protocol, config: EvalConfig, score: ModelScore) -> None:
     start_s = time.perf_counter()
     frames = pipeline.estimate_batch([Shot(loaded.rgb, loaded.camera) for loaded in batch])
     values = [_values(frame) if isinstance(frame, Frame) else frame for frame in frames]
     score.seconds += time.perf_counter() - start_s
-    kind = pipeline.model.spec.kind
-    for loaded, frame, found in zip(batch, frames, values, strict=True):
+    for loaded, found in zip(batch, values, strict=True):
         name = loaded.item.name
         try:
             if isinstance(found, MonoDepthError):
                 raise found
             if isinstance(found, Exception):
                 raise ModelError(f"{score.model} fails at {loaded.item.rgb}: {found}") from found
-            if aligned is None or kind is DepthKind.METRIC or config.align == "affine_inverse":
-                _image(loaded, found, kind, protocol, config.align, score)
-            if aligned is not None and isinstance(frame, Frame):
-                aligned.add(loaded, frame, protocol)
+            _image(loaded, found, pipeline.model.spec.kind, protocol, config, score)
         except ModelError:
             raise  # too little memory, say: it would fail every image
         except MonoDepthError as error:
             score.failed[name] = str(error)
-
-
-class _Aligned:
-    """The score of a model's frames aligned by motion, beside that of the frames as they are, of the same images."""
-
-    def __init__(self, motion: ByMotion, raw: ModelScore) -> None:
-        self._motion, self._raw = motion, raw
-        self._score = ModelScore(
-            f"{raw.model} by motion", DepthKind.METRIC.value, raw.engine, raw.licence, raw.most, raw.keep
-        )
-
-    def add(self, loaded: Loaded, frame: Frame, protocol: Protocol) -> None:
-        assert loaded.camera is not None, "ByMotion has checked it"
-        start_s = time.perf_counter()
-        values = self._motion.align(loaded.item, frame, loaded.camera, loaded.rgb)
-        self._score.seconds += time.perf_counter() - start_s
-        if values is None:
-            return
-        if self._raw.scores:
-            self._score.keep = frozenset(image.name for image in self._raw.shown)
-            self._score.shown = [image for image in self._score.shown if image.name in self._score.keep]
-        _image(loaded, values, DepthKind.METRIC, protocol, "none", self._score)
-
-    def finished(self) -> ModelScore:
-        """The score, whose time is that of tracks, triangulation, fit and correction alone."""
-        self._score.note = self._motion.words(self._raw.model)
-        return self._score
 
 
 def _values(frame: Frame) -> NDArray[np.float64]:
@@ -233,15 +188,15 @@ def _image(
     values: NDArray[np.float64],
     kind: DepthKind,
     protocol: Protocol,
-    how: str,
+    config: EvalConfig,
     score: ModelScore,
 ) -> None:
-    """One image: align to its truth as `how` says, clamp, compare."""
+    """One image: align, clamp, compare."""
     item = loaded.item
     if item.sequence:
         flicker = score.flickers.setdefault(item.sequence, FlickerSum(item.sequence, kind is DepthKind.METRIC))
         flicker.add(item.index, disparity(values, kind), loaded.truth, loaded.mask)
     far = protocol.far(loaded.truth, loaded.mask)
-    aligned = align(values, kind, loaded.truth, loaded.mask, how, far)
+    aligned = align(values, kind, loaded.truth, loaded.mask, config.align, far)
     depth = protocol.limited(aligned.depth, far)
     score.add(item.name, loaded.rgb, depth, loaded.truth, loaded.mask, aligned.scale, aligned.shift)

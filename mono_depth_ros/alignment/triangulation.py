@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Delaunay triangles of samples: which three surround a place, on all sides of it, and with what weights.
+
+The nearest few samples of a place may all lie on one line of a lidar; the corners of its triangle never do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+_FIRST = 4  # number of the first point that is inserted: before it are none, and the corners around everything
+_NEXT_LEFT = cv2.SUBDIV2D_NEXT_AROUND_LEFT
+_EDGE = 1e-3  # pixels: a place on an edge is in both triangles
+_OBTUSE = -0.95  # cosine of the largest angle of a sliver
+_SLIVER_SIDES = 2.0  # its longest side, by that of most triangles
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Q places that lie in triangles.
+
+    Attributes:
+        number: (Q,) which of the places that were asked for. corners: (3, Q) samples. weights: (3, Q), of sum 1.
+        nearest, distance: (Q,) the nearest corner, and how many pixels away it is.
+        sliver: (Q,) bool: the triangle spans a bay of the hull: its corners are far, though other samples may be near.
+    """
+
+    number: Ints
+    corners: Ints
+    weights: Floats
+    nearest: Ints
+    distance: Floats
+    sliver: NDArray[np.bool_]
+
+
+class Triangulation:
+    """Of samples at pixels, no two at the same one.
+
+    Args:
+        rows, columns: (N,) pixels. size: (height, width) of the image.
+    """
+
+    def __init__(self, rows: Ints, columns: Ints, size: tuple[int, int]) -> None:
+        self._rows, self._columns, self._size = rows.astype(np.float32), columns.astype(np.float32), size
+        height, width = size
+        # Inserted along a winding path, each is found beside the one before: a fifth of the time.
+        cell = max(round(2 * (height * width / max(len(rows), 1)) ** 0.5), 1)
+        band = rows // cell
+        self._order = np.lexsort((np.where(band % 2, -columns, columns), band))
+        self._division = cv2.Subdiv2D((-4 * width, -4 * height, 9 * width, 9 * height))
+        self._division.insert(np.stack((self._columns, self._rows), axis=1)[self._order])
+        found = np.asarray(self._division.getTriangleList(), dtype=np.float32).reshape(-1, 3, 2)
+        # Those with a corner outside have one of the triangle around everything.
+        found = found[np.all((found >= 0) & (found < (width, height)), axis=(1, 2))].astype(np.int64)
+        index = np.zeros(height * width, dtype=np.int64)
+        index[rows * width + columns] = np.arange(len(rows))
+        x, y = found[..., 0].T, found[..., 1].T
+        self.corners: Ints = index[y * width + x][:, ~_flat(x, y)]
+        """(3, T) samples of each triangle."""
+        sides = self._sides(self.corners)
+        self._long = _SLIVER_SIDES**2 * float(np.median(sides[2])) if sides.size else 0.0
+        self.shortest = float(np.sqrt(np.median(sides[0]))) if sides.size else 0.0
+        """Pixels, of the shortest side of most triangles."""
+
+    def on_grid(self, step: int) -> Places:
+        """Those of a grid: every `step`-th row and column, row after row, as far as the image goes.
+
+        Each triangle is filled row by row between its sides.
+        """
+        height, width = ((side - 1) // step + 1 for side in self._size)
+        x, y = self._columns[self.corners] / np.float32(step), self._rows[self.corners] / np.float32(step)
+        order = np.argsort(y, axis=0)
+        x, y = np.take_along_axis(x, order, axis=0), np.take_along_axis(y, order, axis=0)
+        run = y[[2, 1, 2]] - y[[0, 0, 1]]  # of the whole side, the upper and the lower one
+        slope = np.where(run > 0, (x[[2, 1, 2]] - x[[0, 0, 1]]) / np.where(run > 0, run, 1), 0).astype(np.float32)
+        first = np.ceil(y[0]).astype(np.int32)
+        count = np.floor(y[2]).astype(np.int32) - first + 1
+        number = np.repeat(np.arange(len(count), dtype=np.int32), count)
+        row = np.arange(len(number), dtype=np.int32) - np.repeat(
+            np.cumsum(count, dtype=np.int32) - count - first, count
+        )
+        below = row >= y[1][number]
+        whole = x[0][number] + slope[0][number] * (row - y[0][number])
+        from_x, from_y, side = (
+            np.where(below, b[number], a[number]) for a, b in ((x[0], x[1]), (y[0], y[1]), (slope[1], slope[2]))
+        )
+        broken = from_x + side * (row - from_y)
+        left = np.maximum(np.ceil(np.minimum(whole, broken) - _EDGE), 0).astype(np.int32)
+        right = np.minimum(np.floor(np.maximum(whole, broken) + _EDGE), width - 1).astype(np.int32)
+        count = np.maximum(right - left + 1, 0)
+        label = np.full(height * width, -1, dtype=np.int32)
+        place = np.repeat(row * width + left - (np.cumsum(count, dtype=np.int32) - count), count)
+        place += np.arange(len(place), dtype=np.int32)
+        label[place] = np.repeat(number, count)
+        inside = np.flatnonzero(label >= 0)
+        rows = np.repeat(np.arange(0, self._size[0], step, dtype=np.float32), width)[inside]
+        columns = np.tile(np.arange(0, self._size[1], step, dtype=np.float32), height)[inside]
+        number = label[inside]
+        corners = np.stack([corner.take(number) for corner in self.corners])
+        return self._places(inside, corners, rows, columns, self._sliver(self.corners).take(number))
+
+    def at(self, rows: Ints, columns: Ints) -> Places:
+        """Those of single pixels (Q,) that have no sample."""
+        sample = np.concatenate((np.zeros(_FIRST, dtype=np.int64), self._order))
+        inside, corners, find = [], [], self._division
+        for number, place in enumerate(zip(columns.tolist(), rows.tolist(), strict=True)):
+            edge = find.locate(place)[1]
+            ends = find.edgeOrg(edge)[0], find.edgeDst(edge)[0], find.edgeDst(find.getEdge(edge, _NEXT_LEFT))[0]
+            if min(ends) >= _FIRST:
+                inside.append(number)
+                corners.append(ends)
+        found = np.array(inside, dtype=np.int64)
+        of = sample[np.array(corners, dtype=np.int64).reshape(-1, 3).T]
+        flat = _flat(self._columns[of], self._rows[of])
+        found, of = found[~flat], of[:, ~flat]
+        return self._places(
+            found, of, rows[found].astype(np.float32), columns[found].astype(np.float32), self._sliver(of)
+        )
+
+    def _places(self, number: Ints, corners: Ints, rows: Floats, columns: Floats, sliver: NDArray[np.bool_]) -> Places:
+        (x0, x1, x2), (y0, y1, y2) = ([of.take(corner) for corner in corners] for of in (self._columns, self._rows))
+        x1, x2, y1, y2, x, y = x1 - x0, x2 - x0, y1 - y0, y2 - y0, columns - x0, rows - y0
+        area = x1 * y2 - x2 * y1
+        one, two = (x * y2 - x2 * y) / area, (x1 * y - x * y1) / area
+        weights = np.clip(np.stack((1 - one - two, one, two)), 0, 1)
+        away = x * x + y * y, (x - x1) ** 2 + (y - y1) ** 2, (x - x2) ** 2 + (y - y2) ** 2
+        later = np.minimum(away[1], away[2])
+        nearest = np.where(away[0] <= later, corners[0], np.where(away[1] <= away[2], *corners[1:]))
+        distance = np.sqrt(np.minimum(away[0], later))
+        return Places(number, corners, weights, nearest, distance, sliver)
+
+    def _sliver(self, corners: Ints) -> NDArray[np.bool_]:
+        """(Q,) which triangles span a bay of the hull.
+
+        Where a lidar sees no farther, a curved line of samples is the hull's edge. Triangles across its bay join
+        samples from far apart, though others of the line are near; so obtuse and long none is within the hull.
+        """
+        sides = self._sides(corners)
+        cosine = (sides[0] + sides[1] - sides[2]) / (2 * np.sqrt(sides[0] * sides[1]))
+        found: NDArray[np.bool_] = (cosine < _OBTUSE) & (sides[2] > self._long)
+        return found
+
+    def _sides(self, corners: Ints) -> Floats:
+        """(3, T) squares of the lengths, ascending."""
+        x, y = self._columns[corners], self._rows[corners]
+        found: Floats = np.sort((x - x[[1, 2, 0]]) ** 2 + (y - y[[1, 2, 0]]) ** 2, axis=0)
+        return found
+
+
+def _flat(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.bool_]:
+    """(T,) which triangles (3, T) are of three samples on one line: they surround nothing."""
+    found: NDArray[np.bool_] = (x[1] - x[0]) * (y[2] - y[0]) == (x[2] - x[0]) * (y[1] - y[0])
+    return found
