@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+_WINDOWS = (9, 63)  # pixels: the smallest, which is that of references without lines, and the largest
+_STRIP = 8  # pixels: lines of a lidar are level over so many columns
 _CHUNK = 4096  # samples looked at together, so that a dense reference does not take hundreds of megabytes
 
 
@@ -50,6 +52,32 @@ def occluded(
         nearer = flat[centre[:, None] + steps] < limit[some, None]
         hidden[some] = _largest_gap(nearer, angle) <= np.pi + 1e-6
     return hidden
+
+
+def line_window(rows: NDArray[np.int64], columns: NDArray[np.int64], group: NDArray[np.int64] | None) -> int:
+    """The `window` of `occluded` that reaches from a line of a lidar to the lines on either side of it.
+
+    Args:
+        rows, columns: (N,) the samples. group: (N,) the line of each, -1 for none; None: there are no lines.
+
+    Returns:
+        An odd number of pixels.
+    """
+    least, most = _WINDOWS
+    if group is None or len(np.unique(known := group[group >= 0])) < 3:
+        return least
+    across, along = rows[group >= 0], columns[group >= 0]
+    order = np.argsort(known, kind="stable")
+    steps = np.diff(known[order]) == 0
+    # Along a line neighbours are apart in columns; where the camera lies on its side, in rows.
+    if np.abs(np.diff(across[order]))[steps].mean() > np.abs(np.diff(along[order]))[steps].mean():
+        across, along = along, across
+    order = np.lexsort((across, along // _STRIP))
+    strip, line, place = along[order] // _STRIP, known[order], across[order]
+    next_line = (np.diff(strip) == 0) & (np.diff(line) != 0)
+    if not next_line.any():
+        return least
+    return int(np.clip(2 * np.ceil(np.median(np.diff(place)[next_line])) + 1, least, most))
 
 
 def _largest_gap(chosen: NDArray[np.bool_], angle: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mono_depth_ros.alignment.occlusion import occluded
+from mono_depth_ros.alignment.occlusion import line_window, occluded
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.config import ReferenceConfig
 from mono_depth_ros.errors import SamplesError
@@ -111,7 +111,9 @@ def project_points(
             group=None if group is None else group[point],
             sigma=None if sigma is None else sigma[point],
         )
-    hidden = occluded(image, rows, columns, config.occlusion_window, config.occlusion_ratio)
+    window = config.occlusion_window
+    window = line_window(rows, columns, samples.group) if window < 0 else window
+    hidden = occluded(image, rows, columns, window, config.occlusion_ratio)
     kept = samples.select(~hidden) if hidden.any() else samples
     counts = Counts(
         points=total,

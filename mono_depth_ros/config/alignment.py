@@ -97,11 +97,11 @@ class ReferenceConfig(Config):
         20_000, "At most this many samples of a dense reference are used, spread evenly.", low=100, dynamic=True
     )
     occlusion_window: int = option(
-        9,
+        -1,
         "Occluded samples, which nearer ones surround, are looked for in a square of this size and left out; it should "
-        "span two lines of the lidar in the image; 0 keeps them.",
+        "span two lines of the lidar in the image, which -1 finds out by itself; 0 keeps them.",
         unit="px",
-        low=0,
+        low=-1,
         high=99,
     )
     occlusion_ratio: float = option(
