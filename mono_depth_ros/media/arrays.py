@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bytes of a file, and the array of an .npy file, with errors of this package."""
+"""The bytes of a file, and arrays as .npy and .png files, with errors of this package."""
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
+import cv2
 import numpy as np
 
+from mono_depth_ros.atomic import write_whole
 from mono_depth_ros.errors import DataError
 
 
@@ -30,3 +33,15 @@ def read_array(path: Path) -> np.ndarray:
         loaded.close()
         raise DataError(f"{path} is an archive of arrays, expected one array (.npy)")
     return loaded
+
+
+def write_array(path: Path, values: np.ndarray) -> None:
+    """Write an .npy file, whole or not at all. Raises OSError with the reason in words."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(values))
+    write_whole(path, header.getvalue(), np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
+
+
+def write_png(path: Path, pixels: np.ndarray, options: tuple[int, ...] = ()) -> None:
+    """Write a PNG file of pixels as OpenCV has them, whole or not at all. Raises OSError with the reason in words."""
+    write_whole(path, cv2.imencode(".png", pixels, options)[1].data)

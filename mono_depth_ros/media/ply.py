@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mono_depth_ros.atomic import atomic_path
+from mono_depth_ros.atomic import write_whole
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.media.columns import ascii_points, binary_points
 
@@ -55,9 +55,7 @@ def write_ply(path: str | os.PathLike[str], xyz: np.ndarray, rgb: np.ndarray, no
         *properties,
         "end_header",
     ]
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        file.write(("\n".join(header) + "\n").encode("ascii"))
-        points.tofile(file)
+    write_whole(path, ("\n".join(header) + "\n").encode("ascii"), points.view(np.uint8).data)
     return len(points)
 
 

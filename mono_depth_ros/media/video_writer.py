@@ -6,7 +6,8 @@ from __future__ import annotations
 import os
 import struct
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -75,7 +76,8 @@ class VideoWriter:
             self._writer = _open(self._path, self._rate_hz, bgr.shape[1], bgr.shape[0])
             if not self._writer.isOpened():
                 raise MonoDepthError(f"this OpenCV writes no video of {bgr.shape[1]}x{bgr.shape[0]}")
-        self._writer.write(bgr)
+        with _silent():
+            self._writer.write(bgr)
         tick = max(round(time_ns * _TICKS / 1e9), self._last + 1) if self.count else 0
         if self.count:
             self._step(tick - self._last)
@@ -135,7 +137,10 @@ def retime(path: Path, steps: Sequence[tuple[int, int]]) -> bool:
                     stream.write(index)
                     stream.truncate()
                 return bool(index)
-            start += length if length != 1 else struct.unpack(">Q", stream.read(8))[0]
+            step = length if length != 1 else struct.unpack(">Q", stream.read(8).ljust(8, b"\0"))[0]
+            if step < 8:
+                return False  # a box without a length: of a file that was not finished, as on a full disk
+            start += step
     return False
 
 
@@ -172,10 +177,17 @@ def _retimed(moov: bytes, steps: Sequence[tuple[int, int]]) -> bytes:
 
 
 def _open(path: Path, rate_hz: float, width: int, height: int) -> cv2.VideoWriter:
-    before = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the codec may be absent
-    try:
+    with _silent():
         codec = cv2.VideoWriter.fourcc(*_CODECS[path.suffix.lower()])
         return cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, codec, rate_hz, (width, height))
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Within, OpenCV says nothing of a codec that is absent or a disk that is full: we do."""
+    before = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
     finally:
         cv2.utils.logging.setLogLevel(before)

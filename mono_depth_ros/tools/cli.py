@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NoReturn
 
-from mono_depth_ros.errors import MonoDepthError, UsageError
+from mono_depth_ros.errors import SENTENCE, MonoDepthError, UsageError, shown
 from mono_depth_ros.startup import INTERRUPTED, importing, interruptible, process, uninterrupted
 
 with importing():  # Ctrl-C in these would else be swallowed now and then, and the tool would go on
@@ -23,6 +24,7 @@ with importing():  # Ctrl-C in these would else be swallowed now and then, and t
     from mono_depth_ros.tools.parser import Parser
 
 _TOOLS = (demo, image, bag, eval_, play, models, bench, train)
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def build_parser() -> Parser:
@@ -67,13 +69,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, standard_streams.OutputError):
             standard_streams.give_up()
         return 2 if isinstance(error, UsageError) else 1
+    except BrokenPipeError:
+        standard_streams.give_up()  # the reader of our output has left, as `head` does
+        return 1
+    except OSError as error:
+        if error.strerror is None or (error.filename is None and error.errno not in _DISK):
+            raise  # of no file: a defect
+        where = "" if error.filename is None else f"{shown(os.fsdecode(error.filename), SENTENCE)}: "
+        print(f"{name}: {where}{error.strerror}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         with uninterrupted():
             print(f"\n{name}: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        standard_streams.give_up()  # the reader of our output has left, as `head` does
-        return 1
 
 
 def _help(parser: Parser, _: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from mono_depth_ros.alignment.overlay import overlay
-from mono_depth_ros.atomic import atomic_path
+from mono_depth_ros.atomic import short_name
 from mono_depth_ros.config import (
     AlignConfig,
     DepthConfig,
@@ -30,6 +30,7 @@ from mono_depth_ros.config import (
 )
 from mono_depth_ros.errors import ConfigError, DataError, MonoDepthError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.media.arrays import write_array, write_png
 from mono_depth_ros.media.camera_argument import CameraArgument
 from mono_depth_ros.media.images import find_images, read_image
 from mono_depth_ros.media.ply import unpack_cloud, write_ply
@@ -182,11 +183,10 @@ class Job:
                 normals = cloud[..., 4:7] if frame.config.cloud_normals else None
                 write_ply(path, *unpack_cloud(cloud), normals)
             return path
-        with atomic_path(path) as temporary:
-            if kind == "npy":
-                np.save(temporary, values.astype(np.float32, copy=False))
-            else:
-                temporary.write_bytes(cv2.imencode(".png", _picture(kind, frame, values, reference))[1].tobytes())
+        if kind == "npy":
+            write_array(path, values.astype(np.float32, copy=False))
+        else:
+            write_png(path, _picture(kind, frame, values, reference))
         return path
 
 
@@ -232,7 +232,7 @@ def output_names(inputs: Sequence[Path], outputs: Callable[[Path], Iterable[Path
 
 def _output(name: Path, kind: str) -> Path:
     # Not with_suffix: names such as frame-000000.color have a dot of their own.
-    return name.with_name(name.name + _SUFFIXES[kind])
+    return name.with_name(short_name(name.name + _SUFFIXES[kind]))
 
 
 def _outputs(name: Path, kinds: tuple[str, ...]) -> list[Path]:

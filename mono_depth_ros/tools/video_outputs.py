@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from mono_depth_ros.atomic import atomic_path
+from mono_depth_ros.atomic import atomic_path, saying_why
 from mono_depth_ros.bags.messages import empty, info_from
 from mono_depth_ros.bags.reader import TYPES, Message
 from mono_depth_ros.bags.writer import BagFile, Channel
@@ -142,15 +142,15 @@ def recording(path: Path, camera: Camera | None, topics: dict[str, Output], enco
         encoding: of metric depth, 32FC1 or 16UC1.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.stem[:50]}-", dir=path.parent))
     channels = [Channel("/image_raw", IMAGE), *([Channel("/camera_info", CAMERA_INFO)] if camera else [])]
     channels += [Channel(topic, output.kind) for topic, output in topics.items()]
-    bag = BagFile(folder / "bag", channels, "mcap", "zstd")
-    made = Recording(bag, camera, topics, encoding)
     try:
-        yield made
-        assert made.file is not None, "finish was called"
-        os.replace(made.file, path)
+        with saying_why(path, folder):
+            made = Recording(BagFile(folder / "bag", channels, "mcap", "zstd"), camera, topics, encoding)
+            yield made
+            assert made.file is not None, "finish was called"
+            os.replace(made.file, path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

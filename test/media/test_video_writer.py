@@ -62,3 +62,10 @@ def test_without_mpeg_4_it_is_an_avi(tmp_path, monkeypatch):
     monkeypatch.setitem(video_writer._CODECS, ".avi", "none")
     with pytest.raises(ConfigError, match="writes no video"):
         writable(tmp_path / "a.mp4")
+
+
+@pytest.mark.parametrize("length", [0, 1, 7])
+def test_a_file_that_was_not_finished_is_not_searched_for_ever(tmp_path, length):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(length.to_bytes(4, "big") + b"mdat" + bytes(12))
+    assert not video_writer.retime(path, [(1, 1)])

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import re
+import resource
 from dataclasses import replace
 
 import cv2
@@ -229,3 +231,27 @@ def test_a_file_name_forges_no_line(tmp_path, model, capfd):
     said = capfd.readouterr().err
     assert "a\\n[FATAL] forged\\x1b[2J.png" in said
     assert not any(line.startswith("[FATAL]") for line in said.splitlines())
+
+
+@pytest.mark.parametrize("kind", ["npy", "png16", "ply", "color"])
+def test_a_full_disk_is_named(tmp_path, model, capsys, kind):
+    path = write_image(tmp_path / "a.png", width=64, height=48)
+    words = ["--npy"] if kind == "npy" else ["--no-npy", f"--{kind}"]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (70, before[1]))
+    try:
+        code = image(path, "--out", tmp_path / "out", CAMERA, *words)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert code == 1 and re.search(r"cannot write .*/out/a\S*: File too large \(800 of \d+ bytes written\)$", said), (
+        said
+    )
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_names_that_are_too_long_for_their_results_are_shortened(tmp_path, model, capsys):
+    paths = [write_image(tmp_path / f"{'n' * 249}{k}.png") for k in range(2)]
+    assert image(*paths, "--out", tmp_path / "out", CAMERA, "--color", "--json") == 0
+    outputs = [file for line in capsys.readouterr().out.splitlines() for file in json.loads(line)["outputs"]]
+    assert len(set(outputs)) == len(list((tmp_path / "out").iterdir())) == 4

@@ -19,6 +19,7 @@ import numpy as np
 from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import ConfigError, DataError
+from mono_depth_ros.media.arrays import write_png
 from mono_depth_ros.media.ply import unpack_cloud, write_ply
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.tools.bag.frames import BagFrame
@@ -154,8 +155,7 @@ def _remove(paths: Iterable[Path]) -> None:
 
 
 def _png(path: Path, pixels: np.ndarray) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(cv2.imencode(".png", pixels, _FAST)[1].tobytes())
+    write_png(path, pixels, _FAST)
 
 
 def _lines(path: Path, lines: list[str]) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import sqlite3
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from mono_depth_ros.atomic import write_error
 from mono_depth_ros.bags.writer import SegmentWriter
 from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import MonoDepthError
@@ -76,8 +76,9 @@ class Sink:
             if self._segment_frames >= self._config.segment_frames or age_s >= self._config.segment_seconds:
                 self._finish_segment()
         except (OSError, sqlite3.Error) as error:
+            failure = cannot_write(error, self._writer.folder, self._writer.count)  # before there is room again
             self._give_up()
-            raise cannot_write(error, self._writer.folder, self._writer.count) from error
+            raise failure from error
         except BaseException:
             self._give_up()
             raise
@@ -93,8 +94,9 @@ class Sink:
             if complete or self._unfinished:
                 self._finish_segment()
         except (OSError, sqlite3.Error) as error:
+            failure = cannot_write(error, self._writer.folder, self._writer.count)  # before there is room again
             self._give_up()
-            raise cannot_write(error, self._writer.folder, self._writer.count) from error
+            raise failure from error
 
     def _write(self, batch: Batch) -> None:
         for item in batch.items:
@@ -155,8 +157,9 @@ class Sink:
 
 def cannot_write(error: Exception, where: Path, segments: int) -> MonoDepthError:
     """What to say when the disk does not take it."""
-    full = getattr(error, "errno", None) == errno.ENOSPC or "is full" in str(error)
-    why = "the disk is full" if full else str(error)
+    found = write_error(error, where, where if where.is_dir() else where.parent)
+    why = str(error) if found is None else str(found.strerror).replace("No space left on device", "the disk is full")
+    named = where if found is None else found.filename
     return MonoDepthError(
-        f"cannot write {where}: {why}; {segments} finished segments are kept, --resume goes on with them"
+        f"cannot write {named}: {why}; {segments} finished segments are kept, --resume goes on with them"
     )

@@ -9,11 +9,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
+from mono_depth_ros.atomic import write_whole
 from mono_depth_ros.config import DemoConfig
 from mono_depth_ros.errors import MonoDepthError
+from mono_depth_ros.media.arrays import write_png
 from mono_depth_ros.media.ply import unpack_cloud, write_ply
 from mono_depth_ros.tools.demo.cloud_data import aligned_points
 from mono_depth_ros.tools.demo.environment import facts
@@ -43,15 +44,15 @@ def write_results(folder: Path, recording: Recording, source: Source, config: De
     scale = DepthScale.of(part for frame in shown for part in (frame.depth, frame.aligned, frame.truth))
     for frame in shown:
         # Their numbers are those in the report; level 9 takes as long as the rest of the demo.
-        cv2.imwrite(str(folder / f"frame_{frame.index:04d}.png"), panel(frame, scale))
+        write_png(folder / f"frame_{frame.index:04d}.png", panel(frame, scale))
     write_ply(folder / "cloud.ply", *_cloud(cloud_frame))
     found = summary(config.model, recording.timing, errors, aligned, recording.course)
     words = _words(recording.timing, errors, source, config, cloud_frame, aligned.known)
     where = {"Device asked for": config.device, **facts()}
     course = recording.course
     page = Report(found, recording.timing, errors, shown, cloud_frame, words, where, aligned, course).html()
-    (folder / "report.html").write_text(page, encoding="utf-8")
-    (folder / "summary.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    write_whole(folder / "report.html", page.encode(errors="backslashreplace"))
+    write_whole(folder / "summary.json", f"{json.dumps(found, indent=2)}\n".encode())
     return found
 
 

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from mono_depth_ros.atomic import atomic_path
+from mono_depth_ros.atomic import atomic_path, saying_why
 from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.startup import importing
@@ -112,9 +112,10 @@ def _save_onnx(graph: GraphFile, path: Path) -> None:
     onnx = load_package("onnx", "onnx onnxscript", "the export of graphs")
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
         location = f"{path.name}.data"  # the name is inside the graph
-        onnx.save_model(
-            onnx.load(str(graph.path)), f"{folder}/{path.name}", save_as_external_data=True, location=location
-        )
+        with saying_why(path, Path(folder)):
+            onnx.save_model(
+                onnx.load(str(graph.path)), f"{folder}/{path.name}", save_as_external_data=True, location=location
+            )
         shutil.copymode(f"{folder}/{path.name}", f"{folder}/{location}")  # onnx makes it private
         for name in (location, path.name):  # the graph last: while it is missing nothing can be loaded
             (Path(folder) / name).replace(path.parent / name)
@@ -127,6 +128,7 @@ def _save_openvino(graph: GraphFile, path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
         target = Path(folder) / path.name
         # Half precision is a matter of how it is run, and a file that says less than it was given is a surprise.
-        openvino.save_model(openvino.Core().read_model(str(graph.path)), str(target), compress_to_fp16=False)
-        for file in (target.with_suffix(".bin"), target):
-            file.replace(path.parent / file.name)
+        with saying_why(path, Path(folder)):
+            openvino.save_model(openvino.Core().read_model(str(graph.path)), str(target), compress_to_fp16=False)
+            for file in (target.with_suffix(".bin"), target):
+                file.replace(path.parent / file.name)
