@@ -21,13 +21,30 @@ def read_bytes(path: Path) -> bytes:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
 
 
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file by their names, or the one of an .npy file.
+
+    Raises:
+        DataError: the file cannot be read, or holds something else.
+    """
+    if path.suffix.lower() != ".npz":
+        return {"": read_array(path)}
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    except Exception as error:  # zipfile, zlib and numpy each have their own for what is broken
+        raise DataError(f"{path} is no archive of arrays of numpy: {error}") from error
+
+
 def read_array(path: Path) -> np.ndarray:
     """Raises DataError where the file cannot be read or holds no single array of numbers."""
     try:
         loaded = np.load(path, allow_pickle=False)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:
+    except Exception as error:  # of a broken header numpy and Python's parser have many
         raise DataError(f"{path} is no array of numpy: {error}") from error
     if not isinstance(loaded, np.ndarray):
         loaded.close()

@@ -137,15 +137,15 @@ def _add_reference_options(parser: Any) -> None:
         "--reference",
         type=path,
         metavar="PATH",
-        help="Known depths fix scale and shift: a depth map (16-bit .png or .npy, of the size of the image), a "
+        help="Known depths fix scale and shift: a depth map of the size of the image (16-bit .png or .tif; .npy, "
+        ".npz, .pfm, .exr or .tif of floating-point numbers; 0 and 65535 are unknown), a "
         "cloud (.bin of KITTI, .ply, .pcd), or a folder with one of these for each image, under the image's name.",
     )
     parser.add_argument(
         "--reference-unit",
         type=float,
-        default=0.001,
         metavar="M",
-        help="A count of the .png is so many metres (default: 0.001).",
+        help="A number of the depth map is so many metres (default: 0.001 for whole numbers, 1 for others).",
     )
     extrinsic = parser.add_argument(
         "--cam-from-reference",

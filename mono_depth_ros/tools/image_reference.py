@@ -22,13 +22,13 @@ from mono_depth_ros.config import AlignConfig, ReferenceConfig
 from mono_depth_ros.errors import ConfigError, DataError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rigid import rigid_from_text, transform_points
-from mono_depth_ros.media.depth import read_depth
+from mono_depth_ros.media.depth import read_depth, unit_problem
 from mono_depth_ros.media.points import read_points
 from mono_depth_ros.metrics import DepthMetrics
 from mono_depth_ros.pipeline import Frame
-from mono_depth_ros.prediction import DepthPrediction
+from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
-_DEPTH = (".png", ".npy")
+_DEPTH = (".png", ".npy", ".npz", ".tif", ".tiff", ".pfm", ".exr")
 _CLOUDS = (".bin", ".ply", ".pcd")  # an .npy is read as a depth map
 
 
@@ -64,12 +64,13 @@ class ReferenceArgument:
     """What was given for `--reference` and beside it.
 
     Attributes:
-        path: a file, or a folder with one for each image. unit: metres a count of a PNG.
+        path: a file, or a folder with one for each image. unit: metres that a number of a
+            depth map makes; None: 0.001 for whole numbers, 1 for floating-point ones.
         cam_from_reference: (4, 4), or None where it was not given: depth maps need none.
     """
 
     path: Path
-    unit: float
+    unit: float | None
     cam_from_reference: np.ndarray | None
     config: ReferenceConfig
     align_config: AlignConfig
@@ -88,7 +89,7 @@ class ReferenceArgument:
                 if getattr(args, option):
                     raise ConfigError(f"--{option.replace('_', '-')} is for a --reference, which is not given")
             return None
-        if not args.reference_unit > 0:
+        if args.reference_unit is not None and not args.reference_unit > 0:
             raise ConfigError(f"--reference-unit is {args.reference_unit:g}, expected metres a count, more than 0")
         extrinsic = read_extrinsic(args.cam_from_reference) if args.cam_from_reference else None
         found = cls(args.reference, args.reference_unit, extrinsic, config, align_config)
@@ -156,15 +157,30 @@ class ReferenceArgument:
             assert self.cam_from_reference is not None and frame.camera is not None, "checked at the start"
             cloud = read_points(file)
             points = transform_points(self.cam_from_reference, cloud)
+            _check_unit(file, points[:, 2], frame)
             samples = samples_from_points(points, frame.camera, self.config, beams(cloud))
             return samples.thinned(self.config.reference_samples)
-        depth = read_depth(file, 1 / self.unit).astype(np.float32)
+        per_m = (1000.0, 1.0) if self.unit is None else (1 / self.unit, 1 / self.unit)
+        depth = read_depth(file, per_m[0], array_per_m=per_m[1]).astype(np.float32)
         height, width = frame.prediction.values.shape
         if depth.shape != (height, width):
             found = f"{depth.shape[1]}x{depth.shape[0]}"
             raise DataError(f"{file} is {found}, expected the size of {image.name}, {width}x{height}")
+        _check_unit(file, depth, frame, ~np.isnan(depth))
         samples = samples_from_depth(depth, self.config.reference_min, self.config.reference_max)
         return samples.thinned(self.config.reference_samples)
+
+
+def _check_unit(file: Path, known: np.ndarray, frame: Frame, where: np.ndarray | None = None) -> None:
+    """Raise DataError where known depths are in another unit than metres, by a metric prediction, at some pixels."""
+    if frame.prediction.kind is not DepthKind.METRIC:
+        return
+    predicted = frame.prediction.values.cpu().numpy()
+    if where is not None:
+        known, predicted = known[where], predicted[where]
+    if problem := unit_problem(known, predicted):
+        option = "" if file.suffix.lower() in _CLOUDS else "; --reference-unit says what one number is in metres"
+        raise DataError(f"{file}: {problem}{option}")
 
 
 def read_extrinsic(text: str) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mono_depth_ros.errors import DataError
-from mono_depth_ros.media.depth import read_depth
+from mono_depth_ros.media.depth import read_depth, unit_problem
 
 
 def saved(path: Path, content: bytes) -> Path:
@@ -23,7 +23,7 @@ def test_other_names_and_missing_files_are_refused(tmp_path):
         with pytest.raises(DataError, match=rf"cannot read .*{name}: No such file"):
             read_depth(tmp_path / name)
     with pytest.raises(DataError, match=r"expected a file ending in one of: \.png, \.tif, \.tiff, \.npy"):
-        read_depth(tmp_path / "a.exr")
+        read_depth(tmp_path / "a.jpg")
 
 
 def test_a_data_set_says_which_counts_are_unknown(tmp_path):
@@ -62,10 +62,11 @@ def test_depth_that_is_none_is_refused(tmp_path):
         read_depth(saved(tmp_path / "b.png", b""))
     with pytest.raises(DataError, match="is it cut off"):
         read_depth(saved(tmp_path / "b.png", picture.read_bytes()[:-8]))
-    for array in (np.zeros((4, 4), int), np.zeros((4, 4, 1))):
+    for array in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 1)), np.zeros((4, 4), bool), np.zeros((0, 4))):
         np.save(tmp_path / "c.npy", array)
-        with pytest.raises(DataError, match=r"expected floating-point numbers of shape \(H, W\)"):
+        with pytest.raises(DataError, match=r"expected numbers of shape \(H, W\), of more than 8 bits"):
             read_depth(tmp_path / "c.npy")
+    cv2.imwrite(str(picture), np.ones((4, 4), np.uint16))
     for per_m in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(DataError, match="counts a metre, expected more than 0"):
             read_depth(picture, per_m)
@@ -74,6 +75,66 @@ def test_depth_that_is_none_is_refused(tmp_path):
 def test_an_array_of_another_unit(tmp_path):
     np.save(tmp_path / "a.npy", np.array([[1500.0, 0.0]], np.float32))
     np.testing.assert_array_equal(read_depth(tmp_path / "a.npy", array_per_m=1000.0), [[1.5, np.nan]])
+
+
+METRES = np.array([[1.5, np.inf, 0.0], [2.0, np.nan, -1.0]], np.float32)
+EXPECTED = [[1.5, np.inf, np.nan], [2.0, np.nan, np.nan]]
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".tif", ".pfm", ".exr"])
+def test_floating_point_numbers_are_metres(tmp_path, suffix, monkeypatch):
+    path = tmp_path / f"a{suffix}"
+    monkeypatch.setenv("OPENCV_IO_ENABLE_OPENEXR", "1")
+    if suffix == ".npy":
+        np.save(path, METRES)
+    elif suffix == ".npz":
+        np.savez_compressed(path, METRES)
+    else:
+        try:
+            assert cv2.imwrite(str(path), METRES)
+        except cv2.error:
+            pytest.skip(f"this OpenCV does not write {suffix}")
+    np.testing.assert_array_equal(read_depth(path), EXPECTED)
+    np.testing.assert_array_equal(read_depth(path, array_per_m=1000.0), np.array(EXPECTED) / 1000)
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 3):
+        path.write_bytes(whole[:length])
+        with pytest.raises(DataError, match=path.name):
+            read_depth(path)
+            raise DataError(path.name)  # a cut file that can still be read whole, as a .tif whose tags come first
+
+
+def test_whole_numbers_of_an_array_are_counts(tmp_path):
+    for kind in (np.uint16, np.int32, np.int64):
+        np.save(tmp_path / "a.npy", np.array([[0, 1500, 65535]], kind))
+        np.testing.assert_array_equal(read_depth(tmp_path / "a.npy"), [[np.nan, 1.5, np.nan]])
+
+
+def test_an_archive_with_several_arrays_needs_one_called_depth(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, rgb=np.zeros((2, 2, 3)), depth=np.ones((1, 2, 2)))
+    np.testing.assert_array_equal(read_depth(path), np.ones((2, 2)))
+    np.savez(path, a=np.ones((2, 2)), b=np.ones((2, 2)))
+    with pytest.raises(DataError, match="holds the arrays a, b, expected one, or one called depth"):
+        read_depth(path)
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    [
+        (1000.0, "is 2e+03 m, and the prediction's 2 m, near 1000 to 1: are its numbers millimetres"),
+        (300.0, "near 1000 to 1"),
+        (0.001, "near 0.001 to 1: are its numbers metres that are divided by 1000"),
+        (5.0, ""),
+        (100.0, ""),
+    ],
+)
+def test_another_unit_is_named(factor, words):
+    predicted = np.array([1.0, 2.0, 3.0, np.nan, np.inf])
+    assert words in unit_problem(predicted * factor, predicted) and bool(words) == bool(
+        unit_problem(predicted * factor, predicted)
+    )
+    assert unit_problem(np.array([np.nan]), predicted) == ""
 
 
 def test_a_real_file(real_data):

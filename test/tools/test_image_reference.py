@@ -91,6 +91,19 @@ def test_a_16_bit_picture_in_a_folder_by_the_name_of_the_image(truth, picture, t
     check(out, truth, capsys)
 
 
+def test_millimetres_that_are_taken_for_metres_are_named(kind, truth, picture, tmp_path, capsys):
+    np.save(tmp_path / "mm.npy", truth * 1000)
+    words = [picture, "--reference", tmp_path / "mm.npy", "--out", tmp_path / "out", "--json"]
+    assert run(*words) == 1
+    if kind is DepthKind.METRIC:
+        said = capsys.readouterr().err
+        assert "mm.npy: the median of the known depths is" in said and "near 1000 to 1: are its numbers mill" in said
+    out = tmp_path / "right"
+    assert run(*words[:3], "--reference-unit", 0.001, "--out", out, "--json") == 0
+    capsys.readouterr()
+    assert np.load(out / "photo.npy") == pytest.approx(truth, rel=0.05)
+
+
 @pytest.mark.parametrize("suffix", [".bin", ".ply"])
 def test_a_cloud_from_another_place(truth, picture, tmp_path, capsys, suffix):
     x, y = (COLUMNS - WIDTH / 2) / FOCAL * truth, (ROWS - HEIGHT / 2) / FOCAL * truth
@@ -114,7 +127,7 @@ def test_a_cloud_from_another_place(truth, picture, tmp_path, capsys, suffix):
     [
         (["--reference", "missing.npy"], "there is no missing.npy"),
         (["--reference", "photo.png", "--reference-unit", "0"], "--reference-unit is 0"),
-        (["--reference", "notes.txt"], "expected one of: .png, .npy, .bin"),
+        (["--reference", "notes.txt"], "expected one of: .png, .npy, .npz, .tif"),
         (["--reference", "cloud.bin"], "is a cloud: it needs --cam-from-reference"),
         (["--reference", "cloud.bin", "--cam-from-reference", "1 2 3", CAMERA], "found 3 numbers"),
         (["--reference", "cloud.bin", "--cam-from-reference", "0 0 0 0 0 0 1"], "--reference needs the camera"),

@@ -17,6 +17,7 @@ from mono_depth_ros.datasets.dataset import DataSet, Item
 from mono_depth_ros.datasets.protocols import Protocol
 from mono_depth_ros.errors import ConfigError, DataError, ModelError, MonoDepthError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.media.depth import unit_problem
 from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.pipeline import Frame, Pipeline, Shot
@@ -196,6 +197,8 @@ def _image(
     if item.sequence:
         flicker = score.flickers.setdefault(item.sequence, FlickerSum(item.sequence, kind is DepthKind.METRIC))
         flicker.add(item.index, disparity(values, kind), loaded.truth, loaded.mask)
+    if kind is DepthKind.METRIC and (problem := unit_problem(loaded.truth[loaded.mask], values[loaded.mask])):
+        raise DataError(f"ground truth {item.truth}: {problem} --depth-scale says how many of them make a metre")
     far = protocol.far(loaded.truth, loaded.mask)
     aligned = align(values, kind, loaded.truth, loaded.mask, config.align, far)
     depth = protocol.limited(aligned.depth, far)

@@ -264,3 +264,9 @@ def test_tiny_on_the_real_samples(real_data, capsys, words, delta3):
     (model,) = result(capsys)["models"]
     assert model["images"] == 3 and model["mean"]["delta3"] > delta3 and model["coverage"] > 0.99
     assert len(model["flicker"]) == (1 if name == "seven_scenes" else 0)
+
+
+def test_a_depth_scale_that_is_wrong_by_1000_is_named(models, folder, capsys):
+    assert evaluate("folder", folder, "--model", "red", "--depth-scale", "1") == 1
+    said = capsys.readouterr().err
+    assert "a.png: the median of the known depths is 2e+03 m" in said and "--depth-scale says how many" in said
