@@ -211,10 +211,13 @@ class Frame:
         return rays(self._camera(what), self.device)
 
     def _solid(self, edge_ratio: float) -> torch.Tensor:
-        """The depth without flying pixels."""
-        if edge_ratio <= 0:
-            return self.depth
-        return torch.where(depth_edges(self.depth, edge_ratio), torch.nan, self.depth)
+        """The depth without flying pixels, and without what is too uncertain."""
+        depth, most, sigma = self.depth, self.config.max_relative_error, self.uncertainty
+        if edge_ratio > 0:
+            depth = torch.where(depth_edges(depth, edge_ratio), torch.nan, depth)
+        if most <= 0 or sigma is None:
+            return depth
+        return torch.where(sigma <= most * depth, depth, torch.nan)
 
 
 class HostFrames:

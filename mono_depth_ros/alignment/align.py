@@ -61,13 +61,13 @@ def finish(
     samples: Samples,
     config: AlignConfig,
     guide: torch.Tensor | None = None,
-    drift: float = 0.0,
+    drift: float | None = 0.0,
 ) -> Alignment:
     """A fit, wherever it comes from, with the local correction by samples and the errors to expect.
 
     Args:
-        samples: of this image; none: nothing is corrected and no error known. drift: relative standard deviation of
-            the scale since the fit.
+        samples: of this image; none: nothing is corrected and no error known.
+        drift: relative standard deviation of the scale since the fit; None: no uncertainty is wanted.
     """
     depth = fit.apply(prediction)
     correction, left_out = None, None
@@ -91,8 +91,10 @@ def finish(
     true = samples.depth[left_out.number]
     after = _over_the_image(depth_metrics(true * np.exp(left_out.error), true), abs_rel)
     before = errors(prediction.values, samples) if prediction.kind is DepthKind.METRIC else None
-    full = depth if correction is None else depth * torch.exp(correction)
-    sigma = uncertainty(full, samples, expected, judged).aged(drift)
+    sigma = None
+    if drift is not None:
+        full = depth if correction is None else depth * torch.exp(correction)
+        sigma = uncertainty(full, samples, expected, judged).aged(drift)
     trusted = after.abs_rel <= config.max_abs_rel
     return Alignment(fit, correction, before, after, trusted, prediction.kind, reach, sigma, left_out)
 

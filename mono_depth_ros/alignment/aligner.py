@@ -73,7 +73,6 @@ class Aligner:
         self._fresh_load = False
         self._kind: DepthKind | None = None  # of the predictions that scale and shift are of; None: nobody said
         self._held_out_abs_rel: float | None = None
-        self._fit_error: float | None = None  # of the fit alone, relative standard deviation
 
     def configure(self, config: AlignConfig, tracker: TrackerConfig) -> None:
         """Go on with other options."""
@@ -89,6 +88,7 @@ class Aligner:
         fresh: bool = True,
         guide: torch.Tensor | None = None,
         local: bool = True,
+        uncertainty: bool = True,
     ) -> Aligned:
         """Align the prediction of one image.
 
@@ -97,6 +97,7 @@ class Aligner:
             fresh: False for samples that were counted with an earlier image: with a reference slower than the camera
                 they correct this one too, but a filter that took them twice would be surer than it may be.
             guide: (H, W, 3) uint8 RGB for the local correction. local: False for samples that can only fix the scale.
+            uncertainty: the prediction that is returned has one.
 
         Raises:
             DataError: samples of another size. What is wrong with the samples otherwise is in `reason`.
@@ -123,14 +124,14 @@ class Aligner:
                 age_s = float("nan") if fit is None else age_s
                 return Aligned(None, None, "unaligned", age_s, why, len(given))
             SavedScale(fit, kind=self._kind).check(prediction.kind)
-            drift = self._tracker.drift(age_s)
+            drift = self._tracker.drift(age_s) if uncertainty else None
             alignment = finish(prediction, fit, given, config, guide, drift)
             left_out = alignment.left_out
             if alignment.after is not None:
                 self._held_out_abs_rel = alignment.after.abs_rel
-                self._fit_error = fit_error(prediction, fit, given)
-            elif not len(given) and self._fit_error is not None:
-                alignment = replace(alignment, uncertainty=uniform(self._fit_error).aged(drift))
+                self._tracker.fit_error = fit_error(prediction, fit, given)
+            elif drift is not None and not len(given) and self._tracker.fit_error is not None:
+                alignment = replace(alignment, uncertainty=uniform(self._tracker.fit_error).aged(drift))
             found = alignment.apply(prediction)
             state = "frozen" if self._frozen else "aligned" if age_s <= _RECENT_S else "held"
             histogram = error_histogram(left_out) if left_out is not None else None
@@ -160,7 +161,7 @@ class Aligner:
         with self._lock:
             self._tracker.reset()
             self._frozen = self._fresh_load = False
-            self._kind = self._held_out_abs_rel = self._fit_error = None
+            self._kind = self._held_out_abs_rel = None
 
     def saved_scale(self, model: str = "") -> SavedScale:
         """Scale and shift to keep.

@@ -41,6 +41,9 @@ class Tracker:
 
     Args:
         config: read at every call, so that it may change.
+
+    Attributes:
+        fit_error: relative standard deviation of the estimate at the last samples; None before any.
     """
 
     def __init__(self, config: TrackerConfig) -> None:
@@ -49,6 +52,7 @@ class Tracker:
 
     def reset(self) -> None:
         """Forget everything."""
+        self.fit_error: float | None = None
         self._fit: Fit | None = None
         self._information = np.zeros((2, 2))
         self._weighted = np.zeros(2)

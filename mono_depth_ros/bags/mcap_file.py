@@ -250,15 +250,17 @@ class McapFile:
     def _learn(self) -> None:
         """Look into the chunks that define channels, and those of which nothing says what is in them."""
         for piece in self._pieces:
-            if piece.counts is None:
-                known = self._statistics is not None and self._statistics.keys() <= self._channels.keys()
-            else:
-                known = piece.counts.keys() <= self._channels.keys() or not piece.chunk
-            if not known:
+            held = piece.counts if piece.counts is not None else self._statistics
+            if piece.chunk and (held is None or not all(map(self._is_defined, held))):
                 found = self._load(piece)
                 piece.counts = dict(Counter(channel for _, channel, _ in found))
                 times = [log_ns for log_ns, *_ in found]
                 piece.start, piece.end = (min(times), max(times)) if times else (piece.start, piece.end)
+
+    def _is_defined(self, key: int) -> bool:
+        """Whether a channel is known, and the schema that it names."""
+        schema = self._channels[key][0] if key in self._channels else -1
+        return schema == 0 or schema in self._schemas
 
     def _load(self, piece: _Piece) -> list[tuple[int, int, memoryview]]:
         """Log time, channel and bytes of its messages, in the order of the file. What cannot be read is a place."""

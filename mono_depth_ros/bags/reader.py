@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rosbags.interfaces import Connection, ConnectionExtRosbag1, MessageDefinition, Qos
+from rosbags.interfaces import Connection, ConnectionExtRosbag1, MessageDefinition, Qos, QosDurability
 from rosbags.typesys import Stores, get_typestore
 
 from mono_depth_ros.bags.metadata import BagMetadata, read_metadata
@@ -60,6 +60,13 @@ class TopicInfo:
     definition: MessageDefinition | None = None
     qos: tuple[Qos, ...] = ()
     latched: bool = False
+
+    @property
+    def stays(self) -> bool:
+        """Whether late subscribers get its last messages (transient local). That of /tf_static is a convention, which
+        recorders of ROS 1 and those that kept no profiles do not tell."""
+        local = self.qos and all(profile.durability == QosDurability.TRANSIENT_LOCAL for profile in self.qos)
+        return self.latched or bool(local) or self.name.rpartition("/")[2] == "tf_static"
 
 
 class BagReader:
@@ -287,5 +294,5 @@ def _encoding(connection: Connection) -> str:
 
 def _foreign(topic: TopicInfo) -> str:
     kind = f" {shown(topic.kind)}" if topic.kind else ""
-    count = "" if topic.count is None else f", {topic.count} messages"
+    count = "" if topic.count is None else f", {topic.count} message{'s' * (topic.count != 1)}"
     return f"{shown(topic.name)} ({shown(topic.encoding or 'no encoding')}{kind}{count})"

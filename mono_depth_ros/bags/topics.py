@@ -44,29 +44,42 @@ def choose(reader: BagReader, config: BagConfig) -> Chosen:
             and says which option decides.
     """
     words: list[str] = []
-    image = _image(reader, config, words)
+    image = image_topic(reader, config, words)
     return Chosen(
         image=image,
-        camera_info="" if config.camera or config.hfov else _camera_info(reader, config, image, words),
+        camera_info="" if config.camera or config.hfov else info_topic(reader, config, image, words),
         poses=_poses(reader, config, words) if config.export_tum else "",
         words=words,
     )
 
 
-def _image(reader: BagReader, config: BagConfig, words: list[str]) -> str:
+def image_topic(reader: BagReader, config: BagConfig, words: list[str]) -> str:
+    """The topic of the images; `words` gets which. Raises DataError as `choose`."""
     if config.image_topic:
         return named(reader, config.image_topic, (IMAGE, COMPRESSED), "--image-topic")
-    found = [item for item in reader.topics.values() if item.kind in (IMAGE, COMPRESSED)]
-    if not found:
-        raise DataError(f"{reader.path} holds no image topic, it has: {listed(reader.topics.values())}")
-    colour = [item for item in found if item.count != 0 and has_colour(reader, item)]
-    # The raw topic and its compressed twins are one camera.
-    names = {item.name for item in colour}
-    twins = {item.name: [f"{without_transport(item.name)}{end}" for end in ("", *TRANSPORTS)] for item in colour}
-    colour = [item for item in colour if item.name == next(name for name in twins[item.name] if name in names)]
-    chosen = only(colour, f"{reader.path} holds %s image topics", "--image-topic", found)
+    topics = image_topics(reader)
+    if not topics:
+        raise DataError(f"{reader.path} holds no image topic, it has: {listed(reader.topics.values()) or 'no topics'}")
+    found = [reader.topics[name] for name, why in topics.items() if not why]
+    seen = [reader.topics[name] for name in topics]
+    chosen = only(found, f"{reader.path} holds %s image topics", "--image-topic", seen)
     words.append(f"images: {chosen.name} ({counted(chosen)})")
     return chosen.name
+
+
+def image_topics(reader: BagReader) -> dict[str, str]:
+    """Every image topic, and why it is not the one with a camera's pictures; "" for those that may be."""
+    found = {item.name: "" for item in reader.topics.values() if item.kind in (IMAGE, COMPRESSED)}
+    for name in found:
+        item = reader.topics[name]
+        found[name] = "empty" if item.count == 0 else "" if has_colour(reader, item) else "depth"
+    # The raw topic and its compressed twins are one camera.
+    pictures = {name for name, why in found.items() if not why}
+    for name in pictures:
+        twins = (f"{without_transport(name)}{end}" for end in ("", *TRANSPORTS))
+        first = next(twin for twin in twins if twin in pictures)
+        found[name] = "" if first == name else f"the same as {first}"
+    return found
 
 
 def without_transport(name: str) -> str:
@@ -95,7 +108,8 @@ def has_colour(reader: BagReader, item: TopicInfo) -> bool:
     return decoded.encoding not in _DEPTH_ENCODINGS
 
 
-def _camera_info(reader: BagReader, config: BagConfig, image: str, words: list[str]) -> str:
+def info_topic(reader: BagReader, config: BagConfig, image: str, words: list[str]) -> str:
+    """The camera_info of an image topic; `words` gets which, and why. Raises DataError as `choose`."""
     if config.camera_info_topic:
         return named(reader, config.camera_info_topic, (CAMERA_INFO,), "--camera-info-topic")
     sibling = sibling_info(image)
@@ -153,4 +167,4 @@ def listed(topics: Iterable[TopicInfo]) -> str:
 
 def counted(item: TopicInfo) -> str:
     """How many messages a topic has, in words."""
-    return "number unknown" if item.count is None else f"{item.count} messages"
+    return "number unknown" if item.count is None else f"{item.count} message{'s' * (item.count != 1)}"

@@ -99,6 +99,11 @@ class CameraNodeConfig(Config):
         high=1000.0,
     )
     loop: bool = option(False, "The node begins again after the last image.")
+    result: str = option(
+        "",
+        "Of files, the next image comes when this topic has the result of the one before, so that none is dropped; "
+        "empty goes by the rate alone. Its messages begin with a header, such as those of depth/camera_info.",
+    )
     width: int = option(0, "A webcam is asked for this width; 0 is its own choice.", unit="px", low=0, high=16384)
     height: int = option(0, "A webcam is asked for this height; 0 is its own choice.", unit="px", low=0, high=16384)
 

@@ -71,6 +71,14 @@ class DepthConfig(Config):
         high=10.0,
         dynamic=True,
     )
+    max_relative_error: float = option(
+        0.0,
+        "Points whose uncertainty is above this fraction of their depth are left out of the cloud, where it is known "
+        "(aligned depth); 0 keeps them.",
+        low=0.0,
+        high=10.0,
+        dynamic=True,
+    )
     stride: int = option(1, "Every n-th pixel and row goes into the cloud.", unit="px", low=1, high=64, dynamic=True)
     cloud_normals: bool = option(
         False, "The points of the cloud have normal_x, normal_y, normal_z and curvature too.", dynamic=True

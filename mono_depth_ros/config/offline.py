@@ -12,7 +12,7 @@ from mono_depth_ros.config.images import hfov_option
 from mono_depth_ros.config.option import Config, option
 from mono_depth_ros.errors import ConfigError
 
-BAG_OUTPUTS = ("depth", "points", "color", "normals", "confidence", "aligned")
+BAG_OUTPUTS = ("depth", "points", "color", "normals", "confidence", "aligned", "uncertainty")
 """What `mono_depth bag` can write."""
 
 
@@ -147,6 +147,12 @@ class EvalConfig(Config):
         "Each prediction is fitted to its ground truth first: median and scale are one factor, affine_inverse scale "
         "and shift in inverse depth, which relative models need.",
         choices=("none", "median", "scale", "affine_inverse"),
+    )
+    reference: str = option(
+        "none",
+        "The depth is aligned without its ground truth too, as on a robot, and compared beside the depth as it is; "
+        "motion goes by the data set's poses of the camera.",
+        choices=("none", "motion"),
     )
     crop: str = option(
         "auto", "This part of the image counts; auto is the data set's own.", choices=("auto", "none", "eigen", "garg")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ class Item:
         name: unique in the data set, relative and without suffix.
         camera: of the image; None where the data set has none.
         sequence, index: images of one sequence with indices one apart are consecutive; "" is no sequence.
+        stamp_s: when it was taken, by the clock of its sequence; None where that is not known.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Item:
     camera: Camera | CameraArgument | None = None
     sequence: str = ""
     index: int = 0
+    stamp_s: float | None = None
 
     def camera_of(self, width: int, height: int) -> Camera | None:
         """The camera of its width x height image.
@@ -73,6 +76,8 @@ class DataSet:
         depth_scale: numbers in a metre of the files with the ground truth. unknown: those that mean no depth.
         protocol: the published one that goes with it. camera: in words. notes: what a user should know.
         registration: how the ground truth comes into the image where another camera measured it; None: it is there.
+        pose: (4, 4) world from camera of an item, in metres, the camera's optical frame; raises DataError where it is
+            not known. None where the data set has no poses.
     """
 
     name: str
@@ -85,6 +90,7 @@ class DataSet:
     unknown: tuple[int, ...] = UNKNOWN
     notes: tuple[str, ...] = field(default=())
     registration: Registration | None = None
+    pose: Callable[[Item], NDArray[np.float64]] | None = None
 
     def truth(self, item: Item) -> NDArray[np.float64]:
         """(H, W) float64 metres along the optical axis, NaN unknown; see `media.depth.read_depth`."""

@@ -11,6 +11,7 @@ length is of other recordings in this layout: one camera, registered depth.
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ REGISTRATION = Registration(
 )
 """From the raw depth image to the colour image."""
 
+RATE_HZ = 30.0  # of the Kinect; the data set has no stamps
 PROTOCOL = Protocol("", "none", 1e-3, 10.0)
 _SAME_PX = 2.0  # intrinsics that differ by less are the data set's
 
@@ -66,7 +68,8 @@ def read(wanted: Wanted) -> DataSet:
                 missing.append(f"{depths[number]} has no frame-*.color.* beside it")
             else:
                 name = numbers[number].name.split(".")[0]
-                items.append(Item(prefix + name, numbers[number], depths[number], camera, place.resolve().name, number))
+                files, sequence = (numbers[number], depths[number]), place.resolve().name
+                items.append(Item(prefix + name, *files, camera, sequence, number, number / RATE_HZ))
     return DataSet(
         name="seven_scenes",
         layout="frame-*.color.*" + (f" in {len(places)} folders seq-*" if prefix else ""),
@@ -77,6 +80,7 @@ def read(wanted: Wanted) -> DataSet:
         camera=camera.text,
         notes=("the raw depth of this data set is registered to the colour image first",) if registration else (),
         registration=registration,
+        pose=partial(world_from_camera, registration=registration),
     )
 
 

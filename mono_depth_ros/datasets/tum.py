@@ -13,11 +13,16 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mono_depth_ros.datasets.dataset import DataSet, Item
 from mono_depth_ros.datasets.files import Wanted, not_found, read_lines
 from mono_depth_ros.datasets.protocols import Protocol
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.trajectory import Trajectory
+from mono_depth_ros.media.trajectory import read_trajectory
 
 TOLERANCE_S = 0.02
 PROTOCOL = Protocol("", "none", 1e-3, 10.0)
@@ -53,13 +58,28 @@ def read(wanted: Wanted) -> DataSet:
         protocol=PROTOCOL,
         camera=", ".join(cameras),
         unknown=(0,),
+        pose=_Poses(places),
     )
+
+
+class _Poses:
+    """groundtruth.txt of each sequence, which is that of the colour camera's optical frame; read when asked for."""
+
+    def __init__(self, places: list[Path]) -> None:
+        self._files = {place.resolve().name: place / "groundtruth.txt" for place in places}
+        self._read: dict[str, Trajectory] = {}
+
+    def __call__(self, item: Item) -> NDArray[np.float64]:
+        assert item.stamp_s is not None
+        if item.sequence not in self._read:
+            self._read[item.sequence] = read_trajectory(self._files[item.sequence])
+        return self._read[item.sequence].at(round(item.stamp_s * 1e9))
 
 
 def _sequence(place: Path, prefix: str, camera: Camera, items: list[Item], missing: list[str]) -> None:
     rgb, depth = stamps(place / "rgb.txt"), stamps(place / "depth.txt")
     partners = associate([stamp for stamp, _ in rgb], [stamp for stamp, _ in depth])
-    for index, (_, name) in enumerate(rgb):
+    for index, (stamp_s, name) in enumerate(rgb):
         if index not in partners:
             missing.append(f"{place / name} has no depth within {TOLERANCE_S:g} s in depth.txt")
             continue
@@ -69,7 +89,7 @@ def _sequence(place: Path, prefix: str, camera: Camera, items: list[Item], missi
             missing.append(f"{' and '.join(absent)} of rgb.txt and depth.txt")
         else:
             # The index is that in rgb.txt: two images with one left out between them are not consecutive.
-            items.append(Item(prefix + Path(name).stem, *files, camera, place.resolve().name, index))
+            items.append(Item(prefix + Path(name).stem, *files, camera, place.resolve().name, index, stamp_s))
 
 
 def stamps(path: Path) -> list[tuple[float, str]]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The focal length that a camera or phone wrote into its picture: Exif tags of JPEG and PNG files.
+"""The focal length and orientation that a camera or phone wrote into its picture: Exif tags.
 
 Exif 2.32 (CIPA DC-008), section 4.6; PNG 3, section 11.3.3.2 (eXIf). Only a handful of numbers is read.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mono_depth_ros.errors import CameraError
 
+_ORIENTATION = 0x0112
 _EXIF_IFD, _FOCAL_MM, _PIXELS_X = 0x8769, 0x920A, 0xA002
 _PLANE_X, _PLANE_Y, _PLANE_UNIT, _FOCAL_35MM = 0xA20E, 0xA20F, 0xA210, 0xA405
 _FORMATS = {1: "B", 3: "H", 4: "I", 5: "II", 9: "i", 10: "ii"}  # of a tag's type; two numbers are a fraction
@@ -67,6 +68,22 @@ def read_exif_focal(path: str | os.PathLike[str]) -> ExifFocal:
     )
 
 
+def read_orientation(path: str | os.PathLike[str]) -> int:
+    """The orientation, 1 to 8, of a JPEG, PNG, WebP or TIFF picture; 1, upright, where the file does not say it."""
+    try:
+        data = Path(path).read_bytes()
+        if data[:2] == b"\xff\xd8":
+            tiff = _jpeg(data)[2]
+        elif data[:4] in (b"II*\0", b"MM\0*"):
+            tiff = data
+        else:
+            tiff = _webp(data) if data[:4] == b"RIFF" else _png(data)[2]
+        found = int(_tags(tiff).get(_ORIENTATION, 1)) if tiff else 1
+    except (OSError, struct.error, IndexError):
+        return 1
+    return found if 1 <= found <= 8 else 1
+
+
 def _jpeg(data: bytes) -> tuple[int, int, bytes]:
     """Width, height and the TIFF block of a JPEG file, by its segments."""
     width, height, tiff, at = 0, 0, b"", 2
@@ -94,6 +111,17 @@ def _png(data: bytes) -> tuple[int, int, bytes]:
             tiff = data[at + 8 : at + 8 + length]
         at += 12 + length
     return width, height, tiff
+
+
+def _webp(data: bytes) -> bytes:
+    """The TIFF block of a WebP file, RFC 9649."""
+    at = 12
+    while at + 8 <= len(data):
+        kind, length = struct.unpack_from("<4sI", data, at)
+        if kind == b"EXIF":
+            return data[at + 8 : at + 8 + length].removeprefix(b"Exif\0\0")
+        at += 8 + length + length % 2
+    return b""
 
 
 def _tags(tiff: bytes) -> dict[int, float]:

@@ -3,11 +3,32 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.rays import rays
 
 _MIDDLE = (0.25, 0.75)  # of width and height
 _FOCAL = (0.3, 5.0)  # image widths: 118 and 11 degrees of a pinhole
+_ACROSS = 64  # samples along the shorter side
 _FISHEYE = 0.15  # image widths, where 180 degrees fill half of it
+
+
+@lru_cache(maxsize=32)
+def covered(camera: Camera) -> float:
+    """The fraction of the image for which the lens model has a ray, from a grid of pixels."""
+    if not any(camera.distortion):
+        return 1.0
+    step = max(1, min(camera.width, camera.height) // _ACROSS)
+    return float(rays(camera.strided(step)).isfinite().all(dim=-1).float().mean())
+
+
+def folded(fraction: float, what: str) -> str:
+    """The sentence on a lens model that covers no more than this of the image; `what` has it."""
+    return (
+        f"the lens model of {what} covers {fraction:.0%} of the image, the rest has no depth: its distortion folds "
+        "back inside the image; calibrate the camera anew, with points up to the corners"
+    )
 
 
 def doubt(camera: Camera, window: bool = False) -> str:

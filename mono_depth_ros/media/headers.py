@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mono_depth_ros.errors import ImageError
+from mono_depth_ros.media.unusual import name_of
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -38,6 +39,11 @@ def picture_size(name: str, data: np.ndarray) -> Size:
     head = data[:_START].tobytes()
     read = next((read for start, read in _READERS if re.match(start, head, re.DOTALL)), None)
     if read is None:
+        if (known := name_of(head)) is not None:
+            raise ImageError(
+                f"'{name}' payload is {known[0]}, expected a JPEG, PNG, TIFF or WebP picture: {known[1]}",
+                "image_payload",
+            )
         found = f"'{name}' payload of {data.size} bytes starting with {head[:4].hex(' ')} cannot be decoded"
         raise ImageError(f"{found}, expected a JPEG, PNG, TIFF or WebP picture", "image_payload")
     try:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +14,11 @@ import numpy as np
 
 from mono_depth_ros.errors import DataError, ImageError
 from mono_depth_ros.media.arrays import read_bytes
-from mono_depth_ros.media.bits import Scale, to_8bit
+from mono_depth_ros.media.bits import BitDepth, Scale, to_8bit
 from mono_depth_ros.media.headers import Size, check_chunks, picture_size
+from mono_depth_ros.media.unusual import as_stored, holds_several, odd_numbers, straight_alpha
+
+LOGGER = logging.getLogger(__name__)
 
 _MAX_SCANS = 200  # of a JPEG, each of which costs a decoder a pass over the whole picture; encoders write ten
 
@@ -57,14 +61,15 @@ def images_in(folder: Path) -> list[Path]:
     return sorted(images, key=_natural)
 
 
-def read_image(path: Path, max_pixels: int = 0) -> np.ndarray:
+def read_image(path: Path, max_pixels: int = 0, scale: Scale | None = None) -> np.ndarray:
     """(H, W, 3) uint8 RGB of a file.
 
-    Grey becomes RGB, 16 bits become 8, alpha is left out. Orientation tags are ignored: a calibration describes the
-    picture as the sensor delivered it.
+    Grey, palettes and CMYK become RGB, alpha is left out, and of several pages or an animation the first picture is
+    taken, with a warning. Orientation tags are ignored: a calibration describes the picture as the sensor delivered it.
 
     Args:
         max_pixels: a larger picture is not decoded; 0 for no limit.
+        scale: from 16 bits to 8; None goes by the values of this picture (`BitDepth`) and says so.
 
     Raises:
         DataError: the file cannot be read. ImageError: it is empty, cut off, too large or no picture.
@@ -72,7 +77,17 @@ def read_image(path: Path, max_pixels: int = 0) -> np.ndarray:
     name = path.suffix[1:]
     data = np.frombuffer(read_bytes(path), np.uint8)
     check_pixels(*encoded_size(name, data), max_pixels)
-    return to_rgb(name, decode_picture(name, data))
+    whole = data.tobytes()
+    if numbers := odd_numbers(whole):
+        hint = ": is it a depth map, for --reference?" if "numbers" in numbers else ""
+        raise ImageError(f"'{name}' file holds {numbers}, expected levels of 8 or 16 bits{hint}", "image_payload")
+    if holds_several(whole):
+        LOGGER.warning("%s holds several pictures: the first is taken", path)
+    transparent = straight_alpha(whole)
+    picture = decode_picture(name, np.frombuffer(as_stored(whole), np.uint8), unchanged=transparent)
+    if transparent and picture.ndim == 3 and picture.shape[2] == 4:
+        picture = _opaque(picture)
+    return to_rgb(name, picture, scale=scale or BitDepth(lambda: 0, LOGGER.warning))
 
 
 def encoded_size(name: str, data: np.ndarray) -> Size:
@@ -139,12 +154,18 @@ def to_rgb(name: str, picture: np.ndarray, swapped: bool = False, scale: Scale =
     """
     if picture.ndim != 3 or picture.shape[2] != 3:
         raise ImageError(f"'{name}' holds a picture of shape {picture.shape}, expected colour", "image_payload")
+    if picture.dtype not in (np.uint8, np.uint16):
+        raise ImageError(f"'{name}' holds {picture.dtype} pixels, expected 8 or 16 bits", "image_payload")
     rgb = picture if swapped else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-    if rgb.dtype == np.uint8:
-        return rgb
-    if rgb.dtype == np.uint16:
-        return scale(rgb)
-    raise ImageError(f"'{name}' holds {rgb.dtype} pixels, expected 8 or 16 bits", "image_payload")
+    return rgb if rgb.dtype == np.uint8 else scale(rgb)
+
+
+def _opaque(picture: np.ndarray) -> np.ndarray:
+    """(H, W, 3) of (H, W, 4) uint8 whose colours libtiff has multiplied by their alpha."""
+    if picture.dtype != np.uint8:
+        return picture[..., :3]
+    alpha = np.maximum(picture[..., 3:], 1)
+    return np.minimum(np.rint(picture[..., :3] * (255.0 / alpha)), 255).astype(np.uint8)
 
 
 def _natural(path: Path) -> list[int | str]:

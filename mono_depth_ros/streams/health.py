@@ -35,6 +35,14 @@ def same_name(name: str) -> str:
     )
 
 
+def untrusted(abs_rel: float, max_abs_rel: float, kept: str = "") -> str:
+    """A sentence on an alignment whose held-out error is too large; `kept`: what is done about it, as a clause."""
+    return (
+        f"held-out AbsRel {abs_rel:.3f} exceeds max_abs_rel, {max_abs_rel:g}{kept}: are extrinsics and time stamps "
+        "right, and does the reference see what the camera sees?"
+    )
+
+
 @dataclass(frozen=True)
 class Feed:
     """How an input is doing.

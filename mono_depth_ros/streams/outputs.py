@@ -25,7 +25,7 @@ from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.transfer import Download, download
 
-ALIGNED_POINTS = "aligned/points"
+ALIGNED_POINTS, ALIGNED_UNCERTAINTY = "aligned/points", "aligned/uncertainty"
 _COLOUR = [name for name, _ in XYZRGB.columns].index("rgb")
 
 
@@ -150,6 +150,11 @@ def _confidence(result: Result) -> torch.Tensor:
     return result.frame.prediction.confidence
 
 
+def _uncertainty(result: Result) -> torch.Tensor:
+    sigma = result.frame.uncertainty
+    return torch.full_like(result.frame.depth, torch.nan) if sigma is None else sigma
+
+
 def _write_color(message: Any, _: Result, picture: Any) -> None:
     fill_image(message, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), "bgr8")
 
@@ -189,5 +194,6 @@ OUTPUTS = (
     Output("rgb/camera_info", CAMERA_INFO, ("rectify",), lambda _: True, *_INFO),
     Output("aligned/image", IMAGE, ("aligned",), lambda _: True, *_DEPTH),
     Output("aligned/camera_info", CAMERA_INFO, ("aligned",), lambda _: True, *_INFO),
+    Output(ALIGNED_UNCERTAINTY, IMAGE, ("aligned", "uncertainty"), lambda _: True, _uncertainty, _as("32FC1")),
     Output(ALIGNED_POINTS, CLOUD, ("aligned", "points"), lambda _: True, *_POINTS),
 )

@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import statistics
 from collections import deque
-from functools import lru_cache
 from typing import Any
 
-import cv2
 import numpy as np
 
 from mono_depth_ros.errors import shown
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.geometry.plausible import doubt
-from mono_depth_ros.geometry.rays import rays
+from mono_depth_ros.geometry.plausible import covered, doubt, folded
+from mono_depth_ros.media.light import doubtful_light, levels
 from mono_depth_ros.messages.kinds import bare
 
 _LATEST = 9  # images
-_BLACK, _WHITE, _FLAT = 6.0, 250.0, 2.0  # of 255: means and standard deviation
 _AHEAD_S = 0.1  # clocks that are kept together by NTP or PTP differ by less
 _SLOW_S = 5.0
-_ACROSS = 64  # samples of a picture, and of a lens, along its shorter side
 
 
 class Usable:
@@ -40,10 +36,9 @@ class Usable:
 
     def picture(self, rgb: np.ndarray) -> None:
         """An image (H, W, 3) uint8 as the network gets it."""
-        step = max(1, min(rgb.shape[:2]) // _ACROSS)
-        means, deviations = cv2.meanStdDev(np.ascontiguousarray(rgb[::step, ::step]))
-        self._means.append(float(means.mean()))
-        self._spreads.append(float(deviations.max()))
+        mean, deviation = levels(rgb)
+        self._means.append(mean)
+        self._spreads.append(deviation)
 
     def lens(self, camera: Camera, message: Any = None, rectify: bool = False) -> None:
         """The camera of an image, its camera_info where it comes from one, and whether the image is rectified here."""
@@ -108,10 +103,7 @@ class Usable:
     def _lens(self, min_fraction: float) -> str:
         if self._covered >= 1 - min_fraction:
             return ""
-        return (
-            f"the lens model of camera_info covers {self._covered:.0%} of the image, the rest has no depth: its "
-            "distortion folds back inside the image; calibrate the camera anew, with points up to the corners"
-        )
+        return folded(self._covered, "camera_info")
 
     def few(self, min_fraction: float) -> str:
         """A sentence where fewer of the pixels than this have a finite depth; "" else."""
@@ -122,15 +114,7 @@ class Usable:
         if not self._means:
             return ""
         mean, spread = statistics.median(self._means), statistics.median(self._spreads)
-        if mean < _BLACK:
-            hint = "is the lens covered, the exposure too short, or image_bits too large?"
-            return f"the pictures are nearly black (mean {mean:.0f} of 255): {hint}"
-        if mean > _WHITE:
-            return f"the pictures are nearly white (mean {mean:.0f} of 255): is the exposure too long?"
-        if spread < _FLAT:
-            hint = "is the lens covered, or are these values of a thermal camera, which need a range of their own?"
-            return f"the pictures have no contrast (standard deviation {spread:.1f} of 255): {hint}"
-        return ""
+        return doubtful_light("the pictures are", mean, spread)
 
     def _time(self, timeout_s: float) -> str:
         if not self._ages:
@@ -148,15 +132,6 @@ class Usable:
 
 
 _CLOCKS = "set the clock of the camera and of this machine alike (NTP, PTP)"
-
-
-@lru_cache(maxsize=32)
-def covered(camera: Camera) -> float:
-    """The fraction of the image for which the lens model has a ray, from a grid of pixels."""
-    if not any(camera.distortion):
-        return 1.0
-    step = max(1, min(camera.width, camera.height) // _ACROSS)
-    return float(rays(camera.strided(step)).isfinite().all(dim=-1).float().mean())
 
 
 def _long(seconds: float) -> str:

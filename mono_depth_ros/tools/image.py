@@ -10,6 +10,7 @@ from typing import Any
 
 from mono_depth_ros.config import (
     AlignConfig,
+    BagConfig,
     DepthConfig,
     ImageConfig,
     ModelConfig,
@@ -26,8 +27,16 @@ REFERENCE_OPTIONS = ("reference_min", "reference_max", "reference_samples", "occ
 """The fields of ReferenceConfig that matter to files."""
 
 
-IMAGE_OPTIONS = ("max_image_pixels",)
+IMAGE_OPTIONS = ("max_image_pixels", "image_bits")
 """Those of ImageConfig: a file has no format field that could contradict it."""
+
+
+EMPTY = {
+    "npy": "not one pixel of the depth is known",
+    "png16": "no depth is between 0.5 mm and 65.535 m, which is all that 16 bits of millimetres hold",
+    "ply": "the cloud has no point",
+}
+"""Why a result file has no depth in it, by the name of its flag."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -38,7 +47,9 @@ def add_parser(subparsers: Any) -> None:
         description="For each image, write OUT/NAME.npy: float32 (H, W) at the size of the image, metres along the "
         "optical axis (NaN unknown, inf sky or beyond range), or the raw inverse depth of a relative model. With "
         "--reference or --right the depth is aligned with known depths first, and a relative model gives metres too. "
-        "Orientation tags are ignored: a calibration describes the picture as the sensor delivered it. "
+        "With --camera a picture stays as it is stored, since a calibration describes it as the sensor delivered it; "
+        "without, it is turned upright as its orientation tag says, and where a camera is needed it is that of --hfov "
+        "or is estimated by the focal length in the Exif tags, with a warning. "
         "Of a video file or a webcam (webcam, webcam:1, /dev/video1 or 1, until Ctrl-C) every image is used: --out "
         "NAME.mp4 is a video with the picture on the left and the colours of its depth on the right, NAME.mcap a "
         "recording with image_raw, camera_info and depth, to which --ply adds points, --color colours and --png16 "
@@ -60,6 +71,7 @@ def add_parser(subparsers: Any) -> None:
         "needed.",
     )
     parser.add_argument("--camera", metavar="CAMERA", help=f"The camera: {CAMERA_HELP}.")
+    add_options(parser, BagConfig, ("hfov",))
     parser.add_argument(
         "--rectified", action="store_true", help="The images are rectified: P of the calibration is used."
     )
@@ -101,8 +113,10 @@ def run(args: argparse.Namespace) -> int:
     align_config = config_from(args, AlignConfig)
     reference_config = config_from(args, ReferenceConfig, REFERENCE_OPTIONS)
     from tqdm import tqdm
+    from tqdm.contrib.logging import logging_redirect_tqdm
 
     from mono_depth_ros.errors import DataError, FrameError
+    from mono_depth_ros.streams.reasons import Reasons
 
     with importing():
         from mono_depth_ros.tools import image_files
@@ -111,23 +125,34 @@ def run(args: argparse.Namespace) -> int:
     images = config_from(args, ImageConfig, IMAGE_OPTIONS)
     stereo = config_from(args, OfflineStereoConfig)
     job = image_files.Job.prepare(args, config, model_config, align_config, reference_config, images, stereo)
-    failed = 0
-    # Lines of errors must not tear the bar: tqdm moves it out of the way.
-    with tqdm(job.files, unit="image", file=sys.stderr, dynamic_ncols=True, desc="depth", disable=None) as bar:
+    failed, empty = Reasons(), dict.fromkeys(job.kinds, 0)
+    # Lines of errors and warnings must not tear the bar: tqdm moves it out of the way.
+    with (
+        logging_redirect_tqdm(),
+        tqdm(job.files, unit="image", file=sys.stderr, dynamic_ncols=True, desc="depth", disable=None) as bar,
+    ):
         for path, name in zip(bar, job.names, strict=True):
             try:
                 result = job.process(path, name)
             except (FrameError, DataError) as error:
-                failed += 1
                 text = str(error) if str(path) in str(error) else f"{path}: {error}"
+                failed.add(text, getattr(error, "reason", ""))
                 tqdm.write(shown(text, SENTENCE), file=sys.stderr)
                 result = {"file": str(path), "error": text}
+            for kind in result.get("empty", ()):
+                empty[kind] += 1
+                tqdm.write(shown(f"{path}: {EMPTY[kind]}", SENTENCE), file=sys.stderr)
+            for words in result.get("doubts", ()):
+                tqdm.write(shown(f"{path}: {words}", SENTENCE), file=sys.stderr)
             if args.json:
                 print(json.dumps(result, allow_nan=False), flush=True)
             for line in () if args.json else map(in_words, result.get("measured", ())):
                 tqdm.write(f"{shown(path.name)}: {line}", file=sys.stdout)
+    done = len(job.files) - len(failed)
     if failed:
-        raise DataError(f"{failed} of {len(job.files)} images failed")
+        raise DataError(f"{len(failed)} of {len(job.files)} images failed: {failed.words(len(failed))}")
+    if nothing := [kind for kind, count in empty.items() if count == done]:
+        raise DataError("; ".join(f"--{kind}: {EMPTY[kind]}, in all of {done} images" for kind in nothing))
     return 0
 
 

@@ -29,18 +29,24 @@ from mono_depth_ros.config import (
     ReferenceConfig,
 )
 from mono_depth_ros.errors import ConfigError, DataError, MonoDepthError
-from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.media.arrays import write_array, write_png
+from mono_depth_ros.media.bits import BitDepth
 from mono_depth_ros.media.camera_argument import CameraArgument
-from mono_depth_ros.media.images import find_images, read_image
+from mono_depth_ros.media.images import find_images
+from mono_depth_ros.media.photos import Photos, check_exif
 from mono_depth_ros.media.ply import unpack_cloud, write_ply
 from mono_depth_ros.messages.depth import encode_depth
+from mono_depth_ros.models.base import ModelSpec
+from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
 from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.pipeline import Frame, Pipeline
 from mono_depth_ros.prediction import DepthKind
+from mono_depth_ros.streams.health import untrusted
 from mono_depth_ros.tools.image_reference import Reference, ReferenceArgument
 from mono_depth_ros.tools.image_stereo import StereoArgument
 from mono_depth_ros.tools.measure import Pixels, measure, parse
+
+LOGGER = logging.getLogger(__name__)
 
 _SUFFIXES = {"npy": ".npy", "png16": ".png", "ply": ".ply", "color": "_color.png", "overlay": "_overlay.png"}
 
@@ -52,8 +58,7 @@ class Job:
     Attributes:
         files: the images. names: for each, where its results go, relative to `out` and without suffix.
         kinds: the result files wanted, keys of `_SUFFIXES`.
-        camera: None where neither the model nor a result needs one.
-        max_pixels: of an image that is decoded.
+        photos: how they are read, and their cameras.
         pixels: pairs to measure the distance of.
         reference: known depths to align each image with, or None.
     """
@@ -62,10 +67,8 @@ class Job:
     names: list[Path]
     out: Path
     kinds: tuple[str, ...]
-    camera: CameraArgument | None
-    rectified: bool
+    photos: Photos
     pipeline: Pipeline
-    max_pixels: int
     pixels: tuple[Pixels, ...] = ()
     reference: ReferenceArgument | StereoArgument | None = None
 
@@ -101,26 +104,40 @@ class Job:
         names = output_names(files, lambda name: _outputs(name, kinds))
         out = args.out or Path()
         _keep_inputs(files, {out / file for name in names for file in _outputs(name, kinds)})
-        camera = CameraArgument.parse(args.camera) if args.camera else None
+        camera = CameraArgument.given(args.camera, args.hfov)
         limit = image_config.max_image_pixels
         reference = StereoArgument.parse(
             args, files, camera, limit, stereo_config, reference_config, align_config
         ) or ReferenceArgument.parse(args, files, align_config, reference_config)
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
-        model = load_model(model_config)
         metres = [f"--{kind}" for kind in ("png16", "ply") if kind in kinds] + ["--measure"] * bool(pixels)
-        if model.spec.kind is not DepthKind.METRIC and metres and reference is None:
-            name = model.spec.name
-            raise ConfigError(
-                f"{name} gives relative inverse depth, which has no metres: {' and '.join(metres)} need a metric model "
-                "or a --reference or --right"
-            )
-        cloud = reference is not None and reference.needs_camera
-        if camera is None and (model.spec.needs_camera or "ply" in kinds or pixels or cloud):
-            who = f"the model {model.spec.name}" if model.spec.needs_camera else (metres or ["--reference"])[-1]
-            raise ConfigError(f"{who} needs the camera: give --camera fx,fy,cx,cy or --camera FILE.yaml")
-        pipeline = Pipeline(model, config)
-        return cls(files, names, out, kinds, camera, args.rectified, pipeline, limit, pixels, reference)
+        cloud = ["--reference"] if reference is not None and reference.needs_camera else []
+        asks = [word for word in metres if word != "--png16"] + cloud
+
+        def check(spec: CatalogueEntry | ModelSpec) -> bool:
+            """Whether a camera is needed; raises ConfigError where the model cannot give what is asked for."""
+            if spec.kind not in (DepthKind.METRIC, DepthKind.METRIC.value) and metres and reference is None:
+                raise ConfigError(
+                    f"{spec.name} gives relative inverse depth, which has no metres: {' and '.join(metres)} need a "
+                    "metric model or a --reference or --right"
+                )
+            if camera is None and (spec.needs_camera or asks):
+                check_exif(files[0], f"the model {spec.name}" if spec.needs_camera else asks[-1])
+            return spec.needs_camera or bool(asks)
+
+        # What the catalogue knows is checked before anything is fetched or loaded.
+        if (entry := CATALOGUE.get(model_config.model)) is not None:
+            check(entry)
+        model = load_model(model_config)
+        photos = Photos(
+            camera=camera,
+            rectified=args.rectified,
+            needed=check(model.spec),
+            max_pixels=limit,
+            scale=BitDepth(lambda: image_config.image_bits, LOGGER.warning),
+            upright=not isinstance(reference, StereoArgument),
+        )
+        return cls(files, names, out, kinds, photos, Pipeline(model, config), pixels, reference)
 
     def process(self, path: Path, name: Path) -> dict[str, Any]:
         """Estimate and write; returns what `--json` prints.
@@ -129,8 +146,7 @@ class Job:
             FrameError, DataError: this image cannot be used. MonoDepthError: a result cannot be written.
         """
         start_s = time.perf_counter()
-        rgb = read_image(path, self.max_pixels)
-        camera = self._camera_of(rgb.shape[1], rgb.shape[0])
+        rgb, camera = self.photos.read(path)
         rgb, camera = (rgb, camera) if self.reference is None else self.reference.view(rgb, camera)
         height, width = rgb.shape[:2]
         frame = self.pipeline.estimate(rgb, camera)
@@ -139,7 +155,8 @@ class Job:
         metric = frame.prediction.kind is DepthKind.METRIC
         measured = [measure(frame, pixels) for pixels in self.pixels]
         values = _values(frame)
-        written = self.save(name, frame, values, reference)
+        empty: list[str] = []
+        written = self.save(name, frame, values, reference, empty)
         known = values[np.isfinite(values)]
         low, middle, high = np.percentile(known, (0, 50, 100)).round(6).tolist() if known.size else (None, None, None)
         return {
@@ -154,40 +171,60 @@ class Job:
             "max": high,
             "ms": round((time.perf_counter() - start_s) * 1e3, 3),
             "outputs": [str(file) for file in written],
+            **({"empty": empty} if empty else {}),
             **({"measured": measured} if measured else {}),
             **({"alignment": reference.summary()} if reference is not None else {}),
+            **({"doubts": doubts} if (doubts := self._doubts(reference)) else {}),
         }
 
+    def _doubts(self, reference: Reference | None) -> list[str]:
+        after = reference.alignment.after if reference is not None else None
+        if self.reference is None or reference is None or after is None or reference.alignment.trusted is not False:
+            return []
+        return [untrusted(after.abs_rel, self.reference.align_config.max_abs_rel)]
+
     def save(
-        self, name: Path, frame: Frame, values: np.ndarray | None = None, reference: Reference | None = None
+        self,
+        name: Path,
+        frame: Frame,
+        values: np.ndarray | None = None,
+        reference: Reference | None = None,
+        empty: list[str] | None = None,
     ) -> list[Path]:
         """Write the result files of one image, below `out` and called `name`; returns their paths.
+
+        Args:
+            empty: gets the kinds whose file holds no depth at all.
 
         Raises:
             MonoDepthError: one cannot be written.
         """
         values = _values(frame) if values is None else values
         try:
-            return [self._write(kind, name, frame, values, reference) for kind in self.kinds]
+            results = [self._write(kind, name, frame, values, reference) for kind in self.kinds]
         except OSError as error:  # a full disk fails every image: no use to go on
             raise MonoDepthError(f"cannot write {error.filename or self.out}: {error.strerror}") from error
+        if empty is not None:
+            empty += [kind for kind, (_, something) in zip(self.kinds, results, strict=True) if not something]
+        return [path for path, _ in results]
 
-    def _camera_of(self, width: int, height: int) -> Camera | None:
-        return None if self.camera is None else self.camera.camera(width, height, self.rectified)
-
-    def _write(self, kind: str, name: Path, frame: Frame, values: np.ndarray, reference: Reference | None) -> Path:
+    def _write(
+        self, kind: str, name: Path, frame: Frame, values: np.ndarray, reference: Reference | None
+    ) -> tuple[Path, bool]:
+        """The file, and whether any depth is in it."""
         path = self.out / _output(name, kind)
         if kind == "ply":
             with torch.inference_mode():
                 cloud = frame.packed_cloud().cpu().numpy()
                 normals = cloud[..., 4:7] if frame.config.cloud_normals else None
                 write_ply(path, *unpack_cloud(cloud), normals)
-            return path
+            return path, bool(np.isfinite(cloud[..., 2]).any())
         if kind == "npy":
             write_array(path, values.astype(np.float32, copy=False))
-        else:
-            write_png(path, _picture(kind, frame, values, reference))
-        return path
+            return path, not np.isnan(values).all()  # beyond range is known to be far
+        picture = _picture(kind, frame, values, reference)
+        write_png(path, picture)
+        return path, kind != "png16" or bool(picture.any())
 
 
 def _values(frame: Frame) -> np.ndarray:

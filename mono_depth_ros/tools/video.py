@@ -24,6 +24,7 @@ from mono_depth_ros.frame import HostFrames
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.media.camera_argument import CameraArgument
 from mono_depth_ros.media.images import check_pixels
+from mono_depth_ros.media.photos import Photos
 from mono_depth_ros.media.sequences import VIDEO_SUFFIXES, webcam_index
 from mono_depth_ros.media.video import VideoFile, Webcam
 from mono_depth_ros.media.video_writer import SUFFIXES, writable
@@ -101,7 +102,8 @@ class VideoJob:
         check_pixels(
             source.width, source.height, config_from(args, ImageConfig, ("max_image_pixels",)).max_image_pixels
         )
-        camera = _camera(source, CameraArgument.parse(args.camera), args.rectified) if args.camera else None
+        argument = CameraArgument.given(args.camera, args.hfov)
+        camera = None if argument is None else _camera(source, argument, args.rectified)
         if out.suffix.lower() in SUFFIXES and (out := writable(given := out)) != given:
             _tell(f"this OpenCV writes no MPEG-4: {out} (MJPG) is written instead of {given}")
         model = load_model(config_from(args, ModelConfig))
@@ -114,7 +116,7 @@ class VideoJob:
             )
         if camera is None and (spec.needs_camera or "ply" in kinds):
             who = f"the model {spec.name}" if spec.needs_camera else "--ply"
-            raise ConfigError(f"{who} needs the camera: give --camera fx,fy,cx,cy or --camera FILE.yaml")
+            raise ConfigError(f"{who} needs the camera: give --camera fx,fy,cx,cy, --camera FILE or --hfov DEG")
         if camera is None and out.suffix == ".mcap":
             _tell(f"without --camera {out} has no camera_info")
         batch = _GPU_BATCH if isinstance(source, VideoFile) else 1
@@ -203,7 +205,7 @@ class VideoJob:
             encoding = "16UC1" if "png16" in self.kinds else "32FC1"
             return video_outputs.recording(self.out, self.camera, topics, encoding)
         stem = Path(self.name).stem if isinstance(self.source, VideoFile) else self.source.name.replace(":", "_")
-        job = Job([], [], self.out, self.kinds, None, False, self.pipeline, 0)
+        job = Job([], [], self.out, self.kinds, Photos(None, False, False, 0), self.pipeline)
         return nullcontext(video_outputs.Folder(self.out, stem, lambda name, frame: job.save(name, frame)))
 
     def _introduce(self) -> None:
@@ -267,6 +269,8 @@ def _camera(source: VideoFile | Webcam, argument: CameraArgument, rectified: boo
     """The camera of the pictures as they are shown: one of the stored size is turned with them."""
     size, calibration = (source.width, source.height), argument.calibration
     stored = source.stored_size if isinstance(source, VideoFile) else size
+    if argument.hfov_deg and stored != size:
+        return argument.camera(*stored).turned(90)
     if calibration is not None and (calibration.width, calibration.height) == stored != size:
         assert isinstance(source, VideoFile)
         _tell(f"--camera is of the pictures as they are stored, and is turned by {source.turned} degrees with them")

@@ -142,6 +142,10 @@ def test_tum_sequence(tmp_path):
     assert found.items[0].camera_of(640, 480).fx == 535.4 and "freiburg3" in found.camera
     assert (found.truth(found.items[0]) == 1.0).all()
     assert read("tum", tmp_path).items[0].name == "rgbd_dataset_freiburg3_office/1.00"
+    text(place / "groundtruth.txt", "# time\n0.98 1 0 0 0 0 0 1\n1.02 3 0 0 0 0 0 1\n")
+    assert found.pose(found.items[0])[0, 3] == pytest.approx(2.0)
+    with pytest.raises(DataError, match=r"the last pose is 0\.04 s before the image"):
+        found.pose(found.items[1])
 
 
 def test_association_is_nearest_first_and_each_once():

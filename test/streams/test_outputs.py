@@ -48,12 +48,26 @@ def test_what_only_some_models_and_options_give():
     plain = topics(depth_outputs(spec(), rectify=False))
     assert topics(depth_outputs(spec(confidence=True), rectify=False)) - plain == {"depth/confidence"}
     assert topics(depth_outputs(spec(), rectify=True)) - plain == {"rgb/image_rect", "rgb/camera_info"}
-    assert topics(aligned_outputs()) == {"aligned/image", "aligned/camera_info", "aligned/points"}
+    assert topics(aligned_outputs()) == {
+        "aligned/image",
+        "aligned/camera_info",
+        "aligned/points",
+        "aligned/uncertainty",
+    }
     assert "depth/normals" in topics(depth_outputs(spec(DepthKind.INVERSE_AFFINE, normals=True), rectify=False))
 
 
 def test_every_output_can_be_asked_of_mono_depth_bag():
     assert {option for output in OUTPUTS for option in output.options} - {"rectify"} == set(BAG_OUTPUTS)
+
+
+def test_an_uncertainty_that_is_not_known_is_not_made_up():
+    depth = torch.full((4, 6), 2.0)
+    (output,) = (one for one in OUTPUTS if one.topic == "aligned/uncertainty")
+    for sigma in (None, 0.1 * depth):
+        frame = Frame(torch.zeros(4, 6, 3), CAMERA, DepthPrediction(depth, DepthKind.METRIC, uncertainty=sigma))
+        values = output.values(Result(frame, None, None, "32FC1", None))
+        assert bool(values.isnan().all()) == (sigma is None) and (sigma is None or torch.equal(values, sigma))
 
 
 @pytest.mark.parametrize("given", [True, False], ids=["camera_info given on", "camera_info of the camera"])

@@ -68,8 +68,8 @@ def test_no_depth_at_all_and_little_of_it() -> None:
     [
         (NOISE // 64, "nearly black (mean 2 of 255)"),
         (255 - NOISE // 64, "nearly white (mean 253 of 255)"),
-        (120 + NOISE // 128, "no contrast (standard deviation 0.5 of 255)"),
-        (np.full((3, 3, 3), (9, 90, 200), np.uint8), "no contrast (standard deviation 0.0"),
+        (120 + NOISE // 128, "without contrast (standard deviation 0.5 of 255)"),
+        (np.full((3, 3, 3), (9, 90, 200), np.uint8), "without contrast (standard deviation 0.0"),
     ],
 )
 def test_pictures_that_show_nothing(picture: np.ndarray, words: str) -> None:

@@ -156,7 +156,7 @@ def test_without_a_camera_where_nothing_needs_one(tmp_path, use, capsys):
 def test_relative_depth_is_never_called_metres(tmp_path, use, capsys):
     use(kind=DepthKind.INVERSE_AFFINE, needs_camera=False)
     path = write_image(tmp_path / "a.png", red=20)
-    assert image(path, "--out", tmp_path / "out", "--png16", "--ply") == 1
+    assert image(path, "--out", tmp_path / "out", "--png16", "--ply", "--model=red") == 1
     assert "no metres: --png16 and --ply need a metric model" in capsys.readouterr().err
     assert image(path, "--out", tmp_path / "out", "--color", "--json") == 0
     values = np.load(tmp_path / "out" / "a.npy")
@@ -231,6 +231,37 @@ def test_a_file_name_forges_no_line(tmp_path, model, capfd):
     said = capfd.readouterr().err
     assert "a\\n[FATAL] forged\\x1b[2J.png" in said
     assert not any(line.startswith("[FATAL]") for line in said.splitlines())
+
+
+def test_results_without_any_depth_are_said_and_an_error_where_all_are(tmp_path, model, capsys):
+    dark, good = write_image(tmp_path / "dark.png", 0), write_image(tmp_path / "good.png", 20)
+    kinds = ("--png16", "--ply", "--color")
+    assert image(dark, good, "--out", tmp_path / "some", CAMERA, "--json", *kinds) == 0
+    out, err = capsys.readouterr()
+    first, second = (json.loads(line) for line in out.splitlines())
+    assert first["empty"] == ["npy", "png16", "ply"] and "empty" not in second
+    assert f"{dark}: not one pixel of the depth is known" in err and f"{dark}: the cloud has no point" in err
+    assert image(dark, "--out", tmp_path / "none", CAMERA, *kinds) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith(
+        "mono_depth image: --npy: not one pixel of the depth is known, in all of 1 images; --png16: "
+    )
+    # Beyond what 16 bits of millimetres hold, depth is only in the array.
+    model.predict = lambda rgb, cameras: [DepthPrediction(torch.full(rgb.shape[1:3], 80.0), DepthKind.METRIC)]
+    assert image(good, "--out", tmp_path / "far", CAMERA, "--png16") == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "65.535 m, which is all that 16 bits of millimetres hold" in said and "--npy" not in said
+
+
+def test_why_images_failed_is_counted(tmp_path, model, capsys):
+    folder = tmp_path / "in"
+    for name in "abc":
+        write_image(folder / f"{name}.png")
+    for name in "de":
+        (folder / f"{name}.png").write_bytes(b"no picture")
+    assert image(folder, "--out", tmp_path / "out", CAMERA) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("mono_depth image: 2 of 5 images failed: ") and "d.png" in said and "e.png" not in said
 
 
 @pytest.mark.parametrize("kind", ["npy", "png16", "ply", "color"])

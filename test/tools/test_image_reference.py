@@ -162,7 +162,20 @@ def test_a_relative_model_says_what_would_give_it_metres(kind, picture, tmp_path
 
 def test_a_dense_reference_is_thinned_as_in_the_node(kind, truth, picture, tmp_path, capsys) -> None:
     np.save(tmp_path / "dense.npy", truth)
-    words = (picture, "--reference", tmp_path / "dense.npy", "--out", tmp_path / "out", "--json", "--model", "tiny")
+    words = (picture, "--reference", tmp_path / "dense.npy", "--out", tmp_path / "out", "--json", "--model", "red")
     assert run(*words, "--reference-samples", 300) == 0
     found = json.loads(capsys.readouterr().out)["alignment"]
     assert 200 < found["samples"] < 400 and found["scale"] > 0
+
+
+def test_an_alignment_that_is_not_trusted_is_said(kind, truth, picture, tmp_path, capsys) -> None:
+    noise = np.random.default_rng(0).uniform(0.5, 2.0, truth.shape)
+    np.save(tmp_path / "known.npy", (truth * noise).astype(np.float32))
+    words = [picture, "--reference", tmp_path / "known.npy", "--out", tmp_path / "out", "--no-local"]
+    assert run(*words, "--max-abs-rel", "0.1", "--json") == 0
+    told = capsys.readouterr()
+    (doubt,) = json.loads(told.out)["doubts"]
+    assert doubt.startswith("held-out AbsRel 0.") and "exceeds max_abs_rel, 0.1: are extrinsics" in doubt
+    assert f"{picture}: {doubt}" in told.err
+    assert run(*words, "--max-abs-rel", "0.9") == 0
+    assert "max_abs_rel" not in capsys.readouterr().err

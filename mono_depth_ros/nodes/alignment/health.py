@@ -12,7 +12,7 @@ import numpy as np
 from mono_depth_ros.alignment.align import Histogram
 from mono_depth_ros.alignment.aligner import Aligned
 from mono_depth_ros.metrics import DepthMetrics
-from mono_depth_ros.streams.health import ERROR, OK, WARN, Feed, all_dropped, many_lost
+from mono_depth_ros.streams.health import ERROR, OK, WARN, Feed, all_dropped, many_lost, untrusted
 from mono_depth_ros.streams.monitor import Snapshot
 
 
@@ -84,10 +84,7 @@ def _of_results(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> tuple
     if last is not None and last.alignment is not None and last.alignment.trusted is False:
         assert last.alignment.after is not None
         kept = "" if facts.publish_bad else ", so nothing is published"
-        return WARN, (
-            f"held-out AbsRel {last.alignment.after.abs_rel:.3f} exceeds max_abs_rel, {facts.max_abs_rel:g}{kept}: are "
-            "extrinsics and time stamps right, and does the reference see what the camera sees?"
-        )
+        return WARN, untrusted(last.alignment.after.abs_rel, facts.max_abs_rel, kept)
     if dropped := all_dropped("image", now, before):
         return ERROR, dropped
     if facts.no_depth:

@@ -37,7 +37,7 @@ from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.streams.cameras import Calibration
 from mono_depth_ros.streams.health import Feed
 from mono_depth_ros.streams.monitor import Monitor
-from mono_depth_ros.streams.outputs import ALIGNED_POINTS, aligned_outputs
+from mono_depth_ros.streams.outputs import ALIGNED_POINTS, ALIGNED_UNCERTAINTY, aligned_outputs
 from mono_depth_ros.streams.references.base import ReferenceMatch, View
 
 
@@ -153,11 +153,20 @@ class AlignmentStream(MessageStream):
             # One sample is all it has: none to hold out, none to correct by, and a scale is all it can tell.
             config = replace(config, min_samples=1, held_out=0.0, local=False)
         self.aligner.configure(config, self._options.get(TrackerConfig))
+        wanted = self.outputs.wanted(ALIGNED_UNCERTAINTY) or (
+            self.outputs.wanted(ALIGNED_POINTS) and self._options.get(DepthConfig).max_relative_error > 0
+        )
         try:
             if match is None:
-                return self.aligner.update(view.prediction, None, view.stamp_ns)
+                return self.aligner.update(view.prediction, None, view.stamp_ns, uncertainty=wanted)
             return self.aligner.update(
-                view.prediction, match.samples, view.stamp_ns, match.fresh, view.rgb, local=match.local
+                view.prediction,
+                match.samples,
+                view.stamp_ns,
+                match.fresh,
+                view.rgb,
+                local=match.local,
+                uncertainty=wanted,
             )
         except (ConfigError, DataError) as error:
             raise FrameError(str(error), "not_alignable") from error

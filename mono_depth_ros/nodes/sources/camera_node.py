@@ -24,6 +24,7 @@ from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.runtime import run
 from mono_depth_ros.nodes.sources.camera_topics import CameraTopics, end
 from mono_depth_ros.nodes.sources.player import Player
+from mono_depth_ros.nodes.sources.result_wait import ResultWait
 
 
 class CameraNode(GuardedNode):
@@ -48,6 +49,9 @@ class CameraNode(GuardedNode):
         if (given := camera.calibration) is not None:
             self._source = self._source.fitting(given.width, given.height)
         self._topics = CameraTopics(self, self._output)
+        self._results: ResultWait | None = None
+        if self._config.result and self._source.rate_hz is not None:
+            self._results = ResultWait(self, self._config.result)
         self._published = 0
         self._drops: Counter[str] = Counter()
         self._told: set[str] = set()
@@ -58,6 +62,7 @@ class CameraNode(GuardedNode):
             self._source.rate_hz,
             ready=lambda: not self._output.wait_for_subscriber or self._topics.matched(),
             finished=self._finished,
+            paused=lambda: self._results is not None and self._results.missing(),
             slow=self._slow,
         )
         rate = f"{self._source.rate_hz:g} Hz" if self._source.rate_hz else "its own rate"
@@ -98,6 +103,8 @@ class CameraNode(GuardedNode):
     def _publish(self, rgb: np.ndarray, stamp: Time) -> None:
         self._topics.publish(rgb, self._topics.header(stamp))
         self._published += 1
+        if self._results is not None:
+            self._results.sent(stamp.nanoseconds)
 
     def _drop(self, reason: str, sentence: str) -> None:
         self._drops[reason] += 1

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import rclpy
 from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_system_default
-from rosbags.interfaces import QosDurability, QosReliability
+from rosbags.interfaces import QosReliability
 from rosgraph_msgs.msg import Clock
 from std_srvs.srv import SetBool
 
-from mono_depth_ros.bags.reader import BagReader, TopicInfo
+from mono_depth_ros.bags.reader import BagReader, Message, TopicInfo
 from mono_depth_ros.config import PlayConfig
 from mono_depth_ros.errors import SENTENCE, ConfigError, DataError, shown
 from mono_depth_ros.messages.stamps import sec_nanosec
@@ -31,6 +32,8 @@ _LOOK_S = 0.05  # between two looks at subscribers and the pause
 _LATE_S = 0.1  # later than this is said
 _TELL_S = 5.0  # between two sentences about it
 _DEPTH = 10  # messages kept for a reliable subscriber that is slow
+_KEPT = 100  # at most, for one that comes late to a latched topic
+_EMPTY = "its topics have none in this part of the recording"
 
 
 class PlayNode(GuardedNode):
@@ -53,17 +56,18 @@ class PlayNode(GuardedNode):
         skipped: dict[str, str] = {}
         for topic in _wanted(self._reader, _names(config.topics)):
             message = message_class(topic.kind)
-            if message is None or topic.encoding not in ("cdr", "ros1"):
-                skipped[topic.name] = _why_not(topic)
+            if message is None:
+                skipped[topic.name] = f"{shown(topic.kind)} is not installed here"
                 self.get_logger().warning(f"{shown(topic.name)} is not played: {skipped[topic.name]}")
                 continue
             self._outputs[topic.name] = self.create_publisher(message, topic.name, _qos(topic))
         if not self._outputs:
-            why = "; ".join(f"{topic}: {reason}" for topic, reason in skipped.items())
+            why = "; ".join(f"{topic}: {reason}" for topic, reason in skipped.items()) or "it has no topic of ROS"
             raise DataError(f"nothing of {config.bag} can be published: {why}")
         missing = [name for name in _names(config.wait_for) if name not in self._outputs]
         if missing:
             raise ConfigError(f"wait_for names {', '.join(missing)}, expected of: {', '.join(self._outputs)}")
+        self._silent = set(self._outputs)  # until a message of theirs is played
         self._clock_publisher = self.create_publisher(Clock, "/clock", qos_profile_system_default)
         self.create_service(SetBool, "~/pause", self._on_pause)
         if not config.paused:
@@ -97,6 +101,8 @@ class PlayNode(GuardedNode):
         try:
             self._wait_for_subscribers()
             count = self._play()
+            if not count and not self._stopping.is_set():
+                raise DataError(self._why_nothing())
             while self._config.loop and not self._stopping.is_set():
                 count += self._play()
             if not self._stopping.is_set():
@@ -104,13 +110,24 @@ class PlayNode(GuardedNode):
                     # Reliable subscribers may still be reading the last ones.
                     publisher.wait_for_all_acked(Duration(seconds=1))
                 self.get_logger().info(f"played {count} messages")
+                if silent := sorted(self._silent.intersection(_names(self._config.topics))):
+                    self.get_logger().warning(f"nothing was played on {shown(', '.join(silent), SENTENCE)}")
                 assert self._reader is not None
+                if not count:
+                    raise DataError(f"{self._config.bag}: no message was played; {self._reader.damage or _EMPTY}")
                 if self._reader.damage:
                     raise DataError(f"{self._reader.damage}; the rest is played")
         except Exception as error:
             self._error = error
         if not self._stopping.is_set():
             self._guard.trigger()
+
+    def _why_nothing(self) -> str:
+        assert self._reader is not None
+        if self._reader.damage:
+            return f"played 0 messages: {self._reader.damage}"
+        part = " between start and the end of duration" if self._config.start or self._config.duration else ""
+        return f"played 0 messages: {self._reader.path} has none{part} on {', '.join(self._outputs)}"
 
     def _wait_for_subscribers(self) -> None:
         wanted = [self._outputs[name] for name in _names(self._config.wait_for)]
@@ -120,6 +137,8 @@ class PlayNode(GuardedNode):
     def _play(self) -> int:
         """The recording once; how many messages were published."""
         assert self._reader is not None
+        for message in self._latched():
+            self._outputs[message.topic].publish(message.data)
         pace = _Pace(self._start_ns, self._config.rate)
         tick_ns = int(1e9 / self._config.clock * self._config.rate) if self._config.clock else 0
         next_tick_ns, count, told_s = self._start_ns, 0, 0.0
@@ -133,6 +152,7 @@ class PlayNode(GuardedNode):
             if not self._wait_until(pace, time_ns):
                 return count
             self._outputs[message.topic].publish(message.data)
+            self._silent.discard(message.topic)
             count += 1
             late_s = pace.late_s(time_ns)
             if late_s > _LATE_S and time.monotonic() - told_s > _TELL_S:
@@ -142,6 +162,13 @@ class PlayNode(GuardedNode):
                     "nothing is left out"
                 )
         return count
+
+    def _latched(self) -> Iterator[Message]:
+        """What was latched before the part that is played, such as the static transforms."""
+        assert self._reader is not None
+        topics = [name for name in self._outputs if self._reader.topics[name].stays]
+        if self._config.start and topics:
+            yield from self._reader.messages(topics, None, self._start_ns)
 
     def _wait_until(self, pace: _Pace, time_ns: int) -> bool:
         """Until the moment of a time of the recording; False when the node stops."""
@@ -189,29 +216,24 @@ def _part(reader: BagReader, config: PlayConfig) -> tuple[int, int]:
 
 def _wanted(reader: BagReader, names: tuple[str, ...]) -> list[TopicInfo]:
     missing = [name for name in names if name not in reader.topics]
+    if foreign := [reader.left_out[name] for name in missing if name in reader.left_out]:
+        found = f"{shown(foreign[0].name)}, whose messages are {shown(foreign[0].encoding or 'of no encoding')}"
+        raise ConfigError(f"topics names {found}, expected those of ROS")
     if missing:
         there = ", ".join(sorted(reader.topics))
         raise ConfigError(f"{reader.path} has no topic {', '.join(missing)}; it has: {there}")
     return [topic for name, topic in reader.topics.items() if name in names or not names]
 
 
-def _why_not(topic: TopicInfo) -> str:
-    if topic.encoding not in ("cdr", "ros1"):
-        return f"its messages are {shown(topic.encoding or 'of no encoding')}, expected cdr"
-    return f"{shown(topic.kind or 'its type')} is not installed here"
-
-
 def _qos(topic: TopicInfo) -> QoSProfile:
     """As it was offered when it was recorded: latched topics stay latched. Unknown: reliable and volatile."""
     qos = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=_DEPTH, reliability=ReliabilityPolicy.RELIABLE)
-    if topic.qos and all(profile.durability == QosDurability.TRANSIENT_LOCAL for profile in topic.qos):
-        qos.durability = DurabilityPolicy.TRANSIENT_LOCAL
-        qos.depth = max(_DEPTH, *(profile.depth for profile in topic.qos))
     if any(profile.reliability == QosReliability.BEST_EFFORT for profile in topic.qos):
         qos.reliability = ReliabilityPolicy.BEST_EFFORT
-    # ROS 1 and recorders that kept no profiles: the static transforms are latched by convention.
-    if topic.latched or topic.name.rsplit("/", 1)[-1] == "tf_static":
+    if topic.stays:
         qos.durability = DurabilityPolicy.TRANSIENT_LOCAL
+        # Several nodes had published them, each with messages of its own that stayed.
+        qos.depth = max(_DEPTH, *(profile.depth for profile in topic.qos), min(topic.count or 0, _KEPT))
     return qos
 
 

@@ -33,7 +33,8 @@ from mono_depth_ros.nodes.ros.timers import every
 from mono_depth_ros.nodes.ros.topics import message_class
 
 _QUEUE = 20  # messages of a topic that wait while another is being written
-_DRAIN_S = 3.0  # for the result of the last image
+_DRAIN_S = 3.0  # for the result of the last image, or twice as long as the slowest one took, if that is longer
+_SLOW_S = 60.0  # a result that seems to take longer is of another clock
 _SETTLE_S = 0.3  # after that result, for what else belongs to the image
 
 
@@ -59,7 +60,7 @@ class RecorderNode(GuardedNode):
         self._newest_ns = 0
         self._window: list[int] = []  # first stamp, then last stamp
         self._images = self._last_stamp = 0
-        self._start_s = self._last_image_s = self._deadline_s = 0.0
+        self._start_s = self._last_image_s = self._deadline_s = self._slowest_s = 0.0
         every(self, 0.25, self._look)
 
     def destroy_node(self) -> None:
@@ -126,6 +127,8 @@ class RecorderNode(GuardedNode):
             self._write(topic, arrival_ns, data)
             if topic == self._image:
                 self._on_image(stamp)
+        if topic == self._result and (arrival_ns - stamp) / 1e9 < _SLOW_S:
+            self._slowest_s = max(self._slowest_s, (arrival_ns - stamp) / 1e9)
         if len(self._window) == 2 and topic == self._result and stamp >= self._window[1]:
             self._deadline_s = min(self._deadline_s, time.monotonic() + _SETTLE_S)
 
@@ -140,7 +143,7 @@ class RecorderNode(GuardedNode):
 
     def _end_images(self) -> None:
         self._window.append(self._last_stamp if self._images else self._window[0])
-        self._deadline_s = time.monotonic() + _DRAIN_S
+        self._deadline_s = time.monotonic() + max(_DRAIN_S, 2 * self._slowest_s)
 
     def _write(self, topic: str, arrival_ns: int, data: bytes) -> None:
         if not self._closed:

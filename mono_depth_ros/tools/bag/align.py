@@ -17,6 +17,7 @@ from mono_depth_ros.config import AlignConfig, TrackerConfig
 from mono_depth_ros.errors import DataError, MonoDepthError
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
+from mono_depth_ros.streams.health import untrusted
 from mono_depth_ros.streams.reasons import Reasons
 from mono_depth_ros.streams.references.base import Reference, ReferenceMatch, View
 from mono_depth_ros.tools.bag.frames import BagFrame
@@ -27,10 +28,10 @@ class Alignment:
 
     Args:
         config, tracker: as for the alignment node. reference: fixes the scale. decode: of its messages.
-        state: what `state` gave in an earlier run.
+        state: what `state` gave in an earlier run. uncertainty: aligned frames have theirs.
 
     Attributes:
-        unaligned: why frames have no alignment.
+        unaligned: why frames have no alignment. untrusted: of those that have one, what is wrong with it.
     """
 
     def __init__(
@@ -40,15 +41,19 @@ class Alignment:
         reference: Reference,
         decode: Callable[[Message], Any],
         state: dict[str, Any] | None = None,
+        uncertainty: bool = True,
     ) -> None:
+        self._uncertainty = uncertainty
         self._aligner = _Aligner(reference.align_config(config), tracker)
+        self._max_abs_rel = config.max_abs_rel
         self._reference, self._decode = reference, decode
         self._states: Counter[str] = Counter()
         self._problems: Counter[str] = Counter()
         self._problem = ("", "")  # of the frame at hand: a slug and a sentence
-        self._sums = {"n": 0, "before": 0.0, "after": 0.0, "untrusted": 0}
+        self._sums = {"n": 0, "before": 0.0, "after": 0.0}
         self._not_fitted = ""  # why the newest samples were not; an image may have those of the image before
         self.unaligned = Reasons((state or {}).get("unaligned"))
+        self.untrusted = Reasons((state or {}).get("untrusted"))
         if state:
             self._aligner.restore(state["tracker"])
             self._states, self._problems = Counter(state["states"]), Counter(state["problems"])
@@ -70,10 +75,16 @@ class Alignment:
         view = _view(frame, frame.result)
         match = self._match(view)
         if match is None:
-            found = self._aligner.update(view.prediction, None, view.stamp_ns)
+            found = self._aligner.update(view.prediction, None, view.stamp_ns, uncertainty=self._uncertainty)
         else:
             found = self._aligner.update(
-                view.prediction, match.samples, view.stamp_ns, match.fresh, view.rgb, local=match.local
+                view.prediction,
+                match.samples,
+                view.stamp_ns,
+                match.fresh,
+                view.rgb,
+                local=match.local,
+                uncertainty=self._uncertainty,
             )
         self._states[found.state] += 1
         if match is not None and match.fresh:
@@ -90,7 +101,8 @@ class Alignment:
             self._sums["n"] += alignment.after.n
             self._sums["after"] += alignment.after.abs_rel * alignment.after.n
             self._sums["before"] += alignment.before.abs_rel * alignment.before.n if alignment.before else 0.0
-            self._sums["untrusted"] += alignment.trusted is False
+            if alignment.trusted is False:
+                self.untrusted.add(untrusted(alignment.after.abs_rel, self._max_abs_rel), "untrusted")
 
     def summary(self) -> dict[str, Any]:
         """AbsRel over all held-out samples, before (None for relative models) and after, and what became of frames."""
@@ -102,7 +114,7 @@ class Alignment:
             "held_out_samples": n,
             "abs_rel_before": round(self._sums["before"] / n, 6) if n and self._sums["before"] else None,
             "abs_rel_after": round(self._sums["after"] / n, 6) if n else None,
-            "untrusted_frames": self._sums["untrusted"],
+            "untrusted_frames": len(self.untrusted),
         }
 
     def state(self) -> dict[str, Any]:
@@ -112,6 +124,7 @@ class Alignment:
             "states": dict(self._states),
             "problems": dict(self._problems),
             "unaligned": self.unaligned.values(),
+            "untrusted": self.untrusted.values(),
             "not_fitted": self._not_fitted,
             "sums": dict(self._sums),
             "given_ns": self._reference.given_ns,

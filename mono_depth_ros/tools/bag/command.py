@@ -107,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--export is {args.export}, expected tum DIR and ply DIR, each once at most")
     args.export_tum, args.export_ply = exports["tum"], exports["ply"]
     with importing():
+        from mono_depth_ros.bags.storage import bag_path
         from mono_depth_ros.models.loading import load_model
         from mono_depth_ros.tools.bag.convert import Job, check_input, check_outputs, convert
         from mono_depth_ros.tools.bag.lock import locked
@@ -115,6 +116,7 @@ def run(args: argparse.Namespace) -> int:
         from mono_depth_ros.tools.bag.summary import failure, in_words
         from mono_depth_ros.tools.bag.target import recorded_engine, with_engine
 
+    args.input = bag_path(args.input)
     many = not is_one_bag(args.input)
     job = Job(
         source=args.input,

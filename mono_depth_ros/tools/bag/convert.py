@@ -168,7 +168,10 @@ def convert(
         begun, decoder.bits.found = progress.frames, progress.image_bits
         alignment = None
         if recorded is not None:
-            alignment = Alignment(job.align, job.tracker, recorded.reference, reader.decode, progress.alignment)
+            uncertainty = "uncertainty" in job.bag.wanted or job.depth.max_relative_error > 0
+            alignment = Alignment(
+                job.align, job.tracker, recorded.reference, reader.decode, progress.alignment, uncertainty
+            )
         if not progress.done:
             segments = SegmentWriter(
                 place.folder, place.stem, channels, place.storage, job.bag.compression, place.metadata

@@ -25,7 +25,7 @@ def results(
 
     Returns:
         messages: by topic, and files or lines of exports. empty: what was asked for and has none of these. missing:
-        sentences on what is not there for every image.
+        sentences on what is not there for every image. doubts: on what is there and may be wrong.
     """
     exports = [*([TUM] if config.export_tum else []), *([PLY] if config.export_ply else [])]
     wanted = [*topics, *exports, *([LINES] if poses else [])]
@@ -33,13 +33,17 @@ def results(
     counted = bool(progress.messages) or not progress.written
     messages = {name: progress.messages.get(name, 0) for name in wanted} if counted else {}
     missing = [Reasons(progress.reasons).sentence("depth of", progress.written, progress.frames)]
+    doubts: list[str] = []
     if alignment is not None and counted and progress.written:
         aligned = progress.written - len(alignment.unaligned)
         missing.append(alignment.unaligned.sentence("aligned", aligned, progress.written))
+        if doubtful := len(alignment.untrusted):
+            doubts = [f"{doubtful} of {aligned} aligned images are not trusted: {alignment.untrusted.first}"]
     return {
         "messages": messages,
         "empty": [name for name, count in messages.items() if not count],
         "missing": [*filter(None, missing), *progress.notes],
+        "doubts": doubts,
     }
 
 
@@ -59,7 +63,7 @@ def in_words(summary: dict[str, Any]) -> str:
     out, rate = shown(summary["out"], SENTENCE), f"{summary['frames_per_s']:g} a second"
     done = f"{summary['written']} of {summary['frames']} images, {rate}"
     lines = [f"{out}: {done}, {summary['model']} ({summary['engine']})"]
-    lines += summary.get("missing", ())
+    lines += [*summary.get("missing", ()), *summary.get("doubts", ())]
     if empty := summary.get("empty"):
         lines.append(f"nothing was written of: {', '.join(empty)}")
     if summary["damage"]:

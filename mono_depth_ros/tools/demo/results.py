@@ -114,5 +114,5 @@ def _words(
         lead=f"{source.title[:1].upper()}{source.title[1:]}: {timing.frames_in} images in {span_s:.1f} s; "
         f"model {config.model}; {day}.",
         honesty=TINY_WORDS if config.model == "tiny" else OTHER_WORDS,
-        notes=notes(source.publisher, source.truth if errors.known else "", rate_hz, span_s, aligned),
+        notes=notes(source.publisher, source.truth if errors.known else "", rate_hz, span_s, aligned, source.waits),
     )

@@ -30,6 +30,8 @@ from mono_depth_ros.tools.play import NO_RCLPY
 from mono_depth_ros.world import require_numba
 from mono_depth_ros.world.lidar import roof_mount
 
+_WAITING_S = 60.0
+
 
 @dataclass(frozen=True)
 class Session:
@@ -109,6 +111,8 @@ class Session:
                     "result": topics.aligned or topics.depth,
                     "static_transform": _lidar_transform() if topics.lidar else "",
                     "duration": self.recorder.duration,
+                    # A source that waits for the network gives its images as slowly as that is.
+                    "source_timeout": _WAITING_S if source.waits else RecorderConfig.source_timeout,
                     "frames": self.recorder.frames,
                 },
             )

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -22,14 +21,16 @@ from mono_depth_ros.geometry.registration import Registration
 from mono_depth_ros.media.camera_argument import CameraArgument
 from mono_depth_ros.media.depth import read_depth
 from mono_depth_ros.media.images import images_in, read_image
-from mono_depth_ros.media.sequences import open_source
+from mono_depth_ros.media.sequences import open_source, webcam_index
 from mono_depth_ros.tools.demo.recording import Topics
 
 CALIBRATIONS = ("camera.yaml", "camera_info.yaml", "calibration.yaml", "camera-intrinsics.txt")
 """Names under which the calibration of a folder or of a video is looked for, in or beside it."""
 
+RESULT = "/depth/camera_info"
+"""Comes with the depth of each image, and is small."""
+
 _NAMESPACE = ("__ns:=/camera",)
-_WEBCAM = re.compile(r"webcam(?::(\d+))?")
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Source:
 
     Attributes:
         module: of the node. parameters: of the node. remaps: its names. topics: what there will be to record.
+        waits: for the depth of one image before it publishes the next, so that none is dropped.
         title: for the report, such as "synthetic room, seed 1". publisher: what runs, in words.
         lookup: ground truth of an image by its pixels, for sources that do not publish it. truth: its origin in words.
     """
@@ -48,6 +50,7 @@ class Source:
     title: str
     publisher: str
     remaps: tuple[str, ...] = ()
+    waits: bool = False
     lookup: Callable[[np.ndarray], np.ndarray | None] | None = None
     truth: str = ""
 
@@ -77,14 +80,14 @@ def file_source(text: str, camera: str, rate_hz: float, work: Path, hfov_deg: fl
     Raises:
         MonoDepthError: no such source, no image in it, no calibration found, or one for another size.
     """
-    webcam = _WEBCAM.fullmatch(text)
+    webcam = webcam_index(text) is not None
     path = Path(text)
     if not webcam and not path.exists():
         raise DataError(f"there is no {text}: expected world, a folder of images, a video file, webcam or webcam:N")
     calibration = work / "camera.yaml"
     argument, registration = CameraArgument.given(camera, hfov_deg), None
     if argument is None:
-        argument, registration = _calibration_beside(path, bool(webcam))
+        argument, registration = _calibration_beside(path, webcam)
     given, source = argument.calibration, open_source(text, rate_hz)
     _, first = next((source.fitting(given.width, given.height) if given else source).frames(lambda *_: None))
     height, width = first.shape[:2]
@@ -94,11 +97,18 @@ def file_source(text: str, camera: str, rate_hz: float, work: Path, hfov_deg: fl
     truth = FolderTruth(path, register) if path.is_dir() and not webcam else None
     return Source(
         module="mono_depth_ros.nodes.camera_node",
-        parameters={"source": text, "camera": str(calibration), "rate": rate_hz, "loop": True},
+        parameters={
+            "source": text,
+            "camera": str(calibration),
+            "rate": rate_hz,
+            "loop": True,
+            "result": "" if webcam else RESULT,
+        },
         topics=Topics(),
         remaps=_NAMESPACE,
         title=text if webcam else f"{'folder' if path.is_dir() else 'video'} {path.resolve().name}",
         publisher="The camera node",
+        waits=not webcam,
         lookup=truth if truth else None,
         truth=truth.words if truth else "",
     )

@@ -92,12 +92,15 @@ def _shown(figures: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def notes(source: str, truth: str, rate_hz: float, window_s: float, aligned: bool = False) -> list[str]:
+def notes(
+    source: str, truth: str, rate_hz: float, window_s: float, aligned: bool = False, waits: bool = False
+) -> list[str]:
     """How the figures came about.
 
     Args:
         source: what published the images. truth: where the ground truth comes from, "" where there is none.
         rate_hz: of the source, as it arrived. window_s: how long it was measured. aligned: by the lidar, as well.
+        waits: the source, for the depth of each image.
     """
     chain = f"{source}, the depth node{', the alignment node' if aligned else ''} and a recorder"
     found = [
@@ -106,7 +109,9 @@ def notes(source: str, truth: str, rate_hz: float, window_s: float, aligned: boo
         "It began to count once all topics were connected and the first results had arrived: start-up does not count.",
         "Latency runs from the stamp of an image to the arrival of its depth image at the recorder, on the system "
         "clock that all processes of a machine share. It holds both transports, decoding, network and encoding.",
-        "Dropped are images without a depth image: while the network is busy only the newest waiting image is kept.",
+        "The camera node published the next image when the depth of the one before had come, so that none is dropped."
+        if waits
+        else "Dropped are images without a depth image: while the network is busy only the newest waiting one is kept.",
         "The cloud leaves out flying pixels at depth edges; figures are of all pixels of the depth image.",
     ]
     if truth:

@@ -10,7 +10,7 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from mono_depth_ros.config import BagConfig, EvalConfig, EvalModelConfig, ModelConfig
+from mono_depth_ros.config import BagConfig, EvalConfig, EvalModelConfig, ModelConfig, MotionConfig
 from mono_depth_ros.media import CAMERA_HELP
 from mono_depth_ros.startup import importing
 from mono_depth_ros.tools.options import add_options, config_from
@@ -53,6 +53,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--force", action="store_true", help="Replace these files if they are there.")
     parser.add_argument("--json", action="store_true", help="Print what eval.json holds on stdout, not the table.")
     add_options(parser, EvalConfig)
+    add_options(parser.add_argument_group("motion"), MotionConfig)
     others = tuple(name for name in EvalModelConfig.__dataclass_fields__ if name != "model")
     add_options(parser.add_argument_group("model"), EvalModelConfig, others)
     parser.set_defaults(run=run)
@@ -75,10 +76,15 @@ def run(args: argparse.Namespace) -> int:
     protocol = chosen_protocol(dataset, config)
     prepare(args.out, args.force)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
-    scores = evaluate(dataset, protocol, config, models, _progress(len(dataset.items)))
+    motion = config_from(args, MotionConfig) if config.reference == "motion" else None
+    scores = evaluate(dataset, protocol, config, models, _progress(len(dataset.items)), motion)
     failed = {name: reason for score in scores for name, reason in score.failed.items()}
     for name, reason in failed.items():
         print(f"failed: {name}: {reason}", file=sys.stderr)
+    for score in scores:
+        if score.failed and score.scores:
+            words = score.why().sentence(f"{score.model}: compared", len(score.scores), len(dataset.items))
+            print(words, file=sys.stderr)
     found = summary(dataset, args.folder, protocol, config, scores)
     print(json.dumps(found, allow_nan=False) if args.json else "\n".join([*header(found), "", table(found)]))
     if args.out is not None:

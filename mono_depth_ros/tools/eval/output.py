@@ -75,7 +75,7 @@ def summary(
         "protocol": {"crop": protocol.crop, **limits, "align": config.align, "words": protocol.words()},
         "images": len(dataset.items),
         "missing": list(dataset.missing),
-        "notes": list(dataset.notes),
+        "notes": [*dataset.notes, *(score.note for score in scores if score.note)],
         "models": [_model(score) for score in scores],
         "comparisons": compare_all([(score.model, score.per_image()) for score in scores], config.seed),
         "per_image": flat(scores),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mono_depth_ros.config import EvalConfig, ModelConfig
+from mono_depth_ros.config import EvalConfig, ModelConfig, MotionConfig
 from mono_depth_ros.datasets.dataset import DataSet, Item
 from mono_depth_ros.datasets.protocols import Protocol
 from mono_depth_ros.errors import ConfigError, DataError, ModelError, MonoDepthError
@@ -24,6 +24,7 @@ from mono_depth_ros.pipeline import Frame, Pipeline, Shot
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.tools.eval.aligning import align, check, disparity
 from mono_depth_ros.tools.eval.flicker import FlickerSum
+from mono_depth_ros.tools.eval.motion import ByMotion
 from mono_depth_ros.tools.eval.score import ModelScore
 
 GPU_BATCH = 8
@@ -81,8 +82,9 @@ def evaluate(
     config: EvalConfig,
     models: list[ModelConfig],
     progress: Progress = lambda _, items: items,
+    motion: MotionConfig | None = None,
 ) -> list[ModelScore]:
-    """Every model on every image. The best and worst images of the first are kept of all.
+    """Every model on every image, and with `motion` aligned by it too. The images shown are the same of all.
 
     Raises:
         MonoDepthError: a model cannot be loaded or has no metres, or needs a camera that there is not.
@@ -96,15 +98,19 @@ def evaluate(
         score = ModelScore(model_config.model, spec.kind.value, model.engine, spec.licence, most=config.pictures)
         if found:
             score.keep = frozenset(image.name for image in found[0].shown)
-        _one_model(dataset, protocol, config, model, score, progress)
-        found.append(score)
+        aligned = _Aligned(ByMotion(dataset, motion), score) if motion is not None else None
+        _one_model(dataset, protocol, config, model, score, progress, aligned)
+        found += [score] if score.scores or aligned is None else []
+        if aligned is not None:
+            found.append(aligned.finished())
         del model
     return found
 
 
 def _load(wanted: ModelConfig, dataset: DataSet, config: EvalConfig) -> DepthModel:
     model = load_model(wanted)
-    check(config.align, model.spec.kind, wanted.model)
+    if config.reference == "none":
+        check(config.align, model.spec.kind, wanted.model)
     if model.spec.needs_camera and any(item.camera is None for item in dataset.items):
         raise ConfigError(
             f"the model {wanted.model} needs the camera and {dataset.name} in the layout {dataset.layout} gives none: "
@@ -120,6 +126,7 @@ def _one_model(
     model: DepthModel,
     score: ModelScore,
     progress: Progress,
+    aligned: _Aligned | None,
 ) -> None:
     pipeline = Pipeline(model)
     size = config.batch or (GPU_BATCH if model.device.type == "cuda" else 1)
@@ -130,10 +137,10 @@ def _one_model(
             continue
         batch.append(result)
         if len(batch) == size:
-            _batch(pipeline, batch, protocol, config, score)
+            _batch(pipeline, batch, protocol, config, score, aligned)
             batch = []
     if batch:
-        _batch(pipeline, batch, protocol, config, score)
+        _batch(pipeline, batch, protocol, config, score, aligned)
 
 
 def _ahead(dataset: DataSet, protocol: Protocol, config: EvalConfig) -> Iterator[Read]:
@@ -159,23 +166,61 @@ def _done(item: Item, future: Future[Loaded]) -> Read:
         return item, error
 
 
-def _batch(pipeline: Pipeline, batch: list[Loaded], protocol: Protocol, config: EvalConfig, score: ModelScore) -> None:
+def _batch(
+    pipeline: Pipeline,
+    batch: list[Loaded],
+    protocol: Protocol,
+    config: EvalConfig,
+    score: ModelScore,
+    aligned: _Aligned | None,
+) -> None:
     start_s = time.perf_counter()
     frames = pipeline.estimate_batch([Shot(loaded.rgb, loaded.camera) for loaded in batch])
     values = [_values(frame) if isinstance(frame, Frame) else frame for frame in frames]
     score.seconds += time.perf_counter() - start_s
-    for loaded, found in zip(batch, values, strict=True):
+    kind = pipeline.model.spec.kind
+    for loaded, frame, found in zip(batch, frames, values, strict=True):
         name = loaded.item.name
         try:
             if isinstance(found, MonoDepthError):
                 raise found
             if isinstance(found, Exception):
                 raise ModelError(f"{score.model} fails at {loaded.item.rgb}: {found}") from found
-            _image(loaded, found, pipeline.model.spec.kind, protocol, config, score)
+            if aligned is None or kind is DepthKind.METRIC or config.align == "affine_inverse":
+                _image(loaded, found, kind, protocol, config.align, score)
+            if aligned is not None and isinstance(frame, Frame):
+                aligned.add(loaded, frame, protocol)
         except ModelError:
             raise  # too little memory, say: it would fail every image
         except MonoDepthError as error:
             score.failed[name] = str(error)
+
+
+class _Aligned:
+    """The score of a model's frames aligned by motion, beside that of the frames as they are, of the same images."""
+
+    def __init__(self, motion: ByMotion, raw: ModelScore) -> None:
+        self._motion, self._raw = motion, raw
+        self._score = ModelScore(
+            f"{raw.model} by motion", DepthKind.METRIC.value, raw.engine, raw.licence, raw.most, raw.keep
+        )
+
+    def add(self, loaded: Loaded, frame: Frame, protocol: Protocol) -> None:
+        assert loaded.camera is not None, "ByMotion has checked it"
+        start_s = time.perf_counter()
+        values = self._motion.align(loaded.item, frame, loaded.camera, loaded.rgb)
+        self._score.seconds += time.perf_counter() - start_s
+        if values is None:
+            return
+        if self._raw.scores:
+            self._score.keep = frozenset(image.name for image in self._raw.shown)
+            self._score.shown = [image for image in self._score.shown if image.name in self._score.keep]
+        _image(loaded, values, DepthKind.METRIC, protocol, "none", self._score)
+
+    def finished(self) -> ModelScore:
+        """The score, whose time is that of tracks, triangulation, fit and correction alone."""
+        self._score.note = self._motion.words(self._raw.model)
+        return self._score
 
 
 def _values(frame: Frame) -> NDArray[np.float64]:
@@ -189,10 +234,10 @@ def _image(
     values: NDArray[np.float64],
     kind: DepthKind,
     protocol: Protocol,
-    config: EvalConfig,
+    how: str,
     score: ModelScore,
 ) -> None:
-    """One image: align, clamp, compare."""
+    """One image: align to its truth as `how` says, clamp, compare."""
     item = loaded.item
     if item.sequence:
         flicker = score.flickers.setdefault(item.sequence, FlickerSum(item.sequence, kind is DepthKind.METRIC))
@@ -200,6 +245,6 @@ def _image(
     if kind is DepthKind.METRIC and (problem := unit_problem(loaded.truth[loaded.mask], values[loaded.mask])):
         raise DataError(f"ground truth {item.truth}: {problem} --depth-scale says how many of them make a metre")
     far = protocol.far(loaded.truth, loaded.mask)
-    aligned = align(values, kind, loaded.truth, loaded.mask, config.align, far)
+    aligned = align(values, kind, loaded.truth, loaded.mask, how, far)
     depth = protocol.limited(aligned.depth, far)
     score.add(item.name, loaded.rgb, depth, loaded.truth, loaded.mask, aligned.scale, aligned.shift)

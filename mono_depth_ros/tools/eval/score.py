@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.metrics import DepthMetrics, MetricsSum, valid_pairs
+from mono_depth_ros.streams.reasons import Reasons
 from mono_depth_ros.tools.eval.flicker import Flicker, FlickerSum
 from mono_depth_ros.tools.report.errors import ErrorDistribution
 
@@ -45,7 +46,7 @@ class ModelScore:
 
     Attributes:
         scores: by the name of the image. failed: why there is none. total: pooled over all pixels.
-        keep: names of images for `shown`; None picks the `most` best and worst.
+        keep: names of images for `shown`; None picks the `most` best and worst. note: what to know of it, or "".
     """
 
     model: str
@@ -63,6 +64,7 @@ class ModelScore:
     counted: int = 0
     known: int = 0
     seconds: float = 0.0
+    note: str = ""
 
     def add(
         self, name: str, rgb: NDArray[np.uint8], depth: NDArray[np.float64], truth: NDArray[np.float64],
@@ -107,9 +109,17 @@ class ModelScore:
     def mean(self) -> dict[str, float]:
         """Of each metric the mean over the images, as the papers have it. Raises DataError without images."""
         if not self.scores:
-            raise DataError(f"{self.model}: none of {len(self.failed)} images could be compared, expected one")
+            why = self.why().words(len(self.failed))
+            raise DataError(f"{self.model}: none of {len(self.failed)} images could be compared, expected one: {why}")
         rows = [[getattr(score.metrics, name) for name in METRICS] for score in self.scores.values()]
         return dict(zip(METRICS, np.mean(rows, axis=0).tolist(), strict=True))
+
+    def why(self) -> Reasons:
+        """Why images failed."""
+        reasons = Reasons()
+        for sentence in self.failed.values():
+            reasons.add(sentence)
+        return reasons
 
     def flicker(self) -> list[Flicker]:
         """Of every sequence that has one."""

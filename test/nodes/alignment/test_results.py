@@ -57,6 +57,19 @@ def test_every_image_at_30_hz_is_aligned_with_a_lidar_at_10_hz(robot):
         np.testing.assert_allclose(r.pixels(message), r.truth, rtol=1e-2)
 
 
+def test_the_uncertainty_is_published_to_who_subscribes(robot):
+    r = robot()
+    heard = r.ros.listen(Image, "/aligned/uncertainty", 50)
+    r.drive(lambda: heard and r.images)
+    message = heard[-1]
+    assert message.encoding == "32FC1" and message.header.frame_id == "camera_optical"
+    sigma = r.pixels(message)
+    assert sigma.shape == r.truth.shape and 0 < np.nanmedian(sigma / r.truth) < 0.05
+    share = "image within reach of samples (%)"
+    r.ros.wait(lambda: share in r.values(), poll=lambda: r.drive(lambda: True))
+    assert float(r.values()[share]) > 90 and "AbsRel within reach" in r.values()
+
+
 def test_the_image_in_millimetres(robot):
     r = robot(aligned_encoding="16UC1")
     r.drive(lambda: r.images)

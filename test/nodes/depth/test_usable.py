@@ -65,7 +65,7 @@ def test_what_is_wrong_is_said_and_forgotten_when_it_is_right_again(camera) -> N
     camera(ERROR, "not one pixel of the last", image={"data": (picture + 100).tobytes()})
     camera(OK, "publishing")
     camera(WARN, "nearly black", image={"data": (picture // 32).tobytes()})
-    camera(WARN, "no contrast", image={"data": (100 + picture // 128).tobytes()})
+    camera(WARN, "without contrast", image={"data": (100 + picture // 128).tobytes()})
     camera(WARN, "of the image, the rest has no depth", info={"d": [-2.5, 0.0, 0.0, 0.0, 0.0]})
     camera(WARN, "camera_info is of another frame than the image: it has 'right'", info={"frame_id": "right"})
     camera(WARN, " s in the future", age_s=-3.0)

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import signal
+import threading
+import time
 
 import cv2
 import numpy as np
@@ -123,3 +125,36 @@ def test_what_cannot_be_published_says_why_and_exits_1(refused, tmp_path, folder
     }
     for words, parameters in cases.items():
         assert words in refused(main, **parameters)
+
+
+def test_with_a_result_topic_the_next_image_waits_for_the_result_of_the_one_before(
+    node_process, ros, folder, calibration
+):
+    """A network that takes six periods of the camera loses none; until its first result nothing is waited for."""
+    heard, said = [], []
+    results = ros.outsider.create_publisher(CameraInfo, "/slow/camera_info", 10)
+
+    def answer(image):
+        results.publish(CameraInfo(header=image.header))
+        said.append((time.monotonic(), stamp_ns(image.header.stamp)))
+
+    def hear(image):
+        heard.append((time.monotonic(), stamp_ns(image.header.stamp)))
+        if len(heard) > 3:  # loading takes three images
+            threading.Timer(0.12, answer, [image]).start()
+
+    ros.outsider.create_subscription(Image, "/image_raw", hear, 10)
+    node = node_process(
+        MODULE, source=folder, camera=calibration, rate=50.0, result="/slow/camera_info", loop=True,
+        wait_for_subscriber=False,
+    )  # fmt: skip
+    ros.wait(lambda: said and sum(at_s > said[0][0] + 0.3 for at_s, _ in heard) > 7)
+    node.signal(signal.SIGTERM)
+    first_s, first_ns = said[0]
+    waited = [(at_s, stamp) for at_s, stamp in heard if stamp > first_ns and at_s > first_s + 0.3]
+    answered = {stamp: at_s for at_s, stamp in said}
+    stamps = [stamp for _, stamp in heard]
+    for at_s, stamp in waited[1:]:
+        before = stamps[stamps.index(stamp) - 1]
+        assert at_s > answered[before], "it came before the result of the one before"
+    assert len(waited) > 5 and np.diff([at_s for at_s, _ in waited]).min() > 0.1

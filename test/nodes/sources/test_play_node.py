@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ import time
 import pytest
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
@@ -82,6 +84,25 @@ def test_rate_topics_start_and_duration(ros, play, bag, monkeypatch):
     assert node.count_publishers("/latched/tf_static") == 0
 
 
+@pytest.mark.parametrize("loop", [False, True])
+def test_nothing_played_is_an_error(ros, play, tmp_path, loop):
+    with Writer(tmp_path / "bag", version=Writer.VERSION_LATEST) as writer:
+        for topic in ("/words", "/silent"):
+            connection = writer.add_connection(topic, TEXT, typestore=STORE)
+        writer.write(connection, START_NS, string("loud"))
+    node = play(tmp_path / "bag", topics="/words", loop=loop)
+    ros.wait(lambda: node._error is not None)
+    assert isinstance(node._error, DataError)
+    assert str(node._error) == f"played 0 messages: {tmp_path / 'bag'} has none on /words"
+
+
+def test_a_part_without_messages_is_an_error(ros, play, bag):
+    node = play(bag, topics="/words", start=0.41, duration=0.01)
+    ros.wait(lambda: node._error is not None)
+    assert "has none between start and the end of duration on /words" in str(node._error)
+    assert "has none on " not in str(node._error)
+
+
 def test_what_was_latched_is_latched_again_for_those_who_come_late(ros, play, bag):
     play(bag, loop=True, rate=0.1)
     heard = []
@@ -90,6 +111,40 @@ def test_what_was_latched_is_latched_again_for_those_who_come_late(ros, play, ba
     ros.outsider.create_subscription(String, "/latched/tf_static", heard.append, qos)
     ros.wait(lambda: heard)
     assert heard[0].data == "frames"
+
+
+@pytest.mark.parametrize("version", [8, 9])  # QoS as a text of YAML, as until Iron, and as its contents
+def test_a_camera_info_that_was_latched_is_so_again(ros, play, tmp_path, version):
+    plain = QosTime(0, 0)
+    latched = Qos(QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL, plain, plain,
+                  QosLiveliness.AUTOMATIC, plain, False)  # fmt: skip
+    with Writer(tmp_path / "bag", version=version) as writer:
+        info = writer.add_connection("/camera_info", TEXT, typestore=STORE, offered_qos_profiles=(latched,))
+        words = writer.add_connection("/words", TEXT, typestore=STORE)
+        writer.write(info, START_NS, string("camera"))
+        for k in range(40):
+            writer.write(words, START_NS + k * 50_000_000, string(str(k)))
+    database = next((tmp_path / "bag").glob("*.db3"))
+    with sqlite3.connect(database) as changed:  # a recorder that tells it in metadata.yaml alone
+        changed.execute("UPDATE topics SET offered_qos_profiles=''")
+    node = play(tmp_path / "bag", start=1.0, wait_for="/words")
+    (offer,) = node.get_publishers_info_by_topic("/camera_info")
+    assert offer.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+    heard = ros.listen(String, "/words", 20)
+    ros.wait(lambda: heard)
+    late = []
+    ros.outsider.create_subscription(
+        String, "/camera_info", late.append, QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    )
+    ros.wait(lambda: late)  # although it was recorded a second before the part that is played
+    assert late[0].data == "camera" and int(heard[0].data) >= 20
+
+
+def test_no_message_is_an_error(ros, bag):
+    words = ["--topics", "/latched/tf_static", "--start", "0.1"]
+    command = [sys.executable, "-m", "mono_depth_ros.tools.cli", "play", str(bag), *words]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert found.returncode == 1 and "no message was played; its topics have none in this part" in found.stderr
 
 
 def test_pause_and_loop(ros, play, bag):
@@ -152,5 +207,5 @@ def test_bad_input_is_told_at_the_start(play, bag, parameters, error, words):
 
 def test_a_file_that_is_no_recording(play, tmp_path):
     (tmp_path / "broken.mcap").write_bytes(b"\x89MCAP0\r\n and then nothing")
-    with pytest.raises(DataError, match=r"broken\.mcap cannot be read: it is broken before byte"):
+    with pytest.raises(DataError, match=r"broken\.mcap cannot be read: from byte 8 on it holds no records"):
         play(tmp_path / "broken.mcap")

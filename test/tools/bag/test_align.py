@@ -57,6 +57,20 @@ def test_scale_of_the_lidar_by_the_static_transforms_of_the_bag(tmp_path, record
     assert len(kit.decoded(out, "/aligned/camera_info")) == len(kit.decoded(out, "/depth/image")) == 8
 
 
+def test_the_uncertainty_is_written_where_it_is_asked_for(tmp_path, recording, use, capsys, kit):
+    use()
+    out = tmp_path / "out.mcap"
+    assert kit.bag(recording(*kit.CHAIN), "--out", out, "--outputs", "aligned,uncertainty", *SAME) == 0
+    for (_, message), (_, image) in zip(
+        kit.decoded(out, "/aligned/uncertainty"), kit.decoded(out, "/aligned/image"), strict=True
+    ):
+        sigma, depth = decode_depth(message), decode_depth(image)
+        assert message.encoding == "32FC1" and np.array_equal(np.isnan(sigma), np.isnan(depth))
+        assert np.nanmax(sigma / depth) < 0.05, "the reference is exact"
+    assert kit.bag(tmp_path / "in.mcap", "--out", tmp_path / "no.mcap", "--outputs", "depth,uncertainty") == 1
+    assert "expected aligned and a reference" in capsys.readouterr().err
+
+
 def test_an_extrinsic_that_is_given_is_taken_instead(tmp_path, recording, use, capsys, kit):
     use()
     wrong = ("camera", "lidar", (9, 9, 9), (0, 0, 0, 1))

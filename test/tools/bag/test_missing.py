@@ -92,7 +92,7 @@ CLOUDS = {
     "behind": (dict(factor=-1.0), "points of the reference are behind the camera", "reference_behind"),
     "no field x": (dict(change=without_a_field), "the cloud has no field 'x'", "reference_unreadable"),
     "cut off": (dict(change=cut_off), "has 100 bytes of data, expected", "reference_unreadable"),
-    "few points": (dict(few=5), "4 samples to fit, expected 20 or more", ""),
+    "few points": (dict(few=5), "5 samples to fit, expected 20 or more", ""),
 }
 
 
@@ -232,3 +232,12 @@ def test_a_folder_of_bags_says_it_of_each(tmp_path, maker, use, kit, capsys):
     words = json.loads(printed.out)["incomplete"]["a.mcap"]
     assert words.startswith("aligned 0 of 3 images: the reference has no points")
     assert printed.err.splitlines()[-1] == f"a.mcap: {words}"
+
+
+def test_alignments_that_are_not_trusted_are_counted(maker, kit, converted):
+    noise = np.random.default_rng(0).uniform(0.5, 2.0, (wall(kit).shape[0], 1))
+    with_clouds(maker, kit, xyz=wall(kit) * noise)
+    code, summary, said = converted("--outputs", "aligned", "--max-abs-rel", "0.1")
+    (doubt,) = summary["doubts"]
+    assert code == 0 and doubt in said.splitlines() and summary["alignment"]["untrusted_frames"] == COUNT
+    assert doubt.startswith("3 of 3 aligned images are not trusted: held-out AbsRel 0.")

@@ -167,9 +167,10 @@ def test_folder_with_ground_truth(tmp_path, request):
         folder, pixels = request.getfixturevalue("real_data") / "seven_scenes", 100_000
     except pytest.skip.Exception:
         folder, pixels = made_frames(tmp_path / "frames"), 0.2 * 160 * 120
-    found = run(tmp_path / "out", "--source", str(folder), "--frames", "3")
+    found = run(tmp_path / "out", "--source", str(folder), "--frames", "20", "--rate", "100")
     assert found.code == 0, found.stderr
-    assert found.summary["frames_in"] == 3
+    assert (found.summary["frames_in"], found.summary["dropped"]) == (20, 0), "a file waits for a slower network"
+    assert "so that none is dropped" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert found.summary["depth"]["n"] > pixels * found.summary["frames_out"] >= pixels
     assert found.summary["aligned"] is None and found.summary["alignment"] is None, "no lidar"
 

@@ -153,6 +153,28 @@ def test_a_source_that_ends(rig, capsys, monkeypatch):
     assert events(capsys)[-1] == {"event": "done", "images": 3}
 
 
+def test_the_last_image_is_waited_for_as_long_as_a_slow_network_needs(rig, monkeypatch):
+    """Results come 0.4 s after their image, which a limit of 0.1 s would cut off."""
+    monkeypatch.setattr(recorder_node, "_DRAIN_S", 0.1)
+    made = rig(frames=2, warm_up=1, duration=60.0)
+    made.matched()
+    late = []
+
+    def send():
+        message = Image(height=1, width=1, step=1, encoding="mono8", data=np.zeros(1, np.uint8).tobytes())
+        now_ns = time.time_ns()
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(now_ns, 10**9)
+        if not late or now_ns - late[-1] > 5e8:
+            late.append(now_ns)
+            made.publishers[IMAGE].publish(message)
+            threading.Timer(0.4, made.publishers[RESULT].publish, [message]).start()
+
+    made.ended(poll=send)
+    with Reader(made.folder / "bag" / "bag.mcap") as reader:
+        counts = {connection.topic: connection.msgcount for connection in reader.connections}
+    assert counts == {IMAGE: 2, RESULT: 2}
+
+
 def test_best_effort_publishers_are_heard(rig):
     made = rig(image_qos=qos_profile_sensor_data, frames=2, warm_up=1)
     made.matched()

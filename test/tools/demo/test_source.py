@@ -101,6 +101,7 @@ def video(tmp_path):
 def test_video(video, tmp_path):
     source = file_source(str(video), "50,50,31.5,23.5", 0.0, tmp_path / "work")
     assert source.title == "video drive.avi" and source.lookup is None
+    assert source.waits and source.parameters["result"] == "/depth/camera_info", "none is dropped"
     assert Camera.from_yaml(source.parameters["camera"]) == CAMERA
 
 

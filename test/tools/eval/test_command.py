@@ -206,6 +206,7 @@ def test_images_that_cannot_be_compared_fail_and_the_rest_is_done(folder, models
     told = capsys.readouterr()
     assert f"a.png is 20x10, expected {WIDTH}x{HEIGHT}, the size of a.png" in told.err and "failed: b: " in told.err
     assert "3 images, 2 failed" in told.out
+    assert "red: compared 1 of 3 images: 1 because " in told.err
     assert "Not compared" in (tmp_path / "out/report.html").read_text()
     assert cv2.imwrite(str(folder / "depth/c.png"), np.zeros((HEIGHT, WIDTH), np.uint16))
     assert evaluate("folder", folder, "--model", "red") == 1

@@ -91,6 +91,11 @@ def test_errors_by_distance_are_medians():
 
 
 def test_no_image_at_all_is_an_error():
+    total = ModelScore("m", "metric", "torch fp32", "none")
+    total.failed = {f"{k}": f"depth/{k}.png has no pixel that counts: found {k}" for k in range(3)}
+    said = "m: none of 3 images could be compared, expected one: depth/0.png has no pixel that counts: found 0"
+    with pytest.raises(DataError, match=said):
+        total.mean()
     with pytest.raises(DataError, match="m: none of 0 images could be compared"):
         score().mean()
 
