@@ -68,27 +68,29 @@ class BagMetadata:
     """What metadata.yaml says of a bag, as far as it makes sense; the files themselves know better.
 
     Attributes:
-        files: their names, in its order. counts, qos: of messages and as offered, by topic. file_counts: by file.
+        files: their names, in its order. counts: of messages, by topic and type. qos: as offered, by topic.
+        file_counts: of messages, by file.
     """
 
     files: tuple[str, ...] = ()
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
     qos: dict[str, tuple[Qos, ...]] = field(default_factory=dict)
     file_counts: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> BagMetadata:
         """Of its contents; what is of another type than it should be is not there."""
-        topics: list[tuple[Any, Any, Any]] = []
+        topics: list[tuple[str, str, Any, Any]] = []
         for item in _list(values, "topics_with_message_count"):
             about = item.get("topic_metadata") if isinstance(item, dict) else None
             if isinstance(about, dict) and isinstance(about.get("name"), str):
-                topics.append((about["name"], item.get("message_count"), about.get("offered_qos_profiles")))
+                kind, qos = str(about.get("type")), about.get("offered_qos_profiles")
+                topics.append((about["name"], kind, item.get("message_count"), qos))
         files = [item for item in _list(values, "files") if isinstance(item, dict)]
         return cls(
             tuple(Path(item).name for item in _list(values, "relative_file_paths") if isinstance(item, str)),
-            {name: count for name, count, _ in topics if isinstance(count, int)},
-            {name: offered(qos) for name, _, qos in topics},
+            {(name, kind): count for name, kind, count, _ in topics if isinstance(count, int)},
+            {name: offered(qos) for name, _, _, qos in topics},
             {Path(str(item.get("path"))).name: n for item in files if isinstance(n := item.get("message_count"), int)},
         )
 

@@ -73,6 +73,11 @@ def offered(profiles: Any) -> tuple[Qos, ...]:
     return tuple(kept)
 
 
+def messages(count: int) -> str:
+    """How many, in words."""
+    return f"{count} message{'s' * (count != 1)}"
+
+
 def recorded(start_ns: int, end_ns: int) -> str:
     """A span of the recording, in words."""
     begin, end = f"{start_ns / 1e9:.3f}", f"{end_ns / 1e9:.3f}"

@@ -16,7 +16,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from mono_depth_ros.bags.metadata import BagMetadata, read_metadata
 from mono_depth_ros.bags.packed import ZSTD, unpack
-from mono_depth_ros.bags.part import Damage, Part
+from mono_depth_ros.bags.part import Damage, Part, messages
 from mono_depth_ros.bags.ros1 import Ros1Messages
 from mono_depth_ros.bags.storage import FORMS, NUMBERED, bag_path, is_bag_file, open_part, storage_files, unpacked_name
 from mono_depth_ros.errors import DataError, shown
@@ -101,11 +101,7 @@ class BagReader:
             self._parts = self._open(stack)
             self.topics, self.left_out = self._topics()
             self._stack = stack.pop_all()
-        if "" in self._absent and all(self._held(name) >= n for name, n in self._metadata.counts.items()):
-            self.notes.append(self._absent.pop(""))  # files of other names, which have everything
-        if sum(self._metadata.counts.values()) > sum(sum(part.claimed.values()) for _, part in self._parts):
-            known = {*self.topics, *self.left_out}
-            self._lost |= {name: (n, n) for name, n in self._metadata.counts.items() if n > 0 and name not in known}
+        self._compare_counts()
         self.notes += [f"{file} {note}" for file, part in self._parts for note in part.notes]
         if self.left_out:
             self.notes.append(f"left out, since not of ROS: {', '.join(map(_foreign, self.left_out.values()))}")
@@ -135,7 +131,7 @@ class BagReader:
             lost, expected = (sum(counts) for counts in zip(*self._lost.values(), strict=True))
             topics = ", ".join(f"{shown(name)} {n} of {of}" for name, (n, of) in sorted(self._lost.items()))
             found = found or [f"{self.path} is damaged: it holds less than it says"]
-            found.append(f"lost: {lost} of {expected} messages ({topics})")
+            found.append(f"lost: {lost} of {messages(expected)} ({topics})")
         return "; ".join(found)
 
     def messages(
@@ -196,7 +192,7 @@ class BagReader:
         named = {unpacked_name(name): name for name in metadata.files}
         if absent := [name for short, name in named.items() if short not in there]:
             counts = [metadata.file_counts.get(name) for name in absent]
-            held = "" if None in counts else f", with {sum(filter(None, counts))} messages"
+            held = "" if None in counts else f", with {messages(sum(filter(None, counts)))}"
             words = f"{self.path} does not hold {', '.join(map(shown, absent))}{held}, unlike its metadata.yaml says"
             self._absent[""] = words
             return files, metadata
@@ -221,7 +217,7 @@ class BagReader:
                 parts.append((file, open_part(file, stack)))
             except Damage as error:
                 count = self._metadata.file_counts.get(file.name)
-                lost = f", and its {count} messages are lost" if count else ""
+                lost = f", and {messages(count)} in it lost" if count else ""
                 self._absent[file.name] = f"{file} is damaged: {error}{lost}"
         if not parts:
             first = next(iter(self._absent.values())).partition(" is damaged: ")[2]
@@ -266,16 +262,25 @@ class BagReader:
         qos = tuple(item.ext.offered_qos_profiles) or self._metadata.qos.get(item.topic, ())
         return TopicInfo(item.topic, kind, count, item.ext.serialization_format, item.msgdef, qos)
 
-    def _held(self, topic: str) -> int:
-        """Messages of a topic, by what the files say of themselves."""
-        held = ((part, item) for _, part in self._parts for item in part.connections if item.topic == topic)
-        return sum(part.claimed.get(item.id, 0) for part, item in held)
+    def _compare_counts(self) -> None:
+        """Hold what the files say of themselves against metadata.yaml."""
+        held: Counter[tuple[str, str]] = Counter()
+        for _, part in self._parts:
+            for item in part.connections:
+                held[item.topic, self._kind(item)] += part.claimed.get(item.id, 0)
+        counts = self._metadata.counts
+        if "" in self._absent and all(held[topic] >= count for topic, count in counts.items()):
+            self.notes.append(self._absent.pop(""))  # files of other names, which have everything
+        known = {*self.topics, *self.left_out}
+        if sum(counts.values()) > sum(held.values()):
+            self._lost |= {name: (n, n) for (name, _), n in counts.items() if n > 0 and name not in known}
 
     def _expected(self, topic: str) -> int:
-        """The same; where a file has no such count, metadata.yaml may know of more."""
-        own = self._held(topic)
+        """Messages of a topic, as the files say; where one has no count of its own, metadata.yaml may know of more."""
+        of_it = ((part, item) for _, part in self._parts for item in part.connections if self._is_of(item, (topic,)))
+        own = sum(part.claimed.get(item.id, 0) for part, item in of_it)
         sure = not self._absent and all(part.counted for _, part in self._parts)
-        return own if sure else max(own, self._metadata.counts.get(topic, 0))
+        return own if sure else max(own, self._metadata.counts.get((topic, self.topics[topic].kind), 0))
 
 
 def stamp_ns(message: Message) -> int:
@@ -294,5 +299,5 @@ def _encoding(connection: Connection) -> str:
 
 def _foreign(topic: TopicInfo) -> str:
     kind = f" {shown(topic.kind)}" if topic.kind else ""
-    count = "" if topic.count is None else f", {topic.count} message{'s' * (topic.count != 1)}"
+    count = "" if topic.count is None else f", {messages(topic.count)}"
     return f"{shown(topic.name)} ({shown(topic.encoding or 'no encoding')}{kind}{count})"

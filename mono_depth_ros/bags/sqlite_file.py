@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from rosbags.interfaces import Connection, ConnectionExtRosbag2, MessageDefinition, MessageDefinitionFormat
 
-from mono_depth_ros.bags.part import FORMATS, Damage, offered, recorded
+from mono_depth_ros.bags.part import FORMATS, Damage, messages, offered, recorded
 
 MAGIC = b"SQLite format 3\0"
 
@@ -53,9 +53,9 @@ class SqliteFile:
             self._database.text_factory = lambda text: text.decode(errors="replace")
             topics = self._topics()
             self._rows = self._enumerate()
-            nameless = np.count_nonzero(~np.isin(self._rows[1], [_UNKNOWN, *(item.id for item in topics)]))
+            nameless = int(np.count_nonzero(~np.isin(self._rows[1], [_UNKNOWN, *(item.id for item in topics)])))
             if nameless:
-                self.places["topics"] = f"{nameless} messages are of topics whose names are lost"
+                self.places["topics"] = f"{messages(nameless)} of topics whose names are lost"
         except sqlite3.Error as error:
             self._stack.close()
             raise Damage(_in_words(error)) from error
@@ -89,7 +89,7 @@ class SqliteFile:
             elif topic in wanted:
                 yield wanted[topic], int(stamps[row]), data
         if lost:
-            words = f"{len(lost)} messages, {recorded(lost[0], lost[-1])}, are on broken pages"
+            words = f"{messages(len(lost))}, {recorded(lost[0], lost[-1])}, on broken pages"
             self.places[tuple(sorted(wanted))] = words
 
     def _row(self, number: int) -> tuple[Any, Any]:

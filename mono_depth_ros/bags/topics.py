@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from mono_depth_ros.bags.part import messages
 from mono_depth_ros.bags.reader import BagReader, TopicInfo
 from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import DataError, MonoDepthError, shown
@@ -167,4 +168,4 @@ def listed(topics: Iterable[TopicInfo]) -> str:
 
 def counted(item: TopicInfo) -> str:
     """How many messages a topic has, in words."""
-    return "number unknown" if item.count is None else f"{item.count} message{'s' * (item.count != 1)}"
+    return "number unknown" if item.count is None else messages(item.count)

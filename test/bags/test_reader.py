@@ -6,8 +6,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -79,7 +77,7 @@ def test_a_database_that_was_cut_off(tmp_path, maker, use, kit, capsys, share):
     (tmp_path / "cut.db3").write_bytes(data[: int(len(data) * share) // 4096 * 4096])
     code, _, said, logs = convert(kit, capsys, tmp_path / "cut.db3", tmp_path / "out.mcap")
     assert code == 1 and is_a_beginning(kit, logs)
-    assert re.search(r"cut.db3 is damaged: \d+ messages, recorded from \S+ to \S+ s, are on broken pages", said)
+    assert re.search(r"cut.db3 is damaged: \d+ messages, recorded from \S+ to \S+ s, on broken pages", said)
 
 
 def test_a_split_bag_is_read_around_its_broken_file_and_without_its_metadata(tmp_path, maker, use, kit, capsys):
@@ -99,7 +97,7 @@ def test_a_split_bag_is_read_around_its_broken_file_and_without_its_metadata(tmp
         )
         logs = [log for log, _ in kit.decoded(out, "/b/depth/image")]
         assert code == 1 and "split_11.mcap is damaged" in summary["damage"]
-        assert len(logs) == COUNT - 3 and bool("its 12 messages are lost" in summary["damage"]) == metadata
+        assert len(logs) == COUNT - 3 and bool("and 12 messages in it lost" in summary["damage"]) == metadata
 
 
 def test_a_bag_without_metadata_is_whole_all_the_same(tmp_path, maker, kit):
@@ -108,42 +106,6 @@ def test_a_bag_without_metadata_is_whole_all_the_same(tmp_path, maker, kit):
     with BagReader(tmp_path / "in") as reader:
         found = [(message.topic, message.log_ns, message.data) for message in reader.messages(reader.topics)]
         assert found == [(topic, log, data) for topic, _, log, data in recorded.messages]
-
-
-def killed(path):
-    """Copy a database into one whose recorder dies before it has merged what it wrote last."""
-    code = """
-import os, sqlite3, sys
-database = sqlite3.connect(sys.argv[1])
-database.execute("PRAGMA journal_mode=WAL")
-database.execute("PRAGMA wal_autocheckpoint=0")
-rows = database.execute("SELECT topic_id, timestamp, data FROM messages ORDER BY id").fetchall()
-database.execute("DELETE FROM messages")
-database.commit()
-database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-database.executemany("INSERT INTO messages(topic_id, timestamp, data) VALUES(?, ?, ?)", rows)
-database.commit()
-os.kill(os.getpid(), 9)
-"""
-    subprocess.run([sys.executable, "-c", code, path], check=False)
-    return path.with_name(f"{path.name}-wal")
-
-
-def test_messages_that_sqlite_has_not_merged_in_are_read_and_nothing_is_written(tmp_path, maker, kit):
-    recorded = maker.frames(3).write(tmp_path / "in.db3")
-    log = killed(tmp_path / "in.db3")
-    (tmp_path / "in.db3-shm").unlink(missing_ok=True)
-    assert log.stat().st_size > 8000
-    before = {item: (item.stat().st_mtime_ns, item.read_bytes()) for item in tmp_path.iterdir() if item.is_file()}
-    with BagReader(tmp_path / "in.db3") as reader:
-        found = [(message.topic, message.log_ns, message.data) for message in reader.messages(reader.topics)]
-        assert found == [(topic, log_ns, data) for topic, _, log_ns, data in recorded.messages] and not reader.damage
-        assert "the messages in in.db3-wal are read with it" in reader.notes[0]
-    after = {item: (item.stat().st_mtime_ns, item.read_bytes()) for item in tmp_path.iterdir() if item.is_file()}
-    assert before == after
-    log.write_bytes(b"x" * 100)
-    with BagReader(tmp_path / "in.db3") as reader:
-        assert "its in.db3-wal is broken: the messages in it are lost" in reader.damage
 
 
 @pytest.mark.parametrize("name", ["empty.mcap", "noise.mcap", "noise.db3", "noise.bag"])
