@@ -30,9 +30,8 @@ _MIN_IN_BIN = 4
 _MAX_OCTAVES_ABOVE = 3.0
 _FINE = 4  # entries of a table for each pixel of distance
 _LEAST = 1e-4  # relative error
-_PAIR_DISTANCES = 2.0 ** np.arange(2, 10)  # pixels
-_PAIR_APART = (0.8, 1.4)  # times these
-_PAIRED = 256  # samples
+_PAIR_OCTAVES = range(2, 10)  # of pixels between the two
+_PAIRED = 160  # samples
 _MIN_PAIRED = 8
 _REACH = 0.98  # the quantile of the distances of left-out samples that is called the reach
 _DEPTH_BINS, _IN_DEPTH_BIN = 12, 8  # at most; samples in each on average at least
@@ -110,7 +109,7 @@ class ExpectedError:
         within, beyond: the expected |error| / depth of the samples, within and beyond their hull.
         distance: (h, w) float32 pixels to the nearest sample, of every STEP-th pixel.
         inside: (h, w) bool, within the hull of the samples.
-        own: mean relative standard deviation of the samples, as the sensor has it.
+        own: relative standard deviation of the nearest sample, (h, w) float32, as the sensor has it; 0 where unknown.
         reach: pixels up to which samples that were left out tell the error.
     """
 
@@ -118,7 +117,7 @@ class ExpectedError:
     beyond: Curve
     distance: Floats
     inside: NDArray[np.bool_]
-    own: float
+    own: Floats | float
     reach: float
 
     @property
@@ -133,10 +132,14 @@ class ExpectedError:
         Args:
             depth: (h, w) metres at every STEP-th pixel, of the fit of the whole image.
         """
-        weight = _measurable(depth, samples)
-        weight[~self.inside] *= np.float32(min((1 - self.inside.mean()) / _PARTIAL, 1.0) ** 2)
-        near = self.distance <= self.reach
-        relative = np.hypot(self.relative, np.float32(_MEAN_ABS * self.own))
+        some = (slice(None, None, 2),) * 2
+        inside, distance = self.inside[some], self.distance[some]
+        weight = _measurable(depth[some], samples)
+        weight[~inside] *= np.float32(min((1 - self.inside.mean()) / _PARTIAL, 1.0) ** 2)
+        near = distance <= self.reach
+        own = self.own if isinstance(self.own, float) else self.own[some]
+        relative = np.where(inside, self.within(distance), self.beyond(distance))
+        relative = np.hypot(relative, np.float32(_MEAN_ABS) * own)
 
         def mean(chosen: NDArray[np.bool_]) -> float:
             total = float(weight[chosen].sum())
@@ -153,10 +156,7 @@ def expected_error(samples: Samples, residual: Floats, left_out: LeftOut | None)
         samples: at least one. residual: (N,) ln of their depth by that of the fit of the whole image there.
         left_out: of them; its errors are those of the result that is judged. None: it is the fit, without a correction.
     """
-    own = 0.0 if samples.sigma is None else float(np.mean(samples.sigma / samples.depth))
-    free = np.ones(samples.size, dtype=np.uint8)
-    free[samples.rows, samples.columns] = 0
-    distance = cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_5)[::STEP, ::STEP]
+    distance, own = _nearest(samples)
     hull = _hull(samples)
     if left_out is None or not len(left_out):
         error = np.abs(np.expm1(np.clip(-residual, -MOST, MOST))).mean(keepdims=True)
@@ -164,9 +164,32 @@ def expected_error(samples: Samples, residual: Floats, left_out: LeftOut | None)
         return ExpectedError(same, same, distance, hull, own, max(float(np.quantile(distance[hull], _REACH)), 1.0))
     inside = left_out.inside
     beyond = _beyond(samples, residual)
-    within = Curve.of_left_out(left_out.distance[inside], left_out.relative[inside]) if inside.any() else beyond
+    within = beyond
+    if inside.any():
+        nearby = zip((left_out.distance[inside], left_out.relative[inside]), _along(samples, residual), strict=True)
+        within = Curve.of_left_out(*(np.concatenate(of) for of in nearby))
     reach = float(np.quantile(left_out.distance[inside] if inside.any() else left_out.distance, _REACH))
     return ExpectedError(within, beyond, distance, hull, own, max(reach, 1.0))
+
+
+def _along(samples: Samples, residual: Floats) -> tuple[Floats, Floats]:
+    """Distances and errors of samples that are predicted from the two beside them in their beam; none without beams.
+
+    Where whole beams are left out, nothing else tells the error near samples.
+    """
+    nothing = np.zeros(0, dtype=np.float32)
+    if samples.group is None or len(samples) < _MIN_PAIRED:
+        return nothing, nothing
+    order = np.lexsort((samples.columns, samples.group))
+    group, depth, lacks = samples.group[order], np.log(samples.depth[order]), residual[order]
+    apart = np.hypot(np.diff(samples.rows[order]), np.diff(samples.columns[order])).astype(np.float32)
+    near = (group[2:] == group[:-2]) & (group[1:-1] >= 0)
+    if np.count_nonzero(near) < _MIN_PAIRED:
+        return nothing, nothing
+    distance = np.minimum(apart[1:], apart[:-1])[near]
+    errors = [np.abs(np.expm1(of[1:-1] - (of[2:] + of[:-2]) / 2))[near] for of in (depth, lacks)]
+    some = slice(None, None, max(len(distance) // _PAIRED, 1))
+    return distance[some], min(errors, key=lambda of: float(of.mean()))[some].astype(np.float32)
 
 
 def _beyond(samples: Samples, residual: Floats) -> Curve:
@@ -175,20 +198,35 @@ def _beyond(samples: Samples, residual: Floats) -> Curve:
     one, other = (rng.choice(len(samples), min(_PAIRED, len(samples)), replace=False) for _ in range(2))
     apart = np.hypot(*(of[one][:, None] - of[other] for of in (samples.rows, samples.columns)))
     if samples.group is not None and len(np.unique(samples.group)) > 1:
-        apart[samples.group[one][:, None] == samples.group[other]] = -1
+        apart[samples.group[one][:, None] == samples.group[other]] = 0
     fit = float(np.abs(np.expm1(np.clip(-residual, -MOST, MOST))).mean())
+    octave = np.rint(np.log2(np.maximum(apart, 1e-3))).astype(np.int8)
+    carried = np.abs(np.expm1(np.clip(residual[other] - residual[one][:, None], -MOST, MOST)))
     distances, errors, counts = [], [], []
-    for distance in _PAIR_DISTANCES:
-        a, b = np.nonzero((apart >= _PAIR_APART[0] * distance) & (apart < _PAIR_APART[1] * distance))
-        count = len(np.unique(a))
+    for number in _PAIR_OCTAVES:
+        pairs = octave == number
+        count = int(np.count_nonzero(pairs.any(axis=1)))
         if count >= _MIN_PAIRED:
-            carried = np.abs(np.expm1(np.clip(residual[other[b]] - residual[one[a]], -MOST, MOST))).mean()
-            distances.append(distance)
-            errors.append(min(float(carried), fit))
+            distances.append(2.0**number)
+            errors.append(min(float(carried[pairs].mean()), fit))
             counts.append(count)
     if not distances:
-        return Curve.of(np.array([_PAIR_DISTANCES[-1]]), np.array([fit]), np.ones(1))
-    return Curve.of(np.array(distances), np.array(errors), np.array(counts))
+        return Curve.of(np.array([2.0 ** _PAIR_OCTAVES[-1]]), np.array([fit]), np.ones(1))
+    return Curve.of(np.array(distances), np.array(errors), np.array(counts, dtype=np.float64))
+
+
+def _nearest(samples: Samples) -> tuple[Floats, Floats | float]:
+    """(h, w) pixels to the nearest sample, and its relative standard deviation, 0 where none is known."""
+    free = np.ones(samples.size, dtype=np.uint8)
+    free[samples.rows, samples.columns] = 0
+    if samples.sigma is None:
+        return cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_5)[::STEP, ::STEP], 0.0
+    distance, label = cv2.distanceTransformWithLabels(
+        free, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    own = np.zeros(len(samples) + 1, dtype=np.float32)
+    own[label[samples.rows, samples.columns]] = samples.sigma / samples.depth
+    return distance[::STEP, ::STEP], own[label[::STEP, ::STEP]]
 
 
 def _hull(samples: Samples) -> NDArray[np.bool_]:
@@ -201,14 +239,14 @@ def _hull(samples: Samples) -> NDArray[np.bool_]:
 
 
 def _measurable(depth: Floats, samples: Samples) -> Floats:
-    """(h, w) from 0 to 1: samples of each pixel of that depth, by those of the image; at most 1."""
+    """From 0 to 1, of every 2 STEP-th pixel as the depth: samples a pixel of such depth, by those of the image."""
     bins = int(np.clip(len(samples) // _IN_DEPTH_BIN, 1, _DEPTH_BINS))
     with np.errstate(invalid="ignore", divide="ignore"):
         inverse = np.where(depth > 0, 1 / depth, 0)
-    edges = np.quantile(inverse[::4, ::4], np.linspace(0, 1, bins + 1)[1:-1]) if bins > 1 else np.zeros(0)
+    edges = np.quantile(inverse[::2, ::2], np.linspace(0, 1, bins + 1)[1:-1]) if bins > 1 else np.zeros(0)
     number = np.searchsorted(edges.astype(np.float32), inverse)
     pixels = np.bincount(number.ravel(), minlength=bins)
-    given = np.bincount(number[samples.rows // STEP, samples.columns // STEP], minlength=bins)
+    given = np.bincount(number[samples.rows // (2 * STEP), samples.columns // (2 * STEP)], minlength=bins)
     density = given / np.maximum(pixels, 1) / (len(samples) / depth.size)
     found: Floats = np.minimum(density, 1.0).astype(np.float32)[number]
     return found

@@ -21,7 +21,7 @@ _UNIQUE = 10  # percent that the best match must be better than the second
 _SPECKLE = (100, 2)  # patches of fewer pixels, within this disparity, are noise
 _FIXED_POINT = 16.0  # StereoSGBM counts sixteenths of a pixel
 _AGREE_PX = 1.0  # between left and right
-_SIGMA_PX = 0.25
+_SIGMA_PX, _SIGMA_UNMATCHED_PX, _NEARBY = 0.15, 4.0, 9  # of disparities, by Middlebury's Motorcycle; window
 _MIN_DISPARITY_PX = 2.0  # the error is a tenth to a quarter of a pixel: a tenth of the depth, and more below
 
 
@@ -97,13 +97,31 @@ def stereo_depth(
         known = disparity >= _MIN_DISPARITY_PX
         depth = np.where(known, np.float32(small.fx * baseline_m) / disparity, np.float32(np.nan))
     depth = depth.astype(np.float32, copy=False)
-    return StereoDepth(depth, small, stereo_sigma(depth, small.fx, baseline_m))
+    return StereoDepth(depth, small, stereo_sigma(depth, small.fx, baseline_m, _disparity_sigma(disparity)))
 
 
-def stereo_sigma(depth: NDArray[np.float32], focal_px: float, baseline_m: float) -> NDArray[np.float32]:
-    """(H, W) float32 metres: the standard deviation of depth (H, W) from disparities that are a quarter pixel off."""
-    found: NDArray[np.float32] = depth * depth * np.float32(_SIGMA_PX / (focal_px * baseline_m))
+def stereo_sigma(
+    depth: NDArray[np.float32],
+    focal_px: float,
+    baseline_m: float,
+    disparity_sigma: NDArray[np.float32] | float = 0.25,
+) -> NDArray[np.float32]:
+    """(H, W) float32 metres: the standard deviation of depth (H, W) by that of the disparities, in pixels."""
+    found: NDArray[np.float32] = depth * depth * (disparity_sigma / np.float32(focal_px * baseline_m))
     return found
+
+
+def _disparity_sigma(disparity: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(H, W) float32 pixels: of a smooth surface, of the jumps nearby (a block takes an edge to half its size too far),
+    and where many neighbours found no match."""
+    known = np.isfinite(disparity)
+    values = np.where(known, disparity, 0).astype(np.float64)
+    share, mean, square = (
+        cv2.boxFilter(of, -1, (_NEARBY, _NEARBY)) for of in (known.astype(np.float64), values, values * values)
+    )
+    share = np.maximum(share, 1e-6)
+    variance = np.maximum(square / share - (mean / share) ** 2, 0)
+    return np.sqrt(_SIGMA_PX**2 + variance + (_SIGMA_UNMATCHED_PX * (1 - share)) ** 2).astype(np.float32)
 
 
 def _disparity(left: NDArray[np.uint8], right: NDArray[np.uint8], first: int, count: int) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -73,34 +74,37 @@ def uncertainty(
     """
     relative = expected.relative
     if left_out is None or not left_out.inside.any():
-        base = np.hypot(_NORMAL * relative, np.float32(expected.own))
+        base = np.hypot(_NORMAL * relative, expected.own)
         return Uncertainty(upload(base, depth.device))
     window = int(np.clip(round(float(np.median(left_out.distance[left_out.inside]))), *_WINDOW)) // STEP // 2 * 2 + 1
     jumps = _jumps(depth, max(window, 3))
     chosen = left_out.number[left_out.inside]
     at = samples.rows[chosen] // STEP * relative.shape[1] + samples.columns[chosen] // STEP
     (jump,) = download(jumps.reshape(-1)[upload(at, depth.device)])
-    by_jump, by_distance = _calibrated(
-        left_out.relative[left_out.inside], expected.within(left_out.distance[left_out.inside]), jump
-    )
-    base = np.where(expected.inside, by_distance, np.float32(_NORMAL)) * relative
-    base = np.hypot(base, np.float32(expected.own))
-    of_jump = np.where(expected.inside, np.float32(by_jump), 0)
-    base, of_jump = upload(torch.from_numpy(np.stack((base, of_jump))), depth.device)
-    return Uncertainty(torch.hypot(base, of_jump * jumps))
+    of_distance = expected.within(left_out.distance[left_out.inside])
+    usual = float(of_distance.mean())
+    weight, factor = _calibrated(left_out.relative[left_out.inside], of_distance, jump / np.float32(usual))
+    base = np.where(expected.inside, np.float32(factor), np.float32(_NORMAL)) * relative
+    of_jump = np.where(expected.inside, np.float32(weight / usual), 0)
+    stacked = np.stack((base, of_jump, np.broadcast_to(np.float32(expected.own), base.shape)))
+    base, of_jump, own = upload(torch.from_numpy(stacked), depth.device)
+    return Uncertainty(torch.hypot(base * torch.sqrt(1 + (of_jump * jumps) ** 2), own))
 
 
 def _calibrated(error: Floats, expected: Floats, jump: Floats) -> tuple[float, float]:
-    """(factor of the jump, factor of the expected error) with which errors (Q,) lie within as they should."""
+    """(weight of jumps, factor of all) with which errors (Q,) lie within one and two deviations as they should.
+
+    A deviation is the factor times the expected error, made larger by sqrt(1 + (weight * jump)^2).
+    """
     best: tuple[float, float, float] | None = None
     for weight in _JUMPS if len(error) >= _FEW else (_USUAL_JUMP,):
-        score = error / np.hypot(expected, weight * jump)
+        score = error / (expected * np.sqrt(1 + (weight * jump) ** 2))
         low, aim, high, two = np.quantile(score, (*_ONE, _TWO)).tolist()
         share = float(np.mean(score < 2 * aim))
         if best is None or share > best[0] + _BETTER:
             best = share, weight, min(max(two / 2, low), high)
     assert best is not None
-    return best[1] * best[2], best[2]
+    return best[1:]
 
 
 def _jumps(depth: torch.Tensor, window: int) -> torch.Tensor:
@@ -108,7 +112,13 @@ def _jumps(depth: torch.Tensor, window: int) -> torch.Tensor:
     small = depth[::STEP, ::STEP]
     known = torch.isfinite(small) & (small > 0)
     log = torch.where(known, small, 1.0).log().clamp(-_FARTHEST, _FARTHEST)
-    both = torch.stack((torch.where(known, log, -torch.inf), torch.where(known, -log, -torch.inf)))[None]
+    low, high = (torch.where(known, log, bound) for bound in (torch.inf, -torch.inf))
+    if depth.device.type == "cpu":  # of any window at the same time
+        square = np.ones((window, window), np.uint8)
+        nearest, farthest = cv2.erode(low.numpy(), square), cv2.dilate(high.numpy(), square)
+        with np.errstate(over="ignore", invalid="ignore"):  # where nothing is known
+            return torch.from_numpy(np.nan_to_num(farthest - nearest, neginf=0.0))
+    both = torch.stack((high, -low))[None]
     for kernel in ((1, window), (window, 1)):
         both = torch.nn.functional.max_pool2d(both, kernel, stride=1, padding=(kernel[0] // 2, kernel[1] // 2))
     return both[0].sum(dim=0).nan_to_num(neginf=0.0)
