@@ -19,12 +19,13 @@ with importing():  # Ctrl-C in these would else be swallowed now and then, and t
     from mono_depth_ros.tools import bench, image, play, standard_streams, train
     from mono_depth_ros.tools.bag import command as bag
     from mono_depth_ros.tools.demo import command as demo
+    from mono_depth_ros.tools.doctor import command as doctor
     from mono_depth_ros.tools.eval import command as eval_
     from mono_depth_ros.tools.info import command as info
     from mono_depth_ros.tools.models import command as models
     from mono_depth_ros.tools.parser import Parser
 
-_TOOLS = (demo, image, bag, eval_, info, play, models, bench, train)
+_TOOLS = (demo, image, bag, eval_, info, play, models, doctor, bench, train)
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
