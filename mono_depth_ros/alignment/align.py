@@ -17,6 +17,7 @@ from mono_depth_ros.alignment.local_correction import corrected
 from mono_depth_ros.alignment.outliers import contradicted
 from mono_depth_ros.alignment.result import Alignment, Fit, as_prediction
 from mono_depth_ros.alignment.samples import Samples
+from mono_depth_ros.alignment.sky import seen_in_the_sky
 from mono_depth_ros.alignment.uncertainty import uncertainty
 from mono_depth_ros.config import AlignConfig
 from mono_depth_ros.errors import DataError, FitError
@@ -70,11 +71,14 @@ def finish(
         drift: relative standard deviation of the scale since the fit; None: no uncertainty is wanted.
     """
     depth = fit.apply(prediction)
+    seen = seen_in_the_sky(depth, samples) if config.local and len(samples) else None
+    if seen is not None:
+        depth = torch.where(torch.isnan(seen), depth, seen)
     correction, left_out = None, None
     if config.local and len(samples):
         correction, left_out = corrected(depth, samples, guide)
     if not len(samples) or config.held_out <= 0:
-        return Alignment(fit, correction, kind=prediction.kind)
+        return Alignment(fit, correction, kind=prediction.kind, seen=seen)
     fitted = at(depth, samples)
     known = np.isfinite(fitted) & (fitted > 0)
     if not known.any():
@@ -96,7 +100,7 @@ def finish(
         full = depth if correction is None else depth * torch.exp(correction)
         sigma = uncertainty(full, samples, expected, judged).aged(drift)
     trusted = after.abs_rel <= config.max_abs_rel
-    return Alignment(fit, correction, before, after, trusted, prediction.kind, reach, sigma, left_out)
+    return Alignment(fit, correction, before, after, trusted, prediction.kind, reach, sigma, left_out, seen)
 
 
 def _over_the_image(metrics: DepthMetrics, abs_rel: float) -> DepthMetrics:
@@ -139,7 +143,7 @@ def error_histogram(left_out: LeftOut) -> Histogram:
 
 
 def usable(prediction: DepthPrediction, samples: Samples) -> Samples:
-    """The samples where the prediction is finite, and positive if it is metric.
+    """The samples where something is predicted: a number, and a positive one if it is metric.
 
     Raises:
         DataError: the samples are of an image of another size.
@@ -149,7 +153,7 @@ def usable(prediction: DepthPrediction, samples: Samples) -> Samples:
         found = f"{samples.size[1]}x{samples.size[0]}"
         raise DataError(f"the samples are of a {found} image, expected {size[1]}x{size[0]}, that of the prediction")
     values = at(prediction.values, samples)
-    known = np.isfinite(values)
+    known = ~np.isnan(values)
     if prediction.kind is DepthKind.METRIC:
         known &= values > 0
     return samples if known.all() else samples.select(known)

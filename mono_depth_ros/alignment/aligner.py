@@ -194,7 +194,7 @@ class Aligner:
             fit = fit_curve(values, fitted.depth, prediction.kind, config)
         except FitError as error:
             return str(error)
-        x: NDArray[np.float64] = values.astype(np.float64)
+        x: NDArray[np.float64] = values[np.isfinite(values)].astype(np.float64)
         if fit.curve is Curve.INVERSE and prediction.kind is DepthKind.METRIC:
             x = 1 / x
         if self._kind not in (prediction.kind, None):  # 1/p is no relative prediction, though the curve is the same

@@ -46,7 +46,8 @@ def fit_curve(
     """The curve of `config.curve` through samples.
 
     Args:
-        prediction: (N,) at the samples: metres, positive, for a METRIC kind; inverse depth of any unit else. Finite.
+        prediction: (N,) at the samples: metres, positive, for a METRIC kind; inverse depth of any unit else.
+            What is not finite does not count.
         depth: (N,) metres, finite and positive.
         config: method, curve, min_samples and seed count here.
 
@@ -57,6 +58,8 @@ def fit_curve(
         ConfigError: a curve of metric predictions asked for with a relative one.
     """
     curve = choose_curve(kind, config.curve)
+    known = np.isfinite(prediction)
+    prediction, depth = prediction[known], depth[known]
     if len(depth) < config.min_samples:
         raise FitError(f"{len(depth)} samples to fit, expected {config.min_samples} or more", "too_few_samples")
     p, d = prediction.astype(np.float64), depth.astype(np.float64)

@@ -31,10 +31,10 @@ _STEPS = ((8.0, 1), (40.0, 2), (np.inf, 4))  # up to this spacing of the samples
 _FOLDS = 5  # it is interpolated
 _MAX_LEFT_OUT = 600  # samples that are left out
 _DOUBT, _DOUBT_FARTHER = 0.03, 0.12  # of the weights; for each doubling of the distance to the nearest sample
-_IN_LINES = 0.5  # samples nearer each other than this part of the distance of the places between them lie in lines
+_MIN_IN_GROUP = 3  # samples, on average
 _DISAGREE, _MAX_DISAGREE = 0.06, 10.0  # of ln d, between a sliver and the nearest sample: the sliver counts 1/e
-_GAIN_SIGMAS = (1.0, 3.0)  # standard errors by which the estimates must beat the fit: nothing of them, all of them
-_GAIN_SIGMAS_OF_FEW = 20.0  # more, by the number of samples
+_GAIN_SIGMAS = (0.5, 2.0)  # standard errors by which the estimates must beat the fit: nothing of them, all of them
+_GAIN_SIGMAS_OF_FEW = 800.0  # more, by the square of the number of samples
 _MOST = 1.5  # times the farthest sample: no ratio takes a depth beyond
 
 
@@ -103,7 +103,7 @@ def _field(
     triangles = Triangulation(samples.rows, samples.columns, samples.size)
     places = triangles.on_grid(step)
     distance_of_places = float(places.distance.mean()) if len(places.number) else 1.0
-    weights, left_out = _weigh(samples, known, triangles, distance_of_places)
+    weights, left_out = _weigh(samples, known, distance_of_places)
     if weights.strength == 0.0:
         return None, left_out
 
@@ -131,14 +131,14 @@ def _within(places: Places, found: Floats, nearest: Floats, disagree: float) -> 
     return within
 
 
-def _weigh(samples: Samples, known: Known, triangles: Triangulation, distance: float) -> tuple[_Weights, LeftOut]:
+def _weigh(samples: Samples, known: Known, distance: float) -> tuple[_Weights, LeftOut]:
     """By samples that are left out; `distance` is that of the places to the nearest sample, on average."""
     rng = np.random.default_rng(len(samples))
     usual = USUAL.copy()
     if known.colour is None:
         usual[INVERSE] += usual[COLOUR]
         usual[COLOUR] = 0.0
-    line = _lines(samples, triangles, distance)
+    line = _lines(samples)
     left = [_left_out(samples, known, fold, usual > 0, rng) for fold in _folds(len(samples), line, rng)]
     number, inside, sliver, nearest, apart = (np.concatenate(of, axis=-1) for of in zip(*left, strict=True))
     log_d, log_g = known.log_depth[number], known.fitted[number]
@@ -162,7 +162,7 @@ def _weigh(samples: Samples, known: Known, triangles: Triangulation, distance: f
     error = told - log_d
     gain = np.abs(log_g - log_d) - np.abs(error)
     sigmas = float(gain.mean()) / max(float(gain.std()) / len(gain) ** 0.5, 1e-9) if len(gain) > 1 else 0.0
-    low, high = (least + _GAIN_SIGMAS_OF_FEW / max(len(gain), 1) for least in _GAIN_SIGMAS)
+    low, high = (least + _GAIN_SIGMAS_OF_FEW / max(len(gain), 1) ** 2 for least in _GAIN_SIGMAS)
     strength = min(max((sigmas - low) / (high - low), 0.0), 1.0)
     return _Weights(weights, outside, disagree, strength), LeftOut(
         number, error.astype(np.float32), apart, np.isfinite(inside[INVERSE])
@@ -202,14 +202,13 @@ def _left_out(
     return number, found, sliver, nearest, distance
 
 
-def _lines(samples: Samples, triangles: Triangulation, distance: float) -> NDArray[np.int64] | None:
-    """(N,) which line each sample is of, from above to below, where samples lie in lines; None: they do not."""
-    if triangles.shortest >= _IN_LINES * distance:
+def _lines(samples: Samples) -> NDArray[np.int64] | None:
+    """(N,) which group each sample is of, from above to below; None: they are of none, or each of its own."""
+    if samples.group is None or (samples.group < 0).any():
         return None
-    group = getattr(samples, "group", None)
-    if group is None:
+    groups, number = np.unique(samples.group, return_inverse=True)
+    if len(groups) * _MIN_IN_GROUP > len(samples):
         return None
-    _, number = np.unique(group, return_inverse=True)
     rank = np.argsort(np.argsort(np.bincount(number, samples.rows) / np.bincount(number)))
     found: NDArray[np.int64] = rank[number]
     return found

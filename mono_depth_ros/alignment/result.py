@@ -92,6 +92,7 @@ class Alignment:
         reach: how much of the image is near samples, and the error there and in the rest; None as `after`.
         uncertainty: one standard deviation at every pixel; None where nothing was held out.
         left_out: the errors that all of these are made of.
+        seen: (H, W) float32 metres in place of a sky that samples refute, to be corrected too; NaN elsewhere, or None.
     """
 
     fit: Fit
@@ -103,6 +104,7 @@ class Alignment:
     reach: Reach | None = None
     uncertainty: Uncertainty | None = None
     left_out: LeftOut | None = None
+    seen: torch.Tensor | None = None
 
     def apply(self, prediction: DepthPrediction | torch.Tensor | NDArray[Any]) -> DepthPrediction:
         """The prediction in metres, with the confidence and normals that it had, and its uncertainty.
@@ -119,10 +121,12 @@ class Alignment:
         if self.correction is not None and self.correction.shape != prediction.values.shape:
             found, expected = tuple(prediction.values.shape), tuple(self.correction.shape)
             raise DataError(f"the prediction is {found}, expected {expected}, that of the local correction")
-        depth = self.fit.apply(prediction)
-        if self.correction is not None:
-            import torch
+        import torch
 
+        depth = self.fit.apply(prediction)
+        if self.seen is not None:
+            depth = torch.where(torch.isnan(self.seen), depth, self.seen)
+        if self.correction is not None:
             depth = depth * torch.exp(self.correction)
         sigma = None if self.uncertainty is None else self.uncertainty.of(depth)
         return replace(prediction, values=depth, kind=DepthKind.METRIC, uncertainty=sigma)

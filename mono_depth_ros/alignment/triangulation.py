@@ -67,8 +67,6 @@ class Triangulation:
         """(3, T) samples of each triangle."""
         sides = self._sides(self.corners)
         self._long = _SLIVER_SIDES**2 * float(np.median(sides[2])) if sides.size else 0.0
-        self.shortest = float(np.sqrt(np.median(sides[0]))) if sides.size else 0.0
-        """Pixels, of the shortest side of most triangles."""
 
     def on_grid(self, step: int) -> Places:
         """Those of a grid: every `step`-th row and column, row after row, as far as the image goes.
