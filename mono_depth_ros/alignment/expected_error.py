@@ -6,9 +6,10 @@ sides (from `LeftOut`), another beyond their hull, where pairs of samples say ho
 it, may be carried. Between the distances that were measured the logarithms are interpolated; the structure of scenes
 makes errors grow with a power of the distance, and so the curves go on.
 
-The mean counts pixels as likely as the sensor measures any at their depth: nothing that is measured can tell how large
-the error of the sky is, and nobody would compare it. Beyond the hull they count less, the more of the image the hull
-holds: what a sensor that sees most of the image has no sample of is rather what it cannot measure.
+The mean counts pixels as likely as the sensor measures any at their depth or farther: nothing that is measured can tell
+how large the error of the sky is, and nobody would compare it. Beyond the hull they count less, the more of the image
+the hull holds: what a sensor that sees most of the image has no sample of is rather what it cannot measure. Beams end
+where the lidar's field of view does, and say less of that.
 """
 
 from __future__ import annotations
@@ -135,7 +136,8 @@ class ExpectedError:
         some = (slice(None, None, 2),) * 2
         inside, distance = self.inside[some], self.distance[some]
         weight = _measurable(depth[some], samples)
-        weight[~inside] *= np.float32(min((1 - self.inside.mean()) / _PARTIAL, 1.0) ** 2)
+        beyond = min((1 - float(self.inside.mean())) / _PARTIAL, 1.0)
+        weight[~inside] *= np.float32(beyond if samples.group is not None else beyond**4)
         near = distance <= self.reach
         own = self.own if isinstance(self.own, float) else self.own[some]
         relative = np.where(inside, self.within(distance), self.beyond(distance))
@@ -248,7 +250,7 @@ def _measurable(depth: Floats, samples: Samples) -> Floats:
     pixels = np.bincount(number.ravel(), minlength=bins)
     given = np.bincount(number[samples.rows // (2 * STEP), samples.columns // (2 * STEP)], minlength=bins)
     density = given / np.maximum(pixels, 1) / (len(samples) / depth.size)
-    found: Floats = np.minimum(density, 1.0).astype(np.float32)[number]
+    found: Floats = np.minimum(np.maximum.accumulate(density), 1.0).astype(np.float32)[number]
     return found
 
 

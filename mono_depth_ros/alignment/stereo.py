@@ -21,7 +21,7 @@ _UNIQUE = 10  # percent that the best match must be better than the second
 _SPECKLE = (100, 2)  # patches of fewer pixels, within this disparity, are noise
 _FIXED_POINT = 16.0  # StereoSGBM counts sixteenths of a pixel
 _AGREE_PX = 1.0  # between left and right
-_SIGMA_PX, _SIGMA_UNMATCHED_PX, _NEARBY = 0.15, 4.0, 9  # of disparities, by Middlebury's Motorcycle; window
+_SIGMA_PX, _SIGMA_UNMATCHED_PX, _NEARBY = 0.15, 6.0, 9  # of disparities, by Middlebury's Motorcycle; window
 _MIN_DISPARITY_PX = 2.0  # the error is a tenth to a quarter of a pixel: a tenth of the depth, and more below
 
 

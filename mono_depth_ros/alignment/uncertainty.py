@@ -26,7 +26,7 @@ Floats = NDArray[np.float32]
 
 _JUMPS = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)  # how much a jump may count beside the expected error
 _USUAL_JUMP, _FEW = 0.2, 60  # with fewer left-out samples than that
-_ONE, _TWO = (0.65, 0.70, 0.72), 0.945  # of errors within one (least, aimed at, most) and two standard deviations
+_ONE, _TWO = (0.64, 0.68, 0.69), 0.945  # of errors within one (least, aimed at, most) and two standard deviations
 _BETTER = 0.003  # of errors more within two: another weight of jumps is worth it
 _NORMAL = 1.25  # standard deviation of normal errors, by their mean
 _WINDOW = (3, 41)  # pixels of the image
