@@ -26,6 +26,7 @@ NAMES = (
     "models",
     "metric3d",
     "bag",
+    "writers",
     "alignment",
     "slam",
     "overhead",
@@ -40,8 +41,8 @@ NAMES = (
 )
 NEEDS = {"slam": ("open3d", "evo"), "world": ("numba",)}
 """What is not installed with the package: without a name given, such a measurement is left out where it is missing."""
-LONG = ("fuzz", "corruption", "soak")
-"""What takes half an hour: without a name given it is left out."""
+LONG = ("writers", "fuzz", "corruption", "soak")
+"""What takes up to half an hour: without a name given it is left out."""
 
 
 def main(argv: Sequence[str]) -> int:

@@ -102,7 +102,8 @@ class PlayNode(GuardedNode):
             self._wait_for_subscribers()
             count = self._play()
             if not count and not self._stopping.is_set():
-                raise DataError(self._why_nothing())
+                assert self._reader is not None
+                raise DataError(f"{self._config.bag}: no message was played; {self._reader.damage or _EMPTY}")
             while self._config.loop and not self._stopping.is_set():
                 count += self._play()
             if not self._stopping.is_set():
@@ -113,21 +114,12 @@ class PlayNode(GuardedNode):
                 if silent := sorted(self._silent.intersection(_names(self._config.topics))):
                     self.get_logger().warning(f"nothing was played on {shown(', '.join(silent), SENTENCE)}")
                 assert self._reader is not None
-                if not count:
-                    raise DataError(f"{self._config.bag}: no message was played; {self._reader.damage or _EMPTY}")
                 if self._reader.damage:
                     raise DataError(f"{self._reader.damage}; the rest is played")
         except Exception as error:
             self._error = error
         if not self._stopping.is_set():
             self._guard.trigger()
-
-    def _why_nothing(self) -> str:
-        assert self._reader is not None
-        if self._reader.damage:
-            return f"played 0 messages: {self._reader.damage}"
-        part = " between start and the end of duration" if self._config.start or self._config.duration else ""
-        return f"played 0 messages: {self._reader.path} has none{part} on {', '.join(self._outputs)}"
 
     def _wait_for_subscribers(self) -> None:
         wanted = [self._outputs[name] for name in _names(self._config.wait_for)]
