@@ -20,6 +20,8 @@ SUFFIXES = (".mp4", ".avi")
 
 _CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
 _MAX_SIDE = 8190  # pixels, of MPEG-4
+_LOOK_IMAGES = 32  # between two looks at the disk
+_LEAST_FREE = 2**20  # bytes, for the index of the file
 _TICKS = 90_000  # a second, of an MP4 file
 _PARENTS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 _VERSIONED = ("mvhd", "trak/tkhd", "trak/mdia/mdhd")
@@ -76,6 +78,8 @@ class VideoWriter:
             self._writer = _open(self._path, self._rate_hz, bgr.shape[1], bgr.shape[0])
             if not self._writer.isOpened():
                 raise MonoDepthError(f"this OpenCV writes no video of {bgr.shape[1]}x{bgr.shape[0]}")
+        if self.count % _LOOK_IMAGES == 0:
+            self._check_disk()
         with _silent():
             self._writer.write(bgr)
         tick = max(round(time_ns * _TICKS / 1e9), self._last + 1) if self.count else 0
@@ -92,18 +96,25 @@ class VideoWriter:
         """
         if self._writer is None:
             return
-        self._writer.release()
+        with _silent():
+            self._writer.release()
         self._writer = None
-        if self._path.suffix.lower() == ".mp4":
-            self._step(self._steps[-1][0] if self._steps else round(_TICKS / self._rate_hz))
-            retime(self._path, self._steps)
+        self._check_disk()
         capture = cv2.VideoCapture(str(self._path))
         found = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
         capture.release()
         if found != self.count:
-            free = os.statvfs(self._path.parent)
-            why = "the disk is full" if free.f_bavail * free.f_frsize < 2**20 else "not all of it could be written"
+            why = "not all of it could be written"
             raise MonoDepthError(f"cannot write the video: {why}; {found} of its {self.count} images are there")
+        if self._path.suffix.lower() == ".mp4":
+            self._step(self._steps[-1][0] if self._steps else round(_TICKS / self._rate_hz))
+            retime(self._path, self._steps)
+
+    def _check_disk(self) -> None:
+        """Raise MonoDepthError for a full disk, of which OpenCV says nothing."""
+        free = os.statvfs(self._path.parent)
+        if free.f_bavail * free.f_frsize < _LEAST_FREE:
+            raise MonoDepthError("cannot write the video: the disk is full")
 
     def _step(self, ticks: int) -> None:
         if self._steps and self._steps[-1][0] == ticks:

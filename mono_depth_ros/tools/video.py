@@ -19,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from mono_depth_ros.config import DepthConfig, ImageConfig, ModelConfig
-from mono_depth_ros.errors import SENTENCE, ConfigError, DataError, shown
+from mono_depth_ros.errors import SENTENCE, ConfigError, DataError, MonoDepthError, shown
 from mono_depth_ros.frame import HostFrames
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.media.camera_argument import CameraArgument
@@ -171,7 +171,10 @@ class VideoJob:
         return Behind(lambda item: self._write(output, *item), lambda _: None, size)
 
     def _write(self, output: video_outputs.VideoOutput, frame: Frame, time_ns: int) -> None:
-        output.write(frame, time_ns)
+        try:
+            output.write(frame, time_ns)
+        except OSError as error:
+            raise MonoDepthError(f"cannot write {self.out}: {error.strerror or error}") from error
         self.count, self.last_ns = self.count + 1, time_ns
 
     def _estimate(self, pictures: list[np.ndarray]) -> list[Frame]:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import resource
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -69,3 +71,20 @@ def test_a_file_that_was_not_finished_is_not_searched_for_ever(tmp_path, length)
     path = tmp_path / "a.mp4"
     path.write_bytes(length.to_bytes(4, "big") + b"mdat" + bytes(12))
     assert not video_writer.retime(path, [(1, 1)])
+
+
+def test_a_file_that_may_not_grow_and_a_full_disk_are_said(tmp_path, monkeypatch, capfd):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    writer = VideoWriter(tmp_path / "a.mp4", 10.0)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, limits[1]))  # Python ignores SIGXFSZ: writing fails
+    try:
+        for k in range(40):
+            writer.write(np.random.default_rng(k).integers(0, 256, (96, 128, 3), dtype=np.uint8), k * 10**8)
+        with pytest.raises(MonoDepthError, match="of its 40 images are there"):
+            writer.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "Failed to write" not in capfd.readouterr().err
+    monkeypatch.setattr(video_writer.os, "statvfs", lambda _: SimpleNamespace(f_bavail=1, f_frsize=4096))
+    with pytest.raises(MonoDepthError, match="the disk is full"):
+        VideoWriter(tmp_path / "b.mp4", 10.0).write(videos.picture(0), 0)

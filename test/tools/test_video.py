@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import sys
 import threading
@@ -285,3 +286,16 @@ def test_more_that_is_refused(tmp_path, model, clip, capsys):
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((48, 64, 3), np.uint8))
     assert image(tmp_path / "a.png", "--out", tmp_path / "o.mp4", CAMERA) == 1
     assert "which is for a video" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("out", ["out.mp4", "out.mcap", "out"])
+def test_what_cannot_be_written_is_one_sentence_and_leaves_nothing_half(tmp_path, model, clip, capsys, out):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))  # Python ignores SIGXFSZ: writing fails
+    try:
+        assert image(clip, "--out", tmp_path / out, CAMERA) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    said = capsys.readouterr().err
+    assert ("cannot" in said and "written" in said) or "cannot write" in said
+    assert nothing_else(tmp_path, *([] if "." in out else ["out"])) and not list(tmp_path.glob("out/*.npy"))
