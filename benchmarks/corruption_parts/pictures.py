@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PNG and JPEG, as pictures, as depth, and for their Exif tags."""
+"""PNG, JPEG and other pictures, as pictures, as depth, and for their tags; depth maps of floating-point numbers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from mono_depth_ros.media.photos import Photos
+from PIL import Image
 
 from corruption_parts.kind import Kind, Target, command
 from mono_depth_ros.config import ImageConfig
 from mono_depth_ros.errors import DataError, FrameError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.media.camera_argument import CameraArgument
 from mono_depth_ros.media.depth import read_depth
 from mono_depth_ros.media.images import read_image
 
@@ -32,6 +35,15 @@ def _image(path: Path) -> None:
     except FrameError as error:  # of a picture: whoever reads files says of which
         raise DataError(f"{path}: {error}") from error
     assert rgb.dtype == np.uint8 and rgb.shape[2] == 3
+
+
+def _photo(path: Path) -> None:
+    photos = Photos(CameraArgument.given(None, 60.0), False, True, ImageConfig().max_image_pixels)
+    try:
+        rgb, camera = photos.read(path)
+    except FrameError as error:
+        raise DataError(f"{path}: {error}") from error
+    assert camera is not None and (camera.height, camera.width) == rgb.shape[:2]
 
 
 def _depth(path: Path) -> None:
@@ -69,4 +81,25 @@ def _jpeg(folder: Path) -> Sequence[Target]:
     return [Target(path, read) for path, read in zip(paths, (_image, _image, _exif, _command), strict=True)]
 
 
-KINDS = {"PNG": Kind(_png), "JPEG": Kind(_jpeg)}
+def _others(folder: Path) -> Sequence[Target]:
+    """Of formats that have pages, animations and tags for how a picture is stored."""
+    picture = Image.fromarray(_picture())
+    picture.save(folder / "pages.tif", save_all=True, append_images=[picture], tiffinfo={274: 6})
+    picture.convert("RGBA").save(folder / "alpha.tif")
+    picture.save(folder / "animated.webp", save_all=True, append_images=[picture.rotate(180)])
+    picture.save(folder / "animated.gif", save_all=True, append_images=[picture.rotate(180)])
+    picture.convert("P").save(folder / "palette.bmp")
+    return [Target(path, _photo) for path in sorted(folder.iterdir())]
+
+
+def _arrays(folder: Path) -> Sequence[Target]:
+    """Depth maps of floating-point numbers."""
+    depth = np.random.default_rng(1).uniform(1, 5, _SIZE).astype(np.float32)
+    np.save(folder / "depth.npy", depth)
+    np.savez_compressed(folder / "depth.npz", depth=depth)
+    for name in ("depth.tif", "depth.pfm"):
+        cv2.imwrite(str(folder / name), depth)
+    return [Target(path, _depth) for path in sorted(folder.iterdir())]
+
+
+KINDS = {"PNG": Kind(_png), "JPEG": Kind(_jpeg), "TIFF": Kind(_others), "depth": Kind(_arrays)}

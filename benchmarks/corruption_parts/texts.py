@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""YAML and JSON (and XML): calibrations of several tools, and saved scales."""
+"""YAML, JSON (and XML, INI): calibrations of several tools, and saved scales."""
 
 from __future__ import annotations
 
@@ -45,8 +45,12 @@ def _yaml(folder: Path) -> Sequence[Target]:
     info = {name: list(map(float, getattr(found, name.upper()))) for name in "dkrp"}
     message = {"header": {"frame_id": "eye"}, "height": 48, "width": 64, "distortion_model": "plumb_bob", **info}
     echo.write_text(f"{yaml.safe_dump(message, sort_keys=False)}---\n" * 3)
-    cameras = [Target(path, _camera) for path in (camera, opencv, echo)]
-    return [*cameras, Target(kalibr, _chosen("cam1")), Target(scale, _scale)]
+    ini, kitti = folder / "ost.txt", folder / "calib.txt"
+    K = "60 0 31.5\n0 60 23.5\n0 0 1\n"
+    ini.write_text(f"[image]\n\nwidth\n64\n\nheight\n48\n\n[eye]\n\ncamera matrix\n{K}\ndistortion\n.1 0 0 0 0\n")
+    kitti.write_text("P0: 60 0 31.5 0 0 60 23.5 0 0 0 1 0\nP2: 60 0 31.5 0 0 60 23.5 0 0 0 1 0\n")
+    cameras = [Target(path, _camera) for path in (camera, opencv, echo, ini)]
+    return [*cameras, Target(kalibr, _chosen("cam1")), Target(kitti, _chosen("P2")), Target(scale, _scale)]
 
 
 def _storage(path: Path) -> None:

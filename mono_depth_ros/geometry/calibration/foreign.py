@@ -22,6 +22,8 @@ _KEYS: tuple[tuple[set[str], str], ...] = (
     ({"Camera1.fx"}, f"settings of ORB-SLAM: {_NUMBERS} (Camera1.fx and so on)"),
     ({"model_type", "cam0"}, "a configuration of a SLAM system"),
     ({"estimator_file"}, "a configuration of a SLAM system"),
+    ({"projection_parameters"}, f"a camera of camodocal, as VINS has it: {_NUMBERS} where its distortion is zero"),
+    ({"cameras"}, f"a rig of several cameras: {_NUMBERS} of one"),
     ({"value0"}, "a calibration of Basalt, whose models are not read"),
     ({"ppx", "ppy"}, f"the intrinsics of a RealSense camera: {_NUMBERS} (fx, fy, ppx, ppy)"),
     ({"intrinsic_matrix"}, f"a camera of Open3D, whose matrix goes by columns: {_NUMBERS}"),
@@ -43,6 +45,8 @@ _ROOTS = {
 _COLMAP = r"SIMPLE_PINHOLE|PINHOLE|SIMPLE_RADIAL|RADIAL|OPENCV|OPENCV_FISHEYE|FULL_OPENCV|FOV|THIN_PRISM_FISHEYE"
 _TEXTS = (
     (rf"^\d+ ({_COLMAP})(_FISHEYE)? \d+ \d+ ", f"a cameras.txt of COLMAP: {_NUMBERS}, cx and cy less .5"),
+    (r"^\[(LEFT|RIGHT|STEREO)_?(CAM_)?\w*\]$", f"the factory calibration of a ZED camera: {_NUMBERS} of one section"),
+    (r"^(Pinhole|RadTan|FOV|EquiDistant|KannalaBrandt) [-\d.]", f"a camera of DSO: {_NUMBERS}"),
     (r"^Tr_velo_to_cam|^R_rect|^calib_time:", "a calibration between sensors of KITTI without a camera (P or K)"),
     (r"^# timestamp|^#timestamp", "a list of poses or of images"),
 )

@@ -26,6 +26,10 @@ _BINARY = (
     (b"#ROSBAG V", "a ROS 1 bag"),
     (b"PK\3\4", "an archive (zip, or .npz of numpy)"),
     (b"\x93NUMPY", "an array of numpy"),
+    (b"\x80\x03", "a pickle of Python"),
+    (b"\x80\x04", "a pickle of Python"),
+    (b"\x1f\x8b", "packed with gzip"),
+    (b"MATLAB ", "a file of MATLAB"),
 )
 
 
