@@ -13,7 +13,7 @@ from pathlib import Path
 from mono_depth_ros.errors import MonoDepthError
 
 _ERROR_CLASS = re.compile(r"\b[A-Z][A-Za-z]*(Error|Exception|Warning)\b")
-_REASON_NONE = re.compile(r": None\b")
+_REASON_NONE = re.compile(r": None[.;,]?$")
 
 Read = Callable[[Path], int | None]
 """Reads a file as a user would have it read; returns how many things it found in it (messages, points), or None."""

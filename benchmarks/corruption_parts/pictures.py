@@ -10,7 +10,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mono_depth_ros.media.photos import Photos
 from PIL import Image
 
 from corruption_parts.kind import Kind, Target, command
@@ -20,6 +19,7 @@ from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.media.camera_argument import CameraArgument
 from mono_depth_ros.media.depth import read_depth
 from mono_depth_ros.media.images import read_image
+from mono_depth_ros.media.photos import Photos
 
 _SIZE = (64, 48)
 _TINY = ("--model", "tiny", "--engine", "torch", "--threads", "1")

@@ -17,6 +17,7 @@ scenes:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ import yaml
 from mono_depth_ros.alignment.result import Curve, Fit
 from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.config.yaml_text import load_yaml
-from mono_depth_ros.errors import ConfigError
+from mono_depth_ros.errors import ConfigError, shown
 from mono_depth_ros.prediction import DepthKind
 
 DEFAULT_SCENE = "default"
@@ -133,9 +134,12 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _number(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value):
-        raise ConfigError(f"{name} is {value!r}, expected a finite number")
-    return float(value)
+    try:
+        if not isinstance(value, bool) and isinstance(value, (int, float)) and math.isfinite(value):
+            return float(value)
+    except OverflowError:  # a whole number of 400 digits
+        pass
+    raise ConfigError(f"{name} is {shown(repr(value))}, expected a finite number")
 
 
 def _whole(value: Any, name: str) -> int:

@@ -87,7 +87,7 @@ class CameraNodeConfig(Config):
     )
     camera: str = option(
         "",
-        "The calibration file of the camera, of ROS, OpenCV, Kalibr, EuRoC or KITTI; FILE:NAME is one of several.",
+        "The camera: fx,fy,cx,cy, or a calibration FILE of ROS, OpenCV, Kalibr, EuRoC or KITTI (FILE:NAME of several).",
         aliases=("calibration",),
     )
     hfov: float = hfov_option()

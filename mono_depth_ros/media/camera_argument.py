@@ -31,20 +31,23 @@ class CameraArgument:
     hfov_deg: float = 0.0
 
     @classmethod
-    def given(cls, camera: str | None, hfov_deg: float = 0.0) -> CameraArgument | None:
-        """Of `--camera` and `--hfov`, 0 for none; None where neither is given.
+    def given(
+        cls, camera: str | None, hfov_deg: float = 0.0, names: tuple[str, str] = ("--camera", "--hfov")
+    ) -> CameraArgument | None:
+        """Of `--camera` and `--hfov`, 0 for none, or of parameters of other names; None where neither is given.
 
         Raises:
             ConfigError: both are given, or something that is no camera. CameraError: a file that is no calibration.
         """
         if camera and hfov_deg:
-            raise ConfigError(f"--camera {camera} and --hfov {hfov_deg:g} are given, expected one of the two")
+            found = f"{names[0]} is {camera} and {names[1]} is {hfov_deg:g}"
+            raise ConfigError(f"{found}, expected one of the two")
         if hfov_deg:
-            return cls(f"--hfov {hfov_deg:g}", hfov_deg=hfov_deg)
-        return cls.parse(camera) if camera else None
+            return cls(f"{names[1]} {hfov_deg:g}", hfov_deg=hfov_deg)
+        return cls.parse(camera, names[0]) if camera else None
 
     @classmethod
-    def parse(cls, text: str) -> CameraArgument:
+    def parse(cls, text: str, name: str = "--camera") -> CameraArgument:
         """Raises ConfigError for something else than the forms of `--camera`, CameraError for no calibration."""
         parts = text.split(",")
         if len(parts) == 4:
@@ -56,7 +59,7 @@ class CameraArgument:
                 return cls(text, intrinsics=(fx, fy, cx, cy))
         if calibration_file(text) is not None or Path(text).suffix:
             return cls.of_file(text)
-        raise ConfigError(f"--camera is '{text}', expected {CAMERA_HELP}")
+        raise ConfigError(f"{name} is '{text}', expected {CAMERA_HELP}")
 
     @classmethod
     def of_file(cls, path: str | os.PathLike[str]) -> CameraArgument:

@@ -73,7 +73,7 @@ class StereoArgument:
         if args.reference is not None:
             raise ConfigError("--right and --reference are both given, expected one of them: what fixes the scale")
         if camera is None:
-            raise ConfigError("--right needs the left camera: give --camera fx,fy,cx,cy or --camera FILE.yaml")
+            raise ConfigError("--right needs the left camera: give --camera fx,fy,cx,cy, --camera FILE or --hfov DEG")
         right = None if args.right_camera is None else CameraArgument.parse(args.right_camera)
         if right is not None and right.calibration is None:
             raise ConfigError(f"--right-camera is {right.text}, expected a calibration file, which has P")

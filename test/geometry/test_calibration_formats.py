@@ -225,6 +225,8 @@ projection
     path = tmp_path / "ost.txt"
     assert camera(path, text) == CAMERA
     assert Camera.from_yaml(path, rectified=True) == Camera(640, 480, 400, 401, 310, 230)
+    with pytest.raises(CameraError, match=r"names no camera; expected a calibration of ROS"):
+        camera(path, text.replace("[narrow_stereo]", ""))
     with pytest.raises(CameraError, match=r"'narrow_stereo' has no 'distortion'"):
         camera(path, text.replace("distortion\n", ""))
 

@@ -39,6 +39,14 @@ def test_the_same_stamp_then_the_newest_not_later_then_the_oldest_later(stamps, 
         assert by_preference([(stamp, stamp) for stamp in order], 20) == expected
 
 
+def test_one_without_a_size_is_of_the_image():
+    message = info(20)
+    message.width = message.height = 0
+    assert calibration_of([message], 40, 30, rectified=False).camera == Camera(40, 30, 50.0, 50.0, 20.0, 15.0)
+    rectified = calibration_of([message], 40, 30, rectified=True, rectify=True)
+    assert (rectified.into.width, rectified.into.height) == (40, 30)
+
+
 def test_of_two_with_one_stamp_the_last_counts():
     assert by_preference([(20, "first"), (20, "second")], 20)[0] == "second"
 

@@ -35,6 +35,8 @@ def read_calibration(path: str | os.PathLike[str]) -> CameraCalibration:
     file, name = _split(path)
     text = read_text(file)
     cameras = _cameras(file, text)
+    if not cameras:
+        raise CameraError(f"calibration {file} names no camera; {foreign.EXPECTED}")
     if name and name not in cameras:
         raise CameraError(f"calibration {file} has no camera '{shown(name)}', it has: {', '.join(cameras)}")
     if not name and len(cameras) > 1:

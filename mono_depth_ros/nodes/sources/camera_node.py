@@ -36,10 +36,8 @@ class CameraNode(GuardedNode):
         parameters = Parameters(self, (CameraNodeConfig, CameraTopicsConfig))
         self._config, self._output = parameters.get(CameraNodeConfig), parameters.get(CameraTopicsConfig)
         self._source = open_source(self._config.source, self._config.rate, self._config.width, self._config.height)
-        path, hfov_deg = os.path.expanduser(self._config.camera), self._config.hfov
-        if path and hfov_deg:
-            raise ConfigError(f"camera is {path} and hfov is {hfov_deg:g}, expected one of the two")
-        camera = CameraArgument.of_file(path) if path else CameraArgument.given(None, hfov_deg)
+        text = os.path.expanduser(self._config.camera)
+        camera = CameraArgument.given(text, self._config.hfov, ("camera", "hfov"))
         if camera is None:
             raise ConfigError(
                 "camera is empty, expected the YAML file that camera_calibration wrote for this camera, or hfov: "

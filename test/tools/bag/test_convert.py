@@ -185,6 +185,9 @@ def test_images_without_camera_info_need_a_camera(tmp_path, maker, use, kit, cap
     assert kit.bag(tmp_path / "in.mcap", "--out", tmp_path / "out", "--camera", "20,20,7.5,5.5") == 0
     info = kit.decoded(tmp_path / "out", "/depth/camera_info")[0][1]
     assert info.k.tolist() == [20, 0, 7.5, 0, 20, 5.5, 0, 0, 1] and info.header.frame_id == "camera"
+    assert kit.bag(tmp_path / "in.mcap", "--out", tmp_path / "wide", "--hfov", "90") == 0
+    info = kit.decoded(tmp_path / "wide", "/depth/camera_info")[0][1]
+    assert info.k[0] == pytest.approx(info.width / 2) and info.k[2] == (info.width - 1) / 2
     assert kit.bag(tmp_path / "in.mcap", "--out", tmp_path / "wrong", "--camera", "20,20") == 1
     assert "--camera is '20,20'" in capsys.readouterr().err and not (tmp_path / "wrong").exists()
 

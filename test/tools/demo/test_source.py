@@ -53,6 +53,11 @@ def test_a_calibration_file_comes_first(folder, tmp_path):
     assert Camera.from_yaml(given.parameters["camera"]) == CAMERA
 
 
+def test_a_field_of_view_will_do(folder, tmp_path):
+    source = file_source(str(folder), "", 0.0, tmp_path, hfov_deg=90.0)
+    assert Camera.from_yaml(source.parameters["camera"]) == Camera.from_fov((64, 48), 90.0)
+
+
 def test_ground_truth_is_found_by_the_pixels(folder, tmp_path):
     truth = file_source(str(folder), "50,50,31.5,23.5", 0.0, tmp_path).lookup
     for k in range(2):
