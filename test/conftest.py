@@ -54,6 +54,12 @@ pytest_sessionfinish = runpy.run_path(str(ROOT / "test" / "skip_list.py"))["pyte
 
 
 @pytest.fixture(scope="session")
+def documented():
+    """A function that holds what a command printed as JSON against docs/json.md: `documented("bag", printed)`."""
+    return runpy.run_path(str(ROOT / "test" / "json_page.py"))["check"]
+
+
+@pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the source tree."""
     return ROOT

@@ -24,9 +24,11 @@ def test_its_old_options_too(capsys):
     assert "python benchmarks/alignment.py" in capsys.readouterr().err
 
 
-def test_a_model_has_a_row_for_each_precision_or_says_why_not(capsys):
+def test_a_model_has_a_row_for_each_precision_or_says_why_not(capsys, documented):
     assert cli.main(["bench", "tiny", "--engine", "torch", "--engine", "tensorrt", "--size", "320x240", "--json"]) == 0
-    result = json.loads(capsys.readouterr().out)["tiny"]
+    printed = json.loads(capsys.readouterr().out)
+    documented("bench", printed)
+    result = printed["tiny"]
     assert (result["width"], result["height"]) == (320, 240) and result["device"].startswith("cpu (")
     rows = {(row["engine"], row["precision"]): row for row in result["engines"]}
     assert list(rows) == [("torch", "bf16"), ("torch", "fp32"), ("tensorrt", "fp32")]

@@ -90,7 +90,7 @@ def test_options_of_the_depth_reach_the_pipeline(tmp_path, model):
     assert np.isposinf(np.load(tmp_path / "out" / "a.npy").ravel()[1:]).all()
 
 
-def test_one_line_of_json_a_file(tmp_path, model, capsys):
+def test_one_line_of_json_a_file(tmp_path, model, capsys, documented):
     write_image(tmp_path / "in" / "a.png", red=10)
     write_image(tmp_path / "in" / "b.png", red=0)
     assert image(tmp_path / "in", "--out", tmp_path / "out", CAMERA, "--json") == 0
@@ -99,6 +99,8 @@ def test_one_line_of_json_a_file(tmp_path, model, capsys):
     assert (first["width"], first["height"], first["kind"], first["unit"]) == (32, 24, "metric", "m")
     assert (first["n"], first["min"], first["median"], first["max"]) == (32 * 24 - 1, 1.0, 1.0, 1.0)
     assert first["ms"] > 0
+    for line in (first, second, {"file": "a.png", "error": "why"}):
+        documented("image", line)
     assert (second["n"], second["min"], second["median"], second["max"]) == (0, None, None, None)
 
 

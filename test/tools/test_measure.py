@@ -56,10 +56,12 @@ def test_the_distance_on_a_wall_is_that_of_the_pinhole(use, photo, capsys):
     assert across["metres"] == pytest.approx(np.hypot(9 / 50 * 4, 2), abs=1e-6) and across["confidence"] is None
 
 
-def test_at_an_edge_it_says_how_little_the_distance_is_worth(use, photo, capsys):
+def test_at_an_edge_it_says_how_little_the_distance_is_worth(use, photo, capsys, documented):
     use(confident=True)
     assert main(["image", str(photo), CAMERA, "--measure", "6,12,19,12", "--json"]) == 0
-    (found,) = json.loads(capsys.readouterr().out)["measured"]
+    printed = json.loads(capsys.readouterr().out)
+    documented("image", printed)
+    (found,) = printed["measured"]
     assert found["metres"] == pytest.approx(2 / 50 * 13, abs=1e-6) and found["pick_m"] > 1.0
     assert found["confidence"] == [0.02, 0.02]
 

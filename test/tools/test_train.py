@@ -4,6 +4,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def arguments(*words: str) -> argparse.Namespace:
 
 @pytest.mark.slow
 def test_renders_trains_exports_and_measures(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, documented: Any
 ) -> None:
     monkeypatch.setattr(training, "OTHER_FRAMES", 1)
     out, small = tmp_path / "out" / "tiny.safetensors", ["--frames", "4", "--validation-frames", "2"]
@@ -30,6 +31,7 @@ def test_renders_trains_exports_and_measures(
     args = arguments("--out", str(out), "--work", str(tmp_path), "--json", *small)
     assert args.run(args) == 0
     found = json.loads(capsys.readouterr().out)
+    documented("train", found)
     assert found == json.loads((tmp_path / "metrics.json").read_text())
     assert found["held_out"]["frames"] == 2
     assert found["config"]["steps"] == 2

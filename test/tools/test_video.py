@@ -76,13 +76,14 @@ def nothing_else(folder, *names):
     return sorted(path.name for path in folder.iterdir() if path.name != "in") == sorted(names)
 
 
-def test_a_video_beside_its_depth_keeps_every_image_and_its_time(tmp_path, model, clip, capsys):
+def test_a_video_beside_its_depth_keeps_every_image_and_its_time(tmp_path, model, clip, capsys, documented):
     assert image(clip, "--out", tmp_path / "out.mp4", CAMERA, "--json") == 0
     found, stated = videos.times_ms(tmp_path / "out.mp4")
     assert stated == len(found) == 10
     np.testing.assert_allclose(found, videos.VARIABLE_MS, atol=0.02)
     said = capsys.readouterr()
     summary = json.loads(said.out)
+    documented("image of a video", summary)
     assert (summary["images"], summary["images_stated"], summary["last_s"], summary["damage"]) == (10, 10, 0.566, "")
     assert "picture on the left, depth on the right; colours from 3.8 m (red) to 22 m (blue)" in said.err
     _, rgb = cv2.VideoCapture(str(tmp_path / "out.mp4")).read()

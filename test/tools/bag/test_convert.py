@@ -199,7 +199,7 @@ def test_one_camera_info_for_a_whole_recording_is_enough(tmp_path, maker, use, k
     assert len(kit.decoded(tmp_path / "out", "/depth/image")) == 31
 
 
-def test_bad_images_are_dropped_counted_and_told(tmp_path, maker, use, kit, capsys):
+def test_bad_images_are_dropped_counted_and_told(tmp_path, maker, use, kit, capsys, documented):
     use()
     maker.frames(5)
     topic, kind, log, data = maker.messages[4]
@@ -210,6 +210,7 @@ def test_bad_images_are_dropped_counted_and_told(tmp_path, maker, use, kit, caps
     assert kit.bag(tmp_path / "in.mcap", "--out", tmp_path / "out", "--json") == 0
     printed = capsys.readouterr()
     summary = json.loads(printed.out)
+    documented("bag", summary)
     assert (summary["frames"], summary["written"], summary["dropped"]) == (5, 3, {"message": 2})
     assert "image 2 is dropped" in printed.err and "image 3 is dropped" in printed.err
     assert len(kit.decoded(tmp_path / "out", "/depth/image")) == 3

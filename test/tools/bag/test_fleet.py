@@ -65,13 +65,14 @@ def fail_on(monkeypatch, failures):
     return calls
 
 
-def test_one_after_another(tmp_path, folder, use, kit, capsys):
+def test_one_after_another(tmp_path, folder, use, kit, capsys, documented):
     model, out = use(), tmp_path / "out"
     assert kit.bag(folder, "--out", out, "--json") == 0
     assert {name: depths(kit, out / name) for name in NAMES} == NAMES
     assert sum(model.batches) == sum(NAMES.values())
     assert {name: entry["state"] for name, entry in manifest(out).items()} == dict.fromkeys(NAMES, "done")
     printed = json.loads(capsys.readouterr().out)
+    documented("bag of a folder", printed)
     assert {name: item["written"] for name, item in printed["done"].items()} == NAMES
     assert not list(out.rglob(".*"))
     # The same bytes as alone.

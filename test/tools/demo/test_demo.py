@@ -86,9 +86,10 @@ def test_exit_files_and_nothing_else(world_run):
 
 
 @pytest.mark.slow
-def test_summary(world_run):
+def test_summary(world_run, documented):
     found = world_run.summary
     assert json.loads(world_run.stdout) == found
+    documented("demo", found)
     keys = ["model", "frames_in", "frames_out", "dropped", "rate_hz", "latency_ms", "depth", "aligned", "alignment"]
     assert list(found) == keys
     assert found["model"] == "tiny"

@@ -12,9 +12,10 @@ from mono_depth_ros.tools.doctor import checks
 from mono_depth_ros.tools.doctor.checks import Check
 
 
-def test_this_machine_can_compute_depth(capsys):
+def test_this_machine_can_compute_depth(capsys, documented):
     assert main(["doctor", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
+    documented("doctor", found)
     names = [check["name"] for check in found["checks"]]
     assert found["good"] and len(set(names)) == len(names)
     assert {"Python", "torch", "GPU", "OpenCV", "ROS 2", "profile", "shared memory", "models", "webcam"} <= set(names)

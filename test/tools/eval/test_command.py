@@ -87,9 +87,10 @@ def test_known_by_hand(folder, models, capsys):
     assert (found["images"], found["missing"], model["failed"]) == (3, [], [])
 
 
-def test_alignment_range_and_limit_reach_the_comparison(folder, models, capsys):
+def test_alignment_range_and_limit_reach_the_comparison(folder, models, capsys, documented):
     assert evaluate("folder", folder, "--model", "twice", "--align", "median", "--json") == 0
     found = result(capsys)
+    documented("eval", found)
     assert found["models"][0]["mean"]["abs_rel"] == pytest.approx(0.0, abs=1e-6)
     assert [row["scale"] for row in found["per_image"]] == pytest.approx([0.5, 0.5, 0.625])
     assert evaluate("folder", folder, "--model", "twice", "--max-depth", "4", "--limit", "2", "--json") == 0

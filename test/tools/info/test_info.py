@@ -76,10 +76,11 @@ def test_a_recording_in_words(tmp_path, robot, info):
     assert info(tmp_path / "in.mcap", "--check")[1].out.endswith("damage: none\n")
 
 
-def test_json_has_the_shape_that_the_docs_give(tmp_path, robot, info, repository):
+def test_json_has_the_shape_that_the_docs_give(tmp_path, robot, info, repository, documented):
     robot.write(tmp_path / "in")
     code, printed = info(tmp_path / "in" / "metadata.yaml", "--json")
     found = json.loads(printed.out)
+    documented("info", found)
     text = (repository / "docs" / "bags.md").read_text().partition("## What is in a recording")[2].partition("\n## ")[0]
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| `")]
     keys = {key: set(re.findall(r"`(\w+)`", words)) for first, words in rows for key in re.findall(r"`(\w+)`", first)}

@@ -19,11 +19,12 @@ def cache(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.mark.slow
-def test_files_and_engines(capsys) -> None:
+def test_files_and_engines(capsys, documented) -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     assert cli.main(["models", "check", "tiny", "--engine", "torch", "--engine", "onnxruntime", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
+    documented("models check", found)
     assert [Path(row["path"]).name for row in found["files"]] == ["tiny.safetensors"]
     rows = {f"{row['engine']} {row['precision']}": row for row in found["engines"]}
     assert list(rows) == ["torch bf16", "torch fp32", "onnxruntime fp32"] and found["auto"] == "torch fp32"

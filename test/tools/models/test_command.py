@@ -55,9 +55,10 @@ def test_list_of_what_gives_metres_and_may_be_sold(capsys) -> None:
     assert "metric3d_v2_small" in capsys.readouterr().out
 
 
-def test_list_as_json(capsys) -> None:
+def test_list_as_json(capsys, documented) -> None:
     assert call("list", "--json") == 0
     rows = json.loads(capsys.readouterr().out)
+    documented("models list", rows)
     assert [row["name"] for row in rows] == list(CATALOGUE)
     assert rows[0]["kind"] == "metric" and rows[0]["max_depth_m"] is None and rows[0]["needs_camera"] is True
     assert [row["name"] for row in rows if row["cached"]] == ["tiny"]

@@ -186,9 +186,11 @@ def test_bad_input_is_one_sentence(mono_depth, words: tuple[str, ...], said: str
     assert said in done.stderr and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
 
 
-def test_the_file_that_ships_with_the_package(mono_depth) -> None:
+def test_the_file_that_ships_with_the_package(mono_depth, documented) -> None:
     done = mono_depth("fetch", "tiny", "--json")
     found = json.loads(done.stdout)
+    documented("models fetch", found)
+    documented("models verify", json.loads(mono_depth("verify", "tiny", "--json").stdout))
     assert done.returncode == 0 and found["path"].endswith("tiny.safetensors") and Path(found["path"]).is_file()
     done = mono_depth("verify", "tiny")
     assert done.returncode == 0 and done.stdout.startswith("no digest") and "tiny.safetensors" in done.stdout
