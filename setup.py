@@ -18,7 +18,7 @@ def folder(name, *patterns):
 
 def wheels(rclpy, rmw, common_interfaces):
     """The real ROS 2 of one distribution, from the Python package index: rclpy, Fast DDS and the messages we use."""
-    messages = ("diagnostic", "geometry", "sensor", "std", "stereo")
+    messages = ("diagnostic", "geometry", "nav", "sensor", "std", "stereo")
     return [
         rclpy,
         f"ros-rmw-fastrtps-cpp=={rmw}",

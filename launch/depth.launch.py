@@ -26,6 +26,7 @@ from mono_depth_ros.config import (
     GroundConfig,
     ImageConfig,
     ModelConfig,
+    MotionConfig,
     ReferenceConfig,
     StereoConfig,
     TrackerConfig,
@@ -41,14 +42,23 @@ from mono_depth_ros.nodes.ros.launching import (
 )
 
 CLASSES = (ModelConfig, DepthConfig, DepthNodeConfig, ImageConfig)
-ALIGNMENT = (AlignmentNodeConfig, ImageConfig, AlignConfig, TrackerConfig, ReferenceConfig, StereoConfig, GroundConfig)
+ALIGNMENT = (
+    AlignmentNodeConfig,
+    ImageConfig,
+    AlignConfig,
+    TrackerConfig,
+    ReferenceConfig,
+    StereoConfig,
+    GroundConfig,
+    MotionConfig,
+)
 OWN = (
     "reference",
     "seed",
 )  # `alignment` gives the reference; the seed is in files only: demo.launch.py has one as well
 METRES = ("min_depth", "max_depth")
 RESPAWN_S = 2.0  # until a node that ended is started again
-ALIGNMENTS = ("none", "lidar", "scan", "range", "stereo", "depth", "disparity", "ground", "calibration")
+ALIGNMENTS = ("none", "lidar", "scan", "range", "stereo", "depth", "disparity", "ground", "motion", "calibration")
 REFERENCES = {
     "points": ("points", "lidar: PointCloud2"),
     "scan": ("scan", "scan: LaserScan"),
@@ -60,6 +70,7 @@ REFERENCES = {
     "reference_depth": ("reference/depth", "depth: Image, 32FC1 metres or 16UC1 millimetres"),
     "disparity": ("reference/disparity", "disparity: DisparityImage"),
     "reference_info": ("reference/camera_info", "depth, disparity: of the reference; empty: the one beside the depth"),
+    "odom": ("odom", "motion: Odometry of the robot, or of the camera itself"),
     "imu": ("imu", "ground: Imu that tells which way is up, if nothing else does"),
 }
 """Arguments that name topics of references, what the node calls them, and what they are."""

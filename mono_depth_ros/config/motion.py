@@ -12,6 +12,11 @@ from mono_depth_ros.config.option import Config, option
 class MotionConfig(Config):
     """How far poses are believed, and which triangulated corners count."""
 
+    odom_frame: str = option(
+        "",
+        "The frame that does not move, such as odom, for poses of the camera by tf2; empty takes them from the odom "
+        "topic.",
+    )
     motion_window: float = option(
         2.0,
         "A corner is triangulated from the images of the last seconds in which the camera moved.",
@@ -32,7 +37,7 @@ class MotionConfig(Config):
     pose_turn_jitter: float = option(
         0.1, "Standard deviation of each pose's rotation by itself.", unit="deg", low=0.0, high=45.0, dynamic=True
     )
-    max_deviation: float = option(
+    motion_deviation: float = option(
         0.15,
         "Corners whose depth is not known to this fraction are not used.",
         low=0.001,

@@ -7,6 +7,7 @@ CLOUD = "sensor_msgs/msg/PointCloud2"
 SCAN, RANGE = "sensor_msgs/msg/LaserScan", "sensor_msgs/msg/Range"
 DISPARITY = "stereo_msgs/msg/DisparityImage"
 IMU = "sensor_msgs/msg/Imu"
+ODOMETRY = "nav_msgs/msg/Odometry"
 
 
 def bare(frame: str) -> str:

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +38,24 @@ class CornerTracks:
         self._gray: NDArray[np.uint8] | None = None
         self.ids = np.zeros(0, dtype=np.int64)
         self.pixels = np.zeros((0, 2), dtype=np.float32)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next image depends on, as JSON values."""
+        image = b"" if self._gray is None else cv2.imencode(".png", self._gray)[1].tobytes()
+        return {
+            "next": self._next,
+            "ids": self.ids.tolist(),
+            "pixels": self.pixels.tolist(),
+            "image": b64encode(image).decode(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self._next = state["next"]
+        self.ids = np.array(state["ids"], dtype=np.int64)
+        self.pixels = np.array(state["pixels"], dtype=np.float32).reshape(-1, 2)
+        image = np.frombuffer(b64decode(state["image"]), dtype=np.uint8)
+        self._gray = None if not len(image) else np.asarray(cv2.imdecode(image, cv2.IMREAD_GRAYSCALE), dtype=np.uint8)
 
     def update(self, gray: NDArray[np.uint8]) -> None:
         """Follow the corners into the next image (H, W) uint8, and look for new ones where there are too few."""

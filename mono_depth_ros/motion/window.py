@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,6 +55,29 @@ class MotionWindow:
         self._stamp_ns: int | None = None
         self._camera: Camera | None = None
         self._tracks.reset()
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next image depends on, as JSON values, exact."""
+        return {
+            "stamp_ns": self._stamp_ns,
+            "camera": None if self._camera is None else asdict(self._camera),
+            "tracks": self._tracks.state(),
+            "keyframes": [
+                [key.stamp_ns, key.ids.tolist(), key.rays.tolist(), key.world_from_camera.tolist(), key.parallax]
+                for key in self._keyframes
+            ],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        camera = state["camera"]
+        self._stamp_ns = state["stamp_ns"]
+        self._camera = None if camera is None else Camera(**camera | {"distortion": tuple(camera["distortion"])})
+        self._tracks.restore(state["tracks"])
+        self._keyframes = [
+            _Keyframe(stamp_ns, np.array(ids, np.int64), np.array(rays).reshape(-1, 2), np.array(pose), parallax)
+            for stamp_ns, ids, rays, pose, parallax in state["keyframes"]
+        ]
 
     def update(self, gray: NDArray[np.uint8], camera: Camera, world_from_camera: Floats, stamp_ns: int) -> Samples:
         """Follow the corners into an image, and triangulate them.
@@ -133,10 +157,10 @@ class MotionWindow:
 
     def _samples(self, found: Triangulated, camera: Camera) -> Samples:
         relative = found.deviation / found.inverse
-        known = (found.views >= _VIEWS) & (found.residual < _RESIDUAL) & (relative < self.config.max_deviation)
+        known = (found.views >= _VIEWS) & (found.residual < _RESIDUAL) & (relative < self.config.motion_deviation)
         if np.count_nonzero(known) < _FEWEST:
             seen = np.count_nonzero(found.views >= _VIEWS)
-            apart = np.count_nonzero(relative < self.config.max_deviation)
+            apart = np.count_nonzero(relative < self.config.motion_deviation)
             raise SamplesError(
                 f"{np.count_nonzero(known)} corners are triangulated, expected {_FEWEST}: of {len(relative)} followed "
                 f"ones {seen} were seen often enough, and {apart} from places far enough apart",

@@ -32,6 +32,7 @@ NODES = {
             config.ReferenceConfig,
             config.StereoConfig,
             config.GroundConfig,
+            config.MotionConfig,
             config.DepthConfig,
         ),
     ),

@@ -20,13 +20,22 @@ from mono_depth_ros.config import (
     GroundConfig,
     ImageConfig,
     ModelConfig,
+    MotionConfig,
     ReferenceConfig,
     StereoConfig,
     TrackerConfig,
 )
 from mono_depth_ros.errors import ConfigError
 
-ALIGNMENT_CLASSES = (AlignmentNodeConfig, AlignConfig, TrackerConfig, ReferenceConfig, StereoConfig, GroundConfig)
+ALIGNMENT_CLASSES = (
+    AlignmentNodeConfig,
+    AlignConfig,
+    TrackerConfig,
+    ReferenceConfig,
+    StereoConfig,
+    GroundConfig,
+    MotionConfig,
+)
 OPTIONS = {item.name for cls in (ModelConfig, DepthConfig, DepthNodeConfig, ImageConfig) for item in fields(cls)}
 ALIGNMENT = {item.name for cls in (*ALIGNMENT_CLASSES, ImageConfig) for item in fields(cls)} - {"reference", "seed"}
 WIRING = {"params_file", "namespace", "node_name", "use_sim_time", "log_level", "alignment", "fastdds_profile"} | {

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -111,6 +113,18 @@ def test_a_gap_of_time_another_camera_and_a_clock_that_goes_back_begin_anew(inde
         update(window, i, pose(0.03 * i))
     found = update(window, index, pose(0.24), camera=camera)
     assert isinstance(found, SamplesError) and found.reason == "motion_still"
+
+
+def test_another_process_goes_on_without_any_difference() -> None:
+    window, other = MotionWindow(MotionConfig()), MotionWindow(MotionConfig())
+    for i in range(6):
+        update(window, i, pose(0.03 * i), camera=BENT)
+    other.restore(json.loads(json.dumps(window.state())))
+    for i in range(6, 9):
+        a, b = (update(one, i, pose(0.03 * i), camera=BENT) for one in (window, other))
+        assert isinstance(a, Samples) and isinstance(b, Samples)
+        for name in ("rows", "columns", "depth", "sigma", "group"):
+            assert np.array_equal(getattr(a, name), getattr(b, name)), name
 
 
 def test_a_lens_cap_gives_a_sentence() -> None:

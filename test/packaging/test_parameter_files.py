@@ -24,6 +24,7 @@ CLASSES = {
         config.ReferenceConfig,
         config.StereoConfig,
         config.GroundConfig,
+        config.MotionConfig,
         config.DepthConfig,
     ),
 }

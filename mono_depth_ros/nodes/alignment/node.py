@@ -12,6 +12,7 @@ from mono_depth_ros.config import (
     DepthConfig,
     GroundConfig,
     ImageConfig,
+    MotionConfig,
     ReferenceConfig,
     StereoConfig,
     TrackerConfig,
@@ -29,6 +30,7 @@ _CONFIGS = (
     ReferenceConfig,
     StereoConfig,
     GroundConfig,
+    MotionConfig,
     DepthConfig,
 )
 

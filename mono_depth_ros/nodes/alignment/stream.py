@@ -90,7 +90,7 @@ class AlignmentStream(MessageStream):
             self._inputs.open()
         else:
             self._inputs.close()
-        self._colours.open(self._inputs.opened and self.outputs.wanted(ALIGNED_POINTS))
+        self._colours.open(self._inputs.opened and (self.reference is not None or self.outputs.wanted(ALIGNED_POINTS)))
         if self.reference is not None:
             self.reference.listen(self._inputs.opened)
 
@@ -118,18 +118,23 @@ class AlignmentStream(MessageStream):
         return View(stamp_ns(header.stamp), found.camera, header.frame_id, prediction, self._rgb(depth.message)), found
 
     def _rgb(self, message: Any) -> torch.Tensor | None:
-        """The image's colours, while somebody wants the cloud."""
-        if not self.outputs.wanted(ALIGNED_POINTS):
-            self.colour_problem = ""
+        """The image that the depth is of: colours of the cloud, a guide to the alignment, and what motion looks at.
+
+        With a reference it is looked for whether or not somebody wants the cloud: depth must not hang on that.
+        """
+        coloured = self.outputs.wanted(ALIGNED_POINTS)
+        self.colour_problem = ""
+        if self.reference is None and not coloured:
             return None
-        tolerance_s = self._options.get(ReferenceConfig).tolerance
+        exact = self.reference is not None and self.reference.reference.needs_rgb
+        tolerance_s = 0.0 if exact else self._options.get(ReferenceConfig).tolerance
         try:
             rgb = self._colours.of(stamp_ns(message.header.stamp), (message.height, message.width), tolerance_s)
         except FrameError as error:
-            self.colour_problem = f"aligned/points has no colour: {error}"
-            self.log.warning(error.reason, self.colour_problem)
+            if coloured:
+                self.colour_problem = f"aligned/points has no colour: {error}"
+                self.log.warning(error.reason, self.colour_problem)
             return None
-        self.colour_problem = ""
         # torch takes no read-only arrays, which views of immutable bytes are.
         return torch.from_numpy(rgb if rgb.flags.writeable else rgb.copy())
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from mono_depth_ros.streams.references.base import Reference
 from mono_depth_ros.streams.references.depth import DepthReference, DisparityReference
 from mono_depth_ros.streams.references.ground import GroundReference
+from mono_depth_ros.streams.references.motion import MotionReference
 from mono_depth_ros.streams.references.points import LidarReference, RangeReference, ScanReference
 from mono_depth_ros.streams.references.stereo import StereoReference
 
@@ -20,5 +21,6 @@ REFERENCES: dict[str, type[Reference]] = {
     "disparity": DisparityReference,
     "stereo": StereoReference,
     "ground": GroundReference,
+    "motion": MotionReference,
 }
 """By name. Making one, of a Context, raises ConfigError where its extrinsics or the floor's height are not known."""

@@ -99,10 +99,12 @@ class Reference(ABC):
     Attributes:
         inputs: its own first, then what goes with it. local: as of ReferenceMatch.
         given_ns: the stamp of the reference that was given out last, or None.
+        needs_rgb: it looks at the images themselves: a view has to have the one of its very stamp.
     """
 
     inputs: tuple[Input, ...] = ()
     local = True
+    needs_rgb = False
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -122,6 +124,14 @@ class Reference(ABC):
         Raises:
             FrameError, DataError: there are none for this image; the sentence says why.
         """
+
+    def state(self) -> Any:
+        """What samples of later images depend on besides messages, as JSON values, exact; None: on nothing."""
+        return None
+
+    def restore(self, state: Any) -> None:
+        """Go on from what `state` gave, in another process."""
+        assert state is None
 
     def align_config(self, config: AlignConfig) -> AlignConfig:
         """How its samples are to be fitted."""

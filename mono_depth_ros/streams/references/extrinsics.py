@@ -46,7 +46,10 @@ class Extrinsics:
             FrameError, DataError: there is no such transform at the stamp, a frame has no name, or the message is of
                 another frame than the ones before, for which the given transform is meant.
         """
-        frame = bare(header.frame_id)
+        return self.cam_from_frame(bare(header.frame_id), stamp_ns(header.stamp), camera_frame)
+
+    def cam_from_frame(self, frame: str, at_ns: int, camera_frame: str) -> np.ndarray:
+        """`cam_from` of a frame at a stamp."""
         if self._fixed is not None:
             return self._of_fixed(self._fixed, frame)
         if not (frame and bare(camera_frame)):
@@ -61,7 +64,7 @@ class Extrinsics:
                 f"the transform from '{shown(frame)}' to '{shown(bare(camera_frame))}' is not known: {_GIVE}",
                 "transform_missing",
             )
-        return self._transform(camera_frame, frame, stamp_ns(header.stamp))
+        return self._transform(camera_frame, frame, at_ns)
 
     def cam_from_rectified(self, header: Any, rectified: Camera, info: Any, view: View) -> np.ndarray:
         """`cam_from` of a rectified image, with the turn that no frame_id tells.

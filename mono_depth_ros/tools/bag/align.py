@@ -58,6 +58,7 @@ class Alignment:
             self._aligner.restore(state["tracker"])
             self._states, self._problems = Counter(state["states"]), Counter(state["problems"])
             self._sums, reference.given_ns = state["sums"], state["given_ns"]
+            reference.restore(state.get("reference"))
             self._not_fitted = state.get("not_fitted", "")
 
     def add(self, frame: BagFrame) -> None:
@@ -128,6 +129,7 @@ class Alignment:
             "not_fitted": self._not_fitted,
             "sums": dict(self._sums),
             "given_ns": self._reference.given_ns,
+            "reference": self._reference.state(),
         }
 
     def _match(self, view: View) -> ReferenceMatch | None:

@@ -19,6 +19,7 @@ from mono_depth_ros.config import (
     GroundConfig,
     ImageConfig,
     ModelConfig,
+    MotionConfig,
     ReferenceConfig,
     StereoConfig,
     TrackerConfig,
@@ -90,7 +91,7 @@ def add_parser(subparsers: Any) -> None:
     add_options(parser.add_argument_group("model"), ModelConfig)
     add_options(parser.add_argument_group("depth and cloud"), DepthConfig)
     alignment = parser.add_argument_group("alignment")
-    for cls in (AlignConfig, TrackerConfig, ReferenceConfig, StereoConfig, GroundConfig):
+    for cls in (AlignConfig, TrackerConfig, ReferenceConfig, StereoConfig, GroundConfig, MotionConfig):
         add_options(alignment, cls)
     parser.set_defaults(run=run)
 
@@ -129,6 +130,7 @@ def run(args: argparse.Namespace) -> int:
         reference=config_from(args, ReferenceConfig),
         stereo=config_from(args, StereoConfig),
         ground=config_from(args, GroundConfig),
+        motion=config_from(args, MotionConfig),
         resume=args.resume,
         force=args.force,
     )

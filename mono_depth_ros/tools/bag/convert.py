@@ -22,6 +22,7 @@ from mono_depth_ros.config import (
     DepthConfig,
     GroundConfig,
     ImageConfig,
+    MotionConfig,
     ReferenceConfig,
     StereoConfig,
     TrackerConfig,
@@ -67,6 +68,7 @@ class Job:
     reference: ReferenceConfig = field(default_factory=ReferenceConfig)
     stereo: StereoConfig = field(default_factory=StereoConfig)
     ground: GroundConfig = field(default_factory=GroundConfig)
+    motion: MotionConfig = field(default_factory=MotionConfig)
     resume: bool = False
     force: bool = False
 
@@ -78,7 +80,7 @@ class Job:
     @property
     def alignment(self) -> dict[type[Config], Config]:
         """The options of the alignment and its reference, by class."""
-        own = (self.align, self.tracker, self.reference, self.stereo, self.ground)
+        own = (self.align, self.tracker, self.reference, self.stereo, self.ground, self.motion)
         return {type(item): item for item in (self.images, *own)}
 
     @property

@@ -16,8 +16,9 @@ from mono_depth_ros.bags.reader import BagReader, Message
 from mono_depth_ros.bags.topics import Chosen
 from mono_depth_ros.bags.transforms import StaticTransforms
 from mono_depth_ros.errors import MonoDepthError
-from mono_depth_ros.geometry.rigid import compose, quaternion, rigid_from_pose
+from mono_depth_ros.geometry.rigid import compose, quaternion
 from mono_depth_ros.messages.kinds import bare
+from mono_depth_ros.messages.pose import pose_matrix
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.streams.reasons import Reasons
 from mono_depth_ros.tools.bag.exports import stamp_text
@@ -96,12 +97,7 @@ class Poses:
         return self._transforms.lookup(child, self._camera)
 
     def _pose(self, decoded: Any) -> np.ndarray:
-        if hasattr(decoded, "transform"):
-            t, q = decoded.transform.translation, decoded.transform.rotation
-        else:
-            pose = decoded.pose.pose if hasattr(decoded.pose, "pose") else decoded.pose
-            t, q = pose.position, pose.orientation
-        world_from_child = rigid_from_pose((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
+        world_from_child = pose_matrix(decoded)
         if not hasattr(decoded, "child_frame_id"):
             return world_from_child
         return compose(world_from_child, self._child_from_camera(decoded.child_frame_id))

@@ -76,19 +76,20 @@ class RecordedReference:
             return f"camera above the floor: {ground.camera_height:g} m, as given"
         if self._given is not None:
             return "reference to camera: as given by --cam-from-reference"
-        frame = first_frame(self._reader, next(iter(topics.values())))
+        frame = first_frame(self._reader, next(iter(topics.values())), child=self.name == "motion")
         if bare(frame) == bare(camera):
             return f"reference: {self.name} in the frame of the images, '{camera}'"
         matrix = self._transforms.lookup(camera, frame)
         return f"reference to camera: '{frame}' to '{camera}' by /tf_static, {_distance(matrix)}"
 
 
-def first_frame(reader: BagReader, topic: str) -> str:
-    """frame_id of the first message of a topic. Raises DataError where there is none."""
+def first_frame(reader: BagReader, topic: str, child: bool = False) -> str:
+    """frame_id of the first message of a topic, or its child_frame_id. Raises DataError where there is none."""
     message = next(iter(reader.messages((topic,))), None)
     if message is None:
         raise DataError(f"{reader.path} holds no message on {topic}")
-    return str(reader.decode(message).header.frame_id)
+    decoded = reader.decode(message)
+    return str(decoded.child_frame_id if child else decoded.header.frame_id)
 
 
 def _choose(reader: BagReader, config: BagConfig) -> tuple[str, dict[str, str]]:

@@ -19,6 +19,7 @@ from mono_depth_ros.config import (
     Config,
     GroundConfig,
     ImageConfig,
+    MotionConfig,
     ReferenceConfig,
     StereoConfig,
     TrackerConfig,
@@ -34,7 +35,7 @@ _TF_MESSAGES = 500  # of /tf, which are read for the frames
 _SHORTEST_S = 1e-3  # of a recording that has rates
 _FEW = 0.05  # of the pixels that have no ray: as the depth node's min_depth_fraction
 _IMAGES = (IMAGE, COMPRESSED)
-_ALIGNMENT = (ImageConfig, AlignConfig, TrackerConfig, ReferenceConfig, StereoConfig, GroundConfig)
+_ALIGNMENT = (ImageConfig, AlignConfig, TrackerConfig, ReferenceConfig, StereoConfig, GroundConfig, MotionConfig)
 
 
 def survey(path: Path, check: bool = False) -> dict[str, Any]:

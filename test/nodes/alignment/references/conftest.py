@@ -19,7 +19,14 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
-from mono_depth_ros.config import AlignmentNodeConfig, GroundConfig, ImageConfig, ReferenceConfig, StereoConfig
+from mono_depth_ros.config import (
+    AlignmentNodeConfig,
+    GroundConfig,
+    ImageConfig,
+    MotionConfig,
+    ReferenceConfig,
+    StereoConfig,
+)
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.nodes.alignment.references import Source
 from mono_depth_ros.nodes.ros.parameters import Parameters
@@ -29,7 +36,7 @@ from mono_depth_ros.streams.references.base import ReferenceMatch, View
 
 STAMP_NS = 1_700_000_000_000_000_000
 CAMERA = Camera(80, 60, 70.0, 70.0, 40.0, 30.0)
-CONFIGS = (AlignmentNodeConfig, ImageConfig, ReferenceConfig, StereoConfig, GroundConfig)
+CONFIGS = (AlignmentNodeConfig, ImageConfig, ReferenceConfig, StereoConfig, GroundConfig, MotionConfig)
 
 
 def stamped(message: Any, frame: str, late_s: float = 0.0) -> Any:
@@ -69,12 +76,14 @@ class Rig:
         values: Any = None,
         kind: DepthKind = DepthKind.METRIC,
         camera: Camera | None = None,
+        rgb: Any = None,
     ) -> View:
         camera = camera or self.camera
         if values is None:
             values = np.ones((camera.height, camera.width), np.float32)
         prediction = DepthPrediction(torch.from_numpy(np.asarray(values, np.float32)), kind)
-        return View(STAMP_NS + round(late_s * 1e9), camera, frame, prediction)
+        colours = None if rgb is None else torch.from_numpy(rgb)
+        return View(STAMP_NS + round(late_s * 1e9), camera, frame, prediction, colours)
 
     def samples(self, **view: Any) -> ReferenceMatch:
         found = self.source.samples(self.view(**view))
