@@ -32,10 +32,11 @@ _MAX_OCTAVES_ABOVE = 3.0
 _FINE = 4  # entries of a table for each pixel of distance
 _LEAST = 1e-4  # relative error
 _PAIR_OCTAVES = range(2, 10)  # of pixels between the two
-_PAIRED = 160  # samples
+_PAIRED = 128  # samples
 _MIN_PAIRED = 8
 _REACH = 0.98  # the quantile of the distances of left-out samples that is called the reach
 _DEPTH_BINS, _IN_DEPTH_BIN = 12, 8  # at most; samples in each on average at least
+_BEYOND, _BEYOND_BEAMS = 4.0, 1.25  # powers of that part
 _PARTIAL = 0.7  # of the image beyond the hull: a sensor that sees a part of the image only, and the rest counts as much
 _MEAN_ABS = 0.8  # of a normal error, by its standard deviation
 
@@ -137,7 +138,7 @@ class ExpectedError:
         inside, distance = self.inside[some], self.distance[some]
         weight = _measurable(depth[some], samples)
         beyond = min((1 - float(self.inside.mean())) / _PARTIAL, 1.0)
-        weight[~inside] *= np.float32(beyond if samples.group is not None else beyond**4)
+        weight[~inside] *= np.float32(beyond ** (_BEYOND_BEAMS if samples.group is not None else _BEYOND))
         near = distance <= self.reach
         own = self.own if isinstance(self.own, float) else self.own[some]
         relative = np.where(inside, self.within(distance), self.beyond(distance))
@@ -219,16 +220,18 @@ def _beyond(samples: Samples, residual: Floats) -> Curve:
 
 def _nearest(samples: Samples) -> tuple[Floats, Floats | float]:
     """(h, w) pixels to the nearest sample, and its relative standard deviation, 0 where none is known."""
-    free = np.ones(samples.size, dtype=np.uint8)
-    free[samples.rows, samples.columns] = 0
+    height, width = ((side - 1) // STEP + 1 for side in samples.size)
+    rows, columns = samples.rows // STEP, samples.columns // STEP
+    free = np.ones((height, width), dtype=np.uint8)
+    free[rows, columns] = 0
     if samples.sigma is None:
-        return cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_5)[::STEP, ::STEP], 0.0
+        return STEP * cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_5), 0.0
     distance, label = cv2.distanceTransformWithLabels(
         free, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
-    own = np.zeros(len(samples) + 1, dtype=np.float32)
-    own[label[samples.rows, samples.columns]] = samples.sigma / samples.depth
-    return distance[::STEP, ::STEP], own[label[::STEP, ::STEP]]
+    own = np.zeros(int(label.max()) + 1, dtype=np.float32)
+    own[label[rows, columns]] = samples.sigma / samples.depth
+    return STEP * distance, own[label]
 
 
 def _hull(samples: Samples) -> NDArray[np.bool_]:

@@ -88,7 +88,7 @@ def test_the_printed_error_is_the_true_one(name: str, most: float) -> None:
     """Of the means over the views. Beyond a part of the image the prediction may do anything."""
     printed = np.mean([alignment.after.abs_rel for alignment, *_ in judged(name)])
     true = np.mean([(away / truth).mean() for _, away, truth, _ in judged(name)])
-    assert (0.7 if most < 2 else 0.5) < printed / true < most, (printed, true)
+    assert (0.65 if most < 2 else 0.5) < printed / true < most, (printed, true)
 
 
 @pytest.mark.parametrize("name", ["points", "dense", "beams"])
@@ -112,7 +112,7 @@ def test_it_grows_away_from_samples_and_at_jumps() -> None:
     given = given.select(given.columns > 60)
     found = align(blurred, given).apply(blurred)
     relative = (found.uncertainty / found.values).numpy()
-    assert np.median(relative[:, 195:206]) > 2 * np.median(relative[:, 100:180])
+    assert np.median(relative[:, 195:206]) > 1.3 * np.median(relative[:, 100:180])
     assert np.median(relative[:, :20]) > 2 * np.median(relative[:, 100:180])
 
 
