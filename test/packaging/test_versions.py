@@ -26,10 +26,12 @@ KEYS = {
     "tqdm": "python3-tqdm",
     "transformers": "python3-transformers-pip",
     "yaml": "python3-yaml",
+    "lz4": "mcap-ros2-support",  # mcap needs it, as zstandard
     "zstandard": "mcap-ros2-support",
 }
 # Wanted only where they are: an error or another path where they are not.
 OPTIONAL = {
+    "argcomplete",
     "certifi",
     "evo",
     "onnx",
