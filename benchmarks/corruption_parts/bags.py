@@ -6,6 +6,8 @@ A reader that loses messages and does not say so is as wrong as one that fails.
 
 from __future__ import annotations
 
+import io
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -14,7 +16,8 @@ from pathlib import Path
 import lz4.frame
 import numpy as np
 import zstandard
-from mcap.stream_reader import StreamReader
+from mcap.records import Chunk, Message
+from mcap.stream_reader import StreamReader, breakup_chunk
 from mcap.writer import CompressionType, IndexType
 from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import StoragePlugin, Writer
@@ -27,6 +30,7 @@ from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.messages.image import fill_image
 from mono_depth_ros.messages.kinds import CAMERA_INFO, IMAGE
 from mono_depth_ros.messages.stamps import sec_nanosec
+from mono_depth_ros.tools.info.survey import survey
 
 _COUNT = 30  # images, and as many camera_info
 _CAMERA = Camera(16, 12, 20.0, 20.0, 7.5, 5.5)
@@ -96,7 +100,7 @@ def _read(path: Path) -> int:
     with BagReader(path) as reader:
         times = [message.log_ns for message in reader.messages(reader.topics)]
         said = reader.damage
-        elsewhere = sum(topic.count or 0 for topic in reader.left_out.values())
+        elsewhere = sum(topic.count for topic in reader.left_out.values())
         if not reader.topics and not said:
             raise DataError(f"{path.name} holds no topics at all")  # as the commands say
     if said and (flaw := unclear(said, (path.name, path.parent.name))):
@@ -119,6 +123,13 @@ def _command(path: Path) -> None:
         shutil.rmtree(out, ignore_errors=True)
 
 
+def _info(path: Path) -> int:
+    """What `mono_depth info --check --json` says of it: messages that the file claims."""
+    found = survey(path, check=True)
+    json.dumps(found, allow_nan=False)
+    return int(found["messages"])
+
+
 def _same(whole: bytes, damaged: bytes) -> int:
     """Bytes at the beginning that are as they were."""
     pairs = zip(memoryview(whole), memoryview(damaged), strict=False)
@@ -127,11 +138,6 @@ def _same(whole: bytes, damaged: bytes) -> int:
 
 def _before(whole: bytes, damaged: bytes) -> int:
     """Of an MCAP file: messages of ROS in chunks, or by themselves, that end before the damage."""
-    import io
-
-    from mcap.records import Chunk, Message
-    from mcap.stream_reader import breakup_chunk
-
     stream, count, same = io.BytesIO(whole), 0, _same(whole, damaged)
     for record in islice(StreamReader(stream, emit_chunks=True).records, 10_000):
         if stream.tell() > same:
@@ -173,6 +179,7 @@ def _mcap(folder: Path) -> Sequence[Target]:
         Target(packed, _read),
         Target(other, _read),
         Target(converted, _command),
+        Target(Path(shutil.copy(files[0], folder / "info.mcap")), _info),
     ]
 
 
@@ -185,6 +192,7 @@ def _db3(folder: Path) -> Sequence[Target]:
         Target(alone, _read, _on_whole_pages),
         Target(recorded, _beside("folder"), _on_whole_pages),
         Target(packed, _read),
+        Target(Path(shutil.copy(recorded, folder / "info.db3")), _info),
     ]
 
 
@@ -194,6 +202,7 @@ def _metadata(folder: Path) -> Sequence[Target]:
     for name, storage, read in (
         ("mcap", StoragePlugin.MCAP, _beside("folder")),
         ("sqlite", StoragePlugin.SQLITE3, _beside("metadata.yaml")),
+        ("info", StoragePlugin.SQLITE3, _info),
     ):
         file = _folder(folder / name, rows, storage)
         targets.append(Target(file.parent / "metadata.yaml", read, _all))

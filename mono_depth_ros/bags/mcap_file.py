@@ -7,6 +7,7 @@ by record, so that messages are lost only where their bytes are.
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from bisect import bisect_left
@@ -112,8 +113,8 @@ class McapFile:
             yield wanted[channel], log_ns, data
 
     def _read(self, at: int, length: int) -> bytes:
-        self._stream.seek(at)
-        return self._stream.read(max(0, min(length, self._size - at)))
+        """From any thread: one may read messages while another looks up a transform."""
+        return os.pread(self._stream.fileno(), max(0, min(length, self._size - at)), at)
 
     def _find(self) -> None:
         """All pieces: those of the index, and what lies between them."""
@@ -183,15 +184,15 @@ class McapFile:
         run: _Piece | None = None
         at, _ = self._indexes(at, end)
         while at < end:
-            head = self._read(at, 9)
-            kind, length = _RECORD.unpack(head) if len(head) == 9 else (0, 0)
-            if len(head) == 9 and (kind == 0 or 0x0F < kind < 0x80):
-                self._lose(at, f"from byte {at} on it holds {'zeros' if head == bytes(9) else 'no records of MCAP'}")
+            head = self._read(at, min(end - at, 9 + _MESSAGE_HEAD.size))
+            kind, length = _RECORD.unpack_from(head) if len(head) >= 9 else (0, 0)
+            if len(head) >= 9 and (kind == 0 or 0x0F < kind < 0x80):
+                self._lose(at, f"from byte {at} on it holds {'no records of MCAP' if any(head) else 'zeros'}")
                 return
-            if at + 9 + length > end or len(head) < 9:
+            if at + 9 + length > end or not kind:
                 if kind == _CHUNK and end - at > 9 + _CHUNK_HEAD.size:
                     self._pieces.append(self._chunk(at, min(end - at, _RUN_BYTES * 256)))
-                left = f"of {9 + length} bytes, {end - at} are left" if len(head) == 9 else "of which little is left"
+                left = f"of {9 + length} bytes, {end - at} are left" if kind else "of which little is left"
                 self._lose(at, f"it is {'broken' if has_end else 'cut off'} in the record at byte {at}, {left}")
                 return
             after = at + 9 + length
@@ -203,7 +204,7 @@ class McapFile:
                     chunk.counts, chunk.sure = dict(Counter(channel for _, channel in found)), False
                 self._pieces.append(chunk)
             elif kind == _MESSAGE:
-                run = self._lengthened(run, at, length)
+                run = self._lengthened(run, at, length, head)
             elif kind in (_SCHEMA, _CHANNEL):
                 try:
                     self._define(kind, memoryview(self._read(at + 9, length)))
@@ -234,10 +235,10 @@ class McapFile:
         start, end = struct.unpack("<QQ", self._read(at + 9, 16).ljust(16, b"\0"))
         return _Piece(at, length, start, end)
 
-    def _lengthened(self, run: _Piece | None, at: int, length: int) -> _Piece:
-        """A run of messages with one more, whose record is at `at`."""
-        head = self._read(at + 9, _MESSAGE_HEAD.size)
-        channel, _, log_ns, _ = _MESSAGE_HEAD.unpack(head) if length >= _MESSAGE_HEAD.size else (-1, 0, 0, 0)
+    def _lengthened(self, run: _Piece | None, at: int, length: int, head: bytes) -> _Piece:
+        """A run of messages with one more, whose record is at `at` and begins with `head`."""
+        whole = length >= _MESSAGE_HEAD.size
+        channel, _, log_ns, _ = _MESSAGE_HEAD.unpack_from(head, 9) if whole else (-1, 0, 0, 0)
         if run is None or run.at + run.length != at or run.length > _RUN_BYTES:
             run = _Piece(at, 0, log_ns, log_ns, {}, chunk=False)
             self._pieces.append(run)

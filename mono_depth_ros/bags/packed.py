@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import shutil
+import errno
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,7 +18,12 @@ ZSTD, LZ4 = b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"
 SUFFIXES = (".zstd", ".zst", ".lz4")
 
 _LARGEST = 2**31  # bytes of a chunk or a message
-_READ = 2**20
+_READ, _STEP = 2**20, 2**14
+
+
+def unpacked_name(name: str) -> str:
+    """A file's name without the suffix that says how it is packed."""
+    return next((name.removesuffix(end) for end in SUFFIXES if name.endswith(end)), name)
 
 
 def unpack(how: str, data: bytes | memoryview, size: int | None = None) -> bytes:
@@ -50,27 +55,30 @@ def _unzstd(data: bytes | memoryview, size: int | None) -> bytes:
     if claimed >= 0:
         return bytes(zstandard.ZstdDecompressor().decompress(data))
     # Without its size, in steps: what is small may unpack into what no memory holds.
-    return beginning("zstd", data, _LARGEST if size is None else size + 1)
+    found, whole = _in_steps("zstd", data, _LARGEST if size is None else size + 1)
+    if not whole:
+        raise Damage("its zstd data ends too early")
+    return found
 
 
 def _unlz4(data: bytes | memoryview, size: int | None) -> bytes:
     return bytes(lz4.frame.LZ4FrameDecompressor().decompress(data, _LARGEST if size is None else size + 1))
 
 
-def beginning(how: str, data: bytes | memoryview, limit: int = _LARGEST) -> bytes:
+def beginning(how: str, data: bytes | memoryview) -> bytes:
     """What can be unpacked of data that ends too early; b"" for what is broken at once."""
-    if how == "":
-        return bytes(data)
-    found = bytearray()
-    step = zstandard.ZstdDecompressor().decompressobj() if how == "zstd" else lz4.frame.LZ4FrameDecompressor()
-    try:
-        for at in range(0, len(data), _READ // 64):
-            found += step.decompress(data[at : at + _READ // 64])
-            if len(found) > limit or getattr(step, "eof", False):
+    return _in_steps(how, data, _LARGEST)[0] if how else bytes(data)
+
+
+def _in_steps(how: str, data: bytes | memoryview, limit: int) -> tuple[bytes, bool]:
+    """What can be unpacked, up to a limit, and whether that is a whole frame."""
+    found, step = bytearray(), _decompressor(how)
+    with suppress(zstandard.ZstdError, RuntimeError):
+        for at in range(0, len(data), _STEP):
+            found += step.decompress(data[at : at + _STEP])
+            if len(found) > limit or step.eof:
                 break
-    except (zstandard.ZstdError, RuntimeError, EOFError):
-        pass
-    return bytes(found[:limit])
+    return bytes(found[:limit]), bool(step.eof)
 
 
 def unpacked(file: Path, stack: ExitStack) -> tuple[Path, str]:
@@ -80,39 +88,39 @@ def unpacked(file: Path, stack: ExitStack) -> tuple[Path, str]:
         The file to read, and why it is not whole, "" where it is.
 
     Raises:
-        OSError: there is no room for it.
+        Damage: there is no room for it. OSError: it cannot be read.
     """
     with file.open("rb") as stream:
         head = stream.read(4)
     if head not in (ZSTD, LZ4):
         return file, ""
     folder = stack.enter_context(tempfile.TemporaryDirectory())
-    name = file.name
-    for suffix in SUFFIXES:
-        name = name.removesuffix(suffix)
-    target = Path(folder, name)
+    target = Path(folder, unpacked_name(file.name))
     how = "zstd" if head == ZSTD else "lz4"
-    with file.open("rb") as source, target.open("wb") as sink:
-        try:
-            if how == "lz4":
-                with lz4.frame.open(source, "rb") as reader:
-                    shutil.copyfileobj(reader, sink, _READ)
-                return target, ""
-            return target, "" if _copy_zstd(source, sink) else "its zstd data ends too early"
-        except (zstandard.ZstdError, RuntimeError, EOFError):
-            # What was unpacked before is salvaged, as of a file that was cut off.
-            return target, f"its {how} data is broken or ends too early"
+    try:
+        with file.open("rb") as source, target.open("wb") as sink:
+            return target, "" if _copy(source, sink, how) else f"its {how} data ends too early"
+    except (zstandard.ZstdError, RuntimeError):
+        # What was unpacked before is read, as of a file that was cut off.
+        return target, f"its {how} data is broken"
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise Damage(f"{tempfile.gettempdir()} has no room to unpack it: TMPDIR chooses another folder") from error
 
 
-def _copy_zstd(source: BinaryIO, sink: BinaryIO) -> bool:
-    """Unpack; whether the last frame has its end."""
+def _copy(source: BinaryIO, sink: BinaryIO, how: str) -> bool:
+    """Unpack one frame after the other; whether the last one has its end."""
     step: Any = None
     while data := source.read(_READ):
         while data:
-            if step is None:
-                step = zstandard.ZstdDecompressor().decompressobj()
+            step = step or _decompressor(how)
             sink.write(step.decompress(data))
             data = b""
             if step.eof:
                 data, step = step.unused_data, None
     return step is None
+
+
+def _decompressor(how: str) -> Any:
+    return zstandard.ZstdDecompressor().decompressobj() if how == "zstd" else lz4.frame.LZ4FrameDecompressor()

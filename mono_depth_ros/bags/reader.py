@@ -15,10 +15,10 @@ from rosbags.interfaces import Connection, ConnectionExtRosbag1, MessageDefiniti
 from rosbags.typesys import Stores, get_typestore
 
 from mono_depth_ros.bags.metadata import BagMetadata, read_metadata
-from mono_depth_ros.bags.packed import ZSTD, unpack
+from mono_depth_ros.bags.packed import ZSTD, unpack, unpacked_name
 from mono_depth_ros.bags.part import Damage, Part, messages
 from mono_depth_ros.bags.ros1 import Ros1Messages
-from mono_depth_ros.bags.storage import FORMS, NUMBERED, bag_path, is_bag_file, open_part, storage_files, unpacked_name
+from mono_depth_ros.bags.storage import FORMS, NUMBERED, bag_path, is_bag_file, open_part, storage_files
 from mono_depth_ros.errors import DataError, shown
 from mono_depth_ros.messages.cdr import header_stamp_ns
 
@@ -48,14 +48,14 @@ class TopicInfo:
     """One topic of a recording.
 
     Attributes:
-        kind: its type, such as sensor_msgs/msg/Image. count: of its messages; None where it is not known.
+        kind: its type, such as sensor_msgs/msg/Image. count: of its messages, as far as the files know of them.
         encoding: of its messages, "cdr" for those of ROS 2. definition: of its type, as far as the recording has it.
         qos: as its publishers offered it. latched: it was, in ROS 1.
     """
 
     name: str
     kind: str
-    count: int | None
+    count: int
     encoding: str = "cdr"
     definition: MessageDefinition | None = None
     qos: tuple[Qos, ...] = ()
@@ -242,21 +242,19 @@ class BagReader:
         topics: dict[str, TopicInfo] = {}
         left_out: dict[str, TopicInfo] = {}
         for _, part in self._parts:
-            cut = bool(part.places)
             for item in part.connections:
                 readable = _encoding(item) in _READ and item.msgtype
                 kind = self._kind(item) if readable else item.msgtype
-                count = None if cut else part.claimed.get(item.id, 0)
+                count = part.claimed.get(item.id, 0)
                 group = topics if readable else left_out
                 known = group.get(item.topic)
                 if known is None:
                     group[item.topic] = self._topic(item, kind, count)
                 elif (known.kind, known.encoding) == (kind, _encoding(item)):
-                    total = None if known.count is None or count is None else known.count + count
-                    group[item.topic] = replace(known, count=total)
+                    group[item.topic] = replace(known, count=known.count + count)
         return topics, left_out
 
-    def _topic(self, item: Connection, kind: str, count: int | None) -> TopicInfo:
+    def _topic(self, item: Connection, kind: str, count: int) -> TopicInfo:
         if isinstance(item.ext, ConnectionExtRosbag1):
             return TopicInfo(item.topic, kind, count, "ros1", item.msgdef, (), bool(item.ext.latching))
         qos = tuple(item.ext.offered_qos_profiles) or self._metadata.qos.get(item.topic, ())
@@ -299,5 +297,4 @@ def _encoding(connection: Connection) -> str:
 
 def _foreign(topic: TopicInfo) -> str:
     kind = f" {shown(topic.kind)}" if topic.kind else ""
-    count = "" if topic.count is None else f", {messages(topic.count)}"
-    return f"{shown(topic.name)} ({shown(topic.encoding or 'no encoding')}{kind}{count})"
+    return f"{shown(topic.name)} ({shown(topic.encoding or 'no encoding')}{kind}, {messages(topic.count)})"

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from mono_depth_ros.bags import mcap_file, packed, ros1, sqlite_file
+from mono_depth_ros.bags.packed import unpacked_name
 from mono_depth_ros.bags.part import Damage, Part
 
 FORMS = "a ROS 2 bag folder, a .mcap or .db3 file, or a ROS 1 .bag file"
@@ -33,11 +34,6 @@ def bag_path(path: Path) -> Path:
 def is_bag_file(path: Path) -> bool:
     """Whether a file is a recording, by its name or by its first bytes."""
     return unpacked_name(path.name).endswith(tuple(_READERS)) or bool(_by_bytes(path))
-
-
-def unpacked_name(name: str) -> str:
-    """A file's name without the suffix that says how it is packed."""
-    return next((name.removesuffix(end) for end in packed.SUFFIXES if name.endswith(end)), name)
 
 
 def storage_files(path: Path) -> list[Path]:
@@ -69,8 +65,10 @@ def open_part(file: Path, stack: ExitStack) -> Part:
     except OSError as error:
         raise Damage(f"it cannot be read: {(error.strerror or type(error).__name__).lower()}") from error
     stack.callback(part.close)
-    if cut:
-        part.places = {"packed": cut}  # which is why it seems cut off, too
+    if cut and part.places:
+        part.places = {"packed": cut}  # which is why it seems cut off
+    elif cut:
+        part.notes.append(f"is packed, and {cut}")
     return part
 
 

@@ -168,4 +168,4 @@ def listed(topics: Iterable[TopicInfo]) -> str:
 
 def counted(item: TopicInfo) -> str:
     """How many messages a topic has, in words."""
-    return "number unknown" if item.count is None else messages(item.count)
+    return messages(item.count)

@@ -83,7 +83,7 @@ def _data(msg: Any) -> np.ndarray:
 
 
 def _packed(msg: Any) -> bool:
-    return str(msg.format).strip().lower() == "zstd"
+    return str(msg.format).lower().rpartition(";")[2].strip().partition(" ")[0] == "zstd"
 
 
 def _mosaic(source: str, stored: str) -> str | None:

@@ -183,11 +183,16 @@ def test_messages_that_are_packed_one_by_one_are_known_by_their_bytes(tmp_path, 
     write(path, maker)
     assert read(path)[:2] == (sorted(rows, key=lambda item: item[2]), "")
     topic, kind, log_ns, data = maker.messages[2]
-    maker.messages[2] = (topic, kind, log_ns, data[:30])
+    streamed = zstandard.ZstdCompressor(write_content_size=False).compress(rows[2][3])
+    for broken, words in ((data[:30], "its zstd data is broken"), (streamed[:-3], "its zstd data ends too early")):
+        maker.messages[2] = (topic, kind, log_ns, broken)
+        write(path, maker)
+        found, damage, *_ = read(path)
+        assert len(found) == 7
+        assert f"a message on /camera/image_raw is broken: {words}; lost: 1 of 4 messages" in damage
+    maker.messages[2] = (topic, kind, log_ns, streamed)
     write(path, maker)
-    found, damage, *_ = read(path)
-    assert len(found) == 7
-    assert "a message on /camera/image_raw is broken: its zstd data is broken; lost: 1 of 4 messages" in damage
+    assert read(path)[1] == ""
 
 
 @pytest.mark.parametrize(

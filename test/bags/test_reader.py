@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
 
+import lz4.frame
 import numpy as np
 import pytest
 import zstandard
@@ -15,6 +17,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StorageP
 from mono_depth_ros.bags.reader import TYPES, BagReader
 from mono_depth_ros.bags.transforms import TF_STATIC, static_transform
 from mono_depth_ros.errors import DataError
+from mono_depth_ros.tools.bag.manifest import is_one_bag
 
 COUNT = 40
 
@@ -255,3 +258,39 @@ def test_a_killed_recording_keeps_the_quality_of_service_of_its_topics(tmp_path,
         with BagReader(path) as reader:
             assert [qos.durability.name for qos in reader.topics["/map"].qos] == ["TRANSIENT_LOCAL"]
             assert (reader.start_ns, reader.end_ns, bool(reader.damage)) == (5, 5, path.suffix == ".mcap")
+
+
+@pytest.mark.parametrize("suffix", ["zstd", "zst", "lz4", "bin"])
+def test_packed_files_by_themselves(tmp_path, maker, kit, suffix):
+    path = kit.write_mcap(tmp_path / "whole", maker.frames(400), compressed=False)  # several blocks
+    pack = lz4.frame.compress if suffix == "lz4" else zstandard.compress
+    packed = tmp_path / ("rec.mcap" if suffix == "bin" else f"rec.mcap.{suffix}")
+    packed.write_bytes(pack(path.read_bytes()))
+    assert images(packed) == (800, "")
+    packed.write_bytes(packed.read_bytes()[: packed.stat().st_size * 3 // 4])
+    count, damage = images(packed)
+    assert 100 < count < 800 and f"{packed} is damaged: its {'lz4' if suffix == 'lz4' else 'zstd'} data " in damage
+    packed.write_bytes(b"neither nor " * 100)
+    with pytest.raises(DataError, match="it is no MCAP file, by its first bytes"):
+        BagReader(packed)
+
+
+def test_of_a_file_that_is_there_twice_the_unpacked_one_is_read(tmp_path, maker, kit):
+    """The recorder was killed while it packed it."""
+    path = kit.write_mcap(tmp_path / "whole", maker.frames(4), compressed=False)
+    (tmp_path / "rec").mkdir()
+    path.rename(tmp_path / "rec" / "rec_0.mcap")
+    (tmp_path / "rec" / "rec_0.mcap.zstd").write_bytes(zstandard.compress(b"half")[:9])
+    assert images(tmp_path / "rec") == (8, "") and is_one_bag(tmp_path / "rec")
+
+
+def test_no_room_to_unpack(tmp_path, maker, kit, monkeypatch):
+    path = kit.write_mcap(tmp_path / "whole", maker.frames(4), compressed=False)
+    (tmp_path / "rec.mcap.zstd").write_bytes(zstandard.compress(path.read_bytes()))
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("mono_depth_ros.bags.packed._copy", full)
+    with pytest.raises(DataError, match=r"has no room to unpack it: TMPDIR chooses another folder"):
+        BagReader(tmp_path / "rec.mcap.zstd")

@@ -108,6 +108,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--export is {args.export}, expected tum DIR and ply DIR, each once at most")
     args.export_tum, args.export_ply = exports["tum"], exports["ply"]
     with importing():
+        from mono_depth_ros.bags.packed import unpacked_name
         from mono_depth_ros.bags.storage import bag_path
         from mono_depth_ros.models.loading import load_model
         from mono_depth_ros.tools.bag.convert import Job, check_input, check_outputs, convert
@@ -119,9 +120,10 @@ def run(args: argparse.Namespace) -> int:
 
     args.input = bag_path(args.input)
     many = not is_one_bag(args.input)
+    stem = Path(unpacked_name(args.input.name)).stem
     job = Job(
         source=args.input,
-        out=args.out or Path(f"{args.input.resolve().name}_depth" if many else f"{args.input.stem}_depth.mcap"),
+        out=args.out or Path(f"{args.input.resolve().name}_depth" if many else f"{stem}_depth.mcap"),
         bag=config_from(args, BagConfig),
         images=config_from(args, ImageConfig),
         depth=config_from(args, DepthConfig),

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from mono_depth_ros.atomic import atomic_path
-from mono_depth_ros.bags.storage import FORMS, NUMBERED, storage_files, unpacked_name
+from mono_depth_ros.bags.packed import unpacked_name
+from mono_depth_ros.bags.storage import FORMS, NUMBERED, storage_files
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.tools.bag.lock import LEASE_S, locked
 from mono_depth_ros.tools.bag.target import PART, other_option

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
     if is_one_bag(bag_path(args.bag)):
         found = survey(args.bag, args.check)
-        print(json.dumps(found) if args.json else "\n".join(_lines(found)))
+        print(json.dumps(found, allow_nan=False) if args.json else "\n".join(_lines(found)))
         return 1 if found["damage"] else 0
     bags = []
     for name, where in find_bags(args.bag).items():
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         if not args.json:
             print(_line(name, bags[-1]), flush=True)
     if args.json:
-        print(json.dumps({"path": str(args.bag), "bags": bags}))
+        print(json.dumps({"path": str(args.bag), "bags": bags}, allow_nan=False))
     return 1 if any(bag.get("damage") or "error" in bag for bag in bags) else 0
 
 

@@ -54,13 +54,12 @@ def survey(path: Path, check: bool = False) -> dict[str, Any]:
         duration_s = max(0, reader.end_ns - reader.start_ns) / 1e9
         kinds = (*_IMAGES, CAMERA_INFO)
         firsts = {item.name: _first(reader, item) for item in reader.topics.values() if item.kind in kinds}
-        counts = [item.count for item in reader.topics.values()]
         values: dict[str, Any] = {
             "path": str(path),
             "files": [{"name": file.name, "bytes": file.stat().st_size} for file in reader.files],
             "start_s": reader.start_ns / 1e9,
             "duration_s": duration_s,
-            "messages": None if None in counts else sum(filter(None, counts)),
+            "messages": sum(item.count for item in reader.topics.values()),
             "topics": [_topic(item, duration_s, firsts.get(item.name)) for item in reader.topics.values()],
             "left_out": [
                 {"name": item.name, "type": item.kind, "encoding": item.encoding, "messages": item.count}
@@ -84,12 +83,12 @@ def _first(reader: BagReader, item: TopicInfo) -> Any:
 
 
 def _topic(item: TopicInfo, duration_s: float, first: Any) -> dict[str, Any]:
-    often = item.count is not None and item.count > 1 and duration_s >= _SHORTEST_S
+    often = item.count > 1 and duration_s >= _SHORTEST_S
     found: dict[str, Any] = {
         "name": item.name,
         "type": item.kind,
         "messages": item.count,
-        "hz": round((item.count - 1) / duration_s, 3) if often and item.count is not None else None,
+        "hz": round((item.count - 1) / duration_s, 3) if often else None,
         "latched": item.stays,
     }
     if item.kind in _IMAGES and first is not None:
