@@ -78,7 +78,7 @@ def holds_several(data: bytes) -> bool:
             return _gif_pictures(data) > 1
         if data[:4] == b"RIFF" and data[12:16] == b"VP8X":
             return bool(data[20] & 2)
-        return data[:4] == b"\x89PNG" and 0 < data.find(b"acTL") < data.find(b"IDAT")
+        return data[:4] == b"\x89PNG" and b"acTL" in data[: max(data.find(b"IDAT"), 0)]
     except (struct.error, IndexError):
         return False
 

@@ -36,12 +36,11 @@ from mono_depth_ros.media.images import find_images
 from mono_depth_ros.media.photos import Photos, check_exif
 from mono_depth_ros.media.ply import unpack_cloud, write_ply
 from mono_depth_ros.messages.depth import encode_depth
-from mono_depth_ros.models.base import ModelSpec
-from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
 from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.pipeline import Frame, Pipeline
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.streams.health import untrusted
+from mono_depth_ros.tools.checked_model import load_checked
 from mono_depth_ros.tools.image_reference import Reference, ReferenceArgument
 from mono_depth_ros.tools.image_stereo import StereoArgument
 from mono_depth_ros.tools.measure import Pixels, measure, parse
@@ -114,25 +113,20 @@ class Job:
         cloud = ["--reference"] if reference is not None and reference.needs_camera else []
         asks = [word for word in metres if word != "--png16"] + cloud
 
-        def check(spec: CatalogueEntry | ModelSpec) -> bool:
-            """Whether a camera is needed; raises ConfigError where the model cannot give what is asked for."""
-            if spec.kind not in (DepthKind.METRIC, DepthKind.METRIC.value) and metres and reference is None:
+        def check(name: str, kind: DepthKind, needs_camera: bool) -> None:
+            if kind is not DepthKind.METRIC and metres and reference is None:
                 raise ConfigError(
-                    f"{spec.name} gives relative inverse depth, which has no metres: {' and '.join(metres)} need a "
+                    f"{name} gives relative inverse depth, which has no metres: {' and '.join(metres)} need a "
                     "metric model or a --reference or --right"
                 )
-            if camera is None and (spec.needs_camera or asks):
-                check_exif(files[0], f"the model {spec.name}" if spec.needs_camera else asks[-1])
-            return spec.needs_camera or bool(asks)
+            if camera is None and (needs_camera or asks):
+                check_exif(files[0], f"the model {name}" if needs_camera else asks[-1])
 
-        # What the catalogue knows is checked before anything is fetched or loaded.
-        if (entry := CATALOGUE.get(model_config.model)) is not None:
-            check(entry)
-        model = load_model(model_config)
+        model = load_checked(load_model, model_config, check)
         photos = Photos(
             camera=camera,
             rectified=args.rectified,
-            needed=check(model.spec),
+            needed=model.spec.needs_camera or bool(asks),
             max_pixels=limit,
             scale=BitDepth(lambda: image_config.image_bits, LOGGER.warning),
             upright=not isinstance(reference, StereoArgument),

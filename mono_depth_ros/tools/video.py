@@ -34,6 +34,7 @@ from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.startup import uninterrupted
 from mono_depth_ros.threads import Behind, ahead
 from mono_depth_ros.tools import video_outputs
+from mono_depth_ros.tools.checked_model import load_checked
 from mono_depth_ros.tools.image_files import Job
 from mono_depth_ros.tools.options import config_from
 
@@ -106,17 +107,19 @@ class VideoJob:
         camera = None if argument is None else _camera(source, argument, args.rectified)
         if out.suffix.lower() in SUFFIXES and (out := writable(given := out)) != given:
             _tell(f"this OpenCV writes no MPEG-4: {out} (MJPG) is written instead of {given}")
-        model = load_model(config_from(args, ModelConfig))
-        spec = model.spec
         metres = [f"--{kind}" for kind in ("png16", "ply") if kind in kinds]
-        if spec.kind is not DepthKind.METRIC and metres:
-            raise ConfigError(
-                f"{spec.name} gives relative inverse depth, which has no metres: {' and '.join(metres)} need a metric "
-                "model"
-            )
-        if camera is None and (spec.needs_camera or "ply" in kinds):
-            who = f"the model {spec.name}" if spec.needs_camera else "--ply"
-            raise ConfigError(f"{who} needs the camera: give --camera fx,fy,cx,cy, --camera FILE or --hfov DEG")
+
+        def check(name: str, kind: DepthKind, needs_camera: bool) -> None:
+            if kind is not DepthKind.METRIC and metres:
+                asked = " and ".join(metres)
+                raise ConfigError(
+                    f"{name} gives relative inverse depth, which has no metres: {asked} need a metric model"
+                )
+            if camera is None and (needs_camera or "ply" in kinds):
+                who = f"the model {name}" if needs_camera else "--ply"
+                raise ConfigError(f"{who} needs the camera: give --camera fx,fy,cx,cy, --camera FILE or --hfov DEG")
+
+        model = load_checked(load_model, config_from(args, ModelConfig), check)
         if camera is None and out.suffix == ".mcap":
             _tell(f"without --camera {out} has no camera_info")
         batch = _GPU_BATCH if isinstance(source, VideoFile) else 1

@@ -92,6 +92,17 @@ def test_without_any_camera_nothing_is_loaded(tmp_path, monkeypatch, capsys):
     assert "expected one of the two" in capsys.readouterr().err
 
 
+def test_a_video_without_a_camera_is_refused_before_anything_is_loaded(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("mono_depth_ros.tools.video.load_model", lambda *_: pytest.fail("it was loaded"))
+    path = tmp_path / "a.avi"
+    film = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (40, 30))
+    for _ in range(3):
+        film.write(np.full((30, 40, 3), 90, np.uint8))
+    film.release()
+    assert main(["image", str(path), "--out", str(tmp_path / "o.mcap"), "--model=metric3d_v2_small"]) == 1
+    assert "metric3d_v2_small needs the camera: give --camera" in capsys.readouterr().err
+
+
 def test_one_photo_of_several_without_focal_length_fails_alone(tmp_path, model, capsys):
     photo(tmp_path / "a.jpg")
     photo(tmp_path / "b.jpg", focal=False)

@@ -28,6 +28,7 @@ from mono_depth_ros.config import (
     TrackerConfig,
 )
 from mono_depth_ros.errors import ConfigError, FrameError, ModelError, MonoDepthError
+from mono_depth_ros.media.camera_argument import CameraArgument
 from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.pipeline import Pipeline
 from mono_depth_ros.prediction import DepthKind
@@ -102,6 +103,7 @@ def batch_size(config: BagConfig, model: DepthModel) -> int:
 
 def check_input(job: Job) -> None:
     """What can be wrong with the input and the options. Raises as `convert`."""
+    CameraArgument.given(job.bag.camera, job.bag.hfov)
     with BagReader(job.source) as reader:
         chosen = choose(reader, job.bag)
         if "aligned" in job.bag.wanted:

@@ -22,6 +22,7 @@ from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.pipeline import Frame, Pipeline, Shot
 from mono_depth_ros.prediction import DepthKind
+from mono_depth_ros.tools.checked_model import load_checked
 from mono_depth_ros.tools.eval.aligning import align, check, disparity
 from mono_depth_ros.tools.eval.flicker import FlickerSum
 from mono_depth_ros.tools.eval.motion import ByMotion
@@ -108,15 +109,16 @@ def evaluate(
 
 
 def _load(wanted: ModelConfig, dataset: DataSet, config: EvalConfig) -> DepthModel:
-    model = load_model(wanted)
-    if config.reference == "none":
-        check(config.align, model.spec.kind, wanted.model)
-    if model.spec.needs_camera and any(item.camera is None for item in dataset.items):
-        raise ConfigError(
-            f"the model {wanted.model} needs the camera and {dataset.name} in the layout {dataset.layout} gives none: "
-            "expected --camera fx,fy,cx,cy, or a calibration beside the images"
-        )
-    return model
+    def check_model(_: str, kind: DepthKind, needs_camera: bool) -> None:
+        if config.reference == "none":
+            check(config.align, kind, wanted.model)
+        if needs_camera and any(item.camera is None for item in dataset.items):
+            raise ConfigError(
+                f"the model {wanted.model} needs the camera and {dataset.name} in the layout {dataset.layout} gives "
+                "none: expected --camera fx,fy,cx,cy, --hfov DEG, or a calibration beside the images"
+            )
+
+    return load_checked(load_model, wanted, check_model)
 
 
 def _one_model(

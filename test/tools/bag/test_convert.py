@@ -190,6 +190,9 @@ def test_images_without_camera_info_need_a_camera(tmp_path, maker, use, kit, cap
     assert info.k[0] == pytest.approx(info.width / 2) and info.k[2] == (info.width - 1) / 2
     assert kit.bag(tmp_path / "in.mcap", "--out", tmp_path / "wrong", "--camera", "20,20") == 1
     assert "--camera is '20,20'" in capsys.readouterr().err and not (tmp_path / "wrong").exists()
+    words = ("--camera", "20,20,7.5,5.5", "--hfov", "60")
+    assert kit.bag(tmp_path / "in.mcap", "--out", tmp_path / "wrong", *words) == 1
+    assert "expected one of the two" in capsys.readouterr().err
 
 
 def test_one_camera_info_for_a_whole_recording_is_enough(tmp_path, maker, use, kit):
