@@ -28,6 +28,7 @@ NAMES = (
     "bag",
     "writers",
     "alignment",
+    "stereo",
     "slam",
     "overhead",
     "delivery",

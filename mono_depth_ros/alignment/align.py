@@ -93,7 +93,7 @@ def finish(
     (coarse,) = download(depth.detach()[::STEP, ::STEP])
     abs_rel, reach = expected.summary(coarse, samples)
     true = samples.depth[left_out.number]
-    after = _over_the_image(depth_metrics(true * np.exp(left_out.error), true), abs_rel)
+    after = over_the_image(depth_metrics(true * np.exp(left_out.error), true), abs_rel)
     before = errors(prediction.values, samples) if prediction.kind is DepthKind.METRIC else None
     sigma = None
     if drift is not None:
@@ -103,7 +103,7 @@ def finish(
     return Alignment(fit, correction, before, after, trusted, prediction.kind, reach, sigma, left_out, seen)
 
 
-def _over_the_image(metrics: DepthMetrics, abs_rel: float) -> DepthMetrics:
+def over_the_image(metrics: DepthMetrics, abs_rel: float) -> DepthMetrics:
     """Errors on samples that were left out, grown to those over the image, where AbsRel is `abs_rel`."""
     factor = abs_rel / max(metrics.abs_rel, 1e-9)
     grown = {name: getattr(metrics, name) * factor for name in ("rmse_m", "rmse_log", "log10", "silog", "mae_m")}

@@ -33,11 +33,13 @@ class StereoDepth:
         depth: (H, W) float32 metres; NaN where the matcher found nothing or left and right disagree.
         camera: of `depth`: the left camera, resized.
         sigma: (H, W) float32 metres, one standard deviation of `depth`: `stereo_sigma`.
+        occluded: (H, W) bool, unknown because no pixel of the right image goes with this one, as behind an edge.
     """
 
     depth: NDArray[np.float32]
     camera: Camera
     sigma: NDArray[np.float32]
+    occluded: NDArray[np.bool_]
 
 
 def baseline_of(P: Sequence[float]) -> float:
@@ -92,12 +94,14 @@ def stereo_depth(
     small = camera.resized(*size)
     count = -(-config.stereo_disparities // (16 * config.stereo_downscale)) * 16  # the matcher takes multiples of 16
     shift = shift_px * size[0] / camera.width
-    disparity = _disparity(_grey(left, size), _grey(right, size), math.floor(shift), count) - np.float32(shift)
+    disparity, occluded = _disparity(_grey(left, size), _grey(right, size), math.floor(shift), count)
+    disparity -= np.float32(shift)
     with np.errstate(invalid="ignore", divide="ignore"):
         known = disparity >= _MIN_DISPARITY_PX
         depth = np.where(known, np.float32(small.fx * baseline_m) / disparity, np.float32(np.nan))
     depth = depth.astype(np.float32, copy=False)
-    return StereoDepth(depth, small, stereo_sigma(depth, small.fx, baseline_m, _disparity_sigma(disparity)))
+    sigma = stereo_sigma(depth, small.fx, baseline_m, _disparity_sigma(disparity))
+    return StereoDepth(depth, small, sigma, occluded & ~known)
 
 
 def stereo_sigma(
@@ -124,8 +128,13 @@ def _disparity_sigma(disparity: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.sqrt(_SIGMA_PX**2 + variance + (_SIGMA_UNMATCHED_PX * (1 - share)) ** 2).astype(np.float32)
 
 
-def _disparity(left: NDArray[np.uint8], right: NDArray[np.uint8], first: int, count: int) -> NDArray[np.float32]:
-    """(H, W) float32 pixels of the left image, u_left - u_right, `count` of them from `first` on; NaN where unknown."""
+def _disparity(
+    left: NDArray[np.uint8], right: NDArray[np.uint8], first: int, count: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """(H, W) float32 pixels of the left image, u_left - u_right, `count` of them from `first` on; NaN where unknown.
+
+    And (H, W) bool, where no pixel of the right image says that it goes with this one (Hirschmueller 2008, 2.8).
+    """
     matcher = cv2.StereoSGBM.create(
         minDisparity=first,
         numDisparities=count,
@@ -147,7 +156,11 @@ def _disparity(left: NDArray[np.uint8], right: NDArray[np.uint8], first: int, co
         seen = (at >= 0) & (at < width)
         back = np.take_along_axis(of_right, np.clip(at, 0, width - 1), axis=1)
         agree = seen & (np.abs(of_left - back) <= _AGREE_PX)
-    return np.where(agree, of_left, np.float32(np.nan))
+        of = np.nan_to_num(np.rint(np.arange(width) + of_right), nan=-1.0).astype(np.int64)
+    seen = np.zeros((left.shape[0], width + 2), dtype=bool)
+    for step in (0, 1, 2):  # a pixel to either side agrees too
+        np.put_along_axis(seen, np.where((of >= 0) & (of < width), of + step, 0), True, axis=1)
+    return np.where(agree, of_left, np.float32(np.nan)), ~seen[:, 1:-1]
 
 
 def _match(matcher: cv2.StereoSGBM, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -5,26 +5,31 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 
-from mono_depth_ros.alignment.align import align
+from mono_depth_ros.alignment.align import align, over_the_image
 from mono_depth_ros.alignment.reference_depth import samples_from_reference_depth
-from mono_depth_ros.alignment.stereo import baseline_of, stereo_depth
+from mono_depth_ros.alignment.result import Alignment
+from mono_depth_ros.alignment.stereo import StereoDepth, baseline_of, stereo_depth
 from mono_depth_ros.alignment.stereo_check import check_pair
-from mono_depth_ros.config import AlignConfig, OfflineStereoConfig, ReferenceConfig
+from mono_depth_ros.alignment.stereo_completion import Completed, complete
+from mono_depth_ros.config import AlignConfig, OfflineStereoConfig, ReferenceConfig, StereoConfig
 from mono_depth_ros.errors import ConfigError, DataError, SamplesError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rectify import rectify
 from mono_depth_ros.media.camera_argument import CameraArgument
 from mono_depth_ros.media.images import find_images, read_image
 from mono_depth_ros.pipeline import Frame
+from mono_depth_ros.prediction import DepthPrediction
 from mono_depth_ros.tools.image_reference import Reference
 
 _SAME = 0.01  # baselines that differ by less, relatively, are one
+_MEAN_ABS = 0.8  # of a normal error, by its standard deviation
 
 
 @dataclass(frozen=True)
@@ -116,16 +121,55 @@ class StereoArgument:
             raise DataError(f"{path} is {sizes[0]}, expected the size of {image.name}, {sizes[1]}")
         check_pair(left, right, self.shift_px)
         assert frame.camera is not None, "checked at the start"
-        found = stereo_depth(left, right, frame.camera, self.baseline_m, self.stereo, self.shift_px)
+        found = self._match(left, right, frame.camera, self.stereo)
         samples = samples_from_reference_depth(
             found.depth, found.camera, frame.camera, np.eye(4), self.config, found.sigma
         )
-        alignment = align(
-            frame.prediction, samples.thinned(self.config.reference_samples), self.align_config, frame.rgb
-        )
-        matched = round(float(np.isfinite(found.depth).mean()), 4)
-        more = {"right": str(path), "matched": matched}
-        return Reference(samples, alignment, alignment.apply(frame.prediction), more)
+        given = samples.thinned(self.config.reference_samples)
+        alignment = align(frame.prediction, given, self.align_config, frame.rgb)
+        aligned = alignment.apply(frame.prediction)
+        if self.align_config.local:
+            other = 2 if self.stereo.stereo_downscale != 2 else 4
+            second = self._match(left, right, frame.camera, replace(self.stereo, stereo_downscale=other))
+            completed = complete(
+                _at_full_size(found.depth, left),
+                _at_full_size(found.occluded, left),
+                left,
+                aligned.values.cpu().numpy(),
+                alignment.fit.apply(frame.prediction).cpu().numpy(),
+                frame.camera.fx * self.baseline_m,
+                _at_full_size(second.depth, left),
+            )
+            aligned, alignment = _completed(aligned, completed), self._judged(alignment, completed)
+        more = {"right": str(path), "matched": round(float(np.isfinite(found.depth).mean()), 4)}
+        return Reference(samples, alignment, aligned, more)
+
+    def _match(self, left: np.ndarray, right: np.ndarray, camera: Camera, config: StereoConfig) -> StereoDepth:
+        return stereo_depth(left, right, camera, self.baseline_m, config, self.shift_px)
+
+    def _judged(self, alignment: Alignment, completed: Completed) -> Alignment:
+        """The alignment with the errors of the completed depth, which samples that were held out say nothing of."""
+        if alignment.after is None:
+            return alignment
+        abs_rel = float(np.nanmean(completed.relative))
+        after, trusted = over_the_image(alignment.after, abs_rel), abs_rel <= self.align_config.max_abs_rel
+        return replace(alignment, after=after, trusted=trusted, reach=completed.reach)
+
+
+def _at_full_size(values: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """(H, W) of the image, of the nearest pixel."""
+    size = image.shape[1], image.shape[0]
+    return cv2.resize(values.astype(np.float32), size, interpolation=cv2.INTER_NEAREST).astype(values.dtype)
+
+
+def _completed(aligned: DepthPrediction, completed: Completed) -> DepthPrediction:
+    device = aligned.values.device
+    sigma = completed.relative * completed.depth / _MEAN_ABS
+    return replace(
+        aligned,
+        values=torch.from_numpy(completed.depth).to(device),
+        uncertainty=torch.from_numpy(sigma.astype(np.float32)).to(device),
+    )
 
 
 def pair_up(lefts: list[Path], given: str) -> dict[Path, Path]:
