@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mono_depth_ros.alignment.clusters import cluster
 from mono_depth_ros.alignment.expected_error import STEP, expected_error
 from mono_depth_ros.alignment.fit import fit_curve
 from mono_depth_ros.alignment.left_out import LeftOut
@@ -47,12 +48,15 @@ def align(
         as it was; `.reach` says how much of the image is near samples.
 
     Raises:
-        FitError: too few samples, or such that fix no scale. DataError: samples of an image of another size.
+        FitError: too few samples, such that fix no scale, or a part of them contradicts the others.
+        DataError: samples of an image of another size.
     """
     config = config or AlignConfig()
     prediction = as_prediction(prediction, kind)
-    samples = consistent(prediction, usable(prediction, samples), config)
+    given = usable(prediction, samples)
+    samples = consistent(prediction, given, config)
     fit = fit_curve(at(prediction.values, samples), samples.depth, prediction.kind, config)
+    fit = replace(fit, inliers=fit.inliers * len(samples) / max(len(given), 1))
     return finish(prediction, fit, samples, config, guide)
 
 
@@ -160,7 +164,11 @@ def usable(prediction: DepthPrediction, samples: Samples) -> Samples:
 
 
 def consistent(prediction: DepthPrediction, samples: Samples, config: AlignConfig) -> Samples:
-    """The samples that their neighbours do not contradict, in depth and in what they say of the prediction."""
+    """The samples that their neighbours do not contradict, in depth and in what they say of the prediction.
+
+    Raises:
+        FitError: `cluster`: those of a whole part of the image stand apart from the others.
+    """
     if not len(samples):
         return samples
     values = at(prediction.values, samples)
@@ -170,8 +178,13 @@ def consistent(prediction: DepthPrediction, samples: Samples, config: AlignConfi
             values = fit.apply(as_prediction(values[None], prediction.kind)).numpy()[0]
         except FitError:
             values = np.full_like(values, np.nan)
-    wrong = contradicted(samples, values)
-    return samples.select(~wrong) if wrong.any() else samples
+    kept = ~contradicted(samples, values)
+    samples, values = (samples, values) if kept.all() else (samples.select(kept), values[kept])
+    apart = cluster(samples, values)
+    if apart is not None:
+        found = f"{100 * apart.share:.0f} % of the samples, all of one part of the image, say {apart.factor:.2g} times"
+        raise FitError(f"{found} the depth that those around them say: which are right is not known", "cluster")
+    return samples
 
 
 def at(values: torch.Tensor, samples: Samples) -> NDArray[np.float32]:

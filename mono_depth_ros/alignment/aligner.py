@@ -112,8 +112,11 @@ class Aligner:
                 self._tracker.restamp(stamp_ns)
                 self._fresh_load = False
             if samples is not None:
-                given = consistent(prediction, usable(prediction, samples), config)
-                if not self._frozen and fresh:
+                try:
+                    given = consistent(prediction, usable(prediction, samples), config)
+                except FitError as error:
+                    reason = str(error)
+                if not self._frozen and fresh and not reason:
                     reason = self._learn(prediction, given, config, stamp_ns)
             if self._tracker.age_s(stamp_ns) < -_BACK_S:  # a fit of what is still to come: it ages from here
                 self._tracker.restamp(stamp_ns)

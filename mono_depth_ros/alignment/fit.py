@@ -30,8 +30,10 @@ _HYPOTHESES = 160  # with 30 % outliers 160 pairs hold a good one but for once i
 _SCORED_SAMPLES = 256  # samples that a hypothesis is scored on
 _CAUCHY_SCALE = 0.05  # relative error below which it hardly matters to the consensus by how much a sample is off
 _INLIER_SIGMAS = 3.0  # inliers are within so many standard deviations of the consensus
+_MOST_OFF = 0.5  # relative error above which nothing agrees, however widely the samples scatter
 _HUBER = 1.345  # 95 % efficiency for normal errors (Huber 1981)
 _IRLS_STEPS = 4
+_HALVED, _HALVES_APART = 100, 0.2  # samples of which both halves must say the same; relative difference of the depth
 _MIN_SPREAD = 1e-3  # relative error below which nothing real agrees: lidars have 1e-3
 _MAX_SHIFT = 10.0  # 1/m: farther than that from zero, infinity would lie within 10 cm
 _MAX_SCALE_DEVIATION = 0.3  # relative standard deviation of the scale, above which the samples do not fix it
@@ -73,11 +75,25 @@ def fit_curve(
         if len(depth) < _MIN_LINE_SAMPLES:
             found = f"{len(depth)} samples for scale and shift"
             raise FitError(f"{found}, expected {_MIN_LINE_SAMPLES} or more", "too_few_samples")
-        return _fit_line(curve, x, y, config)
+        fit = _fit_line(curve, x, y, config)
+        if config.method == "robust" and len(x) >= _HALVED:
+            _check_halves(curve, x, y, config)
+        return fit
     except FitError as error:
         if kind is DepthKind.INVERSE_AFFINE:
             raise
         return replace(_fit_scale(p, d, config), note=f"{error}; a scale alone is fitted")
+
+
+def _check_halves(curve: Curve, x: Floats, y: Floats, config: AlignConfig) -> None:
+    """Refuse what half of the samples say, where the other half says something else: among many wrong ones a consensus
+    is found by chance, and another one in other samples."""
+    half = np.random.default_rng(config.seed).permutation(len(x)) % 2 == 0
+    one, other = (_fit_line(curve, x[of], y[of], config) for of in (half, ~half))
+    told, otherwise = one.shift + one.scale * x, other.shift + other.scale * x
+    apart = np.abs(told - otherwise) / (1.0 if curve is Curve.LOG else np.maximum(np.abs(told), 1e-9))
+    if (found := float(np.median(apart))) > _HALVES_APART:
+        raise FitError(f"two halves of the samples say depths that are {100 * found:.0f} % apart", "ambiguous")
 
 
 def choose_curve(kind: DepthKind, name: str) -> Curve:
@@ -105,7 +121,7 @@ def _fit_line(curve: Curve, x: Floats, y: Floats, config: AlignConfig) -> Fit:
     weight, inlier = np.ones(len(x)), np.ones(len(x), dtype=bool)
     if config.method == "robust":
         scale, shift, spread = _consensus(x, y, noise_of(y), config.seed)
-        inlier = np.abs(shift + scale * x - y) <= _INLIER_SIGMAS * spread * noise_of(y)
+        inlier = np.abs(shift + scale * x - y) <= min(_INLIER_SIGMAS * spread, _MOST_OFF) * noise_of(y)
         for _ in range(_IRLS_STEPS):
             # By the fitted 1/d, not the measured: samples that err on the far side would weigh more than on the near.
             noise = spread * noise_of(shift + scale * x)
@@ -176,7 +192,7 @@ def _fit_scale(p: Floats, d: Floats, config: AlignConfig) -> Fit:
     ratio = np.log(d) - np.log(p)
     middle = float(np.median(ratio))
     spread = max(1.4826 * float(np.median(np.abs(ratio - middle))), _MIN_SPREAD)
-    inlier = np.abs(ratio - middle) <= _INLIER_SIGMAS * spread
+    inlier = np.abs(ratio - middle) <= min(_INLIER_SIGMAS * spread, _MOST_OFF)
     kept = ratio[inlier]
     for _ in range(_IRLS_STEPS):
         weight = np.minimum(1.0, _HUBER * spread / np.maximum(np.abs(kept - middle), 1e-12))

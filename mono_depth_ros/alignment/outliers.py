@@ -69,7 +69,7 @@ def _wrong(
     samples: Samples, log_depth: Floats, ratio: Floats, kept: Flags, far: float, agree: float, needed: NDArray[np.int64]
 ) -> Flags:
     """(N,) which are far from the neighbours that are kept, with fewer than `needed` (N,) of these alike."""
-    index = _neighbours(samples, kept)
+    index = neighbours(samples, kept)
     away, apart = np.full(len(samples), np.inf, dtype=np.float32), np.full(index.shape, np.inf, dtype=np.float32)
     for values in (log_depth, ratio):
         theirs = np.where(index >= 0, values[index], np.float32(np.nan))
@@ -82,7 +82,7 @@ def _wrong(
     return found
 
 
-def _neighbours(samples: Samples, kept: Flags) -> NDArray[np.int64]:
+def neighbours(samples: Samples, kept: Flags) -> NDArray[np.int64]:
     """(N, K) others around each, of those that are kept, nearly the nearest; -1: none."""
     count, (height, width) = len(samples), samples.size
     cell = _CELL * (height * width / count) ** 0.5

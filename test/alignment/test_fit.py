@@ -136,3 +136,10 @@ def test_one_sample_fixes_a_scale_and_no_line():
     assert fit.scale == pytest.approx(1.5) and np.sqrt(fit.covariance[0, 0]) == pytest.approx(0.15)
     with pytest.raises(FitError, match="1 samples for scale and shift, expected 3"):
         fit_curve(np.array([2.0]), np.array([3.0]), RELATIVE, one)
+
+
+def test_samples_of_which_most_are_wrong_are_refused():
+    """A consensus of 35 % is found by chance, and another one in each half of the samples."""
+    for seed in range(20):
+        with pytest.raises(FitError):
+            fit_curve(*planted(500, seed, outliers=0.65, noise=0.03), RELATIVE, AlignConfig(seed=seed))

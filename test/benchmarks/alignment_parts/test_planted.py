@@ -33,7 +33,7 @@ def test_outliers_are_as_many_as_said() -> None:
 
 
 def test_a_fit_that_is_off_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planted, "OUTLIERS", 0.7)
+    monkeypatch.setattr(planted, "OUTLIERS", 0.5)
     depth = np.exp(np.random.default_rng(0).uniform(0, 3, 1000))
     found = planted._planted([depth], 40, 0.02, "robust")
     assert not all(row["holds"] for row in found)
