@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -13,8 +14,11 @@ from typing import Protocol
 import numpy as np
 
 from mono_depth_ros.errors import ConfigError, DataError, ImageError
+from mono_depth_ros.media.bits import BitDepth
 from mono_depth_ros.media.images import SUFFIXES, images_in, read_image
 from mono_depth_ros.media.video import VideoFile, Webcam
+
+LOGGER = logging.getLogger(__name__)
 
 FOLDER_RATE_HZ = 10.0
 
@@ -91,10 +95,10 @@ class Files:
         return self
 
     def frames(self, problem: Problem) -> Iterator[tuple[str, np.ndarray]]:
-        usable = False
+        usable, scale = False, BitDepth(lambda: 0, LOGGER.warning)  # one for all, or the brightness would breathe
         for path in self.paths:
             try:
-                rgb = read_image(path)
+                rgb = read_image(path, scale=scale)
             except DataError as error:
                 problem("unreadable", str(error))
             except ImageError as error:

@@ -123,12 +123,15 @@ class Job:
                 check_exif(files[0], f"the model {name}" if needs_camera else asks[-1])
 
         model = load_checked(load_model, model_config, check)
+        scale = BitDepth(lambda: image_config.image_bits, LOGGER.warning)
+        if isinstance(reference, StereoArgument):
+            reference = replace(reference, scale=scale)
         photos = Photos(
             camera=camera,
             rectified=args.rectified,
             needed=model.spec.needs_camera or bool(asks),
             max_pixels=limit,
-            scale=BitDepth(lambda: image_config.image_bits, LOGGER.warning),
+            scale=scale,
             upright=not isinstance(reference, StereoArgument),
         )
         return cls(files, names, out, kinds, photos, Pipeline(model, config), pixels, reference)

@@ -22,6 +22,7 @@ from mono_depth_ros.config import AlignConfig, OfflineStereoConfig, ReferenceCon
 from mono_depth_ros.errors import ConfigError, DataError, SamplesError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rectify import rectify
+from mono_depth_ros.media.bits import Scale
 from mono_depth_ros.media.camera_argument import CameraArgument
 from mono_depth_ros.media.images import find_images, read_image
 from mono_depth_ros.pipeline import Frame
@@ -39,7 +40,7 @@ class StereoArgument:
     Attributes:
         rights: the right image of each left one. baseline_m: metres between the cameras.
         shift_px: cx of the left minus cx of the right camera. calibrations: of left and right where the images are to
-            be rectified by them, else None: they are rectified.
+            be rectified by them, else None: they are rectified. scale: from 16 bits to 8, as of the left images.
     """
 
     rights: dict[Path, Path]
@@ -50,6 +51,7 @@ class StereoArgument:
     stereo: OfflineStereoConfig
     config: ReferenceConfig
     align_config: AlignConfig
+    scale: Scale | None = None
 
     needs_camera = True
 
@@ -113,7 +115,7 @@ class StereoArgument:
             DataError, FrameError: the pair cannot be used, or it fixes no scale.
         """
         path = self.rights[image]
-        right, left = read_image(path, self.max_pixels), frame.rgb.cpu().numpy()
+        right, left = read_image(path, self.max_pixels, self.scale), frame.rgb.cpu().numpy()
         if self.calibrations is not None:
             right = _rectified(right, self.calibrations[1])[0]
         if right.shape != left.shape:

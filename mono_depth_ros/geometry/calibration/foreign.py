@@ -25,6 +25,7 @@ _KEYS: tuple[tuple[set[str], str], ...] = (
     ({"projection_parameters"}, f"a camera of camodocal, as VINS has it: {_NUMBERS} where its distortion is zero"),
     ({"cameras"}, f"a rig of several cameras: {_NUMBERS} of one"),
     ({"value0"}, "a calibration of Basalt, whose models are not read"),
+    ({"fx", "fy", "cx", "cy"}, f"the numbers of a camera by themselves: {_NUMBERS}, if its distortion is zero"),
     ({"ppx", "ppy"}, f"the intrinsics of a RealSense camera: {_NUMBERS} (fx, fy, ppx, ppy)"),
     ({"intrinsic_matrix"}, f"a camera of Open3D, whose matrix goes by columns: {_NUMBERS}"),
     ({"cameraData"}, "the calibration of an OAK device: its ROS driver publishes camera_info"),
@@ -48,6 +49,8 @@ _TEXTS = (
     (r"^\[(LEFT|RIGHT|STEREO)_?(CAM_)?\w*\]$", f"the factory calibration of a ZED camera: {_NUMBERS} of one section"),
     (r"^(Pinhole|RadTan|FOV|EquiDistant|KannalaBrandt) [-\d.]", f"a camera of DSO: {_NUMBERS}"),
     (r"^Tr_velo_to_cam|^R_rect|^calib_time:", "a calibration between sensors of KITTI without a camera (P or K)"),
+    (r"^Camera-system parameters|^Calibration results", "a report of Kalibr: its camchain YAML is read"),
+    (r"^array\('d', ", "one field of a camera_info: echo the whole message, without --field"),
     (r"^# timestamp|^#timestamp", "a list of poses or of images"),
 )
 
@@ -73,7 +76,9 @@ def what_content(content: Any) -> str:
         for needed, what in _KEYS:
             if needed <= level:
                 return what
-    if {str(content.get("sensor_type"))} & {"imu", "visual-inertial"} or "imu" in str(content.get("rostopic", "")):
+    if content.get("sensor_type") == "imu" or "imu" in str(content.get("rostopic", "")):
         return "the calibration of an IMU"
+    if "sensor_type" in content and content["sensor_type"] != "camera":
+        return f"the description of a sensor of the type {content['sensor_type']}"
     names = ", ".join(sorted(keys)[:6])
     return f"a file with the keys {names}" if keys else "empty"

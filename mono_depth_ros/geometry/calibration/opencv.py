@@ -15,7 +15,7 @@ _MATRICES = ("camera_matrix", "cameraMatrix", "Camera_Matrix", "CameraMatrix", "
              "intrinsic", "K", "M", "A", "cam_matrix", "camera_Matrix")  # fmt: skip
 _COEFFICIENTS = ("distortion_coefficients", "Distortion_Coefficients", "distCoeffs", "dist_coeffs", "dist_coeff",
                  "distortion", "DistCoeffs", "distCoef", "dist", "D", "distortion_coeffs")  # fmt: skip
-_SIZES = ("image_size", "imageSize", "img_size", "size", "resolution", "image_Size")
+_SIZES = ("image_size", "imageSize", "img_size", "size", "resolution", "image_Size", "DIM")
 _WIDTHS = ("image_width", "image_Width", "imageWidth", "width", "img_width")
 _HEIGHTS = ("image_height", "image_Height", "imageHeight", "height", "img_height")
 _PAIR = {"M1": ("D1", "left"), "M2": ("D2", "right"), "K1": ("D1", "left"), "K2": ("D2", "right"),

@@ -40,6 +40,13 @@ def test_the_rate_given_beats_the_sources_own(tmp_path):
     assert open_source(str(tmp_path), 25.0).rate_hz == 25.0
 
 
+def test_images_of_sixteen_bits_are_scaled_alike(tmp_path):
+    for name, top in (("a", 4095), ("b", 700)):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((4, 4), top, np.uint16))
+    levels = [int(rgb[0, 0, 0]) for _, rgb in open_source(str(tmp_path)).frames(lambda *_: None)]
+    assert levels == [255, round(700 * 255 / 4095)]
+
+
 def test_depth_files_are_no_pictures(tmp_path):
     for name in ("frame-0.depth.png", "frame-0.jpg"):
         write(tmp_path / name)
