@@ -72,11 +72,10 @@ def command(*words: str | Path) -> None:
     from mono_depth_ros.tools.cli import main
 
     said = io.StringIO()
-    try:
-        with redirect_stderr(said), redirect_stdout(io.StringIO()):
-            code = main([str(word) for word in words])
-    except SystemExit as ended:
-        raise RuntimeError(f"usage error {ended.code}: {said.getvalue()[-500:]}") from None
+    with redirect_stderr(said), redirect_stdout(io.StringIO()):
+        code = main([str(word) for word in words])
+    if code == 2:
+        raise RuntimeError(f"usage error: {said.getvalue()[-500:]}")
     if "Traceback" in said.getvalue():
         raise RuntimeError(f"traceback: {said.getvalue()[-500:]}")
     if code:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from corruption_parts import bags, clouds, pictures, texts
+from corruption_parts import bags, clouds, pictures, texts, weights
 from corruption_parts.kind import Kind
 
-KINDS: dict[str, Kind] = {**texts.KINDS, **clouds.KINDS, **pictures.KINDS, **bags.KINDS}
+KINDS: dict[str, Kind] = {**texts.KINDS, **clouds.KINDS, **pictures.KINDS, **bags.KINDS, **weights.KINDS}
 
 
 def find(name: str) -> Kind:
