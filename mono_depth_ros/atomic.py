@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 import tempfile
@@ -17,7 +16,7 @@ from mono_depth_ros.errors import MonoDepthError
 
 _PROBE = b"\0" * (1 << 16)
 _ROOM = 12  # characters that mkstemp and we add to a name
-_MAX_NAME = 255  # bytes, of every usual file system
+_MAX_NAME = 255  # bytes
 
 
 @contextmanager
@@ -125,12 +124,3 @@ def _refusal(written: Path) -> OSError | None:
     except OSError as error:
         return OSError(error.errno, f"{error.strerror} (after {done} bytes)" if done else error.strerror)
     return None
-
-
-def short_name(name: str) -> str:
-    """The name of a file, shortened where it is too long: the beginning, a digest of all of it, and the suffix stay."""
-    encoded = os.fsencode(name)
-    if len(encoded) <= _MAX_NAME:
-        return name
-    end = f"-{hashlib.sha256(encoded).hexdigest()[:8]}{Path(name).suffix[:20]}"
-    return encoded[: _MAX_NAME - len(os.fsencode(end))].decode(errors="ignore") + end

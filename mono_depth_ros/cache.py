@@ -13,6 +13,7 @@ from typing import Any
 
 from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.paths import expanded, require_file
 
 VARIABLE = "MONO_DEPTH_CACHE"
 _BLOCK = 1 << 22
@@ -27,8 +28,8 @@ def cache_folder(kind: str) -> Path:
         ModelError: it cannot be made.
     """
     root = os.environ.get(VARIABLE)
-    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    folder = (Path(root).expanduser() if root else home / "mono_depth_ros") / kind
+    home = expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    folder = (expanded(root) if root else home / "mono_depth_ros") / kind
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -40,6 +41,7 @@ def cache_folder(kind: str) -> Path:
 def sha256(path: Path) -> str:
     """The SHA-256 of a file of any size, in hexadecimal."""
     digest = hashlib.sha256()
+    require_file(path)
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mono_depth_ros.atomic import atomic_path, short_name, write_whole
+from mono_depth_ros.atomic import atomic_path, write_whole
 from mono_depth_ros.errors import DataError
 
 
@@ -109,9 +109,3 @@ def test_the_longest_names_are_written(tmp_path, name):
     with atomic_path(tmp_path / name) as path:
         path.write_text("x")
     assert [item.name for item in tmp_path.iterdir()] == [name]
-
-
-def test_long_names_are_shortened_and_stay_apart():
-    assert short_name("a.npy") == "a.npy"
-    long = [short_name(f"{'ä' * 200}{k}.npy") for k in range(3)]
-    assert len(set(long)) == 3 and all(len(os.fsencode(name)) <= 255 and name.endswith(".npy") for name in long)

@@ -44,7 +44,7 @@ def _verified(path: Path) -> None:
 
 def _loaded() -> Read:
     """As the weights of a model, which the whole file is not either: its refusal is the first call's alone."""
-    whole = []
+    whole: list[Path] = []
 
     def read(path: Path) -> None:
         try:

@@ -29,6 +29,7 @@ from mono_depth_ros.alignment.result import Curve, Fit
 from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.config.yaml_text import load_yaml
 from mono_depth_ros.errors import ConfigError, shown
+from mono_depth_ros.paths import require_file
 from mono_depth_ros.prediction import DepthKind
 
 DEFAULT_SCENE = "default"
@@ -122,6 +123,7 @@ def read_scale(path: Path, scene: str = DEFAULT_SCENE) -> SavedScale:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
+        require_file(path)
         found = load_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"calibration {path} cannot be read: {error.strerror}") from error

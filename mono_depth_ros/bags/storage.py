@@ -11,6 +11,7 @@ from pathlib import Path
 from mono_depth_ros.bags import mcap_file, packed, ros1, sqlite_file
 from mono_depth_ros.bags.packed import unpacked_name
 from mono_depth_ros.bags.part import Damage, Part
+from mono_depth_ros.paths import require_file
 
 FORMS = "a ROS 2 bag folder, a .mcap or .db3 file, or a ROS 1 .bag file"
 NUMBERED = re.compile(r"(.+)_(\d+)\.(?:mcap|db3)(?:\.(?:zstd|zst|lz4))?")
@@ -60,6 +61,7 @@ def open_part(file: Path, stack: ExitStack) -> Part:
         Damage: nothing in it can be read; OSErrors too are said so.
     """
     try:
+        require_file(file)
         unpacked, cut = packed.unpacked(file, stack)
         part = _READERS[_by_bytes(unpacked) or Path(unpacked_name(unpacked.name)).suffix](unpacked)
     except OSError as error:

@@ -15,6 +15,7 @@ import yaml
 
 from mono_depth_ros.config.yaml_text import load_yaml
 from mono_depth_ros.errors import ConfigError
+from mono_depth_ros.paths import require_file
 
 T = TypeVar("T")
 
@@ -26,6 +27,7 @@ def read_yaml(path: Path) -> Any:
         ConfigError: it cannot be read, is no YAML, or gives a key twice; the sentence goes on from the file's name.
     """
     try:
+        require_file(path)
         return load_yaml(path.read_text(encoding="utf-8"), _StrictLoader)
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}") from error

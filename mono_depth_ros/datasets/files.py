@@ -12,6 +12,7 @@ from mono_depth_ros.errors import DataError
 from mono_depth_ros.media.camera_argument import CameraArgument
 from mono_depth_ros.media.depth import SUFFIXES as DEPTH_SUFFIXES
 from mono_depth_ros.media.images import SUFFIXES
+from mono_depth_ros.paths import require_file
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ def read_lines(path: Path) -> list[list[str]]:
         DataError: it cannot be read, or holds nothing.
     """
     try:
+        require_file(path)
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error

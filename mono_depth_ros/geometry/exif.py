@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mono_depth_ros.errors import CameraError
+from mono_depth_ros.paths import require_file
 
 _ORIENTATION = 0x0112
 _EXIF_IFD, _FOCAL_MM, _PIXELS_X = 0x8769, 0x920A, 0xA002
@@ -41,6 +42,7 @@ def read_exif_focal(path: str | os.PathLike[str]) -> ExifFocal:
     """
     path = Path(path)
     try:
+        require_file(path)
         data = path.read_bytes()
     except OSError as error:
         raise CameraError(f"{path} cannot be read: {error.strerror}") from error
@@ -71,6 +73,7 @@ def read_exif_focal(path: str | os.PathLike[str]) -> ExifFocal:
 def read_orientation(path: str | os.PathLike[str]) -> int:
     """The orientation, 1 to 8, of a JPEG, PNG, WebP or TIFF picture; 1, upright, where the file does not say it."""
     try:
+        require_file(path)
         data = Path(path).read_bytes()
         if data[:2] == b"\xff\xd8":
             tiff = _jpeg(data)[2]

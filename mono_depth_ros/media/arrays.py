@@ -11,11 +11,13 @@ import numpy as np
 
 from mono_depth_ros.atomic import write_whole
 from mono_depth_ros.errors import DataError
+from mono_depth_ros.paths import require_file
 
 
 def read_bytes(path: Path) -> bytes:
     """Raises DataError where the file cannot be read."""
     try:
+        require_file(path)
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error

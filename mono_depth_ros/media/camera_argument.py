@@ -16,6 +16,7 @@ from mono_depth_ros.errors import CameraError, ConfigError
 from mono_depth_ros.geometry.calibration import CameraCalibration, calibration_file, read_calibration
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.media import CAMERA_HELP
+from mono_depth_ros.paths import expanded
 
 LOGGER = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ def as_camera(given: Any, image: Any) -> Camera | None:
     if given is None or isinstance(given, Camera):
         return given
     if isinstance(given, (str, os.PathLike)):
-        return Camera.from_yaml(Path(given).expanduser(), size=(image.shape[1], image.shape[0]))
+        return Camera.from_yaml(expanded(given), size=(image.shape[1], image.shape[0]))
     try:
         matrix = np.asarray(given.detach().cpu() if hasattr(given, "detach") else given, dtype=np.float64)
     except (TypeError, ValueError):

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from mono_depth_ros.paths import require_file
+
 _ISO = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"moof")
 _EBML, _SEGMENT, _UNKNOWN = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", -1
 _MOOV_LIMIT = 2**28  # bytes; that of an hour of video is one megabyte
@@ -47,6 +49,7 @@ def read_container(path: Path) -> Container:
     Raises:
         OSError: it cannot be read.
     """
+    require_file(path)
     size = path.stat().st_size
     with path.open("rb") as stream:
         head = stream.read(12)

@@ -11,6 +11,7 @@ import torch
 
 from mono_depth_ros.errors import ImageError
 from mono_depth_ros.media.images import read_image
+from mono_depth_ros.paths import expanded
 
 EXPECTED = (
     "expected a path, a PIL image, a numpy array uint8 (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) grey, or a torch tensor "
@@ -27,7 +28,7 @@ def as_rgb(image: Any) -> np.ndarray | torch.Tensor:
             or one of another shape, dtype or range: found and expected.
     """
     if isinstance(image, (str, Path)):
-        return read_image(Path(image).expanduser())
+        return read_image(expanded(image))
     if isinstance(image, torch.Tensor):
         return _of_tensor(image)
     if hasattr(image, "convert") and hasattr(image, "getbands"):  # PIL, without importing it

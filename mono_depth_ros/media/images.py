@@ -17,6 +17,7 @@ from mono_depth_ros.media.arrays import read_bytes
 from mono_depth_ros.media.bits import BitDepth, Scale, to_8bit
 from mono_depth_ros.media.headers import Size, check_chunks, picture_size
 from mono_depth_ros.media.unusual import as_stored, holds_several, odd_numbers, straight_alpha
+from mono_depth_ros.paths import expanded
 
 LOGGER = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def find_images(given: Sequence[str]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for text in given:
-        found.update(dict.fromkeys(_expand(text)))
+        found.update(dict.fromkeys(_expand(str(expanded(text)))))
     return list(found)
 
 

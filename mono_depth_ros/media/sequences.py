@@ -17,6 +17,7 @@ from mono_depth_ros.errors import ConfigError, DataError, ImageError
 from mono_depth_ros.media.bits import BitDepth
 from mono_depth_ros.media.images import SUFFIXES, images_in, read_image
 from mono_depth_ros.media.video import VideoFile, Webcam
+from mono_depth_ros.paths import expanded
 
 LOGGER = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def open_source(text: str, rate_hz: float = 0.0, width: int = 0, height: int = 0
     """
     if not text:
         raise ConfigError("source is empty, expected a folder of images, an image or video file, webcam or webcam:1")
-    path = Path(text).expanduser()
+    path = expanded(text)
     if (index := webcam_index(text)) is not None:
         return Live(Webcam(index, rate_hz, width, height))
     if path.is_dir():

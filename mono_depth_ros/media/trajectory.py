@@ -9,6 +9,7 @@ from pathlib import Path
 from mono_depth_ros.errors import ConfigError, DataError
 from mono_depth_ros.geometry.rigid import rigid_from_pose
 from mono_depth_ros.geometry.trajectory import Trajectory
+from mono_depth_ros.paths import require_file
 
 _LARGEST = 100 * 1024 * 1024  # bytes: a day of poses at 10 Hz
 
@@ -20,6 +21,7 @@ def read_trajectory(path: Path, gap_s: float = 0.5) -> Trajectory:
         DataError: it cannot be read, has a line of another form, or no pose at all.
     """
     try:
+        require_file(path)
         if path.stat().st_size > _LARGEST:
             raise DataError(
                 f"{path} is larger than {_LARGEST >> 20} MiB, expected a trajectory: stamp tx ty tz qx qy qz qw"

@@ -7,11 +7,11 @@ import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mono_depth_ros.errors import CameraError, ModelError, shown
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
+from mono_depth_ros.paths import expanded
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 if TYPE_CHECKING:  # as in prediction.py: the catalogue is read without torch
@@ -101,7 +101,7 @@ def is_hub_name(name: str) -> bool:
 
 def _exists(name: str) -> bool:
     try:
-        return Path(name).expanduser().exists()
+        return expanded(name).exists()
     except (OSError, RuntimeError, ValueError):  # too long, forbidden, the home of nobody, a null character
         return False
 

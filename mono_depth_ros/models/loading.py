@@ -17,6 +17,7 @@ from mono_depth_ros.models.catalogue import CatalogueEntry
 from mono_depth_ros.models.runtime.device import describe, pick_device, set_threads
 from mono_depth_ros.models.runtime.engine import EngineOptions
 from mono_depth_ros.models.weights.files import read_json
+from mono_depth_ros.paths import expanded
 from mono_depth_ros.progress import tell
 
 LOGGER = logging.getLogger(__name__)
@@ -99,14 +100,19 @@ def load_model(config: ModelConfig) -> DepthModel:
     if entry is not None:
         source, family = _source(entry), entry.family
     else:
-        path = Path(config.model).expanduser()
+        path = expanded(config.model)
         source = path if path.exists() else _snapshot(config.model)
         family = family_of(source)
     tell(f"loading {config.model}")  # its weights may have been fetched meanwhile
     input_size = _input_size(config, family) if config.input_size else None
-    engine_path = Path(config.engine_path).expanduser() if config.engine_path else None
+    engine_path = expanded(config.engine_path) if config.engine_path else None
     options = EngineOptions(device, config.engine, config.precision, input_size, engine_path)
-    model = loader(family)(source, options, entry)
+    try:
+        model = loader(family)(source, options, entry)
+    except ModelError as error:
+        if entry is not None or source.name in str(error):
+            raise
+        raise ModelError(f"{source}: {error}") from error  # a damaged file may show in what its network computes
     where = f"{config.model} on {describe(device)}, engine {model.engine}"
     LOGGER.info("model %s, licence of the weights: %s", where, model.spec.licence)
     return model

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 
 from mono_depth_ros.alignment.overlay import overlay
-from mono_depth_ros.atomic import short_name
 from mono_depth_ros.config import (
     AlignConfig,
     DepthConfig,
@@ -37,6 +36,7 @@ from mono_depth_ros.media.photos import Photos, check_exif
 from mono_depth_ros.media.ply import unpack_cloud, write_ply
 from mono_depth_ros.messages.depth import encode_depth
 from mono_depth_ros.models.loading import load_model
+from mono_depth_ros.paths import short_name
 from mono_depth_ros.pipeline import Frame, Pipeline
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.streams.health import untrusted

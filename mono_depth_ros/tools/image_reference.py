@@ -25,6 +25,7 @@ from mono_depth_ros.geometry.rigid import rigid_from_text, transform_points
 from mono_depth_ros.media.depth import read_depth, unit_problem
 from mono_depth_ros.media.points import read_points
 from mono_depth_ros.metrics import DepthMetrics
+from mono_depth_ros.paths import require_file
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
@@ -193,6 +194,7 @@ def read_extrinsic(text: str) -> np.ndarray:
     if path.suffix.lower() != ".txt":
         return rigid_from_text(text)
     try:
+        require_file(path)
         return rigid_from_text(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"--cam-from-reference {path} cannot be read: {error}") from error

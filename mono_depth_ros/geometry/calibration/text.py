@@ -13,6 +13,7 @@ import yaml
 
 from mono_depth_ros.config.yaml_text import load_yaml
 from mono_depth_ros.errors import CameraError
+from mono_depth_ros.paths import require_file
 
 _MAX_BYTES = 1 << 20
 _DOCUMENT = re.compile(r"^---.*$", re.MULTILINE)
@@ -40,6 +41,7 @@ def read_text(path: Path) -> str:
         CameraError: it cannot be read, or is no text.
     """
     try:
+        require_file(path)
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES)
     except OSError as error:

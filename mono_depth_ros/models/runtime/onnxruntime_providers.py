@@ -112,13 +112,21 @@ def open_session(
             providers = _chain(wanted, device, stream, tensorrt or {})
             session = runtime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
     except Exception as error:  # its errors share no base class of their own
-        raise ModelError(f"engine '{engine}' cannot load {path.name}: {explained(first_line(error))}") from error
+        raise ModelError(f"engine '{engine}' cannot load {path.name}: {explained(_reason(error))}") from error
     found = session.get_providers()
     if wanted not in found:
         why = _printed(said.getvalue()) or _load_error(runtime, wanted)
         because = f": {explained(why)}" if why else ""
         raise ModelError(f"engine '{engine}' came up with {', '.join(found)}, expected {wanted}{because}")
     return session
+
+
+def _reason(error: Exception) -> str:
+    """What ONNX Runtime says, without its own class, code, file and line."""
+    text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", first_line(error))
+    text = re.sub(r"Load model from .*? failed: ?", "", text)
+    text = re.sub(r"\S*/onnxruntime\S*:\d+ .*?\) ", "", text).removeprefix("This is an invalid model. ")
+    return text.strip() or "it is no whole ONNX file"
 
 
 def explained(text: str) -> str:

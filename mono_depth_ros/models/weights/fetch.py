@@ -20,6 +20,7 @@ from mono_depth_ros.models.weights.cache import (
 from mono_depth_ros.models.weights.client import FetchError, HubClient, Listing
 from mono_depth_ros.models.weights.download import download, matches, partial_path, unwritable
 from mono_depth_ros.models.weights.verify import SUMS, check_directory, check_file, checkpoint_files, write_sums
+from mono_depth_ros.paths import expanded
 from mono_depth_ros.progress import tell
 
 LOGGER = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ def fetch_to(
         ModelError: something else is in the directory, or see `fetch`.
     """
     try:
-        directory = directory.expanduser().resolve()
+        directory = expanded(directory).resolve()
     except RuntimeError as error:
         raise ModelError(f"{directory} is no path here: {error}") from error
     staging = directory.parent / f"{directory.name}.partial"

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from mono_depth_ros.cache import sealed_sha256
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.catalogue import CatalogueEntry
+from mono_depth_ros.paths import require_file
 from mono_depth_ros.prediction import DepthKind
 
 INDEX, WHOLE = "model.safetensors.index.json", "model.safetensors"
@@ -106,6 +107,7 @@ def check_is_binary(path: Path, expected: str) -> bytes:
         ModelError: it is unreadable, empty, a Git LFS pointer or a web page; `expected` says what it should be.
     """
     try:
+        require_file(path)
         with path.open("rb") as file:
             head = file.read(64)
     except OSError as error:

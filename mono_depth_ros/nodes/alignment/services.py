@@ -14,6 +14,7 @@ from std_srvs.srv import SetBool, Trigger
 from mono_depth_ros.alignment.aligner import Aligner
 from mono_depth_ros.alignment.scale_file import read_scale, write_scale
 from mono_depth_ros.errors import ConfigError, MonoDepthError
+from mono_depth_ros.paths import expanded
 
 
 class AlignmentServices:
@@ -59,7 +60,7 @@ class AlignmentServices:
         path, scene = self._place()
         if not path:
             raise ConfigError("no file to keep the calibration in: set the parameter calibration")
-        return Path(path).expanduser(), scene
+        return expanded(path), scene
 
 
 def _answer(act: Callable[[Any], str], request: Any, response: Any) -> Any:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 import torch
 from rclpy.lifecycle import LifecycleNode
@@ -19,6 +18,7 @@ from mono_depth_ros.nodes.ros.diagnostics import Report
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.session import Session
 from mono_depth_ros.nodes.ros.timers import every
+from mono_depth_ros.paths import expanded
 from mono_depth_ros.streams.monitor import Monitor
 
 _LOOK_S = 0.2  # between two looks at who subscribes
@@ -42,7 +42,7 @@ class AlignmentSession(Session[DepthJob]):
         self.node.get_logger().info(f"aligning {self.stream.topics()}")
 
     def _begin_with_calibration(self, config: AlignmentNodeConfig) -> None:
-        path = Path(config.calibration).expanduser()
+        path = expanded(config.calibration)
         if config.calibration and not config.frozen and not path.exists():
             self.node.get_logger().warning(f"calibration {path} is not there yet: the service ~/save will write it")
         elif config.calibration:

@@ -6,7 +6,6 @@ Topics: image_raw, image_raw/compressed (by the parameter transport), camera_inf
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -25,6 +24,7 @@ from mono_depth_ros.nodes.ros.runtime import run
 from mono_depth_ros.nodes.sources.camera_topics import CameraTopics, end
 from mono_depth_ros.nodes.sources.player import Player
 from mono_depth_ros.nodes.sources.result_wait import ResultWait
+from mono_depth_ros.paths import expanded
 
 
 class CameraNode(GuardedNode):
@@ -36,7 +36,7 @@ class CameraNode(GuardedNode):
         parameters = Parameters(self, (CameraNodeConfig, CameraTopicsConfig))
         self._config, self._output = parameters.get(CameraNodeConfig), parameters.get(CameraTopicsConfig)
         self._source = open_source(self._config.source, self._config.rate, self._config.width, self._config.height)
-        text = os.path.expanduser(self._config.camera)
+        text = str(expanded(self._config.camera)) if self._config.camera else ""
         camera = CameraArgument.given(text, self._config.hfov, ("camera", "hfov"))
         if camera is None:
             raise ConfigError(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import rclpy
@@ -27,6 +26,7 @@ from mono_depth_ros.nodes.ros.guard import Fatal, GuardedNode
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.runtime import run
 from mono_depth_ros.nodes.ros.topics import message_class
+from mono_depth_ros.paths import expanded
 
 _LOOK_S = 0.05  # between two looks at subscribers and the pause
 _LATE_S = 0.1  # later than this is said
@@ -47,7 +47,7 @@ class PlayNode(GuardedNode):
         config = self._config = Parameters(self, (PlayConfig,)).get(PlayConfig)
         if not config.bag:
             raise ConfigError("bag is empty, expected the recording to play")
-        self._reader = BagReader(Path(config.bag).expanduser())
+        self._reader = BagReader(expanded(config.bag))
         for words in (*self._reader.notes, self._reader.damage):
             if words:
                 self.get_logger().warning(shown(words, SENTENCE))

@@ -15,6 +15,7 @@ from mono_depth_ros.models.base import find
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
 from mono_depth_ros.models.weights.cache import cache_folder, repository_folder, snapshot_folder
 from mono_depth_ros.models.weights.verify import FileCheck, check_directory, check_file
+from mono_depth_ros.paths import expanded
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,7 +53,7 @@ def check(name: str) -> list[FileCheck]:
         import mono_depth_ros
 
         return [check_file(Path(mono_depth_ros.__file__).parent / "models" / "weights" / f"{name}.safetensors")]
-    path = Path(name).expanduser()
+    path = expanded(name)
     if entry is None and path.is_file():
         return [_recognised(check_file(path, _known(path)))]
     if entry is None and path.is_dir():
