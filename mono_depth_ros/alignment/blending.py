@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _METRES = 1.0  # of the loss: the square of the error in metres, by the relative error
-_STEPS = 5  # of reweighting
+_STEPS = 3  # of reweighting
 _SMALL = 0.1  # of the mean error: what is smaller is no better
 _RIDGE = 1e-3
 _EXACT = 1e-5  # of ln d: smaller errors are alike

@@ -19,7 +19,7 @@ from mono_depth_ros.alignment.samples import Samples
 
 _MIN_SAMPLES, _MOST = 60, 1000  # fewer have no parts; of more, some are looked at
 _JUMP = 0.3  # of ln d and of the ratio, at an edge
-_STEPS = 150  # of the power iteration
+_STEPS = 100  # of the power iteration
 _SIGMAS = 3.0  # robust deviations of the ratio: a part that is so far off needs no search
 _MIN_BORDER = 30  # edges between the parts: on one line there are no more, and any thing on it is a part
 _SHARE = (0.06, 0.5)  # of the samples, in the smaller part
@@ -54,7 +54,7 @@ def cluster(samples: Samples, prediction: NDArray[np.floating]) -> Cluster | Non
     there = index >= 0
     jump, of_ratio = log_depth[index] - log_depth[:, None], ratio[index] - ratio[:, None]
     jumps = there & (np.abs(jump) > _JUMP) & (np.abs(of_ratio) > _JUMP) & (jump * of_ratio > 0)
-    if not jumps.any():
+    if jumps.sum() < _MIN_BORDER:
         return None
     off = np.abs(ratio - np.median(ratio))
     for part in (off > _SIGMAS * 1.4826 * np.median(off), _two_parts(index, there, jumps)):

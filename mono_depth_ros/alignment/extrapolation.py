@@ -22,8 +22,8 @@ _USUAL = np.stack(
     [np.interp(np.log(DISTANCES), np.log([8, 64, 256]), of) for of in ([0.15, 0.12, 0.05], [0.84, 0.73, 0.5])]
 )
 _DOUBT = 0.2
-_SAMPLES = 256  # of which pairs are made
-_PAIRS = 1500  # of about each distance
+_SAMPLES = 200  # of which pairs are made
+_PAIRS = 1000  # of about each distance
 _APART = (0.8, 1.4)  # times the distance
 _LEAST_SHARE, _LEAST = 0.2, 8  # of the samples must have a partner, else the usual weights stand
 
@@ -43,18 +43,17 @@ def extrapolation_weights(
     """
     count = min(_SAMPLES, len(at))
     one, other = (rng.choice(len(at), count, replace=False) for _ in range(2))
-    apart = np.linalg.norm(at[one][:, None] - at[other], axis=2)
+    row, column = (of[one][:, None] - of[other] for of in at.T)
+    apart = row * row + column * column  # squared
     if group is not None:
         apart[group[one][:, None] == group[other]] = -1
     residual, found = (log_depth - fitted).astype(np.float64), []
     for number, distance in enumerate(DISTANCES):
         usual = np.array([*_USUAL[:, number], 1 - _USUAL[:, number].sum()])
-        a, b = np.nonzero((apart >= _APART[0] * distance) & (apart < _APART[1] * distance))
-        if len(np.unique(a)) >= max(_LEAST_SHARE * count, _LEAST):
-            if len(a) > _PAIRS:
-                chosen = rng.choice(len(a), _PAIRS, replace=False)
-                a, b = a[chosen], b[chosen]
-            a, b = one[a], other[b]
+        a, b = np.nonzero((apart >= (_APART[0] * distance) ** 2) & (apart < (_APART[1] * distance) ** 2))
+        if np.count_nonzero(np.bincount(a)) >= max(_LEAST_SHARE * count, _LEAST):
+            some = slice(None, None, len(a) // _PAIRS + 1)
+            a, b = one[a[some]], other[b[some]]
             own = residual[a]
             errors = np.stack((residual[b] - own, log_depth[b] - fitted[a] - own, -own), axis=1)
             usual = blend(errors, np.exp(log_depth[a].astype(np.float64)), usual, _DOUBT)

@@ -29,7 +29,7 @@ Floats = NDArray[np.float32]
 _MIN_SAMPLES = 8  # samples below which the fit stays as it is
 _STEPS = ((8.0, 1), (40.0, 2), (np.inf, 4))  # up to this spacing of the samples, pixels between two places; between,
 _FOLDS = 5  # it is interpolated
-_MAX_LEFT_OUT = 600  # samples that are left out
+_MAX_LEFT_OUT = 400  # samples that are left out
 _DOUBT, _DOUBT_FARTHER = 0.03, 0.12  # of the weights; for each doubling of the distance to the nearest sample
 _MIN_IN_GROUP = 3  # samples, on average
 _DISAGREE, _MAX_DISAGREE = 0.06, 10.0  # of ln d, between a sliver and the nearest sample: the sliver counts 1/e
@@ -139,7 +139,9 @@ def _weigh(samples: Samples, known: Known, distance: float) -> tuple[_Weights, L
         usual[INVERSE] += usual[COLOUR]
         usual[COLOUR] = 0.0
     line = _lines(samples)
-    left = [_left_out(samples, known, fold, usual > 0, rng) for fold in _folds(len(samples), line, rng)]
+    folds = _folds(len(samples), line, rng)
+    most = _MAX_LEFT_OUT // len(folds)
+    left = [_left_out(samples, known, fold, usual > 0, most, rng) for fold in folds]
     number, inside, sliver, nearest, apart = (np.concatenate(of, axis=-1) for of in zip(*left, strict=True))
     log_d, log_g = known.log_depth[number], known.fitted[number]
     true_depth = np.exp(log_d.astype(np.float64))
@@ -170,17 +172,22 @@ def _weigh(samples: Samples, known: Known, distance: float) -> tuple[_Weights, L
 
 
 def _left_out(
-    samples: Samples, known: Known, fold: NDArray[np.bool_], wanted: NDArray[np.bool_], rng: np.random.Generator
+    samples: Samples,
+    known: Known,
+    fold: NDArray[np.bool_],
+    wanted: NDArray[np.bool_],
+    most: int,
+    rng: np.random.Generator,
 ) -> tuple[NDArray[np.int64], Floats, NDArray[np.bool_], NDArray[np.int64], Floats]:
-    """Of some samples of a fold, told from all that are not in it.
+    """Of at most so many samples of a fold, told from all that are not in it.
 
     Returns:
         (Q,) which samples; (7, Q) ln d of each estimate, NaN outside of all triangles; (Q,) whether in a sliver;
         (Q,) the nearest sample, and its distance.
     """
     number, rest = np.flatnonzero(fold), np.flatnonzero(~fold)
-    if len(number) > _MAX_LEFT_OUT:
-        number = np.sort(rng.choice(number, _MAX_LEFT_OUT, replace=False))
+    if len(number) > most:
+        number = np.sort(rng.choice(number, most, replace=False))
     others = samples.select(rest)
     places = Triangulation(others.rows, others.columns, samples.size).at(samples.rows[number], samples.columns[number])
     inside = number[places.number]
