@@ -13,46 +13,36 @@ import zlib
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from rosbags.interfaces import Connection, ConnectionExtRosbag2, MessageDefinition, MessageDefinitionFormat
+from rosbags.interfaces import Connection
 
-from mono_depth_ros.bags.packed import beginning, unpack
-from mono_depth_ros.bags.part import FORMATS, Damage, offered, recorded
-
-MAGIC = b"\x89MCAP0\r\n"
-
-_FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _MESSAGE_INDEX, _CHUNK_INDEX, _STATISTICS, _DATA_END = (
-    *range(2, 9),
-    0x0B,
-    0x0F,
+from mono_depth_ros.bags.mcap_records import (
+    BROKEN,
+    CHANNEL,
+    CHUNK,
+    CHUNK_HEAD,
+    CHUNK_INDEX,
+    DATA_END,
+    FOOTER,
+    MAGIC,
+    MESSAGE,
+    MESSAGE_HEAD,
+    MESSAGE_INDEX,
+    RECORD,
+    SCHEMA,
+    STATISTICS,
+    Definitions,
+    Piece,
+    chunk_content,
+    counts_by_channel,
+    indexed_chunk,
+    records,
 )
-_RECORD = struct.Struct("<BQ")  # what it is, and its length
-_MESSAGE_HEAD = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time
-_CHUNK_HEAD = struct.Struct("<QQQII")  # start, end, size, CRC-32, length of the name of the compression
+from mono_depth_ros.bags.part import Damage, recorded
+
 _FOOTER_BYTES = 37
 _RUN_BYTES = 2**20
-
-
-@dataclass
-class _Piece:
-    """A chunk, or a run of messages outside of chunks.
-
-    Attributes:
-        at, length: its bytes in the file. start, end: log times of its messages, ns, both inclusive.
-        counts: of its messages by channel; None while nobody has looked. sure: those are all.
-        behind: bytes of its own index, which follow it.
-    """
-
-    at: int
-    length: int
-    start: int
-    end: int
-    counts: dict[int, int] | None = None
-    sure: bool = True
-    behind: int = 0
-    chunk: bool = True
 
 
 class McapFile:
@@ -67,16 +57,15 @@ class McapFile:
     def __init__(self, file: Path) -> None:
         self.places: dict[Hashable, str] = {}
         self.notes: list[str] = []
-        self._schemas: dict[int, tuple[str, str, str]] = {}  # name, encoding, text
-        self._channels: dict[int, tuple[int, str, str, dict[str, str]]] = {}  # schema, topic, encoding, metadata
+        self._defined = Definitions()
         self._statistics: dict[int, int] | None = None
-        self._pieces: list[_Piece] = []
+        self._pieces: list[Piece] = []
         self._stream = file.open("rb")
         try:
             self._size = file.stat().st_size
             self._find()
             self._learn()
-            if not self._channels and (self.places or self._pieces):
+            if not self._defined.channels and (self.places or self._pieces):
                 raise Damage(next(iter(self.places.values()), "it defines none of its channels"))
         except BaseException:
             self._stream.close()
@@ -84,7 +73,8 @@ class McapFile:
         indexed = sum((Counter(piece.counts or {}) for piece in self._pieces), Counter[int]())
         self.claimed: Mapping[int, int] = indexed if self._statistics is None else self._statistics
         self.counted = self._statistics is not None
-        self.connections = [self._connection(key) for key in self._channels]
+        keys = self._defined.channels
+        self.connections = [self._defined.connection(key, self.claimed.get(key, 0), self) for key in keys]
         held = [piece for piece in self._pieces if piece.counts is None or piece.counts]
         self.start_time = min((piece.start for piece in held), default=2**63 - 1)
         self.end_time = max((piece.end + 1 for piece in held), default=0)
@@ -139,7 +129,7 @@ class McapFile:
             self._pieces += [piece for piece in indexed if piece.at > reached and self._is_chunk(piece, begin, end)]
             self.notes.append("has a wrong index, and was read without it")
         if self._read(0, begin) != MAGIC:
-            if not self._channels and not self._pieces:
+            if not self._defined.channels and not self._pieces:
                 raise Damage("it is no MCAP file, by its first bytes")
             self.notes.append("does not begin as an MCAP file")
 
@@ -147,7 +137,7 @@ class McapFile:
         """Where the data ends, and whether the file says so by its end; takes in what its summary says."""
         end = self._size - _FOOTER_BYTES
         foot = self._read(max(0, end), _FOOTER_BYTES)
-        if len(foot) < _FOOTER_BYTES or foot[-8:] != MAGIC or _RECORD.unpack_from(foot) != (_FOOTER, 20):
+        if len(foot) < _FOOTER_BYTES or foot[-8:] != MAGIC or RECORD.unpack_from(foot) != (FOOTER, 20):
             return self._size, False
         start, _, checksum = struct.unpack_from("<QQI", foot, 9)
         if not len(MAGIC) <= start <= end:
@@ -156,24 +146,22 @@ class McapFile:
         if checksum and zlib.crc32(text + foot[:25]) != checksum:
             self.notes.append("has a broken index, and was read without it")
             return end, True
-        for kind, content in _records(text):
+        for kind, content in records(text):
             try:
-                if kind == _CHUNK_INDEX:
-                    self._pieces.append(_indexed(content))
-                elif kind == _STATISTICS:
-                    (length,) = struct.unpack_from("<I", content, 42)
-                    counts = dict(struct.iter_unpack("<HQ", content[46 : 46 + length]))
-                    self._statistics = counts or self._statistics
+                if kind == CHUNK_INDEX:
+                    self._pieces.append(indexed_chunk(content))
+                elif kind == STATISTICS:
+                    self._statistics = counts_by_channel(content) or self._statistics
                 else:
-                    self._define(kind, content)
-            except (struct.error, UnicodeDecodeError):
+                    self._defined.add(kind, content)
+            except BROKEN:
                 continue  # what it lacks is found without it
         return start, True
 
-    def _is_chunk(self, piece: _Piece, begin: int, end: int) -> bool:
+    def _is_chunk(self, piece: Piece, begin: int, end: int) -> bool:
         """Whether a chunk is where the index says."""
         inside = begin <= piece.at and piece.length >= 9 and piece.at + piece.length <= end
-        return inside and self._read(piece.at, 9) == _RECORD.pack(_CHUNK, piece.length - 9)
+        return inside and self._read(piece.at, 9) == RECORD.pack(CHUNK, piece.length - 9)
 
     def _walk(self, at: int, end: int, has_end: bool) -> None:
         """Take in the pieces and definitions from one byte to another; what stops it is a place of damage.
@@ -181,38 +169,38 @@ class McapFile:
         Args:
             has_end: the file has an end of its own.
         """
-        run: _Piece | None = None
+        run: Piece | None = None
         at, _ = self._indexes(at, end)
         while at < end:
-            head = self._read(at, min(end - at, 9 + _MESSAGE_HEAD.size))
-            kind, length = _RECORD.unpack_from(head) if len(head) >= 9 else (0, 0)
+            head = self._read(at, min(end - at, 9 + MESSAGE_HEAD.size))
+            kind, length = RECORD.unpack_from(head) if len(head) >= 9 else (0, 0)
             if len(head) >= 9 and (kind == 0 or 0x0F < kind < 0x80):
                 self._lose(at, f"from byte {at} on it holds {'no records of MCAP' if any(head) else 'zeros'}")
                 return
             if at + 9 + length > end or not kind:
-                if kind == _CHUNK and end - at > 9 + _CHUNK_HEAD.size:
+                if kind == CHUNK and end - at > 9 + CHUNK_HEAD.size:
                     self._pieces.append(self._chunk(at, min(end - at, _RUN_BYTES * 256)))
                 left = f"of {9 + length} bytes, {end - at} are left" if kind else "of which little is left"
                 self._lose(at, f"it is {'broken' if has_end else 'cut off'} in the record at byte {at}, {left}")
                 return
             after = at + 9 + length
-            if kind == _CHUNK:
+            if kind == CHUNK:
                 chunk = self._chunk(at, 9 + length)
                 after, found = self._indexes(after, end)
                 times = [log_ns for log_ns, _ in found]
                 if times and (chunk.start, chunk.end) == (min(times), max(times)):
                     chunk.counts, chunk.sure = dict(Counter(channel for _, channel in found)), False
                 self._pieces.append(chunk)
-            elif kind == _MESSAGE:
+            elif kind == MESSAGE:
                 run = self._lengthened(run, at, length, head)
-            elif kind in (_SCHEMA, _CHANNEL):
+            elif kind in (SCHEMA, CHANNEL):
                 try:
-                    self._define(kind, memoryview(self._read(at + 9, length)))
-                except (struct.error, UnicodeDecodeError):
+                    self._defined.add(kind, memoryview(self._read(at + 9, length)))
+                except BROKEN:
                     self._lose(at, f"the record at byte {at} is broken")
-            elif kind == _MESSAGE_INDEX:
+            elif kind == MESSAGE_INDEX:
                 self._lose(at, f"before byte {at} a chunk is broken")
-            elif (kind, length) in ((_DATA_END, 4), (_FOOTER, 20)):
+            elif (kind, length) in ((DATA_END, 4), (FOOTER, 20)):
                 if not has_end:
                     self.notes.append("lacks its end, and has all of its messages")
                 return
@@ -225,22 +213,22 @@ class McapFile:
         found: list[tuple[int, int]] = []
         while at + 15 <= end:
             kind, length, channel, size = struct.unpack("<BQHI", self._read(at, 15))
-            if kind != _MESSAGE_INDEX or size != length - 6 or at + 9 + length > end or size % 16:
+            if kind != MESSAGE_INDEX or size != length - 6 or at + 9 + length > end or size % 16:
                 break
             found += [(log_ns, channel) for log_ns, _ in struct.iter_unpack("<QQ", self._read(at + 15, size))]
             at += 9 + length
         return at, found
 
-    def _chunk(self, at: int, length: int) -> _Piece:
+    def _chunk(self, at: int, length: int) -> Piece:
         start, end = struct.unpack("<QQ", self._read(at + 9, 16).ljust(16, b"\0"))
-        return _Piece(at, length, start, end)
+        return Piece(at, length, start, end)
 
-    def _lengthened(self, run: _Piece | None, at: int, length: int, head: bytes) -> _Piece:
+    def _lengthened(self, run: Piece | None, at: int, length: int, head: bytes) -> Piece:
         """A run of messages with one more, whose record is at `at` and begins with `head`."""
-        whole = length >= _MESSAGE_HEAD.size
-        channel, _, log_ns, _ = _MESSAGE_HEAD.unpack_from(head, 9) if whole else (-1, 0, 0, 0)
+        whole = length >= MESSAGE_HEAD.size
+        channel, _, log_ns, _ = MESSAGE_HEAD.unpack_from(head, 9) if whole else (-1, 0, 0, 0)
         if run is None or run.at + run.length != at or run.length > _RUN_BYTES:
-            run = _Piece(at, 0, log_ns, log_ns, {}, chunk=False)
+            run = Piece(at, 0, log_ns, log_ns, {}, chunk=False)
             self._pieces.append(run)
         run.length += 9 + length
         run.start, run.end = min(run.start, log_ns), max(run.end, log_ns)
@@ -252,81 +240,33 @@ class McapFile:
         """Look into the chunks that define channels, and those of which nothing says what is in them."""
         for piece in self._pieces:
             held = piece.counts if piece.counts is not None else self._statistics
-            if piece.chunk and (held is None or not all(map(self._is_defined, held))):
+            if piece.chunk and (held is None or not all(key in self._defined for key in held)):
                 found = self._load(piece)
                 piece.counts = dict(Counter(channel for _, channel, _ in found))
                 times = [log_ns for log_ns, *_ in found]
                 piece.start, piece.end = (min(times), max(times)) if times else (piece.start, piece.end)
 
-    def _is_defined(self, key: int) -> bool:
-        """Whether a channel is known, and the schema that it names."""
-        schema = self._channels[key][0] if key in self._channels else -1
-        return schema == 0 or schema in self._schemas
-
-    def _load(self, piece: _Piece) -> list[tuple[int, int, memoryview]]:
+    def _load(self, piece: Piece) -> list[tuple[int, int, memoryview]]:
         """Log time, channel and bytes of its messages, in the order of the file. What cannot be read is a place."""
         content: bytes = self._read(piece.at, piece.length)
         if piece.chunk:
             try:
-                content = self._content(piece, content)
-            except (Damage, struct.error) as error:
-                why = str(error) if isinstance(error, Damage) else "it is too short"
-                self._lose(
-                    piece.at, f"the chunk at byte {piece.at}, {recorded(piece.start, piece.end)}, is broken: {why}"
-                )
+                content = chunk_content(content)
+            except Damage as error:
+                where = f"the chunk at byte {piece.at}, {recorded(piece.start, piece.end)}"
+                self._lose(piece.at, f"{where}, is broken: {error}")
                 return []
         found = []
-        for kind, record in _records(content):
-            if kind == _MESSAGE and len(record) >= _MESSAGE_HEAD.size:
-                channel, _, log_ns, _ = _MESSAGE_HEAD.unpack_from(record)
-                found.append((log_ns, channel, record[_MESSAGE_HEAD.size :]))
-            elif kind in (_SCHEMA, _CHANNEL):
+        for kind, record in records(content):
+            if kind == MESSAGE and len(record) >= MESSAGE_HEAD.size:
+                channel, _, log_ns, _ = MESSAGE_HEAD.unpack_from(record)
+                found.append((log_ns, channel, record[MESSAGE_HEAD.size :]))
+            elif kind in (SCHEMA, CHANNEL):
                 try:
-                    self._define(kind, record)
-                except (struct.error, UnicodeDecodeError):
+                    self._defined.add(kind, record)
+                except BROKEN:
                     self._lose((piece.at, kind), f"a definition in the chunk at byte {piece.at} is broken")
         return found
-
-    def _content(self, piece: _Piece, data: bytes) -> bytes:
-        """The records in a chunk; of one that was cut off, as far as it goes. Raises Damage, struct.error."""
-        _, _, size, checksum, name = _CHUNK_HEAD.unpack_from(data, 9)
-        at = 9 + _CHUNK_HEAD.size
-        how = data[at : at + name].decode("ascii", "replace")
-        (length,) = struct.unpack_from("<Q", data, at + name)
-        packed = memoryview(data)[at + name + 8 : at + name + 8 + length]
-        if _RECORD.unpack_from(data)[1] + 9 > piece.length:
-            return beginning(how, packed)
-        content = unpack(how, packed, size)
-        if checksum and zlib.crc32(content) != checksum:
-            raise Damage("its checksum is another")
-        return content
-
-    def _define(self, kind: int, content: memoryview) -> None:
-        """Take in a schema or a channel. Raises struct.error, UnicodeDecodeError."""
-        if kind == _SCHEMA:
-            (key,) = struct.unpack_from("<H", content)
-            name, at = _text(content, 2)
-            encoding, at = _text(content, at)
-            # Bytes of other formats are no text, and are not needed.
-            text = _text(content, at)[0] if encoding in FORMATS else ""
-            self._schemas.setdefault(key, (name, encoding, text))
-        elif kind == _CHANNEL:
-            key, schema = struct.unpack_from("<HH", content)
-            topic, at = _text(content, 4)
-            encoding, at = _text(content, at)
-            (length,) = struct.unpack_from("<I", content, at)
-            metadata, end, at = {}, at + 4 + length, at + 4
-            while at < end:
-                name, at = _text(content, at)
-                metadata[name], at = _text(content, at)
-            self._channels.setdefault(key, (schema, topic, encoding, metadata))
-
-    def _connection(self, key: int) -> Connection:
-        schema, topic, encoding, metadata = self._channels[key]
-        name, format_, text = self._schemas.get(schema, ("", "", ""))
-        definition = MessageDefinition(FORMATS.get(format_, MessageDefinitionFormat.NONE), text)
-        how = ConnectionExtRosbag2(encoding, list(offered(metadata.get("offered_qos_profiles"))))
-        return Connection(key, topic, name, definition, "", self.claimed.get(key, 0), how, self)
 
     def _lose(self, where: Hashable, words: str) -> None:
         self.places.setdefault(where, words)
@@ -334,36 +274,3 @@ class McapFile:
 
 def _log_time(item: tuple[int, int, memoryview]) -> int:
     return item[0]
-
-
-def _records(text: bytes) -> Iterator[tuple[int, memoryview]]:
-    """Kind and content of the records in a text, as far as they are whole."""
-    view, at, end = memoryview(text), 0, len(text)
-    while at + 9 <= end:
-        kind, length = _RECORD.unpack_from(view, at)
-        at += 9
-        if at + length > end:
-            return
-        yield kind, view[at : at + length]
-        at += length
-
-
-def _text(content: memoryview, at: int) -> tuple[str, int]:
-    """A text, and where it ends. Raises struct.error, UnicodeDecodeError."""
-    (length,) = struct.unpack_from("<I", content, at)
-    if at + 4 + length > len(content):
-        raise struct.error("too short")
-    return bytes(content[at + 4 : at + 4 + length]).decode(), at + 4 + length
-
-
-def _indexed(content: memoryview) -> _Piece:
-    """A chunk as its index says. Raises struct.error."""
-    start, end, at, length, size = struct.unpack_from("<QQQQI", content)
-    offsets = sorted((offset, channel) for channel, offset in struct.iter_unpack("<HQ", content[36 : 36 + size]))
-    (after,) = struct.unpack_from("<Q", content, 36 + size)
-    counts = None
-    if offsets:  # each index of messages goes on to the next one: 15 bytes, and 16 for each message
-        ends = [offset for offset, _ in offsets[1:]] + [at + length + after]
-        found = {channel: (end - begin - 15) // 16 for (begin, channel), end in zip(offsets, ends, strict=True)}
-        counts = {channel: count for channel, count in found.items() if count > 0}
-    return _Piece(at, length, start, end, counts, behind=after)

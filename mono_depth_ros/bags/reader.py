@@ -86,17 +86,21 @@ class BagReader:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = bag_path(path)
-        if not path.exists():
+        try:
+            there, self.path = path.exists(), bag_path(path)
+            if there and not self.path.is_dir() and not is_bag_file(path):
+                raise DataError(f"{path} is no bag: expected {FORMS}")
+            self.files = storage_files(self.path) if there else []
+        except OSError as error:  # a name that is too long, a folder that may not be read
+            raise DataError(f"{path} cannot be read: {(error.strerror or '').lower()}") from error
+        if not there:
             raise DataError(f"there is no bag {path}: expected {FORMS}")
-        if not self.path.is_dir() and not is_bag_file(path):
-            raise DataError(f"{path} is no bag: expected {FORMS}")
+        if not self.files:
+            raise DataError(f"{path} holds no .mcap and no .db3 file: expected {FORMS}")
         self.notes: list[str] = []
         self._absent: dict[str, str] = {}  # files that are not there or cannot be read at all, in words
         self._lost: dict[str, tuple[int, int]] = {}  # of messages, and expected, by topic
-        self.files, self._metadata = self._listed()
-        if not self.files:
-            raise DataError(f"{path} holds no .mcap and no .db3 file: expected {FORMS}")
+        self.files, self._metadata = self._listed(self.files)
         with ExitStack() as stack:
             self._parts = self._open(stack)
             self.topics, self.left_out = self._topics()
@@ -174,9 +178,8 @@ class BagReader:
             found = f"{len(message.data)} bytes on {shown(message.topic)} are no {shown(message.kind)}"
             raise DataError(f"{found}: they do not fit its fields") from error
 
-    def _listed(self) -> tuple[list[Path], BagMetadata]:
-        """Its storage files, those that metadata.yaml names first, and what else that says."""
-        files = storage_files(self.path)
+    def _listed(self, files: list[Path]) -> tuple[list[Path], BagMetadata]:
+        """Those of the storage files there that are of this recording, and what metadata.yaml says of it."""
         if not self.path.is_dir():
             return files, BagMetadata()
         try:
@@ -220,8 +223,8 @@ class BagReader:
                 lost = f", and {messages(count)} in it lost" if count else ""
                 self._absent[file.name] = f"{file} is damaged: {error}{lost}"
         if not parts:
-            first = next(iter(self._absent.values())).partition(" is damaged: ")[2]
-            raise DataError(f"{self.path} cannot be read: {first}")
+            why = next(words for file, words in self._absent.items() if file).partition(" is damaged: ")[2]
+            raise DataError(f"{self.path} cannot be read: {why}")
         return sorted(parts, key=lambda item: item[1].start_time)
 
     @cached_property

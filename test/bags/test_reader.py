@@ -294,3 +294,22 @@ def test_no_room_to_unpack(tmp_path, maker, kit, monkeypatch):
     monkeypatch.setattr("mono_depth_ros.bags.packed._copy", full)
     with pytest.raises(DataError, match=r"has no room to unpack it: TMPDIR chooses another folder"):
         BagReader(tmp_path / "rec.mcap.zstd")
+
+
+def test_paths_that_cannot_be_looked_at(tmp_path, monkeypatch):
+    with pytest.raises(DataError, match="cannot be read: file name too long"):
+        BagReader(tmp_path / ("x" * 300))
+    monkeypatch.setattr(
+        type(tmp_path), "iterdir", lambda _: (_ for _ in ()).throw(PermissionError(13, "Permission denied"))
+    )
+    with pytest.raises(DataError, match="cannot be read: permission denied"):
+        BagReader(tmp_path)
+
+
+def test_metadata_that_names_what_is_gone_beside_a_broken_file(tmp_path, maker, kit):
+    maker.frames(2).write(tmp_path / "in")
+    metadata = (tmp_path / "in" / "metadata.yaml").read_text()
+    (tmp_path / "in" / "metadata.yaml").write_text(metadata.replace("in.mcap", "in_7.mcap"))
+    (tmp_path / "in" / "in.mcap").write_bytes(b"")
+    with pytest.raises(DataError, match="in cannot be read: it is empty"):
+        BagReader(tmp_path / "in")
