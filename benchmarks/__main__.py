@@ -38,11 +38,12 @@ NAMES = (
     "dds_transport",
     "fuzz",
     "corruption",
+    "signals",
     "soak",
 )
 NEEDS = {"slam": ("open3d", "evo"), "world": ("numba",)}
 """What is not installed with the package: without a name given, such a measurement is left out where it is missing."""
-LONG = ("writers", "fuzz", "corruption", "soak")
+LONG = ("writers", "fuzz", "corruption", "signals", "soak")
 """What takes up to half an hour: without a name given it is left out."""
 
 

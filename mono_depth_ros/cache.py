@@ -60,7 +60,7 @@ def sealed_sha256(path: Path) -> str:
     """
     status = path.stat()
     seal = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, ModelError):
+    with contextlib.suppress(OSError, ValueError, RecursionError, KeyError, TypeError, ModelError):
         known = json.loads(_seal_of(path).read_text(encoding="utf-8"))
         if known["seal"] == seal:
             return str(known["sha256"])

@@ -65,7 +65,8 @@ def open_part(file: Path, stack: ExitStack) -> Part:
         unpacked, cut = packed.unpacked(file, stack)
         part = _READERS[_by_bytes(unpacked) or Path(unpacked_name(unpacked.name)).suffix](unpacked)
     except OSError as error:
-        raise Damage(f"it cannot be read: {(error.strerror or type(error).__name__).lower()}") from error
+        reason = (error.strerror or type(error).__name__).lower()
+        raise Damage(reason if reason.startswith("it is") else f"it cannot be read: {reason}") from error
     stack.callback(part.close)
     if cut and part.places:
         part.places = {"packed": cut}  # which is why it seems cut off

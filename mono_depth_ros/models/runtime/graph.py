@@ -76,7 +76,7 @@ def intact(folder: Path) -> bool:
     try:
         seals = json.loads((folder / _SEALS).read_text(encoding="utf-8"))
         return _FILE in seals and all(sealed_sha256(folder / name) == seal for name, seal in seals.items())
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, RecursionError, TypeError):
         return False
 
 

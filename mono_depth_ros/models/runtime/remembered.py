@@ -64,7 +64,7 @@ def recall(key: str) -> dict[str, str] | None:
     try:
         values = json.loads(_path(key).read_text(encoding="utf-8"))
         known = {name: str(values[name]) for name in ("engine", "precision", "folder")}
-    except (OSError, ValueError, KeyError, TypeError, ModelError):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, ModelError):
         return None
     return known if known["engine"] in ENGINES else None
 
@@ -96,7 +96,7 @@ def forget(name: str) -> None:
     """Let go what was remembered of a network, whatever it was asked with."""
     with contextlib.suppress(OSError, ModelError):
         for path in cache_folder(_FOLDER).glob("*.json"):
-            with contextlib.suppress(OSError, ValueError, AttributeError):
+            with contextlib.suppress(OSError, ValueError, RecursionError, AttributeError):
                 if json.loads(path.read_text(encoding="utf-8")).get("network") == name:
                     path.unlink()
 

@@ -88,7 +88,7 @@ def missing_weights(directory: Path) -> list[str]:
         return [] if (directory / WEIGHTS).is_file() else [WEIGHTS]
     try:
         names = set(json.loads((directory / INDEX).read_text(encoding="utf-8"))["weight_map"].values())
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+    except (OSError, ValueError, RecursionError, KeyError, AttributeError, TypeError):
         return [WEIGHTS]
     return sorted(name for name in names if not (directory / str(name)).is_file())
 

@@ -82,8 +82,8 @@ class Holder:
 def lock_path(path: Path) -> Path:
     """The file that is locked for `path`: a hidden one beside it, while somebody works on it."""
     path, name = path.resolve(), path.resolve().name
-    if len(name.encode()) > _MAX_NAME:
-        name = hashlib.sha256(name.encode()).hexdigest()
+    if len(os.fsencode(name)) > _MAX_NAME:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()
     return path.parent / f".{name}.lock"
 
 

@@ -206,6 +206,6 @@ class Manifest:
                 raise ValueError("no objects `options` and `bags`")
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
             raise DataError(f"{self.path} is no manifest of mono_depth bag: {error}") from error
         return dict(values)

@@ -28,6 +28,7 @@ PART = ".part"
 _SUFFIXES = {".mcap": "mcap", ".db3": "sqlite3"}
 _FORMAT = 2
 _PROBE = 2**20
+_STEM = 60  # characters of the names of storage files: with four bytes each, and a number, they fit a file system
 
 
 @dataclass
@@ -79,7 +80,7 @@ class Progress:
             if values.pop("format") != _FORMAT:
                 raise ValueError("another version")
             return cls(**values)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{where} was not begun by this version of mono_depth bag: {error}") from error
 
     @classmethod
@@ -127,7 +128,9 @@ class Target:
         """`storage` decides for folders; a file says it by its suffix."""
         single = out.suffix in _SUFFIXES
         folder = out.with_name(out.name + PART) if single else out
-        return cls(out, folder, out.stem if single else out.name, _SUFFIXES.get(out.suffix, storage))
+        # The name stands in metadata.yaml, which has no line breaks and is UTF-8.
+        stem = "".join(c if c.isprintable() else "_" for c in (out.stem if single else out.name))[:_STEM]
+        return cls(out, folder, stem, _SUFFIXES.get(out.suffix, storage))
 
     @property
     def single(self) -> bool:

@@ -318,3 +318,11 @@ def test_a_folder_that_is_no_bag_is_not_replaced(tmp_path, source, use, kit, cap
     (mine / "thesis.tex").write_text("years of work")
     assert kit.bag(source, "--out", mine, "--force") == 1
     assert "with thesis.tex in it, expected a bag" in capsys.readouterr().err and (mine / "thesis.tex").exists()
+
+
+@pytest.mark.parametrize("name", ["a\udcff\nb.mcap", "a\udcff\nb", "n" * 240 + ".db3", "ä" * 120])
+def test_odd_names_of_results(tmp_path, maker, use, kit, name):
+    use()
+    maker.frames(2).write(tmp_path / "in.mcap")
+    assert kit.bag(tmp_path / "in.mcap", "--out", tmp_path / name) == 0
+    assert len(kit.decoded(tmp_path / name, "/depth/image")) == 2
