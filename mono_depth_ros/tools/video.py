@@ -202,6 +202,7 @@ class VideoJob:
             if isinstance(self.source, VideoFile):
                 rate_hz = self.source.rate_hz
                 if self.source.estimate > video_outputs.FIRST:
+                    _tell(f"the scale of the colours comes from {_SAMPLES} images of the whole video")
                     frames = [self._estimate([rgb])[0] for rgb in self.source.sample(_SAMPLES)]
                     span = video_outputs.span_of(frames) if frames else None
             return video_outputs.film(self.out, rate_hz, span, _tell)

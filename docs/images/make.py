@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make the pictures of README.md and docs/demo.md again: `python docs/images/make.py`, with Chromium installed.
+
+overview.jpg and street.jpg are of a drive through a street: of its frames the one whose mean error the lidar divides by
+the largest factor, as on the demo's page. report.jpg is that page after a run of the demo.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mono_depth_ros import load_model
+from mono_depth_ros.config import DepthConfig, WorldNodeConfig
+from mono_depth_ros.metrics import depth_metrics, valid_pairs
+from mono_depth_ros.nodes.sources.drive import Drive
+from mono_depth_ros.pipeline import Pipeline
+from mono_depth_ros.tools.demo.cloud_data import cloud_data
+from mono_depth_ros.tools.demo.frames import DemoFrame
+from mono_depth_ros.tools.demo.panels import panel
+from mono_depth_ros.tools.report.page import read
+from mono_depth_ros.tools.report.pictures import DepthScale
+
+HERE = Path(__file__).parent
+STREET = WorldNodeConfig(scene="street", seed=3, rate=1.0)
+FRAMES = 40
+DEMO = ("--scene", "room", "--duration", "10")
+
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--use-gl=angle", "--use-angle=swiftshader"),
+    *("--enable-unsafe-swiftshader", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--hide-scrollbars", "--virtual-time-budget=4000"),
+)
+PAGE = """<!doctype html><style>body { margin: 0 } canvas { display: block; width: 100vw; height: 100vh }</style>
+<canvas id="cloud"></canvas><p id="no-webgl" hidden></p><div id="controls"></div>
+<script id="cloud-data" type="application/json">DATA</script><script>SCRIPT</script>"""
+
+
+def best_frame() -> DemoFrame:
+    """Of the drive the frame that the lidar improves most."""
+    drive, model = Drive.of(STREET), load_model("tiny", engine="torch")
+    pipeline = Pipeline(model.model, DepthConfig(stride=2))
+    best, most = None, 0.0
+    for k, shot in zip(range(FRAMES), drive.frames(lambda: True, lambda: None, lambda: False), strict=False):
+        frame = pipeline(shot.rgb, drive.camera)
+        aligned = frame.align(shot.scan.xyz, cam_from_lidar=drive.lidar.camera_from_lidar)
+        before, after = (depth_metrics(*valid_pairs(one.depth.numpy(), shot.depth)).abs_rel for one in (frame, aligned))
+        print(f"frame {k}: AbsRel {before:.3f}, aligned {after:.3f}")
+        if before / after > most:
+            cloud = frame.packed_cloud().numpy()
+            depth, found = frame.depth.numpy(), aligned.depth.numpy()
+            best = DemoFrame(k, k, drive.camera, shot.rgb, depth, shot.depth, cloud, aligned=found)
+            most = before / after
+    assert best is not None
+    return best
+
+
+def screenshot(page: Path, width: int, height: int) -> np.ndarray:
+    """(height, width, 3) uint8 BGR of a page."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))))
+    with tempfile.TemporaryDirectory() as folder:
+        shot = Path(folder) / "shot.png"
+        size = (f"--window-size={width},{height}", f"--user-data-dir={folder}/profile", f"--screenshot={shot}")
+        subprocess.run([browser, *FLAGS, *size, page.as_uri()], check=True, capture_output=True)
+        return cv2.imread(str(shot))
+
+
+def narrowed(bgr: np.ndarray, width: int = 900) -> np.ndarray:
+    return cv2.resize(bgr, (width, round(width * bgr.shape[0] / bgr.shape[1])), interpolation=cv2.INTER_AREA)
+
+
+def write(name: str, bgr: np.ndarray) -> None:
+    cv2.imwrite(str(HERE / name), bgr, (cv2.IMWRITE_JPEG_QUALITY, 88))
+    print(f"{name}: {bgr.shape[1]}x{bgr.shape[0]}")
+
+
+def main() -> None:
+    frame = best_frame()
+    scale = DepthScale.of((frame.aligned, frame.truth))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        data = json.dumps(cloud_data(frame, scale)).replace("</", "<\\/")
+        script = read("mono_depth_ros.tools.demo", "viewer.js")
+        (folder / "cloud.html").write_text(PAGE.replace("DATA", data).replace("SCRIPT", script), encoding="utf-8")
+        cloud = screenshot(folder / "cloud.html", 988, 740)
+        pictures = [cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR), scale.picture(frame.aligned), cloud]
+        small = [cv2.resize(picture, (494, 370), interpolation=cv2.INTER_AREA) for picture in pictures]
+        gap = np.full((370, 9, 3), 255, np.uint8)
+        write("overview.jpg", np.hstack([small[0], gap, small[1], gap, small[2]]))
+        whole = panel(frame, scale, 440)
+        write(
+            "street.jpg",
+            cv2.resize(whole, (900, round(900 * whole.shape[0] / whole.shape[1])), interpolation=cv2.INTER_AREA),
+        )
+        command = [sys.executable, "-m", "mono_depth_ros.tools.cli", "demo", *DEMO, "--out", str(folder / "demo")]
+        subprocess.run(command, check=True)
+        page = screenshot(folder / "demo" / "report.html", 1180, 1900)
+        write(
+            "report.jpg",
+            cv2.resize(page, (900, round(900 * page.shape[0] / page.shape[1])), interpolation=cv2.INTER_AREA),
+        )
+
+
+if __name__ == "__main__":
+    main()
