@@ -33,6 +33,7 @@ _INLIER_SIGMAS = 3.0  # inliers are within so many standard deviations of the co
 _MOST_OFF = 0.5  # relative error above which nothing agrees, however widely the samples scatter
 _HUBER = 1.345  # 95 % efficiency for normal errors (Huber 1981)
 _IRLS_STEPS = 4
+_FAR = 0.98  # quantile of a metric prediction at the samples, beyond which `inverse` keeps its ratio
 _HALVED, _HALVES_APART = 100, 0.2  # samples of which both halves must say the same; relative difference of the depth
 _MIN_SPREAD = 1e-3  # relative error below which nothing real agrees: lidars have 1e-3
 _MAX_SHIFT = 10.0  # 1/m: farther than that from zero, infinity would lie within 10 cm
@@ -43,7 +44,10 @@ _MIN_RANGE = 1e-3  # spread of the prediction relative to its size, below which 
 
 
 def fit_curve(
-    prediction: NDArray[np.floating], depth: NDArray[np.floating], kind: DepthKind, config: AlignConfig
+    prediction: NDArray[np.floating],
+    depth: NDArray[np.floating],
+    kind: DepthKind,
+    config: AlignConfig,
 ) -> Fit:
     """The curve of `config.curve` through samples.
 
@@ -76,6 +80,8 @@ def fit_curve(
             found = f"{len(depth)} samples for scale and shift"
             raise FitError(f"{found}, expected {_MIN_LINE_SAMPLES} or more", "too_few_samples")
         fit = _fit_line(curve, x, y, config)
+        if curve is Curve.INVERSE and kind is DepthKind.METRIC:
+            fit = replace(fit, far=float(np.quantile(p, _FAR)))
         if config.method == "robust" and len(x) >= _HALVED:
             _check_halves(curve, x, y, config)
         return fit

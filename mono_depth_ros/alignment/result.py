@@ -46,6 +46,8 @@ class Fit:
         inliers: part of the samples, 0 to 1, that agree with the curve. count: samples that were fitted.
         residual: standard deviation of the inliers' residuals, in the units of the curve's left side.
         note: why the curve is not the configured one, or "".
+        far: metres of a metric prediction beyond which INVERSE keeps the ratio that it has there: nothing was fitted
+            farther away, and 1/d would come to zero and make it infinite.
     """
 
     curve: Curve
@@ -56,6 +58,7 @@ class Fit:
     count: int
     residual: float
     note: str = ""
+    far: float = float("inf")
 
     def apply(self, prediction: DepthPrediction) -> torch.Tensor:
         """(H, W) float32 metres. NaN stays unknown; what is at or behind infinity, and a metric +inf, is +inf.
@@ -74,7 +77,8 @@ class Fit:
             return self.scale * values
         if self.curve is Curve.LOG:
             return torch.exp(self.shift + self.scale * torch.log(values))
-        return torch.where(torch.isposinf(values), values, _inverted(self.shift + self.scale / values))
+        near = values.clamp(max=self.far)
+        return torch.where(torch.isposinf(values), values, _inverted(self.shift + self.scale / near) * (values / near))
 
 
 @dataclass(frozen=True, eq=False)

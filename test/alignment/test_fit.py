@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mono_depth_ros.alignment.fit import fit_curve
-from mono_depth_ros.alignment.result import Curve
+from mono_depth_ros.alignment.result import Curve, as_prediction
 from mono_depth_ros.config import AlignConfig
 from mono_depth_ros.errors import ConfigError, FitError
 from mono_depth_ros.prediction import DepthKind
@@ -143,3 +143,16 @@ def test_samples_of_which_most_are_wrong_are_refused():
     for seed in range(20):
         with pytest.raises(FitError):
             fit_curve(*planted(500, seed, outliers=0.65, noise=0.03), RELATIVE, AlignConfig(seed=seed))
+
+
+def test_the_far_of_an_inverse_curve_is_bounded():
+    """Beyond the samples 1/d comes to zero: there the prediction keeps the ratio of the farthest of them."""
+    depth = np.linspace(1.0, 10.0, 200)
+    prediction = 1 / (1 / depth + 0.02)  # too near, the more the farther
+    fit = fit_curve(prediction, depth, METRIC, AlignConfig(curve="inverse"))
+    given = as_prediction(np.array([[2.0, 8.0, 60.0, np.inf]], dtype=np.float32))
+    found = fit.apply(given).numpy()[0]
+    assert found[:2] == pytest.approx(1 / (1 / np.array([2.0, 8.0]) - 0.02), rel=1e-3)
+    last = fit.apply(as_prediction(np.array([[fit.far]], dtype=np.float32))).item()
+    assert found[2] == pytest.approx(60 * last / fit.far, rel=1e-4)
+    assert found[2] < 100 and np.isposinf(found[3])
