@@ -54,7 +54,7 @@ def test_opencv_fisheye_and_a_stereo_pair(tmp_path, suffix, caplog):
     assert Camera.from_yaml(path, size=(640, 480)).model == "plumb_bob"
     assert "4 distortion coefficients are read as k1 k2 p1 p2" in caplog.text
     storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_WRITE)
-    for name, matrix in {"M1": K, "D1": np.array(D), "M2": 2 * K, "D2": np.zeros(5)}.items():
+    for name, matrix in {"M1": K, "D1": np.array(D), "M2": np.diag([2.0, 2.0, 1.0]) @ K, "D2": np.zeros(5)}.items():
         storage.write(name, matrix)
     storage.release()
     assert Camera.from_yaml(f"{path}:left", size=(640, 480)) == CAMERA
@@ -63,6 +63,14 @@ def test_opencv_fisheye_and_a_stereo_pair(tmp_path, suffix, caplog):
         read_calibration(path)
     with pytest.raises(CameraError, match="has no camera 'middle', it has: left, right"):
         read_calibration(f"{path}:middle")
+
+
+def test_a_matrix_by_columns_is_refused_by_name(tmp_path):
+    content = {"width": 640, "height": 480, "intrinsic_matrix": K.T.ravel().tolist()}
+    with pytest.raises(CameraError, match=r"'intrinsic_matrix' is .* it goes by columns, as Open3D writes it"):
+        camera(tmp_path / "c.json", json.dumps(content))
+    with pytest.raises(CameraError, match=r"'K' is .* expected \[\[fx, 0, cx\]"):
+        camera(tmp_path / "c.json", json.dumps({"K": [[1, 2, 3], [4, 5, 6], [7, 8, 9]]}))
 
 
 def test_json_of_a_script(tmp_path):

@@ -27,7 +27,6 @@ _KEYS: tuple[tuple[set[str], str], ...] = (
     ({"value0"}, "a calibration of Basalt, whose models are not read"),
     ({"fx", "fy", "cx", "cy"}, f"the numbers of a camera by themselves: {_NUMBERS}, if its distortion is zero"),
     ({"ppx", "ppy"}, f"the intrinsics of a RealSense camera: {_NUMBERS} (fx, fy, ppx, ppy)"),
-    ({"intrinsic_matrix"}, f"a camera of Open3D, whose matrix goes by columns: {_NUMBERS}"),
     ({"cameraData"}, "the calibration of an OAK device: its ROS driver publishes camera_info"),
     ({"boardName"}, "the description of an OAK device: its ROS driver publishes camera_info"),
     ({"CalibrationInformation"}, "the calibration of an Azure Kinect: its ROS driver publishes camera_info"),

@@ -7,6 +7,7 @@ import logging
 from functools import partial
 from typing import Any
 
+from mono_depth_ros.errors import CameraError
 from mono_depth_ros.geometry.calibration.base import CameraCalibration, Cameras, Keys
 
 LOGGER = logging.getLogger(__name__)
@@ -44,7 +45,12 @@ def _camera(
     size_name = next((key for key in _SIZES if content.get(key) is not None), _SIZES[0])
     width, height = keys.size(size_name)
     sides = [next((key for key in names if content.get(key) is not None), names[0]) for names in (_WIDTHS, _HEIGHTS)]
-    K = [key for key in matrices if _is_matrix(content.get(key))]
+    K_name = next(key for key in matrices if _is_matrix(content.get(key)))
+    K = keys.numbers(K_name, count=9)
+    if K[3] or K[6:] != (0.0, 0.0, 1.0):
+        rows = [list(K[row : row + 3]) for row in (0, 3, 6)]
+        hint = ": it goes by columns, as Open3D writes it" if not (K[2] or K[5]) and K[8] == 1 else ""
+        raise CameraError(f"{where}: '{K_name}' is {rows}, expected [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]{hint}")
     D = keys.numbers(*coefficients, default=())
     fisheye = keys.get("fisheye_model", "fisheye", "isFisheye") not in (None, 0, False, "0", "false")
     if not D:
@@ -59,7 +65,7 @@ def _camera(
         name=name,
         width=width or keys.pixels(sides[0]),
         height=height or keys.pixels(sides[1]),
-        K=keys.numbers(*K, count=9),
+        K=K,
         D=D,
         model=keys.text("distortion_model", "equidistant" if fisheye else "plumb_bob" if D else ""),
     )

@@ -53,7 +53,7 @@ def read_text(path: Path) -> str:
     try:
         if not utf16 and b"\0" in data:
             raise UnicodeDecodeError("utf-8", data, data.index(0), data.index(0) + 1, "a zero byte")
-        return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig").replace("\r\n", "\n")
+        return data.decode("utf-16" if utf16 else "utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         if len(data) == _MAX_BYTES and error.start > _MAX_BYTES - 4:
             return data[: error.start].decode("utf-8-sig")
