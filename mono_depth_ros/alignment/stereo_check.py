@@ -13,7 +13,7 @@ _FEATURES, _MIN_MATCHES = 1500, 40
 _SIZE_PX = 1000  # larger images are looked at in this width or height
 _RATIO = 0.8  # best over second best distance (Lowe 2004)
 _ROWS_PX = 2.0  # the median of what rows are off; corners are found within one pixel
-_BEHIND = 0.9  # of the corners that have a disparity, 20 at least, lie behind infinity where left and right are swapped
+_BEHIND, _BEHIND_IF_SWAPPED = 0.1, 0.2  # of those that have a disparity; of those behind as they are
 
 
 def check_pair(left: NDArray[np.uint8], right: NDArray[np.uint8], shift_px: float = 0.0) -> None:
@@ -35,9 +35,11 @@ def check_pair(left: NDArray[np.uint8], right: NDArray[np.uint8], shift_px: floa
     if rows > _ROWS_PX:
         found = f"the rows of the pair do not correspond: {len(a)} corners are off by {rows / scale:.0f} px (median)"
         raise SamplesError(f"{found}, expected a rectified pair, whose rows are the same", "stereo_rectified")
-    disparity = (a - b)[np.abs(a[:, 1] - b[:, 1]) <= _ROWS_PX, 0] - shift_px * scale
-    behind, moved = int(np.sum(disparity < -1.0)), int(np.sum(np.abs(disparity) > 1.0))
-    if behind > max(_BEHIND * moved, _MIN_MATCHES / 2):
+    # Nothing lies behind infinity, at a disparity below 0: neither as they are, nor if left and right were swapped.
+    found_px, shift = (a - b)[np.abs(a[:, 1] - b[:, 1]) <= _ROWS_PX, 0], shift_px * scale
+    moved = int(np.sum(np.abs(found_px - shift) > 1.0))
+    behind, if_swapped = (int(np.sum(sign * found_px - shift < -1.0)) for sign in (1, -1))
+    if behind > max(_BEHIND * moved, _MIN_MATCHES / 2) and if_swapped < _BEHIND_IF_SWAPPED * behind:
         found = f"{behind} of {moved} corners lie farther right in the right image, expected farther left"
         raise SamplesError(f"left and right are swapped, or cx of the cameras differs: {found}", "stereo_swapped")
 

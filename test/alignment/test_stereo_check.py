@@ -39,6 +39,17 @@ def test_principal_points_that_differ_are_no_swap(pair):
         check_pair(pair[0], moved)
 
 
+def test_swapped_images_are_named_as_such_where_principal_points_differ():
+    """Of a disparity of 15 to 60 px, 25 are taken away by cx: swapped, what is near lies behind infinity."""
+    noise = np.random.default_rng(0).integers(0, 256, (160, 200, 3), dtype=np.uint8)
+    texture = cv2.resize(noise, (800, 640), interpolation=cv2.INTER_CUBIC)
+    left, right = texture[:, 80:720].copy(), texture[:, 95 - 25 : 735 - 25].copy()
+    right[320:] = texture[320:, 140 - 25 : 780 - 25]
+    check_pair(left, right, -25.0)
+    with pytest.raises(SamplesError, match="left and right are swapped"):
+        check_pair(right, left, -25.0)
+
+
 @pytest.mark.parametrize("turn_deg, up_px", [(2.0, 0), (0.0, 6)])
 def test_a_pair_that_is_not_rectified_is_refused(pair, turn_deg, up_px):
     turn = cv2.getRotationMatrix2D((320, 240), turn_deg, 1.0)

@@ -101,7 +101,7 @@ class Alignment:
         if alignment is not None and alignment.after is not None:
             self._sums["n"] += alignment.after.n
             self._sums["after"] += alignment.after.abs_rel * alignment.after.n
-            self._sums["before"] += alignment.before.abs_rel * alignment.before.n if alignment.before else 0.0
+            self._sums["before"] += alignment.before.abs_rel * alignment.after.n if alignment.before else 0.0
             if alignment.trusted is False:
                 self.untrusted.add(untrusted(alignment.after.abs_rel, self._max_abs_rel), "untrusted")
 

@@ -103,6 +103,35 @@ def test_a_stereo_pair(stereo, aligned, topics):
     assert "reference: stereo in the frame of the images, 'camera'" in said
 
 
+def test_a_pair_and_nothing_else(tmp_path, maker, use, kit, capsys):
+    """The left image gets depth without being named; swapped images are named as such, and nothing is aligned."""
+    noise = np.random.default_rng(0).integers(0, 256, (80, 120, 3), dtype=np.uint8)
+    wall = cv2.resize(noise, (400, 240), interpolation=cv2.INTER_CUBIC)
+    lens = Camera(320, 240, 280.0, 280.0, 160.0, 120.0)
+    for bag, sides in (("right", ("left", "right")), ("swapped", ("right", "left"))):
+        pair = maker if bag == "right" else type(maker)()
+        for stamp in (kit.BEGIN_NS, kit.BEGIN_NS + kit.STEP_NS):
+            for side, shown in zip(("left", "right"), sides, strict=True):
+                first = 2 * DISPARITY_PX if shown == "right" else 0
+                pixels = np.ascontiguousarray(wall[:, first : first + 320])
+                pair.add(f"/stereo/{side}/image_rect", IMAGE, stamp, picture(kit, stamp, pixels, "rgb8"))
+                info = info_from(lens, kit.header(stamp))
+                info.p[3] = -280.0 * BASELINE_M if side == "right" else 0.0
+                pair.add(f"/stereo/{side}/camera_info", CAMERA_INFO, stamp, info)
+        use()
+        pair.write(tmp_path / f"{bag}.mcap")
+        words = ("--out", tmp_path / f"{bag}_out.mcap", "--reference", "stereo", "--json", *SAME)
+        assert kit.bag(tmp_path / f"{bag}.mcap", *words) == (bag == "swapped")
+        printed = capsys.readouterr()
+        summary = json.loads(printed.out)
+        assert summary["image_topic"] == "/stereo/left/image_rect"
+        if bag == "swapped":
+            assert "left and right are swapped" in printed.err and summary["messages"]["/aligned/image"] == 0
+        else:
+            (depth, *_) = [decode_depth(message) for _, message in kit.decoded(words[1], "/aligned/image")]
+            assert np.nanmedian(depth) == pytest.approx(2.0, rel=0.1)  # of a network that sees the noise
+
+
 def test_disparity_with_the_camera_info_of_the_left_camera(maker, kit, stamps, aligned):
     maker.frames(FRAMES, red=10)
     for stamp in stamps:
