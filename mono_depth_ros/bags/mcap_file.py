@@ -114,12 +114,14 @@ class McapFile:
         indexed, self._pieces = sorted(self._pieces, key=lambda piece: piece.at), []
         begin = len(MAGIC)
         if all(self._is_chunk(piece, begin, end) for piece in indexed):
-            at = begin
+            at = after = begin  # of the index behind a chunk, of the chunk
             for piece in indexed:
+                if piece.at < after:
+                    continue  # twice in the index
                 if piece.at > at:
                     self._walk(at, piece.at, has_end)
                 self._pieces.append(piece)
-                at = piece.at + piece.length
+                at = after = piece.at + piece.length
                 at += piece.behind if at + piece.behind <= end else 0
             self._walk(at, end, has_end)
         else:

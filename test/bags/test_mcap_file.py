@@ -118,6 +118,21 @@ def test_an_index_that_is_wrong_is_not_believed(tmp_path, maker):
         assert read(path)[:3] == (rows, "", ["has a wrong index, and was read without it"])
 
 
+def test_a_chunk_that_is_in_the_index_twice_is_read_once(tmp_path, maker):
+    path = tmp_path / "in.mcap"
+    rows = write(path, maker.frames(10), use_statistics=False)
+    whole = path.read_bytes()
+    start, *_ = struct.unpack_from("<QQI", whole, len(whole) - FOOTER + 9)
+    at = whole.index(b"\x08", start)
+    length = 9 + struct.unpack_from("<Q", whole, at + 1)[0]
+    end = len(whole) - FOOTER
+    summary = whole[start : at + length] + whole[at:end]
+    foot = whole[end : end + 9] + struct.pack("<QQ", start, 0)
+    checksum = struct.pack("<I", zlib.crc32(summary + foot))
+    path.write_bytes(whole[:start] + summary + foot + checksum + whole[-8:])
+    assert read(path)[:3] == (rows, "", [])
+
+
 def test_a_file_without_its_end_is_whole_up_to_its_last_message(tmp_path, maker):
     path = tmp_path / "in.mcap"
     rows = write(path, maker.frames(10))

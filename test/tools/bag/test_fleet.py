@@ -15,7 +15,7 @@ from mono_depth_ros.tools.bag import convert as convert_module
 from mono_depth_ros.tools.bag.crew import Outcome
 from mono_depth_ros.tools.bag.fleet import share_out
 from mono_depth_ros.tools.bag.lock import locked
-from mono_depth_ros.tools.bag.manifest import find_bags, is_one_bag
+from mono_depth_ros.tools.bag.manifest import converted_name, find_bags, is_one_bag
 
 NAMES = {"a.mcap": 3, "b.db3": 4, "deep/c": 5, "deep/deeper/d.mcap": 6}
 
@@ -453,3 +453,10 @@ def test_a_lost_device_ends_the_process_that_has_it(tmp_path, folder, use, kit, 
     assert kit.bag(folder, "--out", tmp_path / "out", "--json") == 1
     printed = json.loads(capsys.readouterr().out)
     assert list(printed["failed"]) == ["a.mcap"] and len(printed["untried"]) == 3
+
+
+def test_packed_recordings_are_recordings(tmp_path):
+    for name in ("run.mcap.zstd", "old.db3.lz4", "other.zst"):
+        (tmp_path / name).write_bytes(b"")
+    assert list(find_bags(tmp_path)) == ["old.db3.lz4", "run.mcap.zstd"]
+    assert [converted_name(name) for name in find_bags(tmp_path)] == ["old.db3", "run.mcap"]
