@@ -33,7 +33,7 @@ DRAWS = {20: 10, 50: 4, 100: 2, 500: 2}
 OUTLIERS, ANYWHERE_M = 0.05, (0.5, 30.0)
 DISTORTION = 0.25
 KNOTS = (4, 5)  # of the field over the image, rows and columns: it turns every 130-160 pixels
-EVERYTHING = AlignConfig(held_out=0.0, min_samples=min(DRAWS))
+EVERYTHING = AlignConfig(held_out=0.0, min_samples=min(DRAWS) // 2)
 
 Depth = NDArray[np.float32]
 

@@ -195,5 +195,5 @@ def at(values: torch.Tensor, samples: Samples) -> NDArray[np.float32]:
 
 
 def per_frame(config: AlignConfig, stamp_ns: int) -> AlignConfig:
-    """The configuration with a seed of this frame, so that every frame holds out other samples."""
+    """The configuration with a seed of this frame, so that every frame draws others."""
     return replace(config, seed=(config.seed + stamp_ns) % (2**31 - 1))

@@ -34,9 +34,10 @@ _LEAST = 1e-4  # relative error
 _PAIR_OCTAVES = range(2, 10)  # of pixels between the two
 _PAIRED = 128  # samples
 _MIN_PAIRED = 8
+_OUTWARD = 1.15  # times the error between two samples: outside there are samples on one side only
 _REACH = 0.98  # the quantile of the distances of left-out samples that is called the reach
 _DEPTH_BINS, _IN_DEPTH_BIN = 12, 8  # at most; samples in each on average at least
-_BEYOND, _BEYOND_BEAMS = 4.0, 1.25  # powers of that part
+_BEYOND, _BEYOND_BEAMS = 4.0, 0.9  # powers of that part
 _PARTIAL = 0.7  # of the image beyond the hull: a sensor that sees a part of the image only, and the rest counts as much
 _MEAN_ABS = 0.8  # of a normal error, by its standard deviation
 
@@ -199,9 +200,15 @@ def _beyond(samples: Samples, residual: Floats) -> Curve:
     """One of two samples is predicted from the other, so many pixels away: by what the fit lacks there, or the fit."""
     rng = np.random.default_rng(len(samples))
     one, other = (rng.choice(len(samples), min(_PAIRED, len(samples)), replace=False) for _ in range(2))
-    apart = np.hypot(*(of[one][:, None] - of[other] for of in (samples.rows, samples.columns)))
-    if samples.group is not None and len(np.unique(samples.group)) > 1:
-        apart[samples.group[one][:, None] == samples.group[other]] = 0
+    down, across = (np.abs(of[one][:, None] - of[other]) for of in (samples.rows, samples.columns))
+    apart = np.hypot(down, across)
+    if samples.group is None or np.ptp(samples.group):
+        # Above and below a lidar's beams the scene is another than beside a third of the image.
+        lines = ((samples.rows, samples.size[0]), (samples.columns, samples.size[1]))
+        above, beside = (1 - (int(np.ptp(of)) + 1) / side for of, side in lines)
+        apart[down < across if above > beside else down > across] = 0
+        if samples.group is not None:
+            apart[samples.group[one][:, None] == samples.group[other]] = 0
     fit = float(np.abs(np.expm1(np.clip(-residual, -MOST, MOST))).mean())
     octave = np.rint(np.log2(np.maximum(apart, 1e-3))).astype(np.int8)
     carried = np.abs(np.expm1(np.clip(residual[other] - residual[one][:, None], -MOST, MOST)))
@@ -215,7 +222,7 @@ def _beyond(samples: Samples, residual: Floats) -> Curve:
             counts.append(count)
     if not distances:
         return Curve.of(np.array([2.0 ** _PAIR_OCTAVES[-1]]), np.array([fit]), np.ones(1))
-    return Curve.of(np.array(distances), np.array(errors), np.array(counts, dtype=np.float64))
+    return Curve.of(np.array(distances), _OUTWARD * np.array(errors), np.array(counts, dtype=np.float64))
 
 
 def _nearest(samples: Samples) -> tuple[Floats, Floats | float]:
