@@ -21,7 +21,7 @@ DISTANCES = 2.0 ** np.arange(2, 10)
 _USUAL = np.stack(
     [np.interp(np.log(DISTANCES), np.log([8, 64, 256]), of) for of in ([0.15, 0.12, 0.05], [0.84, 0.73, 0.5])]
 )
-_DOUBT = 0.2
+_DOUBT = 0.15
 _SAMPLES = 200  # of which pairs are made
 _PAIRS = 1000  # of about each distance
 _APART = (0.8, 1.4)  # times the distance

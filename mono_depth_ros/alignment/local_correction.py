@@ -35,6 +35,7 @@ _MIN_IN_GROUP = 3  # samples, on average
 _DISAGREE, _MAX_DISAGREE = 0.06, 10.0  # of ln d, between a sliver and the nearest sample: the sliver counts 1/e
 _GAIN_SIGMAS = (0.5, 2.0)  # standard errors by which the estimates must beat the fit: nothing of them, all of them
 _GAIN_SIGMAS_OF_FEW = 800.0  # more, by the square of the number of samples
+_CALM = 41  # pixels over which what is told beyond the triangles is averaged, where it is told from so far away
 _MOST = 1.5  # times the farthest sample: no ratio takes a depth beyond
 
 
@@ -111,6 +112,7 @@ def _field(
     outside = weights_at(weights.outside, distance)
     offset = outside[0] * (known.log_depth - known.fitted).take(nearest) + outside[1] * known.log_depth.take(nearest)
     trust = outside[0] + outside[2]
+    offset, trust = (_calm(of, distance, width, step) for of in (offset, trust))
     at = places.number
     colours = None if colours is None else colours[:, at]
     inside = estimates(places, known, fitted[at], colours, weights.inside > 0)
@@ -121,6 +123,14 @@ def _field(
     strength = np.float32(weights.strength)
     field: Floats = np.stack((strength * offset, 1 + strength * (trust - 1))).reshape(2, height, width)
     return field, left_out
+
+
+def _calm(values: Floats, distance: Floats, width: int, step: int) -> Floats:
+    """(h * w,) without the jumps between places whose nearest samples differ, the more the farther these are."""
+    side = 2 * (_CALM // (2 * step)) + 1
+    mean = cv2.blur(values.reshape(-1, width), (side, side)).reshape(-1)
+    found: Floats = values + np.minimum(distance / np.float32(_CALM), 1) * (mean - values)
+    return found
 
 
 def _within(places: Places, found: Floats, nearest: Floats, disagree: float) -> Floats:
