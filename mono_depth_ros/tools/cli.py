@@ -75,9 +75,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         standard_streams.give_up()  # the reader of our output has left, as `head` does
         return 1
     except OSError as error:
-        if error.strerror is None or (error.filename is None and error.errno not in _DISK):
+        named = isinstance(error.filename, (str, bytes))
+        if error.strerror is None or not (named or error.errno in _DISK):
             raise  # of no file: a defect
-        where = "" if error.filename is None else f"{shown(os.fsdecode(error.filename), SENTENCE)}: "
+        where = f"{shown(os.fsdecode(error.filename), SENTENCE)}: " if named else ""
         print(f"{name}: {where}{error.strerror}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import subprocess
@@ -75,6 +76,30 @@ def test_ctrl_c(call, capsys):
 
     assert call(interrupted) == 130
     assert "interrupted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error, sentence",
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "a\nb"), r"a\nb: Permission denied"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+    ],
+)
+def test_a_file_or_a_disk_is_no_defect(call, capsys, error, sentence):
+    def fail(args: argparse.Namespace) -> int:
+        raise error
+
+    assert call(fail) == 1
+    assert capsys.readouterr().err == f"mono_depth image: {sentence}\n"
+
+
+@pytest.mark.parametrize("error", [OSError("no number"), OSError(errno.EBADF, "Bad file descriptor", 3)])
+def test_an_error_of_no_file_is_one(call, error):
+    def fail(args: argparse.Namespace) -> int:
+        raise error
+
+    with pytest.raises(OSError):
+        call(fail)
 
 
 def test_a_defect_is_not_hidden(call):

@@ -9,9 +9,11 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
+from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.tools import parser as parser_module
 from mono_depth_ros.tools.cli import build_parser, main
 from mono_depth_ros.tools.parser import Parser
@@ -47,6 +49,7 @@ def test_help_opens_with_two_examples_that_the_parser_reads(name):
         words = shlex.split(line)
         assert line.strip().startswith(name) and build_parser().parse_args(words[1:])
         assert len(line) <= 100
+        assert {after for flag, after in pairwise(words) if flag == "--model"} <= CATALOGUE.keys()
 
 
 @pytest.mark.parametrize("name", ALL)

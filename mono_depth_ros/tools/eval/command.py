@@ -29,7 +29,7 @@ def add_parser(subparsers: Any) -> None:
         "listed and counted. Exit code 1 where nothing could be compared, or an image failed.",
         examples=(
             "mono_depth eval nyu nyu_depth_v2/ --model tiny --out results",
-            "mono_depth eval folder frames/ --model dpt_large --model midas_small --align affine_inverse",
+            "mono_depth eval folder frames/ --model dpt_large --model dpt_hybrid --align affine_inverse",
         ),
         config_file=True,
     )
