@@ -26,6 +26,7 @@ _FEW = 4000  # of more samples all around count, and it is not looked farther
 _FAR, _AGREE = 0.15, 0.07  # of ln d: from the median of the neighbours, and from one of them
 _MANY, _MANY_OF_FEW = 0.04, 0.5  # of all samples; and so much by the root of their number
 _TIMES_USUAL = 3.0  # the usual distance to the median, which grows as samples get few
+_LEAST_FAR = 0.1  # where the samples and the prediction agree well, less is far
 _SIGMAS, _SIGMAS_OF_MANY, _MIN_DEVIATION = 4.0, 2.5, 0.025  # robust deviations from the whole prediction; of ln d
 _LOOKS = ((0.1, 0.05, 2, 4), (0.1, 0.05, 2, 4), (0.2, 0.07, 2, 3))
 """Where many are wrong: far, agree, how many must agree, and with a sample far from the prediction."""
@@ -78,7 +79,7 @@ def _wrong(
     usual = _TIMES_USUAL * float(np.median(away[kept]))
     enough = np.minimum(needed, np.maximum((index >= 0).sum(axis=1) // 2, 1))
     alike = (apart < max(agree, usual / 2)).sum(axis=1)
-    found: Flags = np.isfinite(away) & (away > max(far, usual)) & (alike < enough)
+    found: Flags = np.isfinite(away) & (away > max(min(far, max(_LEAST_FAR, 2 * usual)), usual)) & (alike < enough)
     return found
 
 
