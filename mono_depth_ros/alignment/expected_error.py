@@ -37,7 +37,7 @@ _MIN_PAIRED = 8
 _OUTWARD = 1.15  # times the error between two samples: outside there are samples on one side only
 _REACH = 0.98  # the quantile of the distances of left-out samples that is called the reach
 _DEPTH_BINS, _IN_DEPTH_BIN = 12, 8  # at most; samples in each on average at least
-_BEYOND, _BEYOND_BEAMS = 4.0, 0.9  # powers of that part
+_BEYOND, _BEYOND_BEAMS = 4.0, 1.25  # powers of that part
 _PARTIAL = 0.7  # of the image beyond the hull: a sensor that sees a part of the image only, and the rest counts as much
 _MEAN_ABS = 0.8  # of a normal error, by its standard deviation
 
