@@ -121,7 +121,7 @@ def _filled(depth: Depth, occluded: NDArray[np.bool_], smooth: NDArray[np.float3
     """Depth with its holes filled, and how far apart the sides of each hole are, in ln d, on average."""
     width = depth.shape[1]
     rows, columns = np.nonzero(np.isnan(depth))
-    at = _rim(np.isfinite(depth))[:, rows, columns]
+    at = _rim(np.isfinite(depth), rows, columns)
     there = at >= 0
     at = np.where(there, at, 0)
     away = np.hypot(at // width - rows, at % width - columns)
@@ -143,9 +143,9 @@ def _filled(depth: Depth, occluded: NDArray[np.bool_], smooth: NDArray[np.float3
     return out, spread
 
 
-def _rim(known: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(16, H, W) the flat index of the nearest known pixel in each direction, -1 without one, by doubled steps."""
-    start = np.where(known, np.arange(known.size).reshape(known.shape), -1)
+def _rim(known: NDArray[np.bool_], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.int32]:
+    """(16, N) flat index of the known pixel nearest to N pixels in each direction, -1 without one, by doubled steps."""
+    start = np.where(known, np.arange(known.size, dtype=np.int32).reshape(known.shape), np.int32(-1))
     found = []
     for row, column in [(sign * dr, sign * dc) for dr, dc in _DIRECTIONS for sign in (1, -1)]:
         nearest, step = start, 1
@@ -155,11 +155,11 @@ def _rim(known: NDArray[np.bool_]) -> NDArray[np.int64]:
             if not new.any():
                 break
             nearest, step = np.where(new, moved, nearest), 2 * step
-        found.append(nearest)
+        found.append(nearest[rows, columns])
     return np.stack(found)
 
 
-def _moved(values: NDArray[np.int64], rows: int, columns: int) -> NDArray[np.int64]:
+def _moved(values: NDArray[np.int32], rows: int, columns: int) -> NDArray[np.int32]:
     """(H, W) moved down and to the right, -1 where nothing comes in."""
     height, width = values.shape
     out = np.full_like(values, -1)
