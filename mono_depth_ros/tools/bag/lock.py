@@ -145,7 +145,6 @@ def _attempt(file: Path, me: Holder) -> tuple[int | None, Holder]:
     """An open, locked file with our record, or None and who has it."""
     try:
         handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        os.pwrite(handle, me.record(), 0)  # before flock: from here on other machines see a lease
     except FileNotFoundError:  # another process has removed the folder that it had made
         file.parent.mkdir(parents=True, exist_ok=True)
         return None, Holder()
@@ -154,6 +153,8 @@ def _attempt(file: Path, me: Holder) -> tuple[int | None, Holder]:
             handle = os.open(file, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return None, Holder()
+    else:
+        _write_first(handle, file, me)  # before flock: from here on other machines see a lease
     try:
         held = Holder.of(os.pread(handle, _RECORD, 0))
         # Its holder may have removed the file between our opening and our locking of it.
@@ -170,6 +171,16 @@ def _attempt(file: Path, me: Holder) -> tuple[int | None, Holder]:
     finally:
         if handle >= 0:
             os.close(handle)
+
+
+def _write_first(handle: int, file: Path, me: Holder) -> None:
+    """The record of a new lock file, which goes again where the disk is full."""
+    try:
+        os.pwrite(handle, me.record(), 0)
+    except OSError:
+        os.close(handle)
+        file.unlink(missing_ok=True)
+        raise
 
 
 def _is_free(handle: int, file: Path, me: Holder | None = None) -> bool:

@@ -109,6 +109,17 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         pass
 
 
+def test_a_full_disk_is_named_and_leaves_no_lock(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lock.os, "pwrite", full)
+        with pytest.raises(MonoDepthError, match="No space left on device"), locked(tmp_path / "out"):
+            pass
+    assert not list(tmp_path.iterdir())
+
+
 def test_another_machine_is_believed_as_long_as_it_gives_signs(tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "_SETTLE_S", 0.01)
     path = tmp_path / "out"
