@@ -21,7 +21,7 @@ from mono_depth_ros import transport
 from mono_depth_ros.cache import VARIABLE, cache_folder
 from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.models.catalogue import CATALOGUE
-from mono_depth_ros.tools.doctor.probe import ProbeError, ask, ask_python, installed, version_of
+from mono_depth_ros.tools.doctor.probe import ProbeError, ask, ask_python, end_all, installed, version_of
 
 _GB, _MB = 10**9, 10**6
 _ROOM_GB = 2.0  # below this weights may not fit, and a recording not at all
@@ -60,7 +60,12 @@ def examine() -> list[Check]:
     steps: list[Callable[[], Check]] = [python, torch, gpu, opencv, *(partial(engine, name) for name in _ENGINES)]
     steps += [transformers, numba, ros, profile, shared_memory, cv_bridge, tf2, models, webcam, disk]
     with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool:
-        return list(pool.map(_safely, steps))
+        try:
+            return list(pool.map(_safely, steps))
+        except BaseException:  # Ctrl-C: nobody waits for answers any more
+            pool.shutdown(wait=False, cancel_futures=True)
+            end_all()
+            raise
 
 
 def _safely(step: Callable[[], Check]) -> Check:

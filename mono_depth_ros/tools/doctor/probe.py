@@ -15,6 +15,7 @@ from mono_depth_ros.errors import MonoDepthError, shown
 
 PATIENCE_S = 20.0
 _LINE = 160
+_RUNNING: set[subprocess.Popen[str]] = set()
 
 
 class ProbeError(MonoDepthError):
@@ -52,19 +53,34 @@ def ask(command: Sequence[str], patience_s: float | None = None) -> str:
         ProbeError: it fails, or gives no answer in time.
     """
     patience_s = patience_s or PATIENCE_S
+    pipe = subprocess.PIPE
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=patience_s
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True, errors="replace"
         )
-    except subprocess.TimeoutExpired as error:
-        raise ProbeError(f"no answer within {patience_s:g} s") from error
     except OSError as error:
         raise ProbeError(f"{error.strerror}") from error
-    if done.returncode < 0:
+    _RUNNING.add(process)
+    try:
+        out, errors = process.communicate(timeout=patience_s)
+    except subprocess.TimeoutExpired as error:
+        process.kill()
+        process.communicate()
+        raise ProbeError(f"no answer within {patience_s:g} s") from error
+    finally:
+        _RUNNING.discard(process)
+    code = process.returncode
+    if code < 0:
         with suppress(ValueError):
-            raise ProbeError(f"ended by {signal.Signals(-done.returncode).name}")
-        raise ProbeError(f"ended by signal {-done.returncode}")
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
+            raise ProbeError(f"ended by {signal.Signals(-code).name}")
+        raise ProbeError(f"ended by signal {-code}")
+    if code:
+        lines = [line for line in errors.splitlines() if line.strip()] or [f"exit code {code}"]
         raise ProbeError(shown(lines[-1].strip(), _LINE))
-    return done.stdout.strip()
+    return out.strip()
+
+
+def end_all() -> None:
+    """End the processes that are being asked, in whatever thread."""
+    for process in tuple(_RUNNING):
+        process.kill()

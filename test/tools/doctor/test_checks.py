@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
+import time
 
 import pytest
 
@@ -113,3 +114,20 @@ def test_nothing_heavy_is_imported_in_this_process():
         "print(*[m for m in ('torch', 'numpy', 'cv2', 'rclpy', 'transformers') if m in sys.modules])"
     )
     assert probe.ask([sys.executable, "-c", code]) == ""
+
+
+def test_an_interrupt_waits_for_no_answer(monkeypatch):
+    def hanging():
+        probe.ask([sys.executable, "-c", "import time; time.sleep(60)"])
+
+    def interrupted():
+        while not probe._RUNNING:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checks, "python", interrupted)  # the first that the main thread waits for
+    monkeypatch.setattr(checks, "torch", hanging)
+    start_s = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        checks.examine()
+    assert time.monotonic() - start_s < 10.0
