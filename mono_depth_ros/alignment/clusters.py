@@ -23,6 +23,8 @@ _STEPS = 100  # of the power iteration
 _SIGMAS = 3.0  # robust deviations of the ratio: a part that is so far off needs no search
 _MIN_BORDER = 30  # edges between the parts: on one line there are no more, and any thing on it is a part
 _SHARE = (0.06, 0.5)  # of the samples, in the smaller part
+_MOST_BORDER = 0.6  # of the edges of the part: more, and these are single samples
+_WHOLE = 0.75  # of the samples of the part differ by half of the jump at its border: fewer, and single ones are in it
 _BORDER, _WITHIN = 0.6, 0.12  # part of the edges that jump: at least between the parts, at most within them
 _FACTOR, _SCATTER = 0.58, 0.3  # ln of the factor between the parts, at least, and its median deviation, at most
 
@@ -62,10 +64,13 @@ def cluster(samples: Samples, prediction: NDArray[np.floating]) -> Cluster | Non
         within = there & (part[:, None] == part[index])
         if not _SHARE[0] <= part.mean() <= _SHARE[1] or between.sum() < _MIN_BORDER:
             continue
+        if between.sum() > _MOST_BORDER * there[part].sum():
+            continue
         factor = -np.median(of_ratio[between])
         scatter = np.median(np.abs(-of_ratio[between] - factor))
+        alike = (ratio[part] - np.median(ratio[~part])) * np.sign(factor) > abs(factor) / 2
         same = min(abs(factor), abs(np.median(jump[between]))) >= _FACTOR and scatter <= _SCATTER
-        if same and jumps[between].mean() >= _BORDER and jumps[within].mean() <= _WITHIN:
+        if same and alike.mean() >= _WHOLE and jumps[between].mean() >= _BORDER and jumps[within].mean() <= _WITHIN:
             return Cluster(float(part.mean()), float(np.exp(factor)))
     return None
 

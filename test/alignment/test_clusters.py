@@ -72,3 +72,12 @@ def test_few_samples_have_no_parts() -> None:
     truth, prediction = scene()
     samples = spoilt(drawn(truth, 40), 0.3, 2.0)
     assert cluster(samples, prediction[samples.rows, samples.columns]) is None
+
+
+def test_single_wrong_samples_that_all_err_alike_are_no_part() -> None:
+    """Every fifth of a dense map, anywhere, by the same factor: a matter for the fit, which is robust."""
+    rng = np.random.default_rng(0)
+    rows, columns = (grid.ravel() for grid in np.mgrid[0:48, 0:64])
+    prediction = (2.0 + rows / 20).astype(np.float32)
+    depth = np.where(rng.random(len(rows)) < 0.2, 0.5, 1.7).astype(np.float32) * prediction
+    assert cluster(Samples(rows, columns, depth, (48, 64)), prediction) is None
