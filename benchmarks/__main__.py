@@ -29,6 +29,7 @@ NAMES = (
     "writers",
     "alignment",
     "stereo",
+    "motion",
     "slam",
     "overhead",
     "delivery",
@@ -41,7 +42,7 @@ NAMES = (
     "signals",
     "soak",
 )
-NEEDS = {"slam": ("open3d", "evo"), "world": ("numba",)}
+NEEDS = {"slam": ("open3d", "evo"), "motion": ("numba",), "world": ("numba",)}
 """What is not installed with the package: without a name given, such a measurement is left out where it is missing."""
 LONG = ("writers", "fuzz", "corruption", "signals", "soak")
 """What takes up to half an hour: without a name given it is left out."""

@@ -43,12 +43,6 @@ class Known:
     fitted: Floats
     colour: Floats | None
 
-    def select(self, chosen: NDArray[np.int64]) -> Known:
-        """Those of indices."""
-        return Known(
-            self.log_depth[chosen], self.fitted[chosen], None if self.colour is None else self.colour[:, chosen]
-        )
-
 
 def estimates(places: Places, known: Known, fitted: Floats, colour: Floats | None, wanted: NDArray[np.bool_]) -> Floats:
     """(7, Q) ln d of each estimate that is wanted; of the two of ratios less `fitted`.

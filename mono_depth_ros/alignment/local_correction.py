@@ -27,7 +27,7 @@ from mono_depth_ros.transfer import download, upload
 Floats = NDArray[np.float32]
 
 _MIN_SAMPLES = 8  # samples below which the fit stays as it is
-_STEPS = ((8.0, 1), (40.0, 2), (np.inf, 4))  # up to this spacing of the samples, pixels between two places; between,
+_STEPS = ((2.5, 1), (20.0, 2), (np.inf, 4))  # up to this spacing of the samples, pixels between two places; between,
 _FOLDS = 5  # it is interpolated
 _MAX_LEFT_OUT = 400  # samples that are left out
 _DOUBT, _DOUBT_FARTHER = 0.03, 0.05  # of the weights; for each doubling of the distance to the nearest sample
@@ -101,10 +101,18 @@ def _field(
     colours = None if colour is None else _smooth(colour, step)
     of_samples = None if colours is None else colours[:, samples.rows // step * width + samples.columns // step]
     known = Known(np.log(samples.depth), log_g, of_samples)
-    triangles = Triangulation(samples.rows, samples.columns, samples.size)
+    rng = np.random.default_rng(len(samples))
+    line = _lines(samples)
+    folds = _folds(len(samples), line, rng)
+    most = _MAX_LEFT_OUT // len(folds)
+    left = []
+    for fold in folds:
+        triangles = Triangulation(samples.rows, samples.columns, samples.size, np.flatnonzero(~fold))
+        left.append(_left_out(samples, known, fold, triangles, most, rng))
+    triangles.add(np.flatnonzero(folds[-1]))  # the others are in them
     places = triangles.on_grid(step)
     distance_of_places = float(places.distance.mean()) if len(places.number) else 1.0
-    weights, left_out = _weigh(samples, known, distance_of_places)
+    weights, left_out = _weigh(samples, known, line, left, distance_of_places, rng)
     if weights.strength == 0.0:
         return None, left_out
 
@@ -141,17 +149,16 @@ def _within(places: Places, found: Floats, nearest: Floats, disagree: float) -> 
     return within
 
 
-def _weigh(samples: Samples, known: Known, distance: float) -> tuple[_Weights, LeftOut]:
+def _weigh(
+    samples: Samples,
+    known: Known,
+    line: NDArray[np.int64] | None,
+    left: list[_LeftOut],
+    distance: float,
+    rng: np.random.Generator,
+) -> tuple[_Weights, LeftOut]:
     """By samples that are left out; `distance` is that of the places to the nearest sample, on average."""
-    rng = np.random.default_rng(len(samples))
-    usual = USUAL.copy()
-    if known.colour is None:
-        usual[INVERSE] += usual[COLOUR]
-        usual[COLOUR] = 0.0
-    line = _lines(samples)
-    folds = _folds(len(samples), line, rng)
-    most = _MAX_LEFT_OUT // len(folds)
-    left = [_left_out(samples, known, fold, usual > 0, most, rng) for fold in folds]
+    usual = _usual(known)
     number, inside, sliver, nearest, apart = (np.concatenate(of, axis=-1) for of in zip(*left, strict=True))
     log_d, log_g = known.log_depth[number], known.fitted[number]
     true_depth = np.exp(log_d.astype(np.float64))
@@ -181,39 +188,51 @@ def _weigh(samples: Samples, known: Known, distance: float) -> tuple[_Weights, L
     )
 
 
+_LeftOut = tuple[NDArray[np.int64], Floats, NDArray[np.bool_], NDArray[np.int64], Floats]
+
+
+def _usual(known: Known) -> NDArray[np.float64]:
+    """(7,) the usual weights of the estimates; without colours that of colour is 1/d's."""
+    usual = USUAL.copy()
+    if known.colour is None:
+        usual[INVERSE] += usual[COLOUR]
+        usual[COLOUR] = 0.0
+    return usual
+
+
 def _left_out(
     samples: Samples,
     known: Known,
     fold: NDArray[np.bool_],
-    wanted: NDArray[np.bool_],
+    triangles: Triangulation,
     most: int,
     rng: np.random.Generator,
-) -> tuple[NDArray[np.int64], Floats, NDArray[np.bool_], NDArray[np.int64], Floats]:
-    """Of at most so many samples of a fold, told from all that are not in it.
+) -> _LeftOut:
+    """Of at most so many samples of a fold, told from all that are not in it, which `triangles` are made of.
 
     Returns:
         (Q,) which samples; (7, Q) ln d of each estimate, NaN outside of all triangles; (Q,) whether in a sliver;
         (Q,) the nearest sample, and its distance.
     """
+    wanted = _usual(known) > 0
     number, rest = np.flatnonzero(fold), np.flatnonzero(~fold)
     if len(number) > most:
         number = np.sort(rng.choice(number, most, replace=False))
-    others = samples.select(rest)
-    places = Triangulation(others.rows, others.columns, samples.size).at(samples.rows[number], samples.columns[number])
+    places = triangles.at(samples.rows[number], samples.columns[number])
     inside = number[places.number]
     found = np.full((len(wanted), len(number)), np.nan, dtype=np.float32)
     colour = None if known.colour is None else known.colour[:, inside]
-    one = estimates(places, known.select(rest), known.fitted[inside], colour, wanted)
+    one = estimates(places, known, known.fitted[inside], colour, wanted)
     one[OF_RATIO] += known.fitted[inside]
     found[:, places.number] = one
     nearest, distance = np.zeros(len(number), dtype=np.int64), np.zeros(len(number), dtype=np.float32)
-    nearest[places.number], distance[places.number] = rest[places.nearest], places.distance
+    nearest[places.number], distance[places.number] = places.nearest, places.distance
     sliver = np.zeros(len(number), dtype=bool)
     sliver[places.number] = places.sliver
     far = np.flatnonzero(sliver | np.isnan(found[INVERSE]))
     if len(far):
         row, column = samples.rows[number[far]], samples.columns[number[far]]
-        away = np.hypot(row[:, None] - others.rows, column[:, None] - others.columns)
+        away = np.hypot(row[:, None] - samples.rows[rest], column[:, None] - samples.columns[rest])
         closest = away.argmin(axis=1)
         nearest[far], distance[far] = rest[closest], away[np.arange(len(far)), closest]
     return number, found, sliver, nearest, distance

@@ -7,6 +7,7 @@ The nearest few samples of a place may all lie on one line of a lidar; the corne
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -20,6 +21,7 @@ _FIRST = 4  # number of the first point that is inserted: before it are none, an
 _NEXT_LEFT = cv2.SUBDIV2D_NEXT_AROUND_LEFT
 _EDGE = 1e-3  # pixels: a place on an edge is in both triangles
 _OBTUSE = -0.95  # cosine of the largest angle of a sliver
+_MANY = 2000  # samples
 _SLIVER_SIDES = 2.0  # its longest side, by that of most triangles
 
 
@@ -46,27 +48,40 @@ class Triangulation:
 
     Args:
         rows, columns: (N,) pixels. size: (height, width) of the image.
+        chosen: the samples that count, until `add` adds others; None: all.
     """
 
-    def __init__(self, rows: Ints, columns: Ints, size: tuple[int, int]) -> None:
+    def __init__(self, rows: Ints, columns: Ints, size: tuple[int, int], chosen: Ints | None = None) -> None:
         self._rows, self._columns, self._size = rows.astype(np.float32), columns.astype(np.float32), size
         height, width = size
-        # Inserted along a winding path, each is found beside the one before: a fifth of the time.
-        cell = max(round(2 * (height * width / max(len(rows), 1)) ** 0.5), 1)
-        band = rows // cell
-        self._order = np.lexsort((np.where(band % 2, -columns, columns), band))
         self._division = cv2.Subdiv2D((-4 * width, -4 * height, 9 * width, 9 * height))
-        self._division.insert(np.stack((self._columns, self._rows), axis=1)[self._order])
+        self._order = np.zeros(0, dtype=np.int64)
+        self.add(np.arange(len(rows)) if chosen is None else chosen)
+
+    def add(self, chosen: Ints) -> None:
+        """Let more samples count."""
+        rows, columns = self._rows[chosen], self._columns[chosen]
+        # Inserted along a winding path, each is found beside the one before: a fifth of the time.
+        cell = max(round(2 * (self._size[0] * self._size[1] / max(len(rows), 1)) ** 0.5), 1)
+        band = rows // cell
+        order = np.lexsort((np.where(band % 2, -columns, columns), band))
+        self._division.insert(np.stack((columns, rows), axis=1)[order])
+        self._order = np.concatenate((self._order, chosen[order]))
+        vars(self).pop("corners", None)
+
+    @cached_property
+    def corners(self) -> Ints:
+        """(3, T) samples of each triangle."""
+        height, width = self._size
         found = np.asarray(self._division.getTriangleList(), dtype=np.float32).reshape(-1, 3, 2)
         # Those with a corner outside have one of the triangle around everything.
         found = found[np.all((found >= 0) & (found < (width, height)), axis=(1, 2))].astype(np.int64)
         index = np.zeros(height * width, dtype=np.int64)
-        index[rows * width + columns] = np.arange(len(rows))
+        at = self._rows[self._order] * width + self._columns[self._order]
+        index[at.astype(np.int64)] = self._order
         x, y = found[..., 0].T, found[..., 1].T
-        self.corners: Ints = index[y * width + x][:, ~_flat(x, y)]
-        """(3, T) samples of each triangle."""
-        sides = self._sides(self.corners)
-        self._long = _SLIVER_SIDES**2 * float(np.median(sides[2])) if sides.size else 0.0
+        corners: Ints = index[y * width + x][:, ~_flat(x, y)]
+        return corners
 
     def on_grid(self, step: int) -> Places:
         """Those of a grid: every `step`-th row and column, row after row, as far as the image goes.
@@ -103,7 +118,7 @@ class Triangulation:
         columns = np.tile(np.arange(0, self._size[1], step, dtype=np.float32), height)[inside]
         number = label[inside]
         corners = np.stack([corner.take(number) for corner in self.corners])
-        return self._places(inside, corners, rows, columns, self._sliver(self.corners).take(number))
+        return self._places(inside, corners, rows, columns, self._sliver(self.corners, self.corners).take(number))
 
     def at(self, rows: Ints, columns: Ints) -> Places:
         """Those of single pixels (Q,) that have no sample."""
@@ -119,8 +134,10 @@ class Triangulation:
         of = sample[np.array(corners, dtype=np.int64).reshape(-1, 3).T]
         flat = _flat(self._columns[of], self._rows[of])
         found, of = found[~flat], of[:, ~flat]
+        # Of many triangles the list takes as long as all that is asked of it here.
+        usual = of if len(self._order) > _MANY else self.corners
         return self._places(
-            found, of, rows[found].astype(np.float32), columns[found].astype(np.float32), self._sliver(of)
+            found, of, rows[found].astype(np.float32), columns[found].astype(np.float32), self._sliver(of, usual)
         )
 
     def _places(self, number: Ints, corners: Ints, rows: Floats, columns: Floats, sliver: NDArray[np.bool_]) -> Places:
@@ -135,15 +152,16 @@ class Triangulation:
         distance = np.sqrt(np.minimum(away[0], later))
         return Places(number, corners, weights, nearest, distance, sliver)
 
-    def _sliver(self, corners: Ints) -> NDArray[np.bool_]:
-        """(Q,) which triangles span a bay of the hull.
+    def _sliver(self, corners: Ints, usual: Ints) -> NDArray[np.bool_]:
+        """(Q,) which triangles span a bay of the hull; `usual` (3, T) are those whose sides say what is long.
 
         Where a lidar sees no farther, a curved line of samples is the hull's edge. Triangles across its bay join
         samples from far apart, though others of the line are near; so obtuse and long none is within the hull.
         """
-        sides = self._sides(corners)
+        sides, of_usual = self._sides(corners), self._sides(usual)[2]
+        long = _SLIVER_SIDES**2 * float(np.median(of_usual)) if of_usual.size else 0.0
         cosine = (sides[0] + sides[1] - sides[2]) / (2 * np.sqrt(sides[0] * sides[1]))
-        found: NDArray[np.bool_] = (cosine < _OBTUSE) & (sides[2] > self._long)
+        found: NDArray[np.bool_] = (cosine < _OBTUSE) & (sides[2] > long)
         return found
 
     def _sides(self, corners: Ints) -> Floats:

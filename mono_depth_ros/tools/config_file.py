@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mono_depth_ros import config
-from mono_depth_ros.errors import ConfigError, shown
+from mono_depth_ros.errors import SENTENCE, ConfigError, shown
 
 _NODES = "ros__parameters"
 
@@ -45,7 +45,7 @@ class Values:
             given = self._of_nodes(sections) if sections else {str(key): value for key, value in content.items()}
             return dict(self._value(name, value) for name, value in given.items())
         except ConfigError as error:
-            raise ConfigError(f"{shown(self._path)} {error}") from error
+            raise ConfigError(f"{shown(self._path, SENTENCE)} {error}") from error
 
     def _of_nodes(self, sections: list[dict[str, Any]]) -> dict[str, Any]:
         """What the sections of nodes give to this tool."""

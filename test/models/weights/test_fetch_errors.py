@@ -22,16 +22,16 @@ def error_of(repository: str = "org/depth", revision: str = "") -> str:
         fetch.fetch(repository, revision)
     message = str(caught.value)
     assert message.startswith(f"{repository} cannot be fetched: ") and "\n" not in message
-    assert f"mono_depth models fetch {repository} --to depth" in message
+    assert f"mono_depth models fetch {repository} --out depth" in message
     return message.removeprefix(f"{repository} cannot be fetched: ")
 
 
 def test_offline_with_nothing_cached_says_what_to_do_and_where_to_put_it(cache, monkeypatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert error_of(revision="a" * 40) == (
-        "HF_HUB_OFFLINE is set. Where there is network run `mono_depth models fetch org/depth --to depth` (or `hf "
+        "HF_HUB_OFFLINE is set. Where there is network run `mono_depth models fetch org/depth --out depth` (or `hf "
         f"download org/depth --revision {'a' * 40} --local-dir depth`), then copy the folder depth to this machine and "
-        "give its path as the model (model:=/path/to/depth), or fetch it there without --to and copy its cache folder "
+        "give its path as the model (model:=/path/to/depth), or fetch it there without --out and copy its cache folder "
         f"to {cache / 'models--org--depth'}"
     )
 
@@ -40,7 +40,7 @@ def test_a_model_of_the_catalogue_is_called_by_its_name(cache, monkeypatch) -> N
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     for entry in CATALOGUE.values():
         if entry.hub:
-            with pytest.raises(ModelError, match=f"run `mono_depth models fetch {entry.name} --to "):
+            with pytest.raises(ModelError, match=f"run `mono_depth models fetch {entry.name} --out "):
                 fetch.fetch(entry.hub, entry.revision, file=entry.hub_file)
 
 
@@ -163,7 +163,7 @@ def test_a_cache_that_cannot_be_read(hub, cache) -> None:
         fetch.fetch("org/depth")
 
 
-@pytest.mark.parametrize("place", ["/", "~nosuchuser/weights", "/dev/null/weights"])
+@pytest.mark.parametrize("place", ["/", "/dev/null/weights"])
 def test_places_that_cannot_be(hub, place: str) -> None:
     with pytest.raises(ModelError, match=r"expected a new or an empty|no path here|cannot be written") as caught:
         fetch.fetch_to("org/depth", Path(place))
