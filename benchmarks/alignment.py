@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from alignment_parts import course, ground, local, planted, real, timing
 from alignment_parts.patterns import PATTERNS
-from common import run
+from common import add_data, run
 from mono_depth_ros.errors import ConfigError
 
 PARTS = ("planted", "local", "real", "timing", "ground", "course")
@@ -84,13 +83,10 @@ def table(title: str, rows: Sequence[dict[str, Any]]) -> str:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--data",
-        type=Path,
-        metavar="DIR",
-        default=os.environ.get("MONO_DEPTH_DATA"),
-        help="Real frames with depth, in folders seven_scenes, nyu_depth, kitti_lidar, kitti_depth, middlebury; "
-        "default: the environment's MONO_DEPTH_DATA; without it the figures on real frames are left out.",
+    add_data(
+        parser,
+        "Real frames with depth, in folders seven_scenes, nyu_depth, kitti_lidar, kitti_depth, middlebury, without "
+        "which the figures on real frames are left out",
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=(), help="Only these parts are measured.")
     for name, choices in (("sets", real.DATA_SETS), ("patterns", tuple(PATTERNS)), ("priors", real.PRIORS)):

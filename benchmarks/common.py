@@ -76,6 +76,17 @@ def add_reference(parser: argparse.ArgumentParser, repository: str) -> None:
     )
 
 
+def add_data(parser: argparse.ArgumentParser, what: str) -> None:
+    """The option --data: the folder of real frames; `what` says which of them."""
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        default=os.environ.get("MONO_DEPTH_DATA"),
+        help=f"{what}; default: the environment's MONO_DEPTH_DATA.",
+    )
+
+
 def wait() -> None:
     """Until the GPU, where one is used, has done what it was given: before a clock is read."""
     import torch

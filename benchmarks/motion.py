@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 import torch
 
-from common import run
+from common import add_data, run
 from mono_depth_ros.alignment.aligner import Aligner
 from mono_depth_ros.config import ModelConfig, MotionConfig
 from mono_depth_ros.datasets import READERS
@@ -171,7 +171,7 @@ def motion(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, metavar="DIR", help="The folder that holds seven_scenes/.")
+    add_data(parser, "The folder that holds seven_scenes/")
     parser.add_argument("--cases", nargs="+", choices=tuple(CASES), default=(), help="Only these are measured.")
 
 

@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import io
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from common import run
+from common import add_data, run
 from mono_depth_ros.alignment.stereo import stereo_depth
 from mono_depth_ros.config import OfflineStereoConfig
 from mono_depth_ros.errors import DataError
@@ -102,13 +101,7 @@ def _rounded(metrics: DepthMetrics) -> dict[str, float]:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--data",
-        type=Path,
-        metavar="DIR",
-        default=os.environ.get("MONO_DEPTH_DATA"),
-        help="The folder that holds middlebury/; default: the environment's MONO_DEPTH_DATA.",
-    )
+    add_data(parser, "The folder that holds middlebury/")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -19,17 +19,12 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from mono_depth_ros.config import (
-    AlignConfig,
+    ALIGNMENT,
     AlignmentNodeConfig,
     DepthConfig,
     DepthNodeConfig,
-    GroundConfig,
     ImageConfig,
     ModelConfig,
-    MotionConfig,
-    ReferenceConfig,
-    StereoConfig,
-    TrackerConfig,
 )
 from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.nodes.ros.launching import (
@@ -42,16 +37,7 @@ from mono_depth_ros.nodes.ros.launching import (
 )
 
 CLASSES = (ModelConfig, DepthConfig, DepthNodeConfig, ImageConfig)
-ALIGNMENT = (
-    AlignmentNodeConfig,
-    ImageConfig,
-    AlignConfig,
-    TrackerConfig,
-    ReferenceConfig,
-    StereoConfig,
-    GroundConfig,
-    MotionConfig,
-)
+ALIGNMENT_NODE = (AlignmentNodeConfig, ImageConfig, *ALIGNMENT)
 OWN = (
     "reference",
     "seed",
@@ -102,7 +88,7 @@ ARGUMENTS = [
         DeclareLaunchArgument(name, default_value="", description=f"topic for alignment:={text}")
         for name, (_, text) in REFERENCES.items()
     ),
-    *option_arguments(*ALIGNMENT, without={*OWN, *(item.name for cls in CLASSES for item in fields(cls))}),
+    *option_arguments(*ALIGNMENT_NODE, without={*OWN, *(item.name for cls in CLASSES for item in fields(cls))}),
     DeclareLaunchArgument(
         "alignment_params_file",
         default_value="",
@@ -179,7 +165,7 @@ def alignment(given):
     rectify = given("rectify").lower() == "true"
     image = "rgb/image_rect" if rectify else given("image")
     without = {*OWN, "image_transport"} if rectify else OWN
-    parameters = option_parameters(given, *ALIGNMENT, DepthConfig, without=without)
+    parameters = option_parameters(given, *ALIGNMENT_NODE, DepthConfig, without=without)
     return node(
         given,
         "alignment_node",

@@ -24,7 +24,11 @@ from mono_depth_ros.config.motion import MotionConfig
 from mono_depth_ros.config.offline import BagConfig, EvalConfig, EvalModelConfig, FleetConfig, OfflineStereoConfig
 from mono_depth_ros.config.option import Config, allowed, check, option
 
+ALIGNMENT = (AlignConfig, TrackerConfig, ReferenceConfig, StereoConfig, GroundConfig, MotionConfig)
+"""The options of an alignment and of everything that it can go by, in the order in which they are listed."""
+
 __all__ = [
+    "ALIGNMENT",
     "REFERENCES",
     "AlignConfig",
     "AlignmentNodeConfig",

@@ -50,14 +50,12 @@ class Triangulated:
         inverse: (N,) 1/z in 1/m. deviation: (N,) its standard deviation, the poses' noise included.
         residual: (N,) root mean square distance, in standard deviations, between where it should be and was seen.
         views: (N,) in how many earlier images it was seen.
-        correction: root mean square of how far the poses were moved, in standard deviations of their noise.
     """
 
     inverse: Floats
     deviation: Floats
     residual: Floats
     views: NDArray[np.int64]
-    correction: float
 
 
 def triangulate(views: Views) -> Triangulated:
@@ -106,7 +104,7 @@ def triangulate(views: Views) -> Triangulated:
     variance = 1.0 / of_inverse + (spread * _solve(reduced, spread)).sum(axis=0)
     count = known.sum(axis=0)
     residual = np.sqrt((square * known).sum(axis=0) / np.maximum(2 * count, 1))
-    return Triangulated(inverse, np.sqrt(variance), residual, count, float(np.sqrt(step @ prior @ step / len(step))))
+    return Triangulated(inverse, np.sqrt(variance), residual, count)
 
 
 def _linear(rays: Floats, seen: Floats, known: NDArray[np.bool_], turn: Floats, move: Floats) -> Floats:

@@ -7,32 +7,17 @@ from typing import Any
 
 from mono_depth_ros.alignment.aligner import Aligner
 from mono_depth_ros.config import (
-    AlignConfig,
+    ALIGNMENT,
     AlignmentNodeConfig,
     DepthConfig,
-    GroundConfig,
     ImageConfig,
-    MotionConfig,
-    ReferenceConfig,
-    StereoConfig,
-    TrackerConfig,
 )
 from mono_depth_ros.nodes.alignment.services import AlignmentServices
 from mono_depth_ros.nodes.alignment.session import AlignmentSession
 from mono_depth_ros.nodes.ros.lifecycle import ManagedNode
 from mono_depth_ros.nodes.ros.runtime import run
 
-_CONFIGS = (
-    AlignmentNodeConfig,
-    ImageConfig,
-    AlignConfig,
-    TrackerConfig,
-    ReferenceConfig,
-    StereoConfig,
-    GroundConfig,
-    MotionConfig,
-    DepthConfig,
-)
+_CONFIGS = (AlignmentNodeConfig, ImageConfig, *ALIGNMENT, DepthConfig)
 
 
 class AlignmentNode(ManagedNode[AlignmentSession]):

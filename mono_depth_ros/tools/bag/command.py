@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mono_depth_ros.config import (
+    ALIGNMENT,
     AlignConfig,
     BagConfig,
     DepthConfig,
@@ -91,7 +92,7 @@ def add_parser(subparsers: Any) -> None:
     add_options(parser.add_argument_group("model"), ModelConfig)
     add_options(parser.add_argument_group("depth and cloud"), DepthConfig)
     alignment = parser.add_argument_group("alignment")
-    for cls in (AlignConfig, TrackerConfig, ReferenceConfig, StereoConfig, GroundConfig, MotionConfig):
+    for cls in ALIGNMENT:
         add_options(alignment, cls)
     parser.set_defaults(run=run)
 

@@ -14,15 +14,10 @@ from mono_depth_ros.bags.reader import BagReader, TopicInfo
 from mono_depth_ros.bags.topics import image_topic, image_topics, info_topic, sibling_info
 from mono_depth_ros.bags.transforms import StaticTransforms
 from mono_depth_ros.config import (
-    AlignConfig,
+    ALIGNMENT,
     BagConfig,
     Config,
-    GroundConfig,
     ImageConfig,
-    MotionConfig,
-    ReferenceConfig,
-    StereoConfig,
-    TrackerConfig,
 )
 from mono_depth_ros.errors import MonoDepthError, shown
 from mono_depth_ros.messages.camera_info import camera_from_info, info_matrix
@@ -35,7 +30,6 @@ _TF_MESSAGES = 500  # of /tf, which are read for the frames
 _SHORTEST_S = 1e-3  # of a recording that has rates
 _FEW = 0.05  # of the pixels that have no ray: as the depth node's min_depth_fraction
 _IMAGES = (IMAGE, COMPRESSED)
-_ALIGNMENT = (ImageConfig, AlignConfig, TrackerConfig, ReferenceConfig, StereoConfig, GroundConfig, MotionConfig)
 
 
 def survey(path: Path, check: bool = False) -> dict[str, Any]:
@@ -139,7 +133,7 @@ def _reference(reader: BagReader, image: str) -> dict[str, str]:
     from mono_depth_ros.streams.references import REFERENCES
     from mono_depth_ros.tools.bag.references import RecordedReference
 
-    configs: dict[type[Config], Config] = {cls: cls() for cls in _ALIGNMENT}
+    configs: dict[type[Config], Config] = {cls: cls() for cls in (ImageConfig, *ALIGNMENT)}
     problem, possible = "", []
     for name in ("auto", *(name for name in REFERENCES if name not in ("lidar", "ground"))):
         try:
