@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A synthetic camera and lidar, and the depth node on them: ros2 launch mono_depth_ros demo.launch.py rviz:=true
 
-Takes the arguments of depth.launch.py as well, such as alignment:=lidar. Topics: camera/image_raw, camera/camera_info,
-camera/depth_truth, lidar/points, pose, and those of the other nodes.
+Takes the arguments of depth.launch.py as well, such as alignment:=lidar or alignment:=motion. Topics: camera/image_raw,
+camera/camera_info, camera/depth_truth, lidar/points, pose, odom, and those of the other nodes.
 """
 
 from pathlib import Path
@@ -20,6 +20,7 @@ from mono_depth_ros.world import require_numba
 CLASSES = (WorldNodeConfig, CameraTopicsConfig)
 IMAGE = "camera/image_raw"
 POINTS = "lidar/points"
+ODOM = "odom"
 TOPICS = [
     ("image_raw", IMAGE),
     ("image_raw/compressed", f"{IMAGE}/compressed"),
@@ -52,7 +53,10 @@ def start(context):
         output="screen",
     )
     depth = PythonLaunchDescriptionSource(str(Path(__file__).with_name("depth.launch.py")))
-    return [world, IncludeLaunchDescription(depth, launch_arguments=[("image", IMAGE), ("points", POINTS)])]
+    return [
+        world,
+        IncludeLaunchDescription(depth, launch_arguments=[("image", IMAGE), ("points", POINTS), ("odom", ODOM)]),
+    ]
 
 
 def generate_launch_description():

@@ -133,6 +133,12 @@ class WorldNodeConfig(Config):
         low=0.0,
         high=5.0,
     )
+    movement: str = option(
+        "drive",
+        "The camera drives, drives and stops for 3 of 7 seconds, stands, or turns to and fro on the spot.",
+        choices=("drive", "stop", "stand", "turn"),
+    )
+    people: int = option(0, "So many people walk to and fro in view of the drive.", low=0, high=10)
     truth: bool = option(True, "The true depth is on depth_truth.")
     lidar: bool = option(True, "The sweeps of a lidar are on lidar/points.")
     lidar_rate: float = option(
@@ -145,6 +151,30 @@ class WorldNodeConfig(Config):
     lidar_rings: int = option(16, "The lidar has so many lasers.", low=1, high=128)
     lidar_steps: int = option(900, "A laser gives so many points in a turn, a multiple of 4.", low=4, high=7200)
     lidar_frame: str = option("lidar", "The frame of the lidar: x forward, y left, z up.")
+    odometry: bool = option(True, "What the robot believes about its way is on odom.")
+    odometry_rate: float = option(
+        50.0, "The odometry comes so many times a second, and with every image.", unit="Hz", low=1.0, high=1000.0
+    )
+    odometry_scale: float = option(
+        0.01,
+        "Standard deviation of the factor that all distances are wrong by; the seed draws one.",
+        low=0.0,
+        high=0.5,
+    )
+    odometry_turn_drift: float = option(
+        0.2, "The heading turns away so far in a second of driving.", unit="deg", low=0.0, high=45.0
+    )
+    odometry_noise: float = option(
+        0.01,
+        "Standard deviation of the distance after a metre; it grows with the root of the way.",
+        low=0.0,
+        high=1.0,
+    )
+    odometry_slip: float = option(
+        0.0, "For one second in ten the wheels count so much more than the way, as a part of it.", low=0.0, high=10.0
+    )
+    odometry_frame: str = option("odom", "The frame of the odometry: where the robot believes that it started.")
+    robot_frame: str = option("base_link", "The frame of the robot: x forward, y left, z up.")
     world_frame: str = option("world", "The frame of the poses: z up, the floor at 0.")
     render_ahead: bool = option(
         False, "The whole drive is rendered before the first image, so that slow machines hold the rate."

@@ -60,7 +60,7 @@ class Trajectory:
                 raise DataError(
                     f"the poses have a gap of {gap_s:.3g} s around the image, expected {self._gap_s:g} s at most"
                 )
-            return _between(before, after, (stamp_ns - before_ns) / (after_ns - before_ns))
+            return between(before, after, (stamp_ns - before_ns) / (after_ns - before_ns))
         nearest_ns = self._poses[min(at, len(self._poses) - 1)][0]
         apart_s = (nearest_ns - stamp_ns) / 1e9
         side = "after" if apart_s > 0 else "before"
@@ -74,8 +74,8 @@ def _stamp(entry: tuple[int, NDArray[np.float64]]) -> int:
     return entry[0]
 
 
-def _between(a: NDArray[np.float64], b: NDArray[np.float64], share: float) -> NDArray[np.float64]:
-    """Spherical linear interpolation (Shoemake 1985) of the rotation."""
+def between(a: NDArray[np.float64], b: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    """(4, 4) float64, a share of the way from a to b; the rotation by spherical interpolation (Shoemake 1985)."""
     p, q = np.array(quaternion(a[:3, :3])), np.array(quaternion(b[:3, :3]))
     cosine = float(p @ q)
     if cosine < 0:

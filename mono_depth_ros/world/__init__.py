@@ -14,13 +14,36 @@ from mono_depth_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from mono_depth_ros.world.lidar import LidarScan, SpinningLidar
-    from mono_depth_ros.world.path import CameraPath
+    from mono_depth_ros.world.odometry import Odometry, OdometryNoise, WheelOdometry
+    from mono_depth_ros.world.path import CameraPath, StoppingPath
     from mono_depth_ros.world.render import WorldFrame
     from mono_depth_ros.world.world import INDOOR, KINDS, OUTDOOR, World
 
-__all__ = ["INDOOR", "KINDS", "OUTDOOR", "CameraPath", "LidarScan", "SpinningLidar", "World", "WorldFrame"]
+__all__ = [
+    "INDOOR",
+    "KINDS",
+    "OUTDOOR",
+    "CameraPath",
+    "LidarScan",
+    "Odometry",
+    "OdometryNoise",
+    "SpinningLidar",
+    "StoppingPath",
+    "WheelOdometry",
+    "World",
+    "WorldFrame",
+]
 
-_MODULES = {"CameraPath": "path", "LidarScan": "lidar", "SpinningLidar": "lidar", "WorldFrame": "render"}
+_MODULES = {
+    "CameraPath": "path",
+    "LidarScan": "lidar",
+    "Odometry": "odometry",
+    "OdometryNoise": "odometry",
+    "SpinningLidar": "lidar",
+    "StoppingPath": "path",
+    "WheelOdometry": "odometry",
+    "WorldFrame": "render",
+}
 
 
 def require_numba() -> None:

@@ -69,6 +69,41 @@ class CameraPath:
         return cos @ self.series[:, 0] + sin @ self.series[:, 1]
 
 
+@dataclass(frozen=True, eq=False)
+class StoppingPath:
+    """A drive that stops again and again: it goes for `drive_s`, stands for `stop_s`, and goes on along its way.
+
+    Speed comes and goes smoothly. With a `turn` the camera looks that far to its left, and back, while it stands; with
+    a drive_s of 0 that is all it does.
+    """
+
+    path: CameraPath
+    drive_s: float
+    stop_s: float
+    turn: float = 0.0  # radians
+
+    def pose(self, t_s: float) -> np.ndarray:
+        """world_from_camera, 4x4 float64, optical frame."""
+        cycle, within = divmod(t_s, self.drive_s + self.stop_s)
+        ramp = min(1.0, self.drive_s / 2)
+        driven = cycle * (self.drive_s - ramp) + _ramped(min(within, self.drive_s), self.drive_s, ramp)
+        pose = self.path.pose(driven)
+        looks = self.turn * math.sin(math.pi * max(within - self.drive_s, 0.0) / self.stop_s) ** 2
+        c, s = math.cos(looks), math.sin(looks)
+        pose[:2, :3] = np.array([[c, -s], [s, c]]) @ pose[:2, :3]
+        return pose
+
+
+def _ramped(t: float, duration: float, ramp: float) -> float:
+    """Seconds at full speed that bring as far as t seconds with a smooth start and end, `ramp` seconds each."""
+    if ramp == 0.0:
+        return 0.0
+    rise, fall = min(t / ramp, 1.0), min((duration - t) / ramp, 1.0)
+    gained = ramp * (rise**3 - rise**4 / 2)
+    left = ramp * (0.5 - fall**3 + fall**4 / 2)
+    return gained + max(min(t, duration - ramp) - ramp, 0.0) + left
+
+
 def make_path(free: FreeSpace, height: float, kind: str, indoor: bool, rng: np.random.Generator) -> CameraPath:
     """The best of a few hundred random drives that keep their distance from every obstacle."""
     speed = float(rng.uniform(0.5, 1.0) if indoor else rng.uniform(3.0, 6.0))

@@ -7,12 +7,16 @@ from mono_depth_ros.world import palette as pal
 from mono_depth_ros.world import textures as tx
 from mono_depth_ros.world.scene import SceneBuilder
 
+STRIDE = 0.3  # metres that a foot of somebody 1.7 m tall swings to either side of the hips
 
-def person(b: SceneBuilder, vest: bool = False) -> None:
-    """A standing or walking adult who faces +y."""
+
+def person(b: SceneBuilder, vest: bool = False, swing: float | None = None) -> None:
+    """A standing or walking adult who faces +y. swing: of the legs, -1 to 1; None draws one."""
     rng = b.rng
     h = float(rng.uniform(1.55, 1.9))
-    stride = float(rng.choice([0.03, 0.2, 0.3])) * h / 1.7
+    stride = float(rng.choice([0.03, 0.2, STRIDE])) * h / 1.7
+    if swing is not None:
+        stride = swing * STRIDE * h / 1.7
     cloth = b.material(tx.PLAIN, pal.fabric(rng), noise=0.15, noise_scale=0.2)
     if vest:
         cloth = b.material(tx.STRIPES, (0.85, 0.9, 0.1), (0.8, 0.8, 0.8), (0.3, 0.0), 0.05, 0.3)

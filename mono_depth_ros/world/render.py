@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,13 +37,20 @@ class Renderer:
     scene: Scene
     shadow: np.ndarray
     shadow_frame: np.ndarray
+    area: tuple[np.ndarray, np.ndarray]  # x and y of the two corners between which shadows are known
 
     @classmethod
     def prepare(cls, scene: Scene, margin: float) -> Renderer:
         """Bake the shadows over the drivable area and `margin` metres around it."""
         low, high = scene.drivable[:, :2].min(axis=0), scene.drivable[:, 2:].max(axis=0)
         with one_at_a_time:
-            return cls(scene, *shadow_map(scene, low - margin, high + margin))
+            return cls(scene, *shadow_map(scene, low - margin, high + margin), (low - margin, high + margin))
+
+    def with_solids(self, others: Scene) -> Renderer:
+        """The same scene and more solids in it, which cast their shadows too."""
+        with one_at_a_time:
+            shadow, _ = shadow_map(others, *self.area)
+        return replace(self, scene=self.scene.joined(others), shadow=np.maximum(self.shadow, shadow))
 
     def first_solids(self, grid: np.ndarray, world_from_camera: np.ndarray) -> np.ndarray:
         """(H, W) int32: which solid each ray meets first; -1 for sky, -2 for a NaN ray."""

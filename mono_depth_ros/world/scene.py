@@ -8,7 +8,8 @@ ellipsoids with any rotation; each is a centre, a rotation, half sizes and a mat
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -85,6 +86,13 @@ class Scene:
         """(N, 8, 3) world corners of every solid's oriented bounding box."""
         signs = np.array([[(i >> k & 1) * 2 - 1 for k in range(3)] for i in range(8)], dtype=np.float64)
         return self.center[:, None] + np.einsum("nij,nkj->nki", self.rotation, signs[None] * self.half[:, None])
+
+    def joined(self, other: Scene) -> Scene:
+        """With the solids of `other` after its own, which keep their indices; light and ground stay."""
+        names = ("kind", "center", "rotation", "half", "tint", "solid", "materials")
+        both: dict[str, Any] = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in names}
+        shifted = (other.material + len(self.materials)).astype(np.int32)
+        return replace(self, **both, material=np.concatenate([self.material, shifted]))
 
 
 class SceneBuilder:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from mono_depth_ros.world.render import Renderer, WorldFrame
 from mono_depth_ros.world.rooms import room
 from mono_depth_ros.world.scene import Scene
 from mono_depth_ros.world.street import street
+from mono_depth_ros.world.walker import Walker, make_walker
 from mono_depth_ros.world.warehouse import warehouse
 from mono_depth_ros.world.yard import yard
 
@@ -47,6 +48,7 @@ class World:
     camera_height: float  # metres above the floor (indoors 0.5-0.7) or the road (1.5-1.7)
     renderer: Renderer = field(repr=False)
     free: FreeSpace = field(repr=False)
+    walkers: tuple[Walker, ...] = ()
 
     @classmethod
     def generate(cls, kind: str, seed: int) -> World:
@@ -90,6 +92,24 @@ class World:
         """A smooth drive through free space, defined for any time; see `CameraPath`."""
         rng = np.random.Generator(np.random.PCG64([self.seed, KINDS.index(self.kind), seed, 1]))
         return make_path(self.free, self.camera_height, self.kind, self.indoor, rng)
+
+    def with_walkers(self, count: int, drive: CameraPath, seed: int = 0) -> World:
+        """The same world with people who walk to and fro in view of a drive and out of its way; see `at`.
+
+        Raises ConfigError where there is no room for them.
+        """
+        walkers: list[Walker] = []
+        for k in range(count):
+            rng = np.random.Generator(np.random.PCG64([self.seed, KINDS.index(self.kind), seed, 2, k]))
+            walkers.append(make_walker(self.scene, drive, self.indoor, walkers, rng))
+        return replace(self, walkers=tuple(walkers))
+
+    def at(self, t_s: float) -> World:
+        """The world at a time: the walkers stand where they are then, as solids like all others."""
+        renderer = self.renderer
+        for walker in self.walkers:
+            renderer = renderer.with_solids(walker.solids(t_s, self.scene))
+        return replace(self, renderer=renderer, walkers=()) if self.walkers else self
 
     def random_pose(self, rng: np.random.Generator) -> np.ndarray:
         """A plausible viewpoint: 4x4 float64 world_from_camera anywhere free, any direction, the height of the vehicle.

@@ -52,6 +52,7 @@ def test_arguments_reach_the_world(launched: Any) -> None:
 def test_the_depth_node_listens_to_the_camera_of_the_world(launched: Any) -> None:
     world, depth = launched.actions()
     remapped = dict(world.known["remappings"])
-    assert dict(depth.known["launch_arguments"]) == {"image": remapped["image_raw"], "points": "lidar/points"}
+    inputs = {"image": remapped["image_raw"], "points": "lidar/points", "odom": "odom"}
+    assert dict(depth.known["launch_arguments"]) == inputs
     # camera_info is looked for beside the image.
     assert remapped["image_raw"].rpartition("/")[0] == remapped["camera_info"].rpartition("/")[0]

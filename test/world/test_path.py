@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mono_depth_ros.world import KINDS, World
+from mono_depth_ros.world import KINDS, StoppingPath, World
 from mono_depth_ros.world.scene import BOX, CYLINDER
 
 
@@ -78,3 +78,31 @@ def test_poses_are_rigid_and_look_ahead(world):
     if path.heading is None:
         ahead = path.velocity(2.5) / np.linalg.norm(path.velocity(2.5))
         assert pose[:2, 2] @ ahead > 0.9
+
+
+def test_a_drive_that_stops_goes_on_where_it_stood():
+    path = World.generate("room", 1).path()
+    stops = StoppingPath(path, drive_s=4.0, stop_s=3.0)
+    t = np.arange(0.0, 21.0, 0.01)
+    xyz = np.array([stops.pose(s)[:3, 3] for s in t])
+    speed = np.linalg.norm(np.diff(xyz, axis=0), axis=1) / 0.01
+    within = t[:-1] % 7.0
+    assert speed[(within > 4.0) & (within < 6.98)].max() == 0.0, "it stands"
+    assert speed[(within > 1.0) & (within < 3.0)].min() > 0.05, "it drives"
+    assert np.abs(np.diff(speed)).max() / 0.01 < 2.5, "it comes to a stop smoothly"
+    np.testing.assert_allclose(stops.pose(6.0), path.pose(3.0), atol=1e-12)  # two ramps of a second at half the speed
+    np.testing.assert_allclose(stops.pose(13.0), path.pose(6.0), atol=1e-12)
+
+
+def test_a_camera_that_turns_on_the_spot_comes_back():
+    path = World.generate("room", 1).path()
+    turns = StoppingPath(path, drive_s=0.0, stop_s=8.0, turn=1.0)
+    start = path.pose(0.0)
+    for t_s in np.arange(0.0, 16.0, 0.7):
+        pose = turns.pose(t_s)
+        np.testing.assert_array_equal(pose[:3, 3], start[:3, 3])
+        np.testing.assert_allclose(pose[:3, :3] @ pose[:3, :3].T, np.eye(3), atol=1e-12)
+        np.testing.assert_array_equal(pose[2, :3], start[2, :3])  # about the vertical
+    left = turns.pose(4.0)[:2, 2] @ start[:2, 2] / (start[:2, 2] @ start[:2, 2])
+    assert left == pytest.approx(np.cos(1.0), abs=1e-9)
+    np.testing.assert_allclose(turns.pose(8.0), start, atol=1e-12)

@@ -49,14 +49,22 @@ class TransformPublisher:
         if self.available:
             self._moving = node.create_publisher(TFMessage, "/tf", _TF_DEPTH)
             self._static = node.create_publisher(TFMessage, "/tf_static", LATCHED)
+            self._held: dict[str, Any] = {}
 
     def send(self, parent: str, child: str, matrix: np.ndarray, stamp: Time, static: bool = False) -> None:
-        """One transform, 4x4 parent_from_child."""
+        """One transform, 4x4 parent_from_child.
+
+        A static one goes out with all before it, since only the last message is latched.
+        """
         if not self.available:
             return
         message: Any = TransformStamped(child_frame_id=child, transform=transform_message(matrix))
         message.header.stamp, message.header.frame_id = stamp.to_msg(), parent
-        (self._static if static else self._moving).publish(TFMessage(transforms=[message]))
+        if static:
+            self._held[child] = message
+            self._static.publish(TFMessage(transforms=list(self._held.values())))
+        else:
+            self._moving.publish(TFMessage(transforms=[message]))
 
 
 def tf2_module() -> Any:

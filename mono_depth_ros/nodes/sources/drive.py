@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,9 +21,10 @@ from mono_depth_ros.nodes.sources.sensor_noise import sensor_image
 from mono_depth_ros.world import LidarScan, SpinningLidar, require_numba
 
 if TYPE_CHECKING:
-    from mono_depth_ros.world import CameraPath, World
+    from mono_depth_ros.world import CameraPath, StoppingPath, WheelOdometry, World
 
 _log = logging.getLogger(__name__)
+_MOVEMENTS = {"stop": (4.0, 3.0, 0.0), "stand": (0.0, 1.0, 0.0), "turn": (0.0, 8.0, math.radians(60.0))}
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,13 +33,25 @@ class DriveFrame:
 
     Attributes:
         rgb: (H, W, 3) uint8. depth: (H, W) float32 metres along z, +inf sky. pose: world_from_camera, 4x4 float64.
+        time_s: since the drive began. odometry: of the drive, where it is wanted.
         scan: the lidar's sweep, where there is one with this image and it is wanted.
     """
 
     rgb: np.ndarray
     depth: np.ndarray
     pose: np.ndarray
+    time_s: float
+    odometry: WheelOdometry | None
     scan: LidarScan | None
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """What takes its time to make: the world, the way through it, and the wheels."""
+
+    world: World
+    path: CameraPath | StoppingPath
+    odometry: WheelOdometry | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,36 +86,45 @@ class Drive:
             wait: called before the first frame, after what can be made in advance.
             stopped: asked between frames; when it is true the drive ends.
         """
-        from mono_depth_ros.world import World
-
-        world = World.generate(self.config.scene, self.config.seed)
-        path = world.path()
-        ready = list(self._ahead(world, path, stopped)) if self.config.render_ahead else None
+        stage = self.stage()
+        ready = list(self._ahead(stage, stopped)) if self.config.render_ahead else None
         wait()
         for k in itertools.count():
             if stopped() or (self.length is not None and k >= self.length and not self.config.loop):
                 return
             moment = k % self.length if self.length else k
-            yield ready[moment] if ready is not None else self.render(world, path, moment, lidar_wanted)
+            yield ready[moment] if ready is not None else self.render(stage, moment, lidar_wanted)
 
-    def render(self, world: World, path: CameraPath, k: int, lidar_wanted: Callable[[], bool]) -> DriveFrame:
+    def stage(self) -> Stage:
+        """Generates the world."""
+        from mono_depth_ros.world import OdometryNoise, StoppingPath, WheelOdometry, World
+
+        c = self.config
+        world = World.generate(c.scene, c.seed)
+        drive = world.path()
+        path = StoppingPath(drive, *_MOVEMENTS[c.movement]) if c.movement in _MOVEMENTS else drive
+        noise = OdometryNoise(c.odometry_scale, c.odometry_turn_drift, c.odometry_noise, c.odometry_slip)
+        odometry = WheelOdometry(path.pose, noise, c.seed) if c.odometry else None
+        return Stage(world.with_walkers(c.people, drive), path, odometry)
+
+    def render(self, stage: Stage, k: int, lidar_wanted: Callable[[], bool]) -> DriveFrame:
         """Frame k."""
         config = self.config
         time_s = k / config.rate
-        pose = path.pose(time_s)
+        pose, world = stage.path.pose(time_s), stage.world.at(time_s)
         frame = world.render(self.camera, pose, normals=False)
         rgb = sensor_image(frame.rgb, config.noise, time_s, seed=config.seed * 1_000_003 + k)
         scan = None
         if config.lidar and self.has_sweep(k) and lidar_wanted():
             scan = self.lidar.scan(world, pose @ self.lidar.camera_from_lidar, seed=k)
-        return DriveFrame(rgb, frame.depth, pose, scan)
+        return DriveFrame(rgb, frame.depth, pose, time_s, stage.odometry, scan)
 
     def has_sweep(self, k: int) -> bool:
         """Whether a sweep goes with frame k: the first frame of each turn."""
         turns = self.lidar.rate_hz / self.config.rate
         return k == 0 or int(k * turns + 1e-9) > int((k - 1) * turns + 1e-9)
 
-    def _ahead(self, world: World, path: CameraPath, stopped: Callable[[], bool]) -> Iterator[DriveFrame]:
+    def _ahead(self, stage: Stage, stopped: Callable[[], bool]) -> Iterator[DriveFrame]:
         assert self.length is not None
         start_s = time.monotonic()
         bar = tqdm(range(self.length), "rendering ahead", unit="frame", disable=not sys.stderr.isatty())
@@ -109,6 +132,6 @@ class Drive:
         for k in bar:
             if stopped():
                 return
-            yield self.render(world, path, k, lambda: True)
+            yield self.render(stage, k, lambda: True)
         bar.close()
         _log.info("rendered %d frames in %.1f s", self.length, time.monotonic() - start_s)

@@ -55,6 +55,9 @@ def test_transforms_name_both_frames(monkeypatch):
     translation = transform.transform.translation
     assert (translation.x, translation.y, translation.z) == (0, -0.12, -0.08)
     assert moving.transforms[0].child_frame_id == "camera"
+    publisher.send("base_link", "camera", np.eye(4), Time(), static=True)
+    latched = [transform.child_frame_id for transform in node.sent[-1][1].transforms]
+    assert latched == ["lidar", "camera"], "a late subscriber gets the last message alone"
 
 
 def test_without_tf2_msgs_nothing_is_published(monkeypatch):

@@ -8,6 +8,7 @@ import signal
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped
+from nav_msgs.msg import Odometry
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from mono_depth_ros.config import WorldNodeConfig
@@ -30,6 +31,7 @@ TOPICS = {
     "lidar/points": PointCloud2,
     "pose": PoseStamped,
 }
+ODOM = "/camera/odom"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,6 +51,34 @@ def listen(node_process, ros):
         return node, heard
 
     return start
+
+
+@pytest.mark.slow
+def test_the_robot_believes_its_wheels_between_the_images_too(listen, ros):
+    told = ros.listen(Odometry, ODOM)
+    _, heard = listen(("pose", "image_raw"), rate=5.0, odometry_rate=50.0, odometry_scale=0.05, people=1)
+    ros.wait(lambda: len(heard["pose"]) >= 10)
+    ros.wait(lambda: len(told) >= 40)
+    odom, poses = by_stamp(told), by_stamp(heard["pose"])
+    both = sorted(odom.keys() & poses.keys())[1:]
+    assert len(both) >= 6, "one with every image"
+    stamps = sorted(odom)
+    assert 0.015 < np.median(np.diff(stamps)) / 1e9 < 0.025
+    first = odom[both[0]]
+    assert (first.header.frame_id, first.child_frame_id) == ("odom", "base_link")
+    covariance = np.reshape(odom[both[-1]].pose.covariance, (6, 6))
+    assert (np.linalg.eigvalsh(covariance) > 0).all()
+    assert (np.diag(covariance) >= np.diag(np.reshape(first.pose.covariance, (6, 6)))).all()
+
+    frames = Drive.of(WorldNodeConfig(**SMALL | {"rate": 5.0}, odometry_scale=0.05))
+    stage = frames.stage()
+    places = np.array([stage.path.pose(k / 5.0)[:3, 3] for k in range(200)])
+    for stamp in both:
+        seen = poses[stamp].pose.position
+        k = int(np.linalg.norm(places - [seen.x, seen.y, seen.z], axis=1).argmin())
+        expected = stage.odometry.at(k / 5.0).pose[:3, 3]
+        place = odom[stamp].pose.pose.position
+        np.testing.assert_allclose([place.x, place.y, place.z], expected, atol=1e-9)
 
 
 def by_stamp(messages):
@@ -119,10 +149,10 @@ def test_the_drive_stands_still_while_nobody_subscribes(listen, ros):
 
 
 def test_topics_that_are_turned_off_do_not_exist_and_a_signal_ends_the_node(listen, ros):
-    node, heard = listen(("image_raw",), truth=False, lidar=False)
+    node, heard = listen(("image_raw",), truth=False, lidar=False, odometry=False)
     ros.wait(lambda: heard["image_raw"])
     topics = dict(ros.outsider.get_topic_names_and_types())
-    assert "/camera/pose" in topics and not {"/camera/depth_truth", "/camera/lidar/points"} & topics.keys()
+    assert "/camera/pose" in topics and not {"/camera/depth_truth", "/camera/lidar/points", ODOM} & topics.keys()
     node.signal(signal.SIGTERM)
     assert node.code(10.0) == 0 and "Traceback" not in node.log, node.log
 
