@@ -26,6 +26,7 @@ from mono_depth_ros.config import (
     ImageConfig,
     ModelConfig,
 )
+from mono_depth_ros.config import REFERENCES as NAMES
 from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.nodes.ros.launching import (
     PROFILE_DOC,
@@ -43,8 +44,8 @@ OWN = (
     "seed",
 )  # `alignment` gives the reference; the seed is in files only: demo.launch.py has one as well
 METRES = ("min_depth", "max_depth")
+ALIGNMENTS = ("none", *(name for name in NAMES if name != "none"), "calibration")
 RESPAWN_S = 2.0  # until a node that ended is started again
-ALIGNMENTS = ("none", "lidar", "scan", "range", "stereo", "depth", "disparity", "ground", "motion", "calibration")
 REFERENCES = {
     "points": ("points", "lidar: PointCloud2"),
     "scan": ("scan", "scan: LaserScan"),
@@ -56,7 +57,7 @@ REFERENCES = {
     "reference_depth": ("reference/depth", "depth: Image, 32FC1 metres or 16UC1 millimetres"),
     "disparity": ("reference/disparity", "disparity: DisparityImage"),
     "reference_info": ("reference/camera_info", "depth, disparity: of the reference; empty: the one beside the depth"),
-    "odom": ("odom", "motion: Odometry of the robot, or of the camera itself"),
+    "odom": ("odom", "motion: Odometry of the robot, or of the camera itself, or PoseStamped with pose_frame"),
     "imu": ("imu", "ground: Imu that tells which way is up, if nothing else does"),
 }
 """Arguments that name topics of references, what the node calls them, and what they are."""
@@ -80,9 +81,9 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "alignment",
         default_value="none",
-        choices=list(ALIGNMENTS),
-        description="what fixes the scale: a reference, which starts the alignment node; calibration: the file of that "
-        "name, frozen, without a reference",
+        description="what fixes the scale: a reference, or several as lidar,motion, which starts the alignment node; "
+        "calibration: the file of that name, frozen, without a reference "
+        f"(one or more, with commas, of: {', '.join(ALIGNMENTS)})",
     ),
     *(
         DeclareLaunchArgument(name, default_value="", description=f"topic for alignment:={text}")
@@ -160,6 +161,7 @@ def alignment(given):
     else:
         file = file_for("alignment", given("params_file")) if given("params_file") else []
     own = {"reference": "none", "frozen": True} if kind == "calibration" else {"reference": kind}
+    AlignmentNodeConfig(reference=own["reference"])  # a misspelt one is refused here, where its argument is known
     remapped = [(topic, given(name)) for name, (topic, _) in REFERENCES.items() if given(name)]
     # The colours of the cloud come from the image that the depth is of; the rectified one is never compressed.
     rectify = given("rectify").lower() == "true"

@@ -126,6 +126,8 @@ class Aligner:
                 why = reason or ("no reference was fitted yet" if fit is None else why)
                 age_s = float("nan") if fit is None else age_s
                 return Aligned(None, None, "unaligned", age_s, why, len(given))
+            if given.scale_only is not None and not given.scale_only.all():
+                given = given.select(~given.scale_only)
             SavedScale(fit, kind=self._kind).check(prediction.kind)
             drift = self._tracker.drift(age_s) if uncertainty else None
             alignment = finish(prediction, fit, given, config, guide, drift)
@@ -194,7 +196,7 @@ class Aligner:
         choose_curve(prediction.kind, config.curve)
         values = at(prediction.values, fitted)
         try:
-            fit = fit_curve(values, fitted.depth, prediction.kind, config)
+            fit = fit_curve(values, fitted.depth, prediction.kind, config, fitted.weight)
         except FitError as error:
             return str(error)
         x: NDArray[np.float64] = values[np.isfinite(values)].astype(np.float64)

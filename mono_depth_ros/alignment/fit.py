@@ -15,6 +15,7 @@ own errors (a lidar's, or half a pixel's) are not small any more: below a tenth 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,7 @@ def fit_curve(
     depth: NDArray[np.floating],
     kind: DepthKind,
     config: AlignConfig,
+    weight: NDArray[np.floating] | None = None,
 ) -> Fit:
     """The curve of `config.curve` through samples.
 
@@ -56,6 +58,7 @@ def fit_curve(
             What is not finite does not count.
         depth: (N,) metres, finite and positive.
         config: method, curve, min_samples and seed count here.
+        weight: (N,) how much each counts, 0 to 1; None: all alike. Those that count little make no consensus.
 
     Raises:
         FitError: `too_few_samples`, `degenerate` (one distance only, or one predicted value), `negative_scale` or
@@ -69,8 +72,9 @@ def fit_curve(
     if len(depth) < config.min_samples:
         raise FitError(f"{len(depth)} samples to fit, expected {config.min_samples} or more", "too_few_samples")
     p, d = prediction.astype(np.float64), depth.astype(np.float64)
+    given = np.ones(len(d)) if weight is None else weight[known].astype(np.float64)
     if curve is Curve.SCALE:
-        return _fit_scale(p, d, config)
+        return _fit_scale(p, d, given, config)
     if curve is Curve.LOG:
         x, y = np.log(p), np.log(d)
     else:
@@ -79,23 +83,23 @@ def fit_curve(
         if len(depth) < _MIN_LINE_SAMPLES:
             found = f"{len(depth)} samples for scale and shift"
             raise FitError(f"{found}, expected {_MIN_LINE_SAMPLES} or more", "too_few_samples")
-        fit = _fit_line(curve, x, y, config)
+        fit = _fit_line(curve, x, y, given, config)
         if curve is Curve.INVERSE and kind is DepthKind.METRIC:
             fit = replace(fit, far=float(np.quantile(p, _FAR)))
         if config.method == "robust" and len(x) >= _HALVED:
-            _check_halves(curve, x, y, config)
+            _check_halves(curve, x, y, given, config)
         return fit
     except FitError as error:
         if kind is DepthKind.INVERSE_AFFINE:
             raise
-        return replace(_fit_scale(p, d, config), note=f"{error}; a scale alone is fitted")
+        return replace(_fit_scale(p, d, given, config), note=f"{error}; a scale alone is fitted")
 
 
-def _check_halves(curve: Curve, x: Floats, y: Floats, config: AlignConfig) -> None:
+def _check_halves(curve: Curve, x: Floats, y: Floats, given: Floats, config: AlignConfig) -> None:
     """Refuse what half of the samples say, where the other half says something else: among many wrong ones a consensus
     is found by chance, and another one in other samples."""
     half = np.random.default_rng(config.seed).permutation(len(x)) % 2 == 0
-    one, other = (_fit_line(curve, x[of], y[of], config) for of in (half, ~half))
+    one, other = (_fit_line(curve, x[of], y[of], given[of], config) for of in (half, ~half))
     told, otherwise = one.shift + one.scale * x, other.shift + other.scale * x
     apart = np.abs(told - otherwise) / (1.0 if curve is Curve.LOG else np.maximum(np.abs(told), 1e-9))
     if (found := float(np.median(apart))) > _HALVES_APART:
@@ -112,7 +116,7 @@ def choose_curve(kind: DepthKind, name: str) -> Curve:
     return curve
 
 
-def _fit_line(curve: Curve, x: Floats, y: Floats, config: AlignConfig) -> Fit:
+def _fit_line(curve: Curve, x: Floats, y: Floats, given: Floats, config: AlignConfig) -> Fit:
     """y = shift + scale * x."""
     least = 0.1 * float(np.median(y))
 
@@ -124,15 +128,15 @@ def _fit_line(curve: Curve, x: Floats, y: Floats, config: AlignConfig) -> Fit:
             "the samples lie where the prediction has one value only: scale and shift cannot be told apart",
             "degenerate",
         )
-    weight, inlier = np.ones(len(x)), np.ones(len(x), dtype=bool)
+    weight, inlier = given, np.ones(len(x), dtype=bool)
     if config.method == "robust":
-        scale, shift, spread = _consensus(x, y, noise_of(y), config.seed)
+        scale, shift, spread = _consensus(x, y, noise_of(y), given, config.seed)
         inlier = np.abs(shift + scale * x - y) <= min(_INLIER_SIGMAS * spread, _MOST_OFF) * noise_of(y)
         for _ in range(_IRLS_STEPS):
             # By the fitted 1/d, not the measured: samples that err on the far side would weigh more than on the near.
             noise = spread * noise_of(shift + scale * x)
             deviation = np.abs(shift + scale * x - y) / noise
-            weight = inlier * np.minimum(1.0, _HUBER / np.maximum(deviation, 1e-12)) / noise**2
+            weight = given * inlier * np.minimum(1.0, _HUBER / np.maximum(deviation, 1e-12)) / noise**2
             scale, shift, information = _weighted_line(x, y, weight)
     else:
         scale, shift, information = _weighted_line(x, y, weight)
@@ -150,10 +154,11 @@ def _fit_line(curve: Curve, x: Floats, y: Floats, config: AlignConfig) -> Fit:
     return Fit(curve, scale, shift, covariance, float(inlier.mean()), len(x), residual)
 
 
-def _consensus(x: Floats, y: Floats, noise: Floats, seed: int) -> tuple[float, float, float]:
-    """(scale, shift, standard deviation in units of `noise`), of the best pair."""
+def _consensus(x: Floats, y: Floats, noise: Floats, given: Floats, seed: int) -> tuple[float, float, float]:
+    """(scale, shift, standard deviation in units of `noise`), of the best pair; samples count by how often drawn."""
     rng = np.random.default_rng(seed)
-    first, second = rng.integers(len(x), size=(2, _HYPOTHESES))
+    drawn = None if np.ptp(given) == 0 else given / given.sum()
+    first, second = _draw(rng, len(x), (2, _HYPOTHESES), drawn)
     run = x[second] - x[first]
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = (y[second] - y[first]) / run
@@ -162,7 +167,8 @@ def _consensus(x: Floats, y: Floats, noise: Floats, seed: int) -> tuple[float, f
         raise FitError("nearer samples lie where the prediction says farther: no positive scale", "negative_scale")
     scale = scale[usable]
     shift = y[first][usable] - scale * x[first][usable]
-    scored = slice(None) if len(x) <= _SCORED_SAMPLES else rng.integers(len(x), size=_SCORED_SAMPLES)
+    few = len(x) <= _SCORED_SAMPLES and drawn is None
+    scored = slice(None) if few else _draw(rng, len(x), _SCORED_SAMPLES, drawn)
     deviation = np.abs(shift[:, None] + scale[:, None] * x[scored] - y[scored]) / noise[scored]
     middle = deviation.shape[1] // 2
     medians = np.partition(deviation, middle, axis=1)[:, middle]
@@ -173,6 +179,11 @@ def _consensus(x: Floats, y: Floats, noise: Floats, seed: int) -> tuple[float, f
     # 1.4826 makes a median deviation a standard one; the other factor is Rousseeuw and Leroy's for few samples (1987).
     spread = 1.4826 * (1 + 5 / max(deviation.shape[1] - 2, 1)) * float(medians[best])
     return float(scale[best]), float(shift[best]), max(spread, _MIN_SPREAD)
+
+
+def _draw(rng: np.random.Generator, count: int, size: int | tuple[int, int], drawn: Floats | None) -> Any:
+    """Indices of samples, by their probabilities (N,); None: all alike."""
+    return rng.integers(count, size=size) if drawn is None else rng.choice(count, size=size, p=drawn)
 
 
 def _weighted_line(x: Floats, y: Floats, weight: Floats) -> tuple[float, float, Floats]:
@@ -188,27 +199,36 @@ def _weighted_line(x: Floats, y: Floats, weight: Floats) -> tuple[float, float, 
     return scale, mean_y - scale * mean_x, information
 
 
-def _fit_scale(p: Floats, d: Floats, config: AlignConfig) -> Fit:
+def _fit_scale(p: Floats, d: Floats, given: Floats, config: AlignConfig) -> Fit:
     """d = scale * p: where ln d - ln p lies; robustly from the median, else its least squares in metres."""
     if config.method == "lstsq":
-        scale = _dot(p, d) / _dot(p, p)
+        scale = _dot(given * p, d) / _dot(given * p, p)
         error = scale * p - d
-        variance = _dot(error, error) / max(len(d) - 1, 1) / _dot(p, p)
+        variance = _dot(given * error, error) / max(float(given.sum()) - 1, 1) / _dot(given * p, p)
         return Fit(Curve.SCALE, scale, 0.0, np.diag([variance, 0.0]), 1.0, len(d), float(np.sqrt(np.mean(error**2))))
     ratio = np.log(d) - np.log(p)
-    middle = float(np.median(ratio))
-    spread = max(1.4826 * float(np.median(np.abs(ratio - middle))), _MIN_SPREAD)
+    middle = _median(ratio, given)
+    spread = max(1.4826 * _median(np.abs(ratio - middle), given), _MIN_SPREAD)
     inlier = np.abs(ratio - middle) <= min(_INLIER_SIGMAS * spread, _MOST_OFF)
-    kept = ratio[inlier]
+    kept, given = ratio[inlier], given[inlier]
     for _ in range(_IRLS_STEPS):
-        weight = np.minimum(1.0, _HUBER * spread / np.maximum(np.abs(kept - middle), 1e-12))
+        weight = given * np.minimum(1.0, _HUBER * spread / np.maximum(np.abs(kept - middle), 1e-12))
         middle = _dot(weight, kept) / float(weight.sum())
-    scale = float(np.exp(middle))
-    variance = _dot(weight, (kept - middle) ** 2) / float(weight.sum()) / len(kept) * scale**2
-    if len(kept) < _MIN_LINE_SAMPLES:  # what one or two samples scatter says nothing of how far they are off
+    scale, independent = float(np.exp(middle)), float(given.sum()) ** 2 / _dot(given, given)
+    variance = _dot(weight, (kept - middle) ** 2) / float(weight.sum()) / independent * scale**2
+    if independent < _MIN_LINE_SAMPLES:  # what one or two samples scatter says nothing of how far they are off
         variance = (_ASSUMED_DEVIATION * scale) ** 2
     residual = float(np.sqrt(np.mean((scale * p[inlier] - d[inlier]) ** 2)))
     return Fit(Curve.SCALE, scale, 0.0, np.diag([variance, 0.0]), len(kept) / len(d), len(d), residual)
+
+
+def _median(values: Floats, weight: Floats) -> float:
+    """The weighted median."""
+    if np.ptp(weight) == 0:
+        return float(np.median(values))
+    order = np.argsort(values)
+    total = np.cumsum(weight[order])
+    return float(values[order][np.searchsorted(total, total[-1] / 2)])
 
 
 def _dot(a: Floats, b: Floats) -> float:

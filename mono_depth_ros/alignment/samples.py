@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mono_depth_ros.errors import DataError
 
+_OPTIONAL = ("group", "sigma", "weight", "scale_only")
 _THIN_SEED = 7  # another than those that choose what is held out
 
 
@@ -26,6 +27,8 @@ class Samples:
             group lie near each other and err alike. -1, or None for all: not known, and parts of the image stand in.
         sigma: (N,) float32 metres, one standard deviation of `depth` where the sensor states or implies it; None: not
             known.
+        weight: (N,) float32, how much each counts in the fit beside the others; None: all alike.
+        scale_only: (N,) bool, those that fix scale and shift and correct nothing locally; None: of none.
     """
 
     rows: NDArray[np.int64]
@@ -34,9 +37,11 @@ class Samples:
     size: tuple[int, int]
     group: NDArray[np.int64] | None = None
     sigma: NDArray[np.float32] | None = None
+    weight: NDArray[np.float32] | None = None
+    scale_only: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("rows", "columns", "depth", "group", "sigma"):
+        for name in ("rows", "columns", "depth", *_OPTIONAL):
             values = getattr(self, name)
             if values is not None and values.shape != (self.depth.size,):
                 raise DataError(f"{name} of samples has shape {values.shape}, expected ({self.depth.size},) as depth")
@@ -52,9 +57,8 @@ class Samples:
 
     def select(self, chosen: NDArray[Any]) -> Samples:
         """Those of a boolean mask (N,) or of indices."""
-        group = None if self.group is None else self.group[chosen]
-        sigma = None if self.sigma is None else self.sigma[chosen]
-        return Samples(self.rows[chosen], self.columns[chosen], self.depth[chosen], self.size, group, sigma)
+        more = {name: values[chosen] for name in _OPTIONAL if (values := getattr(self, name)) is not None}
+        return Samples(self.rows[chosen], self.columns[chosen], self.depth[chosen], self.size, **more)
 
     def split(self, share: float, seed: int) -> tuple[Samples, Samples]:
         """(fitted, held out): about `share` of the samples is held out, chosen by a hash of pixel and seed.

@@ -10,14 +10,8 @@ from mono_depth_ros.bags.part import messages
 from mono_depth_ros.bags.reader import BagReader, TopicInfo
 from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import DataError, MonoDepthError, shown
-from mono_depth_ros.messages.kinds import CAMERA_INFO, COMPRESSED, IMAGE
+from mono_depth_ros.messages.kinds import CAMERA_INFO, COMPRESSED, IMAGE, POSES
 
-POSES = (
-    "geometry_msgs/msg/PoseStamped",
-    "nav_msgs/msg/Odometry",
-    "geometry_msgs/msg/PoseWithCovarianceStamped",
-    "geometry_msgs/msg/TransformStamped",
-)
 TRANSPORTS = ("/compressed", "/zstd")
 """Suffixes of the topics that image_transport publishes beside the raw image."""
 

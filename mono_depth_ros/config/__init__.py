@@ -22,7 +22,7 @@ from mono_depth_ros.config.depth import DepthConfig, DepthNodeConfig, ModelConfi
 from mono_depth_ros.config.images import ImageConfig
 from mono_depth_ros.config.motion import MotionConfig
 from mono_depth_ros.config.offline import BagConfig, EvalConfig, EvalModelConfig, FleetConfig, OfflineStereoConfig
-from mono_depth_ros.config.option import Config, allowed, check, option
+from mono_depth_ros.config.option import Config, allowed, check, names, option
 
 ALIGNMENT = (AlignConfig, TrackerConfig, ReferenceConfig, StereoConfig, GroundConfig, MotionConfig)
 """The options of an alignment and of everything that it can go by, in the order in which they are listed."""
@@ -55,5 +55,6 @@ __all__ = [
     "WorldNodeConfig",
     "allowed",
     "check",
+    "names",
     "option",
 ]

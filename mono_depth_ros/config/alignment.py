@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mono_depth_ros.config.managed import ManagedNodeConfig
-from mono_depth_ros.config.option import Config, option
+from mono_depth_ros.config.option import Config, names, option
 from mono_depth_ros.errors import ConfigError
 
 REFERENCES = ("lidar", "scan", "range", "depth", "disparity", "stereo", "ground", "motion", "none")
@@ -168,7 +168,13 @@ class AlignmentNodeConfig(ManagedNodeConfig):
     """What the alignment node does around the alignment; its parameters are these and those of the classes above."""
 
     lazy: bool = option(True, "The node runs, and subscribes to depth, only while somebody subscribes to an output.")
-    reference: str = option("lidar", "The reference that fixes the scale.", choices=REFERENCES)
+    reference: str = option(
+        "lidar",
+        "The reference that fixes the scale, or several at once, such as lidar,motion: each counts by what it knows, "
+        "and where one gives nothing the others go on.",
+        choices=REFERENCES,
+        several=True,
+    )
     prediction: str = option(
         "auto",
         "The topic to align: metric (depth/image), inverse (depth/inverse) or auto, the one that comes.",
@@ -183,7 +189,7 @@ class AlignmentNodeConfig(ManagedNodeConfig):
     cam_from_reference: str = option(
         "",
         "'x y z qx qy qz qw', metres and a unit quaternion that take points of the reference into the camera's optical "
-        "frame; empty takes it from tf2.",
+        "frame; empty takes it from tf2. Of several references it is that of the one sensor among them.",
     )
     tf_timeout: float = option(
         0.1, "The node waits this long for a transform that is late.", unit="s", low=0.0, high=10.0
@@ -233,3 +239,13 @@ class AlignmentNodeConfig(ManagedNodeConfig):
     diagnostics_period: float = option(
         1.0, "The time between two messages on /diagnostics.", unit="s", low=0.1, high=60.0
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if "none" in self.references and len(self.references) > 1:
+            raise ConfigError(f"reference is '{self.reference}', expected none by itself, or references without it")
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """`reference` as names."""
+        return names(self.reference)

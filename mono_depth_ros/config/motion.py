@@ -17,6 +17,16 @@ class MotionConfig(Config):
         "The frame that does not move, such as odom, for poses of the camera by tf2; empty takes them from the odom "
         "topic.",
     )
+    pose_frame: str = option(
+        "",
+        "The frame whose poses come on the odom topic, such as base_link; empty takes child_frame_id, which Odometry "
+        "has, and PoseStamped has not.",
+    )
+    camera_from_pose: str = option(
+        "",
+        "'x y z qx qy qz qw', metres and a unit quaternion that take points of the frame whose poses come into the "
+        "camera's optical frame; empty takes it from cam_from_reference where motion is the only reference, or tf2.",
+    )
     motion_window: float = option(
         2.0,
         "A corner is triangulated from the images of the last seconds in which the camera moved.",

@@ -8,6 +8,10 @@ SCAN, RANGE = "sensor_msgs/msg/LaserScan", "sensor_msgs/msg/Range"
 DISPARITY = "stereo_msgs/msg/DisparityImage"
 IMU = "sensor_msgs/msg/Imu"
 ODOMETRY = "nav_msgs/msg/Odometry"
+POSE, POSE_WITH_COVARIANCE = "geometry_msgs/msg/PoseStamped", "geometry_msgs/msg/PoseWithCovarianceStamped"
+TRANSFORM = "geometry_msgs/msg/TransformStamped"
+POSES = (ODOMETRY, POSE, POSE_WITH_COVARIANCE, TRANSFORM)
+"""What tells where something is; `messages.pose` reads them all."""
 
 
 def bare(frame: str) -> str:

@@ -55,13 +55,14 @@ def _flag(name: str) -> str:
 
 
 def _add(parser: Any, item: Field[Any]) -> Any:
-    default, doc, choices = item.default, item.metadata["doc"], item.metadata["choices"]
+    default, doc, several = item.default, item.metadata["doc"], item.metadata["several"]
+    choices = None if several else item.metadata["choices"]  # argparse would take the whole text for one of them
     if isinstance(default, bool):
         words = f"{doc} (default: {'yes' if default else 'no'})".replace("%", "%%")
         return parser.add_argument(_flag(item.name), action=argparse.BooleanOptionalAction, default=default, help=words)
     shown = "none" if default == "" else f"{default:g}" if isinstance(default, float) else default
     limits = allowed(item)
-    if choices is not None or isinstance(default, str):
+    if choices is not None or (isinstance(default, str) and not several):
         limits = ""  # argparse lists choices by itself; the others are any text
     elif doc.endswith("."):
         limits = f" {limits[0].upper()}{limits[1:]}"

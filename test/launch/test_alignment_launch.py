@@ -29,7 +29,7 @@ def merged(node: dict[str, Any]) -> dict[str, Any]:
 
 def test_every_reference_is_offered_and_none_is_the_default(launched: Any) -> None:
     (alignment,) = (action for action in launched.description if action.arguments[:1] == ("alignment",))
-    assert set(alignment.known["choices"]) == {*REFERENCES, "calibration"}
+    assert all(name in alignment.known["description"] for name in (*REFERENCES, "calibration"))
     assert launched.defaults["alignment"] == "none" and len(launched.nodes()) == 1
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A reference of `streams.references` in a node: its topics subscribed to, transforms by tf2."""
+"""A reference of `streams.references`, or several, in a node: topics subscribed to, transforms by tf2."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -16,8 +17,10 @@ from mono_depth_ros.nodes.ros.subscribing import Input
 from mono_depth_ros.nodes.ros.topics import message_class, sibling_info
 from mono_depth_ros.nodes.ros.transforms import TransformLookup, tf2_module
 from mono_depth_ros.streams.health import Feed
-from mono_depth_ros.streams.references import REFERENCES
+from mono_depth_ros.streams.references import make_reference
 from mono_depth_ros.streams.references.base import Context, ReferenceMatch, View
+from mono_depth_ros.streams.references.base import Input as ReferenceInput
+from mono_depth_ros.streams.references.several import Several
 
 
 class Source:
@@ -33,7 +36,8 @@ class Source:
     def __init__(self, node: Node, config: AlignmentNodeConfig, options: Parameters) -> None:
         given = _parsed(config.cam_from_reference)
         self._tf: TransformLookup | None = None
-        if tf2_module() is not None and (given is None or options.get(GroundConfig).base_frame):
+        alone = given is not None and len(config.references) == 1  # another one may be elsewhere
+        if tf2_module() is not None and not (alone and not options.get(GroundConfig).base_frame):
             self._tf = TransformLookup(node, config.tf_timeout)
         self._inputs: dict[str, Input] = {}
         context = Context(
@@ -45,14 +49,15 @@ class Source:
             tell=lambda sentence: node.get_logger().info(shown(sentence, SENTENCE)),
         )
         try:
-            self.reference = REFERENCES[config.reference](context)
+            self.reference = make_reference(config.references, context)
             for item in self.reference.inputs:
-                message = message_class(item.kind)
+                message, *others = (message_class(kind) for kind in (item.kind, *item.others))
                 if message is None:
                     raise ConfigError(f"{item.kind} is not installed, which reference {config.reference} is made of")
                 topic = sibling_info(node, item.info_of, item.name) if item.info_of else item.name
                 add = partial(self.reference.add, item.name)
-                self._inputs[item.name] = Input(node, message, topic, add, item.depth)
+                known = [other for other in others if other is not None]
+                self._inputs[item.name] = Input(node, message, topic, add, item.depth, others=known)
         except ConfigError:
             self.close()
             raise
@@ -60,6 +65,21 @@ class Source:
     def samples(self, view: View) -> ReferenceMatch | None:
         """Of an image; as of `Reference`, in the worker's thread."""
         return self.reference.samples(view)
+
+    @property
+    def problem(self) -> str:
+        """A sentence where some of several references gave nothing for the last image, though others did; "" else."""
+        return self.reference.problem if isinstance(self.reference, Several) else ""
+
+    def figures(self) -> dict[str, str]:
+        """Key-value pairs: of several references, for how many images each gave nothing, and why lately."""
+        if not isinstance(self.reference, Several):
+            return {}
+        missing = self.reference.missing
+        return {
+            f"images without {name}": f"{count}{': ' * (name in missing)}{missing.get(name, '')}"
+            for name, count in self.reference.without.items()
+        }
 
     def listen(self, wanted: bool) -> None:
         """Subscribe, or stop: nobody decodes a lidar's messages for no use."""
@@ -74,9 +94,17 @@ class Source:
         return [item.topic for item in self._inputs.values()]
 
     def feed(self) -> Feed:
-        """How the topics are doing that it needs: those that nobody publishes, if there are such."""
-        feeds = {name: item.feed for name, item in self._inputs.items()}
-        needed = [feeds[item.name] for item in self.reference.inputs if item.needed]
+        """How the topics are doing that it needs: those that nobody publishes, if there are such.
+
+        Of several references that of the one that hinders most.
+        """
+        parts = self.reference.parts.values() if isinstance(self.reference, Several) else (self.reference,)
+        found = [self._feed(part.inputs) for part in parts if part.inputs]
+        return max(found, key=lambda feed: (bool(feed.conflict), feed.publishers == 0, feed.silent_s), default=Feed())
+
+    def _feed(self, inputs: Sequence[ReferenceInput]) -> Feed:
+        feeds = {item.name: self._inputs[item.name].feed for item in inputs}
+        needed = [feeds[item.name] for item in inputs if item.needed]
         missing = [feed for feed in needed if feed.publishers == 0]
         return Feed(
             topics=", ".join(feed.topics for feed in missing or needed),

@@ -67,6 +67,7 @@ class AlignmentSession(Session[DepthJob]):
     def reports(self) -> list[Report]:
         stream = self.stream
         figures = {"reference": self._config().reference, **alignment_figures(stream.last, stream.offset_s)}
+        figures |= stream.reference.figures() if stream.reference is not None else {}
         return [Report("", self._monitor, partial(judge_alignment, stream.facts()), figures)]
 
     def _config(self) -> AlignmentNodeConfig:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -149,14 +149,12 @@ class AlignmentStream(MessageStream):
             self.log.warning(getattr(error, "reason", "reference"), f"reference not used: {error}")
             return None
         if match is not None:
-            self.reference_problem, self.offset_s = "", match.offset_s
+            self.reference_problem, self.offset_s = self.reference.problem, match.offset_s
         return match
 
     def _align(self, view: View, match: ReferenceMatch | None) -> Aligned:
         config = self._options.get(AlignConfig)
-        if self._config().reference == "range":
-            # One sample is all it has: none to hold out, none to correct by, and a scale is all it can tell.
-            config = replace(config, min_samples=1, held_out=0.0, local=False)
+        config = match.align_config(config) if match is not None else config
         self.aligner.configure(config, self._options.get(TrackerConfig))
         wanted = self.outputs.wanted(ALIGNED_UNCERTAINTY) or (
             self.outputs.wanted(ALIGNED_POINTS) and self._options.get(DepthConfig).max_relative_error > 0

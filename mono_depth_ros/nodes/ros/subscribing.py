@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -54,6 +54,7 @@ class Input:
         kind: the message type. name: of the topic, before remapping. callback: gets the messages, in the executor.
         depth: messages that may wait for the executor.
         also: a name that takes the place of the first while it has publishers of the type and the first has none.
+        others: types that take the place of `kind` while the topic has publishers of one and none of the present.
         loss: is told what the middleware knows of lost messages, before the callback is called; None: nobody counts.
 
     Attributes:
@@ -70,11 +71,12 @@ class Input:
         depth: int = 1,
         loss: LossCounter | None = None,
         also: str = "",
+        others: Sequence[type] = (),
     ) -> None:
         self.topic = node.resolve_topic_name(name)
         self.received_s, self.conflict = -math.inf, ""
         self._node, self._kind, self._name, self._callback, self._depth = node, kind, name, callback, depth
-        self._also = also
+        self._also, self._others = also, tuple(others)
         self._loss, self._counts = loss if loss is not None else LossCounter(), loss is not None
         self._request: QoSProfile | None = None  # while it is open
         self._current: _Subscription | None = None
@@ -121,6 +123,8 @@ class Input:
             return
         if self._also and not publishers_of(self._node, self.topic, self._kind):
             self._try_the_other_name()
+        if self._others and not publishers_of(self._node, self.topic, self._kind):
+            self._try_the_other_kinds()
         publishers = self._look_for_publishers()
         profile = fitting(self._request, [item.qos_profile for item in publishers])
         if self._current is None:
@@ -140,6 +144,14 @@ class Input:
             self._unsubscribe()
             self._name, self._also, self.topic = self._also, self._name, other
             self._request = requested(self._node, self.topic, self._depth)
+
+    def _try_the_other_kinds(self) -> None:
+        for kind in self._others:
+            if publishers_of(self._node, self.topic, kind):
+                self._unsubscribe()  # first: a topic of DDS has one type in a process
+                self._others = (*(item for item in self._others if item is not kind), self._kind)
+                self._kind = kind
+                return
 
     def _unsubscribe(self) -> None:
         for item in filter(None, (self._previous, self._current)):

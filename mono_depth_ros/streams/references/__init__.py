@@ -6,11 +6,16 @@ Adding a reference is one file here, its row in `REFERENCES` and its name in `co
 
 from __future__ import annotations
 
-from mono_depth_ros.streams.references.base import Reference
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mono_depth_ros.errors import ConfigError
+from mono_depth_ros.streams.references.base import Context, Reference
 from mono_depth_ros.streams.references.depth import DepthReference, DisparityReference
 from mono_depth_ros.streams.references.ground import GroundReference
 from mono_depth_ros.streams.references.motion import MotionReference
 from mono_depth_ros.streams.references.points import LidarReference, RangeReference, ScanReference
+from mono_depth_ros.streams.references.several import Several
 from mono_depth_ros.streams.references.stereo import StereoReference
 
 REFERENCES: dict[str, type[Reference]] = {
@@ -24,3 +29,24 @@ REFERENCES: dict[str, type[Reference]] = {
     "motion": MotionReference,
 }
 """By name. Making one, of a Context, raises ConfigError where its extrinsics or the floor's height are not known."""
+
+_OWN_PLACE = ("ground", "motion")
+"""References of which cam_from_reference says nothing where there are others beside them."""
+
+
+def make_reference(names: Sequence[str], context: Context) -> Reference:
+    """The reference of a name, or of several names what is made of all of them.
+
+    Raises:
+        ConfigError: one cannot be made of the context; cam_from_reference with two sensors that it could be of.
+    """
+    if len(names) == 1:
+        return REFERENCES[names[0]](context)
+    sensors = [name for name in names if name not in _OWN_PLACE]
+    if context.given is not None and len(sensors) != 1:
+        raise ConfigError(
+            f"cam_from_reference is given, expected one sensor that it is of, found {', '.join(sensors) or 'none'}: "
+            "leave it empty and publish /tf"
+        )
+    without = replace(context, given=None)
+    return Several(context, {name: REFERENCES[name](context if name in sensors else without) for name in names})

@@ -1,25 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every reference has in common: messages buffered by stamp, and samples of an image made from the nearest."""
+"""What every reference has in common: messages of a sensor in, samples of an image out."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 
 from mono_depth_ros.alignment.samples import Samples
-from mono_depth_ros.config import AlignConfig, Config, ReferenceConfig
-from mono_depth_ros.errors import SamplesError
+from mono_depth_ros.config import AlignConfig, Config
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.prediction import DepthPrediction
-from mono_depth_ros.streams.pairing import Nearest
-
-_KEPT = 10  # messages: a second of a lidar's
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
@@ -43,6 +38,7 @@ class ReferenceMatch:
         stamp_ns: of the reference. offset_s: that minus the image's.
         fresh: this reference was not given out before.
         local: the samples may correct the prediction locally, and not its scale and shift only.
+        lone: one sample is all there is: none to hold out, none to correct by, and a scale is all that it can tell.
     """
 
     samples: Samples
@@ -50,6 +46,11 @@ class ReferenceMatch:
     offset_s: float
     fresh: bool
     local: bool = True
+    lone: bool = False
+
+    def align_config(self, config: AlignConfig) -> AlignConfig:
+        """How the samples are to be fitted."""
+        return replace(config, min_samples=1, held_out=0.0, local=False) if self.lone else config
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,14 @@ class Input:
     """A topic of a reference.
 
     Attributes:
-        name: relative, as it is remapped. kind: the type of its messages. depth: how many may wait to be taken.
+        name: relative, as it is remapped. kind: the type of its messages. others: types that it may have instead.
+        depth: how many may wait to be taken.
         needed: without it there are no samples. info_of: for a camera_info the name of its image; "" else.
     """
 
     name: str
     kind: str
+    others: tuple[str, ...] = ()
     depth: int = 1
     needed: bool = True
     info_of: str = ""
@@ -97,13 +100,19 @@ class Reference(ABC):
     """Takes messages as they come; `samples` may be called in another thread.
 
     Attributes:
-        inputs: its own first, then what goes with it. local: as of ReferenceMatch.
+        inputs: its own first, then what goes with it. local, lone: as of ReferenceMatch.
+        deviation: relative standard deviation of what all of its samples have in common, such as the scale of the
+            odometry, and of each where it tells none.
         given_ns: the stamp of the reference that was given out last, or None.
+        usual: reasons for which it gives nothing although nothing is wrong.
         needs_rgb: it looks at the images themselves: a view has to have the one of its very stamp.
     """
 
     inputs: tuple[Input, ...] = ()
     local = True
+    lone = False
+    deviation = 0.01
+    usual: frozenset[str] = frozenset()
     needs_rgb = False
 
     def __init__(self, context: Context) -> None:
@@ -133,58 +142,8 @@ class Reference(ABC):
         """Go on from what `state` gave, in another process."""
         assert state is None
 
-    def align_config(self, config: AlignConfig) -> AlignConfig:
-        """How its samples are to be fitted."""
-        return config
-
     def tell_once(self, key: str, sentence: str) -> None:
         """Say something to people, once for each key."""
         if key not in self._told:
             self._told.add(key)
             self.context.tell(sentence)
-
-
-class TopicReference(Reference):
-    """Buffers the messages of its first input; a child says how one becomes samples, which is done once for each."""
-
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
-        self._buffer: Nearest[Any] = Nearest(_KEPT)
-        self._made: tuple[Any, Samples] | None = None
-
-    @property
-    def topic(self) -> str:
-        """Of the first input."""
-        return self.context.topic(self.inputs[0].name)
-
-    @abstractmethod
-    def convert(self, message: Any, view: View, config: ReferenceConfig) -> Samples:
-        """The samples of one message in an image with the camera and frame of `view`.
-
-        Raises:
-            FrameError, DataError: it gives none.
-        """
-
-    def add(self, name: str, message: Any) -> None:
-        if self._buffer.add(stamp_ns(message.header.stamp), message):
-            self.given_ns = None
-
-    def samples(self, view: View) -> ReferenceMatch | None:
-        if not len(self._buffer):
-            return None
-        config = self.context.options(ReferenceConfig)
-        match = self._buffer.nearest(view.stamp_ns, config.tolerance)
-        if match is None:
-            raise SamplesError(self._buffer.why_none(view.stamp_ns, config.tolerance), "reference_time")
-        found = self._samples_of(match.thing, view, config)
-        fresh, self.given_ns = match.stamp_ns != self.given_ns, match.stamp_ns
-        return ReferenceMatch(found, match.stamp_ns, match.offset_s, fresh, self.local)
-
-    def _samples_of(self, message: Any, view: View, config: ReferenceConfig) -> Samples:
-        """Several images in a row may have the same message: a camera is faster than a lidar."""
-        key = (view.camera, view.frame, config)
-        if self._made is not None and self._made[0][0] is message and self._made[0][1] == key:
-            return self._made[1]
-        found = self.convert(message, view, config).thinned(config.reference_samples)
-        self._made = ((message, key), found)
-        return found

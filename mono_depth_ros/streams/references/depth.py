@@ -19,8 +19,9 @@ from mono_depth_ros.messages.image import image_size
 from mono_depth_ros.messages.kinds import CAMERA_INFO, DISPARITY, IMAGE
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.streams.cameras import Calibration, CameraInfos
-from mono_depth_ros.streams.references.base import Context, Input, TopicReference, View
-from mono_depth_ros.streams.references.extrinsics import Extrinsics, same_frame
+from mono_depth_ros.streams.references.base import Context, Input, View
+from mono_depth_ros.streams.references.extrinsics import same_frame
+from mono_depth_ros.streams.references.topic import TopicReference
 
 _INFO = "reference/camera_info"
 
@@ -38,7 +39,6 @@ class DepthReference(TopicReference):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._extrinsics = Extrinsics(context, required=False)
         self._infos = CameraInfos(self.rectified(), rectify=False)
 
     def rectified(self) -> bool:
@@ -59,8 +59,7 @@ class DepthReference(TopicReference):
         else:
             super().add(name, message)
 
-    def convert(self, message: Any, view: View, config: ReferenceConfig) -> Samples:
-        cam_from_reference = self._extrinsics.cam_from(message.header, view.frame)
+    def convert(self, message: Any, view: View, config: ReferenceConfig, place: np.ndarray) -> Samples:
         size = image_size(getattr(message, "image", message))
         check_pixels(*size, self.context.options(ImageConfig).max_image_pixels)
         depth = self.decode(message)
@@ -69,8 +68,8 @@ class DepthReference(TopicReference):
         if found is None:
             return samples_from_reference_depth(depth, view.camera, view.camera, None, config, sigma)
         if self.rectified():
-            cam_from_reference = self._extrinsics.cam_from_rectified(message.header, found.camera, found.message, view)
-        return samples_from_reference_depth(depth, found.camera, view.camera, cam_from_reference, config, sigma)
+            place = self._extrinsics.of_rectified(place, message.header, found.camera, found.message, view)
+        return samples_from_reference_depth(depth, found.camera, view.camera, place, config, sigma)
 
     def _calibration(self, header: Any, shape: tuple[int, ...], view: View) -> Calibration | None:
         """Of the reference; None where it is registered to the image."""

@@ -84,7 +84,7 @@ class GroundReference(Reference):
             why = self._imu.why_none(view.stamp_ns, tolerance_s).replace("the reference", "the imu message")
             raise SamplesError(why, "imu_time")
         message = match.thing
-        cam_from_imu = self._extrinsics.cam_from(message.header, view.frame)
+        cam_from_imu = self._extrinsics.cam_from(message.header, view)
         q, a = message.orientation, message.linear_acceleration
         try:
             if message.orientation_covariance[0] != -1 and any((q.x, q.y, q.z, q.w)):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,38 +10,34 @@ import numpy as np
 from mono_depth_ros.alignment.beams import beams
 from mono_depth_ros.alignment.projected_points import samples_from_points
 from mono_depth_ros.alignment.samples import Samples
-from mono_depth_ros.config import AlignConfig, ReferenceConfig
+from mono_depth_ros.config import ReferenceConfig
 from mono_depth_ros.errors import DataError, SamplesError
 from mono_depth_ros.geometry.rigid import transform_points
 from mono_depth_ros.messages.kinds import CLOUD, RANGE, SCAN
 from mono_depth_ros.messages.points import has_point_times, point_rings, read_points
 from mono_depth_ros.messages.range import range_points
 from mono_depth_ros.messages.scan import scan_points
-from mono_depth_ros.streams.references.base import Context, Input, TopicReference, View
-from mono_depth_ros.streams.references.extrinsics import Extrinsics
+from mono_depth_ros.streams.references.base import Input, View
+from mono_depth_ros.streams.references.topic import TopicReference
 
 
 class ScanReference(TopicReference):
     """`scan`, taken into the camera's frame and projected into its image."""
 
     inputs: tuple[Input, ...] = (Input("scan", SCAN),)
-
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
-        self._extrinsics = Extrinsics(context)
+    elsewhere = True
 
     def read(self, message: Any) -> tuple[np.ndarray, np.ndarray | None]:
         """Points (N, 3) in metres, in the frame of the message, and the beam (N,) of each, None where none is seen."""
         points = scan_points(message)
         return points, np.zeros(len(points), dtype=np.int64)
 
-    def convert(self, message: Any, view: View, config: ReferenceConfig) -> Samples:
-        cam_from_reference = self._extrinsics.cam_from(message.header, view.frame)
+    def convert(self, message: Any, view: View, config: ReferenceConfig, place: np.ndarray) -> Samples:
         try:
             points, group = self.read(message)
         except DataError as error:
             raise SamplesError(f"{self.topic}: {error}", "reference_unreadable") from error
-        return samples_from_points(transform_points(cam_from_reference, points), view.camera, config, group)
+        return samples_from_points(transform_points(place, points), view.camera, config, group)
 
 
 class LidarReference(ScanReference):
@@ -67,10 +62,7 @@ class RangeReference(ScanReference):
     """`range`."""
 
     inputs = (Input("range", RANGE),)
+    lone = True
 
     def read(self, message: Any) -> tuple[np.ndarray, np.ndarray | None]:
         return range_points(message), None
-
-    def align_config(self, config: AlignConfig) -> AlignConfig:
-        """One sample is all it has: none to hold out, none to correct by, and a scale is all it can tell."""
-        return replace(config, min_samples=1, held_out=0.0, local=False)

@@ -19,8 +19,8 @@ from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.streams.cameras import Calibration, CameraInfos
 from mono_depth_ros.streams.images import ImageReader
 from mono_depth_ros.streams.pairing import Nearest
-from mono_depth_ros.streams.references.base import Context, Input, TopicReference, View
-from mono_depth_ros.streams.references.extrinsics import Extrinsics
+from mono_depth_ros.streams.references.base import Context, Input, View
+from mono_depth_ros.streams.references.topic import TopicReference
 
 _KEPT = 10
 _PAIR_S = 0.005  # between the exposures of a pair: with more, what moves is matched wrongly
@@ -38,7 +38,6 @@ class StereoReference(TopicReference):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._extrinsics = Extrinsics(context, required=False)
         self._rights: Nearest[Any] = Nearest(_KEPT)
         self._reader = ImageReader(lambda: context.options(ImageConfig), context.tell)
         self._checked = False
@@ -52,7 +51,7 @@ class StereoReference(TopicReference):
         else:
             self._infos[name.partition("/")[0]].add(message)
 
-    def convert(self, message: Any, view: View, config: ReferenceConfig) -> Samples:
+    def convert(self, message: Any, view: View, config: ReferenceConfig, place: np.ndarray) -> Samples:
         right = self._rights.nearest(stamp_ns(message.header.stamp), _PAIR_S)
         if right is None:
             raise SamplesError(
@@ -68,7 +67,7 @@ class StereoReference(TopicReference):
             check_pair(*pixels, shift_px)
             self._checked = True
         found = stereo_depth(*pixels, left.camera, baseline_m, self.context.options(StereoConfig), shift_px)
-        cam_from_left = self._extrinsics.cam_from_rectified(message.header, left.camera, left.message, view)
+        cam_from_left = self._extrinsics.of_rectified(place, message.header, left.camera, left.message, view)
         return samples_from_reference_depth(found.depth, found.camera, view.camera, cam_from_left, config, found.sigma)
 
     def _calibration(self, side: str, message: Any) -> Calibration:

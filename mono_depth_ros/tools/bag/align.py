@@ -44,8 +44,8 @@ class Alignment:
         uncertainty: bool = True,
     ) -> None:
         self._uncertainty = uncertainty
-        self._aligner = _Aligner(reference.align_config(config), tracker)
-        self._max_abs_rel = config.max_abs_rel
+        self._aligner = _Aligner(config, tracker)
+        self._config, self._tracker = config, tracker
         self._reference, self._decode = reference, decode
         self._states: Counter[str] = Counter()
         self._problems: Counter[str] = Counter()
@@ -78,6 +78,7 @@ class Alignment:
         if match is None:
             found = self._aligner.update(view.prediction, None, view.stamp_ns, uncertainty=self._uncertainty)
         else:
+            self._aligner.configure(match.align_config(self._config), self._tracker)
             found = self._aligner.update(
                 view.prediction,
                 match.samples,
@@ -103,7 +104,7 @@ class Alignment:
             self._sums["after"] += alignment.after.abs_rel * alignment.after.n
             self._sums["before"] += alignment.before.abs_rel * alignment.after.n if alignment.before else 0.0
             if alignment.trusted is False:
-                self.untrusted.add(untrusted(alignment.after.abs_rel, self._max_abs_rel), "untrusted")
+                self.untrusted.add(untrusted(alignment.after.abs_rel, self._config.max_abs_rel), "untrusted")
 
     def summary(self) -> dict[str, Any]:
         """AbsRel over all held-out samples, before (None for relative models) and after, and what became of frames."""

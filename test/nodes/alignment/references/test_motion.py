@@ -6,6 +6,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped, TransformStamped
 from nav_msgs.msg import Odometry
 
 from mono_depth_ros.errors import ConfigError, MonoDepthError, SamplesError
@@ -31,6 +32,17 @@ def odometry(messages, late_s, x=0.0, y=0.0, child="base"):
     message.pose.pose.position.x, message.pose.pose.position.y = x, y
     message.pose.pose.orientation.w = 1.0
     return messages.stamped(message, "odom", late_s)
+
+
+def pose(messages, kind, late_s, x=0.0):
+    message = kind()
+    if kind is TransformStamped:
+        message.child_frame_id = "camera"
+        message.transform.translation.x, message.transform.rotation.w = x, 1.0
+        return messages.stamped(message, "map", late_s)
+    own = message.pose.pose if kind is PoseWithCovarianceStamped else message.pose
+    own.position.x, own.orientation.w = x, 1.0
+    return messages.stamped(message, "map", late_s)
 
 
 def drive(rig, say, frame="camera"):
@@ -65,6 +77,58 @@ def test_odometry_of_a_robot_and_where_the_camera_is_on_it(reference, messages, 
 def test_visual_odometry_of_the_camera_itself_needs_no_transform(reference, messages, no_tf2):
     rig = reference("motion")
     assert is_right(drive(rig, lambda t, x: rig.deliver("/odom", odometry(messages, t, x=x, child="/camera"))))
+
+
+@pytest.mark.parametrize("kind", [PoseStamped, PoseWithCovarianceStamped])
+def test_poses_of_which_a_parameter_says_whose_they_are(reference, messages, no_tf2, kind):
+    rig = reference("motion", pose_frame="camera")
+    add = rig.source.reference.add
+    assert is_right(drive(rig, lambda t, x: add("odom", pose(messages, kind, t, x))))
+
+
+def test_poses_never_count_as_the_cameras_by_themselves(reference, messages, no_tf2):
+    rig = reference("motion")
+    rig.source.reference.add("odom", pose(messages, PoseStamped, 0.0))
+    with pytest.raises(SamplesError, match=r"/odom does not say .*: give pose_frame or camera_from_pose") as error:
+        rig.samples(camera=CAMERA, rgb=wall(0.0))
+    assert error.value.reason == "odom_body"
+
+
+def test_a_transform_says_whose_it_is(reference, messages, no_tf2):
+    rig = reference("motion")
+    add = rig.source.reference.add
+    assert is_right(drive(rig, lambda t, x: add("odom", pose(messages, TransformStamped, t, x))))
+
+
+def test_camera_from_pose_and_what_is_wrong_with_it(reference, messages, no_tf2):
+    rig = reference("motion", camera_from_pose=CAM_FROM_BASE)
+    assert is_right(drive(rig, lambda t, x: rig.deliver("/odom", odometry(messages, t, y=-x))))
+    with pytest.raises(ConfigError, match="camera_from_pose: the transform is '1 2': found 2 numbers"):
+        reference("motion", camera_from_pose="1 2")
+
+
+def test_a_camera_that_slides_on_a_rail_while_the_robot_drives(reference, messages, tf2):
+    """Its place on the robot is asked for at the stamp of each image."""
+    rig = reference("motion")
+
+    def say(late_s, way_m):
+        # The base moves along x by half of the way, and the camera on it, which looks as the base does, by the rest.
+        cam_from_base = np.eye(4)
+        cam_from_base[0, 3] = -way_m / 2
+        tf2.buffer.set("camera", "base", cam_from_base)
+        rig.deliver("/odom", odometry(messages, late_s, x=way_m / 2))
+
+    assert is_right(drive(rig, say))
+
+
+def test_another_world_begins_anew(reference, messages, no_tf2):
+    rig = reference("motion")
+    rig.deliver("/odom", odometry(messages, -0.1, child="camera"))
+    moved = odometry(messages, 0.1, x=50.0, child="camera")
+    moved.header.frame_id = "map"
+    rig.deliver("/odom", moved)
+    with pytest.raises(SamplesError, match=r"the first pose is 0\.1 s after the image"):
+        rig.samples(camera=CAMERA, rgb=wall(0.0))
 
 
 def test_poses_by_tf2(reference, tf2):
@@ -117,5 +181,10 @@ def test_a_quaternion_of_zeros_is_told(reference, messages, no_tf2):
     rig = reference("motion")
     message = odometry(messages, 0.0, child="camera")
     message.pose.pose.orientation.w = 0.0
-    with pytest.raises(SamplesError, match="odom: the quaternion"):
-        rig.source.reference.add("odom", message)
+    rig.deliver("/odom", message)
+    with pytest.raises(SamplesError, match="/odom: the quaternion") as error:
+        rig.samples(camera=CAMERA, rgb=wall(0.0))
+    assert error.value.reason == "odom_invalid"
+    rig.deliver("/odom", odometry(messages, 0.0, child="camera"))
+    with pytest.raises(SamplesError, match="has not moved yet"):
+        rig.samples(camera=CAMERA, rgb=wall(0.0))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cam_from_reference by tf2: at the stamp of the points, and what is said where it is missing or late."""
+"""cam_from_reference by tf2: at the stamp of the image, and what is said where it is missing or late."""
 
 from __future__ import annotations
 
@@ -24,14 +24,34 @@ def lidar(reference, tf2, messages):
     return rig
 
 
-def test_tf2_at_the_stamp_of_the_points_where_no_parameter_is_given(lidar, tf2, messages):
+def test_tf2_at_the_stamp_of_the_image_where_no_parameter_is_given(lidar, tf2, messages):
     tf2.buffer.set("camera", "lidar", CAM_FROM_LIDAR)
     match = lidar.samples(late_s=0.05)
     assert (match.samples.rows, match.samples.columns) == ([30], [40]) and match.samples.depth == pytest.approx(2.0)
-    # Until the points' stamp, and not until the image's.
+    # Until the image's stamp, and not until that of the points.
     tf2.buffer.set("camera", "lidar", CAM_FROM_LIDAR, until_ns=STAMP_NS + 100_000_000)
-    lidar.deliver("/points", messages.cloud(POINTS, late_s=0.1))
-    assert lidar.samples(late_s=0.15).fresh
+    lidar.deliver("/points", messages.cloud(POINTS, late_s=0.15))
+    assert lidar.samples(late_s=0.1).fresh
+
+
+def test_a_camera_that_pans_on_its_robot_takes_the_same_points_elsewhere(lidar, tf2):
+    tf2.buffer.set("camera", "lidar", CAM_FROM_LIDAR)
+    assert lidar.samples().samples.columns == [40]
+    panned = np.array(CAM_FROM_LIDAR, float)
+    panned[0, 3] += 0.2  # at the next image
+    tf2.buffer.set("camera", "lidar", panned)
+    match = lidar.samples(late_s=0.05)
+    assert match.samples.columns == [47] and not match.fresh, "70 px * 0.2 m / 2 m to the right"
+
+
+def test_with_an_odom_frame_the_way_of_the_robot_since_the_points_counts_too(reference, tf2, messages):
+    rig = reference("lidar", odom_frame="odom")
+    rig.deliver("/points", messages.cloud(POINTS, late_s=-0.1))
+    tf2.buffer.set("odom", "lidar", np.eye(4))
+    forward = np.array(CAM_FROM_LIDAR, float)
+    forward[2, 3] -= 0.5  # the camera has gone half a metre ahead since
+    tf2.buffer.set("camera", "odom", forward)
+    assert rig.samples().samples.depth == pytest.approx(1.5)
 
 
 def test_the_parameter_goes_before_tf2(reference, tf2, messages):
