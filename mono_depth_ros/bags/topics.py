@@ -56,7 +56,7 @@ def image_topic(reader: BagReader, config: BagConfig, words: list[str]) -> str:
     if not topics:
         raise DataError(f"{reader.path} holds no image topic, it has: {listed(reader.topics.values()) or 'no topics'}")
     found = [reader.topics[name] for name, why in topics.items() if not why]
-    if config.reference == "stereo":  # the right image of a pair is matched, the left one gets depth
+    if "stereo" in config.references:  # the right image of a pair is matched, the left one gets depth
         found = [item for item in found if (left := _left_of(item.name)) == item.name or left not in topics]
     seen = [reader.topics[name] for name in topics]
     chosen = only(found, f"{reader.path} holds %s image topics", "--image-topic", seen)

@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Static transforms of a bag: how two frames lie to each other. Nothing is guessed: no chain, no transform."""
+"""Transforms of a bag: how its frames lie to each other, and what is written of that into another one."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
 
 import numpy as np
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 
 from mono_depth_ros.bags.reader import TYPES, BagReader
 from mono_depth_ros.bags.writer import Channel
-from mono_depth_ros.errors import DataError, shown
-from mono_depth_ros.geometry.rigid import compose, inverse, quaternion, rigid_from_pose
-from mono_depth_ros.messages.kinds import bare
+from mono_depth_ros.errors import DataError
+from mono_depth_ros.geometry.rigid import quaternion
+from mono_depth_ros.geometry.transforms import Transforms
+from mono_depth_ros.messages.kinds import TF, bare
+from mono_depth_ros.messages.pose import pose_matrix
 from mono_depth_ros.messages.stamps import sec_nanosec
 
-_KIND = "tf2_msgs/msg/TFMessage"
+_FIRST = 500  # messages of /tf, in which every frame that moves is expected
 _EVER = QosTime(2147483647, 4294967295)
 # As tf2_ros::StaticTransformBroadcaster offers it.
 _LATCHED = Qos(
@@ -27,7 +32,7 @@ _LATCHED = Qos(
     _EVER,
     False,
 )
-TF_STATIC = Channel("/tf_static", _KIND, qos=(_LATCHED,))
+TF_STATIC = Channel("/tf_static", TF, qos=(_LATCHED,))
 """The topic of static transforms, in a bag that is written."""
 
 
@@ -40,60 +45,46 @@ def static_transform(parent: str, child: str, parent_from_child: np.ndarray, sta
         make["geometry_msgs/msg/Quaternion"](*quaternion(parent_from_child[:3, :3])),
     )
     stamped = make["geometry_msgs/msg/TransformStamped"](header, child, transform)
-    return bytes(TYPES.serialize_cdr(make[_KIND]([stamped]), _KIND))
+    return bytes(TYPES.serialize_cdr(make[TF]([stamped]), TF))
 
 
-class StaticTransforms:
-    """A tree of frames.
+def recorded_transforms(reader: BagReader, frames: Iterable[str] = ()) -> Transforms:
+    """What the bag says on /tf_static, where the last word counts, and which frames move, by the first messages of /tf.
 
-    Attributes:
-        parents: of each child frame its parent, and (4, 4) parent_from_child.
+    Args:
+        frames: which have to be in one tree; /tf is read to its end before one is missed.
     """
-
-    def __init__(self, parents: dict[str, tuple[str, np.ndarray]]) -> None:
-        self.parents = parents
-
-    @classmethod
-    def of(cls, reader: BagReader) -> StaticTransforms:
-        """All that the bag says on /tf_static; the last word counts."""
-        topics = [
-            item.name
-            for item in reader.topics.values()
-            if item.kind == _KIND and item.name.rpartition("/")[2] == "tf_static"
-        ]
-        parents = {}
-        for message in reader.messages(topics) if topics else ():
+    fixed = {}
+    static, moving_too = static_topics(reader), moving_topics(reader)
+    for message in reader.messages(static) if static else ():
+        for item in reader.decode(message).transforms:
+            fixed[bare(item.child_frame_id)] = (bare(item.header.frame_id), pose_matrix(item))
+    moving: dict[str, str] = {}
+    for number, message in enumerate(reader.messages(moving_too) if moving_too else (), 1):
+        with suppress(DataError):  # the others tell of their frames
             for item in reader.decode(message).transforms:
-                t, q = item.transform.translation, item.transform.rotation
-                parent_from_child = rigid_from_pose((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
-                parents[bare(item.child_frame_id)] = (bare(item.header.frame_id), parent_from_child)
-        return cls(parents)
+                moving[bare(item.child_frame_id)] = bare(item.header.frame_id)
+        if number % _FIRST == 0 and _joined(found := Transforms(fixed, moving), frames):
+            return found
+    return Transforms(fixed, moving)
 
-    def lookup(self, target: str, source: str) -> np.ndarray:
-        """(4, 4) target_from_source.
 
-        Raises:
-            DataError: no chain joins them; the sentence names both frames and what there is.
-        """
-        target, source = bare(target), bare(source)
-        to_target, to_source = self._ancestors(target), self._ancestors(source)
-        common = next((frame for frame in to_source if frame in to_target), None)
-        if common is None:
-            there = ", ".join(f"{parent} to {child}" for child, (parent, _) in sorted(self.parents.items()))
-            raise DataError(
-                f"the static transforms of the bag do not join '{shown(source)}' and '{shown(target)}'; there is "
-                f"{there or 'none at all'}: give --cam-from-reference 'x y z qx qy qz qw', reference to camera"
-            )
-        return compose(inverse(to_target[common]), to_source[common])
+def moving_topics(reader: BagReader) -> list[str]:
+    """/tf, and those of the same type that are called otherwise."""
+    static = static_topics(reader)
+    return [item.name for item in reader.topics.values() if item.kind == TF and item.name not in static]
 
-    def _ancestors(self, frame: str) -> dict[str, np.ndarray]:
-        """Ancestor frames, the frame itself first, and (4, 4) ancestor_from_frame."""
-        found, ancestor_from_frame = {frame: np.eye(4)}, np.eye(4)
-        at = frame
-        while at in self.parents:
-            at, parent_from_child = self.parents[at]
-            if at in found:
-                raise DataError(f"the static transforms of the bag go in a circle at '{at}'")
-            ancestor_from_frame = compose(parent_from_child, ancestor_from_frame)
-            found[at] = ancestor_from_frame
-        return found
+
+def static_topics(reader: BagReader) -> list[str]:
+    """/tf_static, under any namespace."""
+    return [
+        item.name for item in reader.topics.values() if item.kind == TF and item.name.rpartition("/")[2] == "tf_static"
+    ]
+
+
+def _joined(transforms: Transforms, frames: Iterable[str]) -> bool:
+    try:
+        roots = {transforms.ancestors(bare(frame))[-1] for frame in frames}
+    except DataError:
+        return True
+    return len(roots) < 2

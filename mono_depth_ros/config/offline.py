@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mono_depth_ros.config.alignment import REFERENCES, StereoConfig
 from mono_depth_ros.config.depth import ModelConfig
 from mono_depth_ros.config.images import hfov_option
-from mono_depth_ros.config.option import Config, option
+from mono_depth_ros.config.option import Config, names, option
 from mono_depth_ros.errors import ConfigError
 
 BAG_OUTPUTS = ("depth", "points", "color", "normals", "confidence", "aligned", "uncertainty")
@@ -35,8 +35,11 @@ class BagConfig(Config):
     )
     reference: str = option(
         "auto",
-        "The reference that fixes the scale; auto goes by the type of align_topic, and without one takes a lidar.",
+        "The reference that fixes the scale, or several at once, such as lidar,motion; auto goes by the type of "
+        "align_topic, and without one takes a lidar.",
         choices=("auto", *(name for name in REFERENCES if name != "none")),
+        several=True,
+        flag="align",
     )
     align_topic: str = option(
         "",
@@ -50,6 +53,11 @@ class BagConfig(Config):
         "The topic of the CameraInfo of reference depth or disparity; empty is its sibling, or the left camera's.",
     )
     imu_topic: str = option("", "The topic of the Imu that says which way is up, for the reference ground.")
+    poses: str = option(
+        "",
+        "Where the camera was: a topic with Odometry or PoseStamped, /tf for the recorded transforms, or a FILE with "
+        "lines `stamp tx ty tz qx qy qz qw`; empty is the only Odometry there is.",
+    )
     cam_from_reference: str = option(
         "",
         "'x y z qx qy qz qw', metres and a unit quaternion that take points of the reference into the camera's optical "
@@ -92,6 +100,15 @@ class BagConfig(Config):
             raise ConfigError(f"outputs holds '{(unknown or [''])[0]}', expected any of: {', '.join(BAG_OUTPUTS)}")
         if self.namespace and not re.fullmatch(r"/?[A-Za-z]\w*(/[A-Za-z]\w*)*", self.namespace):
             raise ConfigError(f"namespace is '{self.namespace}', expected letters, digits, _ and /, such as front")
+        if "auto" in self.references and len(self.references) > 1:
+            raise ConfigError(f"align is '{self.reference}', expected auto by itself, or references without it")
+        if self.poses and "motion" not in self.references:
+            raise ConfigError(f"poses is '{self.poses}', which only align motion goes by: expected that too")
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """`reference` as names."""
+        return names(self.reference)
 
     @property
     def wanted(self) -> tuple[str, ...]:

@@ -22,16 +22,18 @@ def option(
     several: bool = False,
     dynamic: bool = False,
     aliases: tuple[str, ...] = (),
+    flag: str = "",
 ) -> Any:
     """A dataclass field with its documentation, unit, inclusive range or choices, and for a tuple how many there are.
 
     `several`: the text is any of the choices, with commas; `names` gives them.
     `dynamic` options may be changed while a node runs. A numeric option without limits still refuses NaN. `default`
     MISSING is a field that must be given; one in a `Config` must have a default. `aliases` are earlier names, which the
-    command line and the nodes still take.
+    command line and the nodes still take. `flag` is its name on the command line, where that is another one; its own is
+    taken there too.
     """
     metadata = {"doc": doc, "unit": unit, "low": low, "high": high, "choices": choices}
-    metadata |= {"count": count, "several": several, "dynamic": dynamic, "aliases": aliases}
+    metadata |= {"count": count, "several": several, "dynamic": dynamic, "aliases": aliases, "flag": flag}
     if isinstance(default, dict):
         return field(default_factory=lambda: dict(default), metadata=metadata)
     return field(default=default, metadata=metadata)

@@ -30,6 +30,11 @@ class Trajectory:
     def __len__(self) -> int:
         return len(self._poses)
 
+    @property
+    def span_ns(self) -> tuple[int, int]:
+        """Stamps of the first and of the last pose; there has to be one."""
+        return self._poses[0][0], self._poses[-1][0]
+
     def add(self, stamp_ns: int, pose: NDArray[np.float64]) -> None:
         """Keep a pose; one of the same stamp is replaced. Time that jumps back forgets all that was before."""
         if self._poses and (stamp_ns - self._poses[-1][0]) / 1e9 < -_BACK_S:

@@ -12,6 +12,7 @@ POSE, POSE_WITH_COVARIANCE = "geometry_msgs/msg/PoseStamped", "geometry_msgs/msg
 TRANSFORM = "geometry_msgs/msg/TransformStamped"
 POSES = (ODOMETRY, POSE, POSE_WITH_COVARIANCE, TRANSFORM)
 """What tells where something is; `messages.pose` reads them all."""
+TF = "tf2_msgs/msg/TFMessage"
 
 
 def bare(frame: str) -> str:

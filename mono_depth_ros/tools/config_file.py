@@ -71,7 +71,7 @@ class Values:
             hint = f"did you mean '{close[0]}'?" if close else f"expected one of: {', '.join(self._options)}"
             raise ConfigError(f"has the unknown option '{shown(key)}': {hint}")
         try:
-            return name, self._converted(action, value)
+            return action.dest, self._converted(action, value)
         except ConfigError as error:
             raise ConfigError(f"has a wrong value of '{name}': {error}") from error
 

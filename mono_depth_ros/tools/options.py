@@ -24,8 +24,9 @@ def add_options(parser: Any, cls: type[Config], names: Iterable[str] | None = No
             if item.name == "model":
                 action.completer = complete_model
             action.of_nodes = cls is not EvalConfig  # whose range is one of ground truth, under the nodes' names
-            if item.metadata["aliases"]:
-                add_alias(parser, action, *map(_flag, item.metadata["aliases"]))
+            earlier = (*item.metadata["aliases"], *([item.name] if item.metadata["flag"] else []))
+            if earlier:
+                add_alias(parser, action, *map(_flag, earlier))
 
 
 def config_from(args: argparse.Namespace, cls: type[AnyConfig], names: Iterable[str] | None = None) -> AnyConfig:
@@ -71,7 +72,13 @@ def _add(parser: Any, item: Field[Any]) -> Any:
     words = f"{doc}{limits} (default: {shown})".replace("%", "%%")
     metavar = None if choices else {float: "X", int: "N"}.get(type(default), "TEXT")
     return parser.add_argument(
-        _flag(item.name), type=_Type(item), default=default, choices=choices, metavar=metavar, help=words
+        _flag(item.metadata["flag"] or item.name),
+        dest=item.name,
+        type=_Type(item),
+        default=default,
+        choices=choices,
+        metavar=metavar,
+        help=words,
     )
 
 

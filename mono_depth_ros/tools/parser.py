@@ -83,11 +83,12 @@ class Parser(argparse.ArgumentParser):
         return value
 
     def options(self) -> dict[str, argparse.Action]:
-        """The options by their name in a file, without `--help`, `--config` and what is hidden."""
+        """The options by their names in a file, without `--help`, `--config` and what is hidden."""
         return {
-            action.dest: action
+            name: action
             for action in self._actions
             if action.option_strings and action.dest not in ("help", "config") and action.help != argparse.SUPPRESS
+            for name in (action.dest, action.option_strings[0].lstrip("-").replace("-", "_"))
         }
 
     def _given_file(self, words: list[str]) -> Path | None:

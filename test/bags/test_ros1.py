@@ -9,7 +9,7 @@ from rosbags import rosbag1
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from mono_depth_ros.bags.reader import BagReader
-from mono_depth_ros.bags.transforms import StaticTransforms
+from mono_depth_ros.bags.transforms import recorded_transforms
 from mono_depth_ros.errors import DataError
 
 TF = "geometry_msgs/TransformStamped[] transforms"
@@ -63,7 +63,7 @@ def test_types_and_fields_are_those_of_ros_2(bag):
         assert info.k.tolist() == list(range(9)) and info.p.tolist() == list(range(12))
         assert (info.header.stamp.sec, info.header.stamp.nanosec, info.header.frame_id) == (12, 34, "camera")
         assert (distance.range, distance.variance) == (3.0, 0.0)
-        assert StaticTransforms.of(reader).lookup("camera", "lidar")[:3, 3].tolist() == [1, 2, 3]
+        assert recorded_transforms(reader).lookup("camera", "lidar")[:3, 3].tolist() == [1, 2, 3]
         own = get_typestore(Stores.ROS2_JAZZY)
         own.register(get_types_from_msg(OWN.replace("time", "builtin_interfaces/Time"), "my_msgs/msg/Own"))
         message = own.deserialize_cdr(found["/own"].data, "my_msgs/msg/Own")

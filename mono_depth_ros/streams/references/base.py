@@ -71,6 +71,30 @@ class Input:
     info_of: str = ""
 
 
+class Poses(Protocol):
+    """Where the camera is, in a frame that does not move.
+
+    Attributes:
+        inputs: as of Reference.
+    """
+
+    inputs: tuple[Input, ...]
+
+    def add(self, message: Any) -> None:
+        """Keep a message of the first input."""
+
+    @property
+    def known(self) -> bool:
+        """Whether there can be poses by now."""
+
+    def at(self, view: View) -> np.ndarray:
+        """(4, 4) that frame from the camera, at the stamp of an image.
+
+        Raises:
+            FrameError, DataError: it is not known; the sentence says why.
+        """
+
+
 class _Options(Protocol):
     def __call__(self, cls: type[AnyConfig], /) -> AnyConfig: ...
 
@@ -86,6 +110,7 @@ class Context:
             messages; raises FrameError or DataError. It may wait. None: transforms are not known here.
         topic: of the name of an input, for sentences. published: whether anything can come on the input of a name.
         tell: gets a sentence for people.
+        poses: of the camera, where somebody else gets the messages with them.
     """
 
     options: _Options
@@ -94,6 +119,7 @@ class Context:
     topic: Callable[[str], str]
     published: Callable[[str], bool]
     tell: Callable[[str], None]
+    poses: Poses | None = None
 
 
 class Reference(ABC):

@@ -17,7 +17,7 @@ from mono_depth_ros.messages.kinds import ODOMETRY, POSES, bare
 from mono_depth_ros.messages.pose import pose_matrix
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.motion.window import MotionWindow
-from mono_depth_ros.streams.references.base import Context, Input, Reference, ReferenceMatch, View
+from mono_depth_ros.streams.references.base import Context, Input, Poses, Reference, ReferenceMatch, View
 from mono_depth_ros.streams.references.extrinsics import Extrinsics
 
 _KEPT = 2000  # poses: ten seconds of the fastest odometry
@@ -31,6 +31,7 @@ class CameraPoses:
 
     Args:
         context: `given` stands for camera_from_pose where that is empty.
+        trajectory: the poses, of pose_frame, where they are known beforehand.
 
     Attributes:
         inputs: as of Reference.
@@ -39,13 +40,15 @@ class CameraPoses:
         ConfigError: an odom_frame where transforms are not known; a camera_from_pose that is none.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, trajectory: Trajectory | None = None) -> None:
         config = context.options(MotionConfig)
         self._context, self._odom_frame = context, config.odom_frame
         self._pose_frame = bare(config.pose_frame)
-        self._trajectory, self._frames = Trajectory(kept=_KEPT), ("", "")
+        self._trajectory, self._frames = trajectory or Trajectory(kept=_KEPT), ("", self._pose_frame)
         self._invalid = ""
-        self.inputs = () if self._odom_frame else (Input("odom", ODOMETRY, POSES[1:], depth=100),)
+        self.inputs: tuple[Input, ...] = (
+            () if self._odom_frame or trajectory else (Input("odom", ODOMETRY, POSES[1:], depth=100),)
+        )
         if self._odom_frame and context.transform is None:
             raise ConfigError(
                 f"odom_frame is '{self._odom_frame}', but tf2_ros is not installed: leave it empty and publish odom"
@@ -113,8 +116,9 @@ class MotionReference(Reference):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._window, self.poses = MotionWindow(context.options(MotionConfig)), CameraPoses(context)
-        self.inputs = self.poses.inputs
+        self._window = MotionWindow(context.options(MotionConfig))
+        self.poses: Poses = context.poses or CameraPoses(context)
+        self.inputs = () if context.poses is not None else self.poses.inputs
 
     def add(self, name: str, message: Any) -> None:
         self.poses.add(message)

@@ -40,6 +40,7 @@ from mono_depth_ros.tools.bag.decode import Decoder
 from mono_depth_ros.tools.bag.exports import check_folders, clear_folders, open_exports
 from mono_depth_ros.tools.bag.frames import Batch, batches
 from mono_depth_ros.tools.bag.outputs import Leaving, written_topics
+from mono_depth_ros.tools.bag.places import Places
 from mono_depth_ros.tools.bag.poses import LINES, PoseLines, Poses, ground_truth
 from mono_depth_ros.tools.bag.references import RecordedReference
 from mono_depth_ros.tools.bag.sink import Sink, cannot_write
@@ -107,7 +108,7 @@ def check_input(job: Job) -> None:
     with BagReader(job.source) as reader:
         chosen = choose(reader, job.bag)
         if "aligned" in job.bag.wanted:
-            RecordedReference(reader, job.bag, job.alignment, chosen.image)
+            RecordedReference(reader, job.bag, job.alignment, Places(reader, chosen.image))
         if chosen.poses:
             Poses(reader, chosen)
     _place(job).check_place(job.source)
@@ -147,12 +148,12 @@ def convert(
         for words in (*reader.notes, reader.damage):
             if words:
                 tell(f"warning: {words}")
-        recorded = None
+        recorded, places = None, Places(reader, chosen.image, tell)
         if "aligned" in job.bag.wanted:
-            recorded = RecordedReference(reader, job.bag, job.alignment, chosen.image, tell)
+            recorded = RecordedReference(reader, job.bag, job.alignment, places, tell)
             for words in recorded.words:
                 tell(words)
-        source, options = fingerprint(reader.files), option_values(*job.configs)
+        source, options = fingerprint([*reader.files, *filter(None, [places.file])]), option_values(*job.configs)
         options |= {"model": model.spec.name, "engine": model.engine, "batch": batch_size(job.bag, model)}
         copied, channels, notes = _channels(reader, topics, job)
         for words in notes:
@@ -183,17 +184,19 @@ def convert(
             poses = PoseLines()
 
             def conclude() -> None:
-                progress.damage, progress.notes = reader.damage, notes
+                progress.damage, said = reader.damage, [places.sentence()]
                 if chosen.poses:
                     progress.messages[LINES] = poses.count
-                    progress.notes = [*notes, *filter(None, [poses.sentence()])]
+                    said.append(poses.sentence())
+                progress.notes = [*notes, *filter(None, said)]
 
-            sink = Sink(segments, topics, progress, job.bag, tell, conclude, usable, alignment, exports)
+            sink = Sink(segments, topics, progress, job.bag, tell, conclude, usable, places, alignment, exports)
             size, first = progress.options["batch"], progress.batches
             inputs = recorded.inputs if recorded is not None else {}
             with ground_truth(reader, chosen, job.bag.export_tum, poses) as also:
-                stream = batches(reader, chosen, inputs, size, int(job.reference.tolerance * 1e9), copied, also)
-                todo = (decoder.decode(batch) for batch in _go_on(stream, first, alignment))
+                tolerance_ns = int(job.reference.tolerance * 1e9)
+                stream = batches(reader, chosen, inputs, places, size, tolerance_ns, copied, also)
+                todo = (decoder.decode(batch) for batch in _go_on(stream, first, places, alignment))
                 total = reader.topics[chosen.image].count
                 step(begun, total)
                 pipeline = Pipeline(model, job.depth, full_batch=size)
@@ -207,13 +210,15 @@ def convert(
     return summary | ({"alignment": alignment.summary()} if alignment is not None else {})
 
 
-def _go_on(stream: Iterator[Batch], first: int, alignment: Alignment | None) -> Iterator[Batch]:
-    """The batches that are not finished; of the others the reference keeps what a later image may need."""
+def _go_on(stream: Iterator[Batch], first: int, places: Places, alignment: Alignment | None) -> Iterator[Batch]:
+    """The batches that are not finished; of the others what a later image may need is kept."""
     for batch in stream:
         if batch.index >= first:
             yield batch
-        elif alignment is not None:
-            for frame in batch.frames:
+            continue
+        for frame in batch.frames:
+            places.take(frame.places)
+            if alignment is not None:
                 alignment.add(frame)
 
 

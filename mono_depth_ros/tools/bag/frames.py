@@ -16,9 +16,11 @@ from mono_depth_ros.bags.topics import Chosen
 from mono_depth_ros.errors import FrameError
 from mono_depth_ros.pipeline import Frame, Shot
 from mono_depth_ros.streams.cameras import KEPT, by_preference
+from mono_depth_ros.tools.bag.places import Places
 
 _WAIT_NS = 1_000_000_000  # of recording time, for what belongs to an image but was recorded after it
 _WAITING_BYTES = 256 * 2**20
+_PLACES = 20_000  # messages on where things are, where there are no images for long
 _BATCH_BYTES = 64 * 2**20  # of copied messages, where there are many between two images
 
 
@@ -30,6 +32,7 @@ class BagFrame:
         index: of the image in the bag. message: as recorded. stamp_ns: of its header.
         infos: camera_info messages, by preference; empty where a camera is given.
         inputs: of the reference, by the names of its inputs: what came since the image before, in order.
+        places: messages on where things are, likewise.
         shot: the decoded image with its camera. header: for everything made of it. camera_info: decoded; None where a
             camera is given.
         problem: why there is no depth. result: of the network. known: of the result, see `Frame.known`.
@@ -42,6 +45,7 @@ class BagFrame:
     stamp_ns: int
     infos: list[Message] = field(default_factory=list)
     inputs: list[tuple[str, Message]] = field(default_factory=list)
+    places: list[Message] = field(default_factory=list)
     shot: Shot | None = None
     header: Any = None
     camera_info: Any = None
@@ -73,6 +77,7 @@ def batches(
     reader: BagReader,
     chosen: Chosen,
     inputs: Mapping[str, str],
+    places: Places,
     size: int,
     tolerance_ns: int,
     copied: tuple[str, ...],
@@ -81,12 +86,13 @@ def batches(
     """The bag in batches of `size` frames; the last may be smaller.
 
     Args:
-        inputs: topics of the reference, and the names of its inputs. tolerance_ns: between an image and its reference.
+        inputs: topics of the reference, and the names of its inputs. places: says what else goes with each image.
+        tolerance_ns: between an image and its reference.
         copied: topics that are written as they are.
         also: further topics, and who gets their messages.
     """
     batch, frames, held = Batch(0), 0, 0
-    for item in _items(reader, chosen, inputs, tolerance_ns, copied, also):
+    for item in _items(reader, chosen, inputs, places, tolerance_ns, copied, also):
         batch.items.append(item)
         frames += isinstance(item, BagFrame)
         held += len(item.data) if isinstance(item, Message) else 0
@@ -101,15 +107,16 @@ def _items(
     reader: BagReader,
     chosen: Chosen,
     inputs: Mapping[str, str],
+    places: Places,
     tolerance_ns: int,
     copied: tuple[str, ...],
     also: dict[str, Callable[[Message], None]],
 ) -> Iterator[BagFrame | Message]:
     """Frames, complete, and messages to copy. An image waits for what is recorded after it, and all behind it waits."""
-    partners = Partners(chosen.camera_info, inputs, tolerance_ns)
+    partners = Partners(chosen.camera_info, inputs, places, tolerance_ns)
     waiting: deque[BagFrame | Message] = deque()
     held = count = 0
-    wanted = {chosen.image, chosen.camera_info, *inputs, *copied, *also} - {""}
+    wanted = {chosen.image, chosen.camera_info, *inputs, *places.topics, *copied, *also} - {""}
     for message in reader.messages(wanted):
         if message.topic in also:
             also[message.topic](message)
@@ -141,19 +148,24 @@ def _message(item: BagFrame | Message) -> Message:
 
 
 class Partners:
-    """The camera_info and reference messages that were read lately, and which of them belong to an image.
+    """The camera_info, reference and other messages that were read lately, and which of them belong to an image.
 
     Args:
-        info: topic of camera_info, "" for none. inputs, tolerance_ns: as of `batches`.
+        info: topic of camera_info, "" for none. inputs, places, tolerance_ns: as of `batches`.
     """
 
-    def __init__(self, info: str, inputs: Mapping[str, str], tolerance_ns: int) -> None:
+    def __init__(self, info: str, inputs: Mapping[str, str], places: Places, tolerance_ns: int) -> None:
         self._info, self._names, self._tolerance_ns = info, inputs, tolerance_ns
+        self._places, self._place_topics = places, places.topics
+        self._of_places: deque[Message] = deque(maxlen=_PLACES)
         self._infos: deque[tuple[int, Message]] = deque()
         self._inputs: deque[tuple[int, str, Message]] = deque()
-        self._newest_ns = dict.fromkeys([*([info] if info else []), *inputs], -1)
+        self._newest_ns = dict.fromkeys([*([info] if info else []), *inputs, *places.awaited], -1)
 
     def add(self, message: Message) -> None:
+        if message.topic in self._place_topics and (stamps := self._places.stamps(message)):
+            self._newest_ns |= stamps
+            self._of_places.append(message)
         if message.topic not in self._newest_ns:
             return
         self._newest_ns[message.topic] = stamp = stamp_ns(message)
@@ -170,12 +182,15 @@ class Partners:
         return all(stamp >= frame.stamp_ns for stamp in self._newest_ns.values())
 
     def complete_frame(self, frame: BagFrame) -> None:
-        """Give it the camera_info messages that suit it best, and what is there of the reference.
+        """Give it the camera_info messages that suit it best, all on where things are, and what is there of the
+        reference.
 
         That is what is not later than the image, and of each input the next one, within the tolerance: the rest is for
         later images, since a reference keeps no more than its newest messages.
         """
         frame.infos = by_preference(self._infos, frame.stamp_ns)[:KEPT]
+        frame.places = list(self._of_places)
+        self._of_places.clear()
         beyond: set[str] = set()
         while self._inputs:
             stamp, name, message = self._inputs[0]

@@ -14,7 +14,7 @@ import numpy as np
 from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.bags.reader import BagReader, Message
 from mono_depth_ros.bags.topics import Chosen
-from mono_depth_ros.bags.transforms import StaticTransforms
+from mono_depth_ros.bags.transforms import recorded_transforms
 from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.geometry.rigid import compose, quaternion
 from mono_depth_ros.messages.kinds import bare
@@ -22,7 +22,7 @@ from mono_depth_ros.messages.pose import pose_matrix
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.streams.reasons import Reasons
 from mono_depth_ros.tools.bag.exports import stamp_text
-from mono_depth_ros.tools.bag.references import first_frame
+from mono_depth_ros.tools.bag.places import first_frame
 
 LINES = "groundtruth.txt"
 """The poses in a summary."""
@@ -78,8 +78,8 @@ class Poses:
     """
 
     def __init__(self, reader: BagReader, chosen: Chosen) -> None:
-        self._reader, self._camera = reader, first_frame(reader, chosen.image)
-        self._transforms = StaticTransforms.of(reader)
+        self._reader, self._camera = reader, bare(first_frame(reader, chosen.image))
+        self._transforms = recorded_transforms(reader)
         first = reader.decode(next(iter(reader.messages((chosen.poses,)))))
         if hasattr(first, "child_frame_id"):
             self._child_from_camera(first.child_frame_id)
@@ -92,9 +92,7 @@ class Poses:
         return f"{stamp_text(stamp_ns(decoded.header.stamp))} {' '.join(f'{value:.9g}' for value in numbers)}\n"
 
     def _child_from_camera(self, child: str) -> np.ndarray:
-        if bare(child) == bare(self._camera):
-            return np.eye(4)
-        return self._transforms.lookup(child, self._camera)
+        return self._transforms.lookup(bare(child), self._camera)
 
     def _pose(self, decoded: Any) -> np.ndarray:
         world_from_child = pose_matrix(decoded)

@@ -1,36 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A reference of `streams.references` in a recording: which of its topics it is, and how it lies to the camera."""
+"""References of `streams.references` in a recording: which of its topics they are, and how they lie to the camera."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from mono_depth_ros.bags.reader import BagReader, TopicInfo
 from mono_depth_ros.bags.topics import counted, has_colour, named, only, sibling_info
-from mono_depth_ros.bags.transforms import StaticTransforms
-from mono_depth_ros.config import BagConfig, Config, GroundConfig
+from mono_depth_ros.config import BagConfig, Config, GroundConfig, MotionConfig
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.geometry.rigid import rigid_from_text
 from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, IMAGE, IMU, bare
-from mono_depth_ros.streams.references import REFERENCES
+from mono_depth_ros.streams.references import REFERENCES, make_reference
 from mono_depth_ros.streams.references.base import Context, Reference
+from mono_depth_ros.tools.bag.camera_poses import open_poses
+from mono_depth_ros.tools.bag.places import Places, first_frame
 
+_GIVE = "give --cam-from-reference 'x y z qx qy qz qw', reference to camera"
 _OURS = ("/depth/points", "/aligned/points")
 
 
 class RecordedReference:
-    """The reference that a conversion is to go by.
+    """The reference that a conversion is to go by, which may be made of several.
 
     Args:
-        reader: an open bag. config: names given. configs: of the alignment, by class. image: topic of the images.
+        reader: an open bag. config: names given. configs: of the alignment, by class. places: where things are in it.
         tell: gets sentences for people.
 
     Attributes:
-        reference: gets the messages of `inputs`. inputs: the names of its inputs, by topic.
+        names: of the references. reference: gets the messages of `inputs`, which are its inputs' names by topic.
         words: what was chosen, and how it lies to the camera.
 
     Raises:
@@ -43,68 +43,91 @@ class RecordedReference:
         reader: BagReader,
         config: BagConfig,
         configs: Mapping[type[Config], Any],
-        image: str,
+        places: Places,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._reader, self._image = reader, image
+        self._reader, self._places = reader, places
         self._given = rigid_from_text(config.cam_from_reference) if config.cam_from_reference else None
-        self.name, topics = _choose(reader, config)
-        self.inputs = {topic: name for name, topic in topics.items()}
+        self.names = _names(reader, config)
+        self.inputs: dict[str, str] = {}
+        self.words: list[str] = []
+        configs, topics = dict(configs), dict[str, str]()
+        if "motion" in self.names:
+            given = self._given if len(self.names) == 1 else None
+            source = open_poses(reader, config, configs, places, given, tell)
+            self.words.append(source.words)
+            configs[MotionConfig] = source.motion
+        for name, own in _of_each(reader, config, self.names):
+            found = _topics(reader, own, name)
+            self.inputs |= {topic: input_name for input_name, topic in found.items()}
+            counts = [f"{topic} ({counted(reader.topics[topic])})" for topic in found.values()]
+            where = [] if name == "motion" else [self._place(name, found, configs)]
+            self.words += [f"reference: {', '.join(counts) or name}", *where]
+            topics |= found
         context = Context(
             options=lambda cls: configs[cls],
             given=self._given,
-            transform=lambda target, source, _: self._transforms.lookup(target, source),
-            topic=lambda name: topics.get(name) or _expected(self.name, name, topics),
+            transform=places.lookup,
+            topic=lambda name: topics.get(name) or _expected(self.names, name, topics),
             published=topics.__contains__,
             tell=tell,
+            poses=places.poses,
         )
-        self.reference: Reference = REFERENCES[self.name](context)
-        counts = [f"{topic} ({counted(reader.topics[topic])})" for topic in topics.values()]
-        self.words = [f"reference: {', '.join(counts) or self.name}", self._place(topics, configs[GroundConfig])]
+        self.reference: Reference = make_reference(self.names, context)
 
-    @cached_property
-    def _transforms(self) -> StaticTransforms:
-        return StaticTransforms.of(self._reader)
-
-    def _place(self, topics: Mapping[str, str], ground: GroundConfig) -> str:
-        """Where the reference is, in words; raises where it is not known, before anything is converted."""
-        camera = first_frame(self._reader, self._image)
-        if self.name == "ground" and ground.base_frame:
-            matrix = self._transforms.lookup(ground.base_frame, camera)
-            return f"camera above '{ground.base_frame}': by /tf_static, {_distance(matrix)}"
+    def _place(self, name: str, topics: Mapping[str, str], configs: Mapping[type[Config], Any]) -> str:
+        """Where a reference is, in words; raises where it is not known, before anything is converted."""
+        camera, ground = self._places.camera, configs[GroundConfig]
+        if name == "ground" and ground.base_frame:
+            return f"camera above '{ground.base_frame}': {self._places.need(ground.base_frame, camera)}"
         if not topics:
             return f"camera above the floor: {ground.camera_height:g} m, as given"
         if self._given is not None:
             return "reference to camera: as given by --cam-from-reference"
-        frame = first_frame(self._reader, next(iter(topics.values())), child=self.name == "motion")
+        frame = first_frame(self._reader, next(iter(topics.values())))
         if bare(frame) == bare(camera):
-            return f"reference: {self.name} in the frame of the images, '{camera}'"
-        matrix = self._transforms.lookup(camera, frame)
-        return f"reference to camera: '{frame}' to '{camera}' by /tf_static, {_distance(matrix)}"
+            return f"reference: {name} in the frame of the images, '{camera}'"
+        if fixed := configs[MotionConfig].odom_frame:
+            self._places.need(fixed, frame)  # where it was at its own stamp
+        return f"reference to camera: '{frame}' to '{camera}' {self._places.need(camera, frame, _GIVE)}"
 
 
-def first_frame(reader: BagReader, topic: str, child: bool = False) -> str:
-    """frame_id of the first message of a topic, or its child_frame_id. Raises DataError where there is none."""
-    message = next(iter(reader.messages((topic,))), None)
-    if message is None:
-        raise DataError(f"{reader.path} holds no message on {topic}")
-    decoded = reader.decode(message)
-    return str(decoded.child_frame_id if child else decoded.header.frame_id)
-
-
-def _choose(reader: BagReader, config: BagConfig) -> tuple[str, dict[str, str]]:
-    """Which reference, and the topics of its inputs by their names."""
+def _names(reader: BagReader, config: BagConfig) -> tuple[str, ...]:
+    """Which references; `auto` goes by the type of align_topic."""
+    if config.references != ("auto",):
+        return config.references
     # Stereo, whose first input is an image too, has to be asked for.
-    kinds = {cls.inputs[0].kind: name for name, cls in REFERENCES.items() if cls.inputs and name != "stereo"}
-    name = config.reference
-    if name == "auto":
-        given = named(reader, config.align_topic, tuple(kinds), "--align-topic") if config.align_topic else ""
-        name = kinds[reader.topics[given].kind] if given else "lidar"
+    kinds = {kind: name for name in REFERENCES if name != "stereo" for kind in _kinds(name)}
+    given = named(reader, config.align_topic, tuple(kinds), "--align-topic") if config.align_topic else ""
+    return (kinds[reader.topics[given].kind] if given else "lidar",)
+
+
+def _of_each(reader: BagReader, config: BagConfig, names: tuple[str, ...]) -> Iterator[tuple[str, BagConfig]]:
+    """Each reference with the options that are its own: of several, align_topic is for the one of its type."""
+    if len(names) == 1 or not config.align_topic:
+        yield from ((name, config) for name in names)
+        return
+    every = tuple(kind for name in names for kind in _kinds(name))
+    kind = reader.topics[named(reader, config.align_topic, every, "--align-topic")].kind
+    for name in names:
+        yield name, config if kind in _kinds(name) else replace(config, align_topic="")
+
+
+def _kinds(reference: str) -> tuple[str, ...]:
+    """The types of the first input of a reference; none where it needs no messages."""
+    first = REFERENCES[reference].inputs[:1] if reference != "ground" else ()
+    return tuple(kind for item in first for kind in (item.kind, *item.others))
+
+
+def _topics(reader: BagReader, config: BagConfig, name: str) -> dict[str, str]:
+    """The topics of a reference's inputs, by their names; those of poses are opened elsewhere."""
+    if name == "motion":
+        return {}
     if name == "ground":
-        return name, _imu(reader, config)
+        return _imu(reader, config)
     own = REFERENCES[name].inputs[0]
     images = _pair(reader, config) if name == "stereo" else {own.name: _first(reader, config, own.kind)}
-    return name, images | _infos(reader, config, name, images)
+    return images | _infos(reader, config, name, images)
 
 
 def _first(reader: BagReader, config: BagConfig, kind: str) -> str:
@@ -118,9 +141,10 @@ def _first(reader: BagReader, config: BagConfig, kind: str) -> str:
     return only(found, sentence, "--align-topic").name
 
 
-def _expected(reference: str, name: str, topics: Mapping[str, str]) -> str:
+def _expected(references: Iterable[str], name: str, topics: Mapping[str, str]) -> str:
     """Where an input that the bag does not hold would be."""
-    image = next((item.info_of for item in REFERENCES[reference].inputs if item.name == name), "")
+    inputs = (item for reference in references for item in REFERENCES[reference].inputs)
+    image = next((item.info_of for item in inputs if item.name == name), "")
     return sibling_info(topics[image]) if image in topics else name
 
 
@@ -169,8 +193,3 @@ def _imu(reader: BagReader, config: BagConfig) -> dict[str, str]:
 
 def _of_kind(reader: BagReader, kind: str) -> list[TopicInfo]:
     return [item for item in reader.topics.values() if item.kind == kind and item.count != 0]
-
-
-def _distance(matrix: np.ndarray) -> str:
-    x, y, z = matrix[:3, 3]
-    return f"{x:.3f} {y:.3f} {z:.3f} m away"

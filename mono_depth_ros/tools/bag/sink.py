@@ -21,6 +21,7 @@ from mono_depth_ros.tools.bag.align import Alignment
 from mono_depth_ros.tools.bag.exports import Export
 from mono_depth_ros.tools.bag.frames import BagFrame, Batch
 from mono_depth_ros.tools.bag.outputs import Leaving, encode
+from mono_depth_ros.tools.bag.places import Places
 from mono_depth_ros.tools.bag.target import Progress
 
 _FEW = 0.05  # of the pixels with a finite depth, as the depth node's min_depth_fraction
@@ -35,7 +36,8 @@ class Sink:
             runs too; it is kept up to date. config: how large segments become. tell: gets sentences for people.
         conclude: called when all is written, before that is remembered: what is known of the input only then goes into
             `progress`. usable: what is wrong with the results.
-        alignment: of the frames, if it is wanted. exports: get every frame that has metres.
+        places: gets what comes with each frame. alignment: of the frames, if it is wanted. exports: get every frame
+            that has metres.
     """
 
     def __init__(
@@ -47,12 +49,14 @@ class Sink:
         tell: Callable[[str], None],
         conclude: Callable[[], None],
         usable: Usable,
+        places: Places,
         alignment: Alignment | None = None,
         exports: Sequence[Export] = (),
     ) -> None:
         self._writer, self._topics, self._progress = writer, topics, progress
         self._config, self._tell, self._conclude, self._usable = config, tell, conclude, usable
         self._told: set[str] = set()
+        self._places = places
         self._alignment, self._exports = alignment, exports
         self._segment_frames, self._segment_begun_s = 0, time.monotonic()
         self._unfinished = False
@@ -111,6 +115,7 @@ class Sink:
     def _frame(self, frame: BagFrame) -> None:
         self._progress.frames += 1
         self._segment_frames += 1
+        self._places.take(frame.places)
         if self._alignment is not None:
             self._alignment.add(frame)
         if frame.problem is not None:

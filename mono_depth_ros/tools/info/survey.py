@@ -12,7 +12,7 @@ from typing import Any
 
 from mono_depth_ros.bags.reader import BagReader, TopicInfo
 from mono_depth_ros.bags.topics import image_topic, image_topics, info_topic, sibling_info
-from mono_depth_ros.bags.transforms import StaticTransforms
+from mono_depth_ros.bags.transforms import recorded_transforms
 from mono_depth_ros.config import (
     ALIGNMENT,
     BagConfig,
@@ -21,12 +21,10 @@ from mono_depth_ros.config import (
 )
 from mono_depth_ros.errors import MonoDepthError, shown
 from mono_depth_ros.messages.camera_info import camera_from_info, info_matrix
-from mono_depth_ros.messages.kinds import CAMERA_INFO, COMPRESSED, IMAGE, bare
+from mono_depth_ros.messages.kinds import CAMERA_INFO, COMPRESSED, IMAGE
 from mono_depth_ros.streams.images import ImageReader
 from mono_depth_ros.streams.usable import Usable
 
-_TF = "tf2_msgs/msg/TFMessage"
-_TF_MESSAGES = 500  # of /tf, which are read for the frames
 _SHORTEST_S = 1e-3  # of a recording that has rates
 _FEW = 0.05  # of the pixels that have no ray: as the depth node's min_depth_fraction
 _IMAGES = (IMAGE, COMPRESSED)
@@ -131,6 +129,7 @@ def _chosen(reader: BagReader) -> dict[str, dict[str, str]]:
 def _reference(reader: BagReader, image: str) -> dict[str, str]:
     """What `--outputs aligned` would go by."""
     from mono_depth_ros.streams.references import REFERENCES
+    from mono_depth_ros.tools.bag.places import Places
     from mono_depth_ros.tools.bag.references import RecordedReference
 
     configs: dict[type[Config], Config] = {cls: cls() for cls in (ImageConfig, *ALIGNMENT)}
@@ -139,14 +138,15 @@ def _reference(reader: BagReader, image: str) -> dict[str, str]:
         try:
             if not image:
                 return {"topic": "", "why": "there is no image to align"}
-            found = RecordedReference(reader, replace(BagConfig(), reference=name), configs, image)
+            places = Places(reader, image)
+            found = RecordedReference(reader, replace(BagConfig(), reference=name), configs, places)
         except MonoDepthError as error:
             problem = problem or str(error)
             continue
-        topics = ", ".join(found.inputs)
+        topics = ", ".join([*found.inputs, *sorted(places.topics)])
         if name == "auto":
             return {"topic": next(iter(found.inputs)), "why": found.words[-1]}
-        possible.append(f"--reference {name} would take {topics}")
+        possible.append(f"--align {name} would take {topics}")
     return {"topic": "", "why": "; ".join([problem, *possible])}
 
 
@@ -194,19 +194,13 @@ def _warnings(message: Any, topic: str, image: Any) -> list[str]:
 
 def _frames(reader: BagReader) -> list[dict[str, Any]]:
     """The tree of frames: each child with its parent, static or not."""
-    found: dict[str, dict[str, Any]] = {}
-    moving = [item.name for item in reader.topics.values() if item.kind == _TF and not item.name.endswith("tf_static")]
-    for message in islice(reader.messages(moving), _TF_MESSAGES) if moving else ():
-        try:
-            transforms = reader.decode(message).transforms
-        except MonoDepthError:
-            continue
-        for item in transforms:
-            child, parent = bare(item.child_frame_id), bare(item.header.frame_id)
-            found[child] = {"child": child, "parent": parent, "static": False}
     try:
-        for child, (parent, _) in StaticTransforms.of(reader).parents.items():
-            found[child] = {"child": child, "parent": parent, "static": True}
+        transforms = recorded_transforms(reader)
     except MonoDepthError as error:
         reader.notes.append(str(error))
-    return sorted(found.values(), key=lambda item: str(item["child"]))
+        return []
+    parents = {child: parent for child, (parent, _) in transforms.fixed.items()} | transforms.moving
+    return [
+        {"child": child, "parent": parent, "static": child in transforms.fixed}
+        for child, parent in sorted(parents.items())
+    ]

@@ -12,6 +12,7 @@ from mono_depth_ros.messages.cdr import header_stamp_ns
 from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD
 from mono_depth_ros.tools.bag import frames
 from mono_depth_ros.tools.bag.frames import BagFrame, batches
+from mono_depth_ros.tools.bag.places import Places
 
 MS = 1_000_000
 BEGIN_NS = 1_700_000_000_000_000_000
@@ -24,7 +25,9 @@ def read(tmp_path, maker):
         if not path.exists():
             maker.write(path)
         with BagReader(path) as reader:
-            return list(batches(reader, chosen, inputs or {}, size, tolerance_ms * MS, copied, {}))
+            return list(
+                batches(reader, chosen, inputs or {}, Places(reader, chosen.image), size, tolerance_ms * MS, copied, {})
+            )
 
     return read
 

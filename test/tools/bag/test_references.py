@@ -22,6 +22,7 @@ from mono_depth_ros.messages.image import fill_image
 from mono_depth_ros.messages.kinds import CAMERA_INFO, DISPARITY, IMAGE, IMU, RANGE, SCAN
 from mono_depth_ros.streams.references import REFERENCES
 from mono_depth_ros.tools.bag.convert import Job
+from mono_depth_ros.tools.bag.places import Places
 from mono_depth_ros.tools.bag.references import RecordedReference
 
 SAME = ("--no-local", "--min-samples", "20", "--occlusion-window", "0", "--bandwidth", "0")
@@ -247,4 +248,4 @@ def test_the_floor_needs_a_height(tmp_path, maker):
 
 def opened(reader, config):
     job = Job(reader.path, reader.path, config)
-    return RecordedReference(reader, config, job.alignment, "/camera/image_raw")
+    return RecordedReference(reader, config, job.alignment, Places(reader, "/camera/image_raw"))
