@@ -10,7 +10,7 @@ import numpy as np
 from mono_depth_ros.bags.reader import TYPES
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.messages.camera_info import fill_camera_info
-from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, IMAGE
+from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, COMPRESSED, IMAGE
 
 POINT_FIELD = TYPES.types["sensor_msgs/msg/PointField"]
 
@@ -25,8 +25,10 @@ def header_of(source: Any) -> Any:
 
 
 def empty(kind: str, header: Any) -> Any:
-    """A message to fill: an Image, a PointCloud2 or a CameraInfo."""
+    """A message to fill: an Image, a CompressedImage, a PointCloud2 or a CameraInfo."""
     make = TYPES.types[kind]
+    if kind == COMPRESSED:
+        return make(header, "", _NO_BYTES)
     if kind == IMAGE:
         return make(header, 0, 0, "", 0, 0, _NO_BYTES)
     if kind == CLOUD:

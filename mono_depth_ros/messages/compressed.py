@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sensor_msgs/CompressedImage to RGB."""
+"""sensor_msgs/CompressedImage to RGB, and RGB to JPEG."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mono_depth_ros.errors import ImageError, shown
 from mono_depth_ros.media.bits import Scale, to_8bit
 from mono_depth_ros.media.headers import Size
 from mono_depth_ros.media.images import decode_picture, encoded_size, to_rgb
-from mono_depth_ros.messages.buffers import bytes_of
+from mono_depth_ros.messages.buffers import bytes_of, set_data
 from mono_depth_ros.messages.image import BAYER_TO_RGB, check_pattern, decode_image, image_size
 from mono_depth_ros.messages.zstd import PackedImage
 
@@ -68,6 +68,17 @@ def decode_compressed(msg: Any, order: str = "standard", scale: Scale = to_8bit)
         return to_rgb(name, cv2.cvtColor(picture, BAYER_TO_RGB[mosaic]), swapped=True, scale=scale)
     swapped = "tiff compressed" in stored and ("compressed rgb" in stored or source.startswith("rgb"))
     return to_rgb(name, picture, swapped or (order == "format" and order_is_doubtful(msg)), scale)
+
+
+def fill_jpeg(msg: Any, rgb: np.ndarray, encoding: str, quality: int = 95) -> None:
+    """Write a picture into a sensor_msgs/CompressedImage as image_transport's compressed plugin does, but the header.
+
+    Args:
+        rgb: (H, W, 3) uint8. encoding: that of the image this is the twin of, rgb8 or bgr8. quality: 1 to 100.
+    """
+    packed = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, quality))[1]
+    msg.format = f"{encoding}; jpeg compressed bgr8"
+    set_data(msg, packed)
 
 
 def _data(msg: Any) -> np.ndarray:

@@ -17,15 +17,18 @@ import torch
 
 from mono_depth_ros.messages.camera_info import copy_camera_info, fill_camera_info
 from mono_depth_ros.messages.cloud import XYZRGB, XYZRGBNORMAL, CloudLayout, fill_cloud
+from mono_depth_ros.messages.compressed import fill_jpeg
+from mono_depth_ros.messages.compressed_depth import fill_compressed_depth
 from mono_depth_ros.messages.depth import depth_in_mm, encode_depth
 from mono_depth_ros.messages.image import fill_image
-from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, IMAGE
+from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, COMPRESSED, IMAGE
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.transfer import Download, download
 
 ALIGNED_POINTS, ALIGNED_UNCERTAINTY = "aligned/points", "aligned/uncertainty"
+_PACKED, _LIVE = "compressed", "live"  # options of what image_transport has as twins; those of pictures only nodes give
 _COLOUR = [name for name, _ in XYZRGB.columns].index("rgb")
 
 
@@ -167,13 +170,23 @@ def _write_camera_info(message: Any, result: Result, _: None) -> None:
         copy_camera_info(result.camera_info, message)
 
 
+def _write_packed(message: Any, result: Result, depth: Any) -> None:
+    fill_compressed_depth(message, depth, result.encoding)
+
+
+def _jpeg(encoding: str) -> Callable[[Any, Result, Any], None]:
+    return lambda message, _, picture: fill_jpeg(message, picture, encoding)
+
+
 def _as(encoding: str) -> Callable[[Any, Result, Any], None]:
     return lambda message, _, pixels: fill_image(message, pixels, encoding)
 
 
 _DEPTH = (_depth, _write_depth)
+_DEPTH_PACKED = (lambda result: result.frame.depth, _write_packed)
 _POINTS = (lambda result: result.frame.packed_cloud(), _write_points)
 _COLOR = (lambda result: result.frame.picture(), _write_color)
+_RGB = (lambda result: result.frame.rgb,)
 _INFO = (None, _write_camera_info)
 
 KNOWN = Output("", "", (), lambda _: True, lambda result: result.frame.known, lambda *_: None)
@@ -186,13 +199,17 @@ OUTPUTS = (
         "depth/inverse", IMAGE, ("depth",), _is_relative, lambda result: result.frame.prediction.values, _as("32FC1")
     ),
     Output("depth/camera_info", CAMERA_INFO, (), lambda _: True, *_INFO),
+    Output("depth/image/compressedDepth", COMPRESSED, (_PACKED,), is_metric, *_DEPTH_PACKED),
     Output("depth/points", CLOUD, ("points",), is_metric, *_POINTS),
     Output("depth/normals", IMAGE, ("normals",), _has_normals, lambda result: result.frame.normals, _as("32FC3")),
     Output("depth/confidence", IMAGE, ("confidence",), lambda spec: spec.confidence, _confidence, _as("32FC1")),
     Output("depth/color", IMAGE, ("color",), lambda _: True, *_COLOR),
-    Output("rgb/image_rect", IMAGE, ("rectify",), lambda _: True, lambda result: result.frame.rgb, _as("rgb8")),
+    Output("depth/color/compressed", COMPRESSED, ("color", _LIVE), lambda _: True, _COLOR[0], _jpeg("bgr8")),
+    Output("rgb/image_rect", IMAGE, ("rectify",), lambda _: True, *_RGB, _as("rgb8")),
+    Output("rgb/image_rect/compressed", COMPRESSED, ("rectify", _LIVE), lambda _: True, *_RGB, _jpeg("rgb8")),
     Output("rgb/camera_info", CAMERA_INFO, ("rectify",), lambda _: True, *_INFO),
     Output("aligned/image", IMAGE, ("aligned",), lambda _: True, *_DEPTH),
+    Output("aligned/image/compressedDepth", COMPRESSED, ("aligned", _PACKED), lambda _: True, *_DEPTH_PACKED),
     Output("aligned/camera_info", CAMERA_INFO, ("aligned",), lambda _: True, *_INFO),
     Output(ALIGNED_UNCERTAINTY, IMAGE, ("aligned", "uncertainty"), lambda _: True, _uncertainty, _as("32FC1")),
     Output(ALIGNED_POINTS, CLOUD, ("aligned", "points"), lambda _: True, *_POINTS),

@@ -8,20 +8,20 @@ from types import SimpleNamespace
 import pytest
 import torch
 from rclpy.serialization import serialize_message
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 
 from mono_depth_ros.bags.messages import POINT_FIELD, empty, header_of, info_from
 from mono_depth_ros.bags.reader import TYPES
 from mono_depth_ros.config import DepthConfig
 from mono_depth_ros.config.offline import BAG_OUTPUTS
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, IMAGE
+from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, COMPRESSED, IMAGE
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.streams.outputs import OUTPUTS, Contents, Result, aligned_outputs, depth_outputs
 
-CLASSES = {IMAGE: Image, CAMERA_INFO: CameraInfo, CLOUD: PointCloud2}
+CLASSES = {IMAGE: Image, COMPRESSED: CompressedImage, CAMERA_INFO: CameraInfo, CLOUD: PointCloud2}
 CAMERA = Camera(6, 4, 5.0, 5.0, 2.5, 1.5)
 
 
@@ -39,17 +39,24 @@ def topics(outputs):
 
 def test_relative_depth_never_appears_as_metres():
     relative = topics(depth_outputs(spec(DepthKind.INVERSE_AFFINE), rectify=False))
-    assert relative == {"depth/inverse", "depth/camera_info", "depth/color"}
+    assert relative == {"depth/inverse", "depth/camera_info", "depth/color", "depth/color/compressed"}
     metric = topics(depth_outputs(spec(), rectify=False))
-    assert metric == relative - {"depth/inverse"} | {"depth/image", "depth/points", "depth/normals"}
+    assert metric == relative - {"depth/inverse"} | {
+        "depth/image",
+        "depth/image/compressedDepth",
+        "depth/points",
+        "depth/normals",
+    }
 
 
 def test_what_only_some_models_and_options_give():
     plain = topics(depth_outputs(spec(), rectify=False))
     assert topics(depth_outputs(spec(confidence=True), rectify=False)) - plain == {"depth/confidence"}
-    assert topics(depth_outputs(spec(), rectify=True)) - plain == {"rgb/image_rect", "rgb/camera_info"}
+    rectified = {"rgb/image_rect", "rgb/image_rect/compressed", "rgb/camera_info"}
+    assert topics(depth_outputs(spec(), rectify=True)) - plain == rectified
     assert topics(aligned_outputs()) == {
         "aligned/image",
+        "aligned/image/compressedDepth",
         "aligned/camera_info",
         "aligned/points",
         "aligned/uncertainty",
@@ -58,7 +65,7 @@ def test_what_only_some_models_and_options_give():
 
 
 def test_every_output_can_be_asked_of_mono_depth_bag():
-    assert {option for output in OUTPUTS for option in output.options} - {"rectify"} == set(BAG_OUTPUTS)
+    assert {option for output in OUTPUTS for option in output.options} - {"rectify", "live"} == set(BAG_OUTPUTS)
 
 
 def test_an_uncertainty_that_is_not_known_is_not_made_up():

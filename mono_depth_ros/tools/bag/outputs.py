@@ -26,6 +26,8 @@ def written_topics(config: BagConfig, spec: ModelSpec) -> dict[str, Output]:
         raise ConfigError(f"outputs holds confidence, which the model {spec.name} does not give")
     if "uncertainty" in wanted and "aligned" not in wanted:
         raise ConfigError("outputs holds uncertainty, which is that of aligned depth: expected aligned and a reference")
+    if not metric and "compressed" in wanted and "aligned" not in wanted:
+        raise ConfigError(f"{spec.name} gives relative depth: compressed depth needs an alignment or a metric model")
     if not metric and "points" in wanted and "aligned" not in wanted:
         raise ConfigError(f"{spec.name} gives relative depth: points need --align-topic or a metric model")
     if not metric and "normals" in wanted and not spec.normals:

@@ -6,13 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
 from mono_depth_ros.bags.messages import empty
 from mono_depth_ros.bags.reader import TYPES, BagReader, Message, TopicInfo
 from mono_depth_ros.bags.writer import BagFile, Channel, copied_channel
 from mono_depth_ros.config import CameraTopicsConfig
+from mono_depth_ros.messages.compressed import fill_jpeg
 from mono_depth_ros.messages.depth import decode_depth, encode_depth
 from mono_depth_ros.messages.image import decode_image, fill_image
 from mono_depth_ros.messages.kinds import COMPRESSED, IMAGE
@@ -55,9 +53,8 @@ def _channel(item: TopicInfo, images: set[str]) -> Channel:
 
 
 def _jpeg(image: Any) -> memoryview:
-    quality = (cv2.IMWRITE_JPEG_QUALITY, CameraTopicsConfig.jpeg_quality)
-    data = cv2.imencode(".jpg", cv2.cvtColor(decode_image(image), cv2.COLOR_RGB2BGR), quality)[1]
-    message = TYPES.types[COMPRESSED](image.header, "bgr8; jpeg compressed bgr8", np.ascontiguousarray(data).ravel())
+    message = empty(COMPRESSED, image.header)
+    fill_jpeg(message, decode_image(image), "bgr8", CameraTopicsConfig.jpeg_quality)
     return TYPES.serialize_cdr(message, COMPRESSED)
 
 

@@ -12,6 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
+from mono_depth_ros.messages.compressed import decode_compressed
 from mono_depth_ros.nodes.ros.topics import input_topics
 from mono_depth_ros.prediction import DepthKind
 
@@ -41,6 +42,19 @@ def test_depth_cloud_and_camera_info_carry_the_stamp_and_frame_of_the_image(ros,
     assert [f.name for f in cloud[0].fields] == ["x", "y", "z", "rgb"]
     np.testing.assert_allclose(points[0, 0, :3], [5 * -31.5 / 60, 5 * -23.5 / 60, 5.0], rtol=1e-6)
     assert points[..., 3].copy().view(np.uint32)[0, 0] == 50 * 0x010101
+
+
+def test_packed_twins_for_wifi_carry_the_stamp_of_the_image(ros, rig):
+    r = rig(depth_encoding="16UC1", rectify=True)
+    depth = ros.listen(CompressedImage, "/depth/image/compressedDepth")
+    color = ros.listen(CompressedImage, "/depth/color/compressed")
+    rgb = ros.listen(CompressedImage, "/rgb/image_rect/compressed")
+    ros.wait(lambda: depth and color and rgb, poll=r.send)
+    assert set(stamps(depth)) & set(stamps(color)) & set(stamps(rgb))
+    assert depth[0].format == "16UC1; compressedDepth png"
+    assert np.unique(cv2.imdecode(np.frombuffer(bytes(depth[0].data)[12:], np.uint8), -1)).tolist() == [5000]
+    assert (color[0].format, rgb[0].format) == ("bgr8; jpeg compressed bgr8", "rgb8; jpeg compressed bgr8")
+    assert decode_compressed(rgb[0]).shape == (48, 64, 3)
 
 
 def test_nothing_is_computed_while_nobody_listens(ros, rig):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import json
 
+import cv2
 import numpy as np
 import pytest
 from rosbags import rosbag1
@@ -54,13 +55,15 @@ def test_a_folder_is_written_with_the_storage_asked_for(tmp_path, source, use, k
 
 def test_every_output_of_a_metric_model(tmp_path, source, use, kit):
     use()
-    words = ("--outputs", "depth,points,color,normals", "--namespace", "front", "--depth-encoding", "16UC1")
+    words = ("--outputs", "depth,compressed,points,color,normals", "--namespace", "front", "--depth-encoding", "16UC1")
     assert kit.bag(source, "--out", tmp_path / "out", *words, "--cloud-normals", "--stride", "2") == 0
     names = {"image": "16UC1", "color": "bgr8", "normals": "32FC3"}
     for name, encoding in names.items():
         found = kit.decoded(tmp_path / "out", f"/front/depth/{name}")
         assert len(found) == 7 and found[0][1].encoding == encoding
     assert kit.decoded(tmp_path / "out", "/front/depth/image")[3][1].data.view("<u2")[1] == 1300
+    packed = kit.decoded(tmp_path / "out", "/front/depth/image/compressedDepth")[3][1]
+    assert packed.format == "16UC1; compressedDepth png" and cv2.imdecode(packed.data[12:], -1)[0, 1] == 1300
     cloud = kit.decoded(tmp_path / "out", "/front/depth/points")[0][1]
     assert (cloud.width, cloud.height, cloud.point_step) == (8, 6, 32)
     normals = kit.decoded(tmp_path / "out", "/front/depth/normals")[0][1].data.view("<f4").reshape(12, 16, 3)
@@ -77,7 +80,7 @@ def test_a_relative_model_gives_inverse_depth_and_never_metres(tmp_path, source,
         "/depth/color",
         "/depth/camera_info",
     }
-    for wanted in ("points", "normals"):
+    for wanted in ("points", "normals", "compressed"):
         assert kit.bag(source, "--out", tmp_path / wanted, "--outputs", wanted) == 1
         assert "relative depth" in capsys.readouterr().err and not (tmp_path / wanted).exists()
 
