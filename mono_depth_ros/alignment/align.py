@@ -57,7 +57,7 @@ def align(
     samples = consistent(prediction, given, config)
     fit = fit_curve(at(prediction.values, samples), samples.depth, prediction.kind, config)
     fit = replace(fit, inliers=fit.inliers * len(samples) / max(len(given), 1))
-    return finish(prediction, fit, samples, config, guide)
+    return finish(prediction, fit, samples, config, guide, outliers=1 - len(samples) / max(len(given), 1))
 
 
 def finish(
@@ -67,12 +67,14 @@ def finish(
     config: AlignConfig,
     guide: torch.Tensor | None = None,
     drift: float | None = 0.0,
+    outliers: float = 0.0,
 ) -> Alignment:
     """A fit, wherever it comes from, with the local correction by samples and the errors to expect.
 
     Args:
         samples: of this image; none: nothing is corrected and no error known.
         drift: relative standard deviation of the scale since the fit; None: no uncertainty is wanted.
+        outliers: part of the samples that there were, 0 to 1, that `consistent` left out.
     """
     depth = fit.apply(prediction)
     seen = seen_in_the_sky(depth, samples) if config.local and len(samples) else None
@@ -81,6 +83,7 @@ def finish(
     correction, left_out = None, None
     if config.local and len(samples):
         correction, left_out = corrected(depth, samples, guide)
+        left_out = None if left_out is None else replace(left_out, outliers=outliers)
     if not len(samples) or config.held_out <= 0:
         return Alignment(fit, correction, kind=prediction.kind, seen=seen)
     fitted = at(depth, samples)

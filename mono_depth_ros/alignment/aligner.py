@@ -106,14 +106,16 @@ class Aligner:
         with self._lock:
             config = per_frame(self._config, stamp_ns)
             config = config if local else replace(config, local=False)
-            reason = ""
+            reason, outliers = "", 0.0
             given = _no_samples(prediction)
             if self._fresh_load:
                 self._tracker.restamp(stamp_ns)
                 self._fresh_load = False
             if samples is not None:
                 try:
-                    given = consistent(prediction, usable(prediction, samples), config)
+                    known = usable(prediction, samples)
+                    given = consistent(prediction, known, config)
+                    outliers = 1 - len(given) / max(len(known), 1)
                 except FitError as error:
                     reason = str(error)
                 if not self._frozen and fresh and not reason:
@@ -130,7 +132,7 @@ class Aligner:
                 given = given.select(~given.scale_only)
             SavedScale(fit, kind=self._kind).check(prediction.kind)
             drift = self._tracker.drift(age_s) if uncertainty else None
-            alignment = finish(prediction, fit, given, config, guide, drift)
+            alignment = finish(prediction, fit, given, config, guide, drift, outliers)
             left_out = alignment.left_out
             if alignment.after is not None:
                 self._held_out_abs_rel = alignment.after.abs_rel

@@ -7,9 +7,10 @@ it, may be carried. Between the distances that were measured the logarithms are 
 makes errors grow with a power of the distance, and so the curves go on.
 
 The mean counts pixels as likely as the sensor measures any at their depth or farther: nothing that is measured can tell
-how large the error of the sky is, and nobody would compare it. Beyond the hull they count less, the more of the image
-the hull holds: what a sensor that sees most of the image has no sample of is rather what it cannot measure. Beams end
-where the lidar's field of view does, and say less of that.
+how large the error of the sky is, and nobody would compare it. Just beyond the hull single samples lie as often as they
+are corners of it. Out of reach of all samples pixels count where the sensor's field of view ends: beside its samples,
+below them, and above as far as below, for where it sees the ground at the image's lower edge it has seen that above
+there is nothing to be measured.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ _LEAST = 1e-4  # relative error
 _PAIR_OCTAVES = range(2, 10)  # of pixels between the two
 _PAIRED = 128  # samples
 _MIN_PAIRED = 8
-_OUTWARD = 1.15  # times the error between two samples: outside there are samples on one side only
+_OUTWARD = 1.4  # times the error between two samples: outside there are samples on one side only, but for beams
+_CUT = 0.07  # what right samples that were taken for outliers add to the error, each
 _REACH = 0.98  # the quantile of the distances of left-out samples that is called the reach
 _DEPTH_BINS, _IN_DEPTH_BIN = 12, 8  # at most; samples in each on average at least
-_BEYOND, _BEYOND_BEAMS = 4.0, 1.25  # powers of that part
-_PARTIAL = 0.7  # of the image beyond the hull: a sensor that sees a part of the image only, and the rest counts as much
+_MARGIN = 0.25  # of the height or the width of the image: so wide a margin without samples counts whole
 _MEAN_ABS = 0.8  # of a normal error, by its standard deviation
 
 
@@ -113,6 +114,7 @@ class ExpectedError:
         distance: (h, w) float32 pixels to the nearest sample, of every STEP-th pixel.
         inside: (h, w) bool, within the hull of the samples.
         own: relative standard deviation of the nearest sample, (h, w) float32, as the sensor has it; 0 where unknown.
+        corners: the share of the samples that are corners of the hull.
         reach: pixels up to which samples that were left out tell the error.
     """
 
@@ -121,6 +123,7 @@ class ExpectedError:
     distance: Floats
     inside: NDArray[np.bool_]
     own: Floats | float
+    corners: float
     reach: float
 
     @property
@@ -138,9 +141,11 @@ class ExpectedError:
         some = (slice(None, None, 2),) * 2
         inside, distance = self.inside[some], self.distance[some]
         weight = _measurable(depth[some], samples)
-        beyond = min((1 - float(self.inside.mean())) / _PARTIAL, 1.0)
-        weight[~inside] *= np.float32(beyond ** (_BEYOND_BEAMS if samples.group is not None else _BEYOND))
         near = distance <= self.reach
+        just = near & ~inside
+        weight[~inside & ~near] *= _field_of_view(samples, weight.shape)[~inside & ~near]
+        if samples.group is None:  # Efron 1965: so many of more samples would lie beyond the hull
+            weight[just] *= min(self.corners * float(weight[inside].sum()) / max(float(weight[just].sum()), 1e-6), 1.0)
         own = self.own if isinstance(self.own, float) else self.own[some]
         relative = np.where(inside, self.within(distance), self.beyond(distance))
         relative = np.hypot(relative, np.float32(_MEAN_ABS) * own)
@@ -161,19 +166,23 @@ def expected_error(samples: Samples, residual: Floats, left_out: LeftOut | None)
         left_out: of them; its errors are those of the result that is judged. None: it is the fit, without a correction.
     """
     distance, own = _nearest(samples)
-    hull = _hull(samples)
+    hull, corners = _hull(samples)
     if left_out is None or not len(left_out):
         error = np.abs(np.expm1(np.clip(-residual, -MOST, MOST))).mean(keepdims=True)
         same = Curve.of(np.ones(1), error, np.ones(1), power=0.0)
-        return ExpectedError(same, same, distance, hull, own, max(float(np.quantile(distance[hull], _REACH)), 1.0))
+        return ExpectedError(
+            same, same, distance, hull, own, corners, max(float(np.quantile(distance[hull], _REACH)), 1.0)
+        )
     inside = left_out.inside
-    beyond = _beyond(samples, residual)
+    beyond = _beyond(samples, residual, left_out)
     within = beyond
     if inside.any():
-        nearby = zip((left_out.distance[inside], left_out.relative[inside]), _along(samples, residual), strict=True)
+        error = left_out.relative[inside]
+        error *= 1 + left_out.cut * _CUT / max(float(error.mean()), _LEAST)
+        nearby = zip((left_out.distance[inside], error), _along(samples, residual), strict=True)
         within = Curve.of_left_out(*(np.concatenate(of) for of in nearby))
     reach = float(np.quantile(left_out.distance[inside] if inside.any() else left_out.distance, _REACH))
-    return ExpectedError(within, beyond, distance, hull, own, max(reach, 1.0))
+    return ExpectedError(within, beyond, distance, hull, own, corners, max(reach, 1.0))
 
 
 def _along(samples: Samples, residual: Floats) -> tuple[Floats, Floats]:
@@ -196,33 +205,42 @@ def _along(samples: Samples, residual: Floats) -> tuple[Floats, Floats]:
     return distance[some], min(errors, key=lambda of: float(of.mean()))[some].astype(np.float32)
 
 
-def _beyond(samples: Samples, residual: Floats) -> Curve:
-    """One of two samples is predicted from the other, so many pixels away: by what the fit lacks there, or the fit."""
+def _beyond(samples: Samples, residual: Floats, left_out: LeftOut) -> Curve:
+    """One of two samples is predicted from the other, so many pixels away, as the result is beyond the hull."""
     rng = np.random.default_rng(len(samples))
     one, other = (rng.choice(len(samples), min(_PAIRED, len(samples)), replace=False) for _ in range(2))
     down, across = (np.abs(of[one][:, None] - of[other]) for of in (samples.rows, samples.columns))
-    apart = np.hypot(down, across)
+    apart = np.hypot(down, across).astype(np.float32)
     if samples.group is None or np.ptp(samples.group):
         # Above and below a lidar's beams the scene is another than beside a third of the image.
-        lines = ((samples.rows, samples.size[0]), (samples.columns, samples.size[1]))
-        above, beside = (1 - (int(np.ptp(of)) + 1) / side for of, side in lines)
+        above, beside = (sum(of) for of in _margins(samples))
         apart[down < across if above > beside else down > across] = 0
         if samples.group is not None:
             apart[samples.group[one][:, None] == samples.group[other]] = 0
     fit = float(np.abs(np.expm1(np.clip(-residual, -MOST, MOST))).mean())
     octave = np.rint(np.log2(np.maximum(apart, 1e-3))).astype(np.int8)
-    carried = np.abs(np.expm1(np.clip(residual[other] - residual[one][:, None], -MOST, MOST)))
-    distances, errors, counts = [], [], []
-    for number in _PAIR_OCTAVES:
-        pairs = octave == number
-        count = int(np.count_nonzero(pairs.any(axis=1)))
+    weights = left_out.outside(np.float32(2) ** np.array(_PAIR_OCTAVES, dtype=np.float32))
+    log_depth, distances, errors, counts = np.log(samples.depth), [], [], []
+    for number, (ratio, depth, _) in zip(_PAIR_OCTAVES, weights.T, strict=True):
+        a, b = np.nonzero(octave == number)
+        count = len(np.unique(a))
         if count >= _MIN_PAIRED:
+            a, b = one[a], other[b]
+            error = ratio * residual[b] + depth * (log_depth[b] - log_depth[a] + residual[a]) - residual[a]
             distances.append(2.0**number)
-            errors.append(min(float(carried[pairs].mean()), fit))
+            errors.append(min(float(np.abs(np.expm1(np.clip(error, -MOST, MOST))).mean()), fit))
             counts.append(count)
     if not distances:
         return Curve.of(np.array([2.0 ** _PAIR_OCTAVES[-1]]), np.array([fit]), np.ones(1))
-    return Curve.of(np.array(distances), _OUTWARD * np.array(errors), np.array(counts, dtype=np.float64))
+    outward = _OUTWARD if samples.group is None or not np.ptp(samples.group) else 1.0
+    return Curve.of(np.array(distances), outward * np.array(errors), np.array(counts, dtype=np.float64))
+
+
+def _margins(samples: Samples) -> tuple[tuple[float, float], tuple[float, float]]:
+    """((above, below), (left, right)) of all samples, by the height and the width of the image."""
+    of = ((samples.rows, samples.size[0]), (samples.columns, samples.size[1]))
+    vertical, horizontal = ((float(at.min()) / side, 1 - (float(at.max()) + 1) / side) for at, side in of)
+    return vertical, horizontal
 
 
 def _nearest(samples: Samples) -> tuple[Floats, Floats | float]:
@@ -241,13 +259,27 @@ def _nearest(samples: Samples) -> tuple[Floats, Floats | float]:
     return STEP * distance, own[label]
 
 
-def _hull(samples: Samples) -> NDArray[np.bool_]:
-    """(h, w) bool, within the convex hull."""
+def _field_of_view(samples: Samples, shape: tuple[int, int]) -> Floats:
+    """(h, w) from 0 to 1, how much a pixel out of reach of all samples counts; of every 2 STEP-th pixel."""
+    (above, below), (left, right) = _margins(samples)
+    row, column = ((np.arange(side) + 0.5) / side for side in shape)
+    of_above, of_below, of_left, of_right = (
+        min(of / _MARGIN, 1) ** 1.5 for of in (min(above, below), below, left, right)
+    )
+    of_row = np.where(row < above, of_above, np.where(row > 1 - below, of_below, 0))
+    of_column = np.where(column < left, of_left, np.where(column > 1 - right, of_right, 0))
+    found: Floats = np.maximum(of_row[:, None], of_column).astype(np.float32)
+    return found
+
+
+def _hull(samples: Samples) -> tuple[NDArray[np.bool_], float]:
+    """(h, w) bool, within the convex hull; and the share of the samples that are corners of it."""
     height, width = ((side - 1) // STEP + 1 for side in samples.size)
     mask = np.zeros((height, width), dtype=np.uint8)
     points = np.stack((samples.columns, samples.rows), axis=1).astype(np.int32) // STEP
-    cv2.fillConvexPoly(mask, cv2.convexHull(points), 1)
-    return mask > 0
+    corners = cv2.convexHull(points)
+    cv2.fillConvexPoly(mask, corners, 1)
+    return mask > 0, len(corners) / len(samples)
 
 
 def _measurable(depth: Floats, samples: Samples) -> Floats:

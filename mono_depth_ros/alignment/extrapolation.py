@@ -39,13 +39,13 @@ def extrapolation_weights(
 
     Args:
         at: (N, 2) pixels. log_depth, fitted: (N,) ln of the samples' depth and of the fit's there.
-        group: (N,) of the beam: within one samples say nothing of what is beyond it; None: no groups.
+        group: (N,) of the beam: within one of several samples say little of what is beyond it; None: no groups.
     """
     count = min(_SAMPLES, len(at))
     one, other = (rng.choice(len(at), count, replace=False) for _ in range(2))
     row, column = (of[one][:, None] - of[other] for of in at.T)
     apart = row * row + column * column  # squared
-    if group is not None:
+    if group is not None and np.ptp(group):
         apart[group[one][:, None] == group[other]] = -1
     residual, found = (log_depth - fitted).astype(np.float64), []
     for number, distance in enumerate(DISTANCES):

@@ -10,6 +10,7 @@ beats the fit by more than chance the fit stays.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -183,8 +184,9 @@ def _weigh(
     sigmas = float(gain.mean()) / max(float(gain.std()) / len(gain) ** 0.5, 1e-9) if len(gain) > 1 else 0.0
     low, high = (least + _GAIN_SIGMAS_OF_FEW / max(len(gain), 1) ** 2 for least in _GAIN_SIGMAS)
     strength = min(max((sigmas - low) / (high - low), 0.0), 1.0)
+    of_result = strength * outside + (1 - strength) * np.array([0.0, 0.0, 1.0])
     return _Weights(weights, outside, disagree, strength), LeftOut(
-        number, error.astype(np.float32), apart, np.isfinite(inside[INVERSE])
+        number, error.astype(np.float32), apart, np.isfinite(inside[INVERSE]), partial(weights_at, of_result)
     )
 
 

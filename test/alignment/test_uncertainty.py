@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import cv2
@@ -12,6 +13,7 @@ import torch
 
 from mono_depth_ros.alignment.align import align
 from mono_depth_ros.alignment.expected_error import Curve, expected_error
+from mono_depth_ros.alignment.left_out import LeftOut
 from mono_depth_ros.alignment.reference import as_samples
 from mono_depth_ros.alignment.result import Alignment
 from mono_depth_ros.alignment.samples import Samples, samples_from_depth
@@ -124,7 +126,48 @@ def test_one_beam_one_group_says_what_it_does_not_know() -> None:
         assert alignment.reach.share < 0.1 and alignment.reach.abs_rel_beyond > 3 * alignment.reach.abs_rel_within
         printed.append(alignment.after.abs_rel)
         true.append(np.abs(alignment.apply(prediction).values.numpy() / truth - 1)[np.isfinite(truth)].mean())
-    assert np.mean(printed) > 0.25 * np.mean(true)
+    assert 0.6 < np.mean(printed) / np.mean(true) < 1.4, (printed, true)
+
+
+def test_one_beam_is_extrapolated_as_the_beam_itself_says() -> None:
+    """A prediction off by a factor alone must not lose its shape above and below the only beam."""
+    for truth, _ in views()[:2]:
+        alignment = align(np.where(np.isfinite(truth), 0.7 * truth, 30).astype(np.float32), lidar(truth, 1))
+        assert alignment.after.abs_rel < 0.02 and abs(float(alignment.correction.abs().max())) < 0.1
+
+
+def test_right_samples_are_among_the_outliers() -> None:
+    clean = replace(
+        left_out(points(views()[0][0], 100)), error=np.repeat(np.float32([0.01, 0.02, 0.15, 0.3, 0.01]), 20)
+    )
+    assert (clean.cut, replace(clean, outliers=0.1).cut) == (0.0, 0.1)
+    assert replace(clean, outliers=0.9).cut == pytest.approx(0.2), "as many as there are just below"
+
+
+def test_out_of_reach_counts_what_lies_beside_and_below_but_no_sky() -> None:
+    truth = np.full((120, 160), 4.0, np.float32)
+    near = truth * np.linspace(0.8, 1.2, 160, dtype=np.float32)
+    known = points(truth, 3000)
+    printed = {}
+    for name, chosen in (
+        ("all", known.rows >= 0),
+        ("no sky", known.rows >= 60),
+        ("no ground", known.rows < 60),
+        ("no right half", known.columns < 80),
+    ):
+        samples = known.select(chosen)
+        reach = expected_error(samples, np.full(len(samples), 0.2, np.float32), left_out(samples))
+        printed[name] = reach.summary(near[::2, ::2], samples)[0]
+    assert printed["all"] == pytest.approx(printed["no sky"], rel=0.1)
+    assert min(printed["no ground"], printed["no right half"]) > 2 * printed["all"]
+
+
+def left_out(samples: Samples) -> LeftOut:
+    """Errors of 1 % that none of the samples has beyond them."""
+    count = len(samples)
+    return LeftOut(
+        np.arange(count), np.full(count, 0.01, np.float32), np.full(count, 2.0, np.float32), np.full(count, True)
+    )
 
 
 @pytest.mark.parametrize("wrong", ["moved in time", "seen past edges"])
