@@ -25,7 +25,9 @@ class RecorderConfig(Config):
         0, "The recording ends after so many images; 0 goes by the duration alone.", low=0, high=1_000_000
     )
     static_transform: str = option(
-        "", "This is written to /tf_static as well: 'PARENT CHILD x y z qx qy qz qw' takes points of CHILD to PARENT."
+        "",
+        "These, separated by semicolons, are written to /tf_static as well: 'PARENT CHILD x y z qx qy qz qw' takes "
+        "points of CHILD to PARENT.",
     )
     source_timeout: float = option(
         5.0, "The recording ends when no image comes for this long.", unit="s", low=0.1, high=3600.0
@@ -50,9 +52,10 @@ class DemoConfig(Config):
     )
     stride: int = option(2, "Every n-th pixel and row goes into the cloud.", unit="px", low=1, high=64)
     alignment: str = option(
-        "lidar",
-        "The reference that fixes the scale of the world's depth; other sources have none.",
-        choices=("lidar", "none"),
+        "both",
+        "The reference that fixes the scale of the world's depth: its lidar, the camera's own motion by the wheels' "
+        "odometry, or both, each by itself; other sources have none.",
+        choices=("both", "lidar", "motion", "none"),
     )
     pictures: int = option(6, "The report shows so many frames.", low=1, high=100)
     start_timeout: float = option(

@@ -55,7 +55,7 @@ class RecorderNode(GuardedNode):
         self._thread = ThreadPoolExecutor(1, "bag")
         self._writes: list[Future[None]] = []
         self._closed = False
-        self._static = _static(self._config.static_transform)
+        self._static = [_static(text) for text in self._config.static_transform.split(";") if text.strip()]
         self._seen: dict[str, int] = {}  # messages of each topic before the recording
         self._newest_ns = 0
         self._window: list[int] = []  # first stamp, then last stamp
@@ -82,9 +82,10 @@ class RecorderNode(GuardedNode):
                 _say(event="waiting", **{"for": missing})
             else:
                 self._window = [self._newest_ns + 1]
-                if self._static is not None:
+                if self._static:
                     self._bag.add(TF_STATIC)
-                    self._write(TF_STATIC.topic, time.time_ns(), static_transform(*self._static, self._window[0]))
+                for one in self._static:
+                    self._write(TF_STATIC.topic, time.time_ns(), static_transform(*one, self._window[0]))
                 self._start_s = self._last_image_s = time.monotonic()
             return
         now_s = time.monotonic()
@@ -165,10 +166,8 @@ class RecorderNode(GuardedNode):
         rclpy.try_shutdown()
 
 
-def _static(text: str) -> tuple[str, str, np.ndarray] | None:
-    """(parent, child, 4x4 parent_from_child) of the option, or None."""
-    if not text:
-        return None
+def _static(text: str) -> tuple[str, str, np.ndarray]:
+    """(parent, child, 4x4 parent_from_child) of one in the option."""
     parent, _, rest = text.strip().partition(" ")
     child, _, numbers = rest.strip().partition(" ")
     return parent, child, rigid_from_text(numbers)

@@ -25,9 +25,9 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "demo",
         help="camera, lidar, depth and alignment node over real ROS 2, and a report of what came out",
-        description="Start a camera, the depth node, with the synthetic world's lidar the alignment node, and a "
-        "recorder as separate processes that talk ROS 2, and write OUT/report.html, frame_*.png, cloud.ply, demo.mcap "
-        "and summary.json. Ctrl-C at any time ends all processes and leaves an earlier OUT as it was.",
+        description="Start a camera, the depth node, with the synthetic world's lidar and odometry an alignment "
+        "node each, and a recorder as processes that talk ROS 2, and write OUT/report.html, frame_*.png, cloud.ply, "
+        "demo.mcap and summary.json. Ctrl-C at any time ends all processes and leaves an earlier OUT as it was.",
         examples=(
             "mono_depth demo",
             "mono_depth demo --source drive.mp4 --camera camera.yaml --out demo_output",
@@ -98,7 +98,7 @@ def _in_words(summary: dict[str, Any]) -> str:
     p50, p99 = summary["latency_ms"]["p50"], summary["latency_ms"]["p99"]
     depth = summary.get("depth")
     error = f", AbsRel {depth['abs_rel']:.3f}, delta1 {depth['delta1']:.3f}" if depth else ", no ground truth"
-    aligned = summary["aligned"]
-    if depth and aligned:
-        error += f"; aligned with the lidar: AbsRel {aligned['abs_rel']:.3f}, delta1 {aligned['delta1']:.3f}"
+    for name, words in (("aligned", "aligned with the lidar"), ("motion", "by the camera's motion")):
+        if depth and summary[name]:
+            error += f"; {words}: AbsRel {summary[name]['abs_rel']:.3f}, delta1 {summary[name]['delta1']:.3f}"
     return f"{summary['model']}: {frames}, latency {p50:.0f} ms (p99 {p99:.0f} ms){error}"

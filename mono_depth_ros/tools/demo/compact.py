@@ -27,7 +27,7 @@ def compact(source: Path, folder: Path, topics: Topics) -> Path:
         The storage file.
     """
     with BagReader(source) as reader:
-        images, depths = {topics.image}, {topics.depth, topics.aligned, topics.truth}
+        images, depths = {topics.image}, {topics.depth, topics.aligned, topics.motion, topics.truth}
         kept = [item for name, item in reader.topics.items() if name != topics.cloud]
         bag = BagFile(folder, [_channel(item, images) for item in kept], "mcap", "zstd")
         try:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 NAME = "alignment"
-"""Word in the name of the alignment node's status."""
+"""Of the node whose status it is."""
 
 KEYS = {
     "scale": "scale",
@@ -48,11 +48,6 @@ class Course:
     def __len__(self) -> int:
         return len(self.stamp_ns)
 
-    @property
-    def scale(self) -> np.ndarray:
-        """(N,)."""
-        return self.values[:, 0]
-
     def summary(self) -> dict[str, float | None] | None:
         """The median of each figure over the run, by its name in `KEYS`; None where no alignment was told."""
         if not len(self):
@@ -65,7 +60,7 @@ class Course:
 
 
 def _row(status: Any) -> list[float] | None:
-    if NAME not in status.name:
+    if status.name.partition(":")[0].rpartition("/")[2] != NAME:
         return None
     told = {pair.key: pair.value for pair in status.values}
     scale, shift, percent, abs_rel = (_number(told.get(key, "")) for key in KEYS.values())

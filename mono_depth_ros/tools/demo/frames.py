@@ -19,7 +19,8 @@ class DemoFrame:
         camera: of the image. rgb: (H, W, 3) uint8.
         depth: (H, W) float32 metres, the node's; NaN unknown, +inf sky.
         truth: the same of the ground truth, None where there is none.
-        aligned: the same as the alignment node has put it right, None where it published none.
+        aligned, motion: the same as the alignment nodes have put it right, by the lidar and by the camera's own motion;
+            None where they published none.
         cloud: (h, w, 4) float32 as published: x, y, z and the bits of the colour; None where there is none.
         lidar: (N, 3) float32 metres in the lidar's frame, None where there is none.
     """
@@ -33,6 +34,7 @@ class DemoFrame:
     cloud: np.ndarray | None = None
     lidar: np.ndarray | None = None
     aligned: np.ndarray | None = None
+    motion: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

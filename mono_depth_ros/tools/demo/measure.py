@@ -20,13 +20,13 @@ class Errors:
 
     Attributes:
         per_frame: errors of each frame, by its index.
-        scales: the factor each frame lacks, by its index: the median of truth / depth.
+        ratios: of each frame, by its index: the median of depth / truth.
     """
 
     total: MetricsSum = field(default_factory=MetricsSum)
     distribution: ErrorDistribution = field(default_factory=ErrorDistribution)
     per_frame: dict[int, DepthMetrics] = field(default_factory=dict)
-    scales: dict[int, float] = field(default_factory=dict)
+    ratios: dict[int, float] = field(default_factory=dict)
 
     def add(self, frame: DemoFrame) -> None:
         """Count one frame; without ground truth, or where no pixel has both depths, it does not count."""
@@ -38,7 +38,7 @@ class Errors:
         self.total.add(depth, truth)
         self.distribution.add(depth, truth)
         self.per_frame[frame.index] = depth_metrics(depth, truth)
-        self.scales[frame.index] = float(np.median(truth / depth))
+        self.ratios[frame.index] = float(np.median(depth / truth))
 
     @property
     def known(self) -> bool:
@@ -47,11 +47,17 @@ class Errors:
 
 
 def summary(
-    model: str, timing: Timing, errors: Errors, aligned: Errors | None = None, course: Course | None = None
+    model: str,
+    timing: Timing,
+    errors: Errors,
+    aligned: Errors | None = None,
+    motion: Errors | None = None,
+    course: Course | None = None,
 ) -> dict[str, Any]:
     """The content of summary.json; without ground truth there is no `depth`, without results no latency.
 
-    `aligned`, the errors after the alignment, and `alignment`, the medians of `course`, are None where there is none.
+    `aligned` and `motion`, the errors after the alignment by the lidar and by the camera's own motion, and `alignment`,
+    the medians of `course`, are None where there is none.
     """
     latency = timing.latency_ms
     p50, p99 = np.percentile(latency, (50, 99)).tolist() if latency.size else (None, None)
@@ -65,7 +71,8 @@ def summary(
     }
     if errors.known:
         found["depth"] = _figures(errors)
-    found["aligned"] = _figures(aligned) if aligned is not None and aligned.known else None
+    for name, after in (("aligned", aligned), ("motion", motion)):
+        found[name] = _figures(after) if after is not None and after.known else None
     found["alignment"] = course.summary() if course is not None else None
     return found
 

@@ -16,11 +16,11 @@ _GAP, _TITLE, _BAR, _FOOT = 16, 38, 14, 44  # pixels
 def pictures(frame: DemoFrame, scale: DepthScale) -> list[tuple[str, np.ndarray, Scale | None]]:
     """Title, (H, W, 3) uint8 BGR and colour bar of each picture: image and depth, then ground truth and error.
 
-    Each half has one more once there is aligned depth; without ground truth the second half is missing.
+    Each half has one more for each aligned depth; without ground truth the second half is missing.
     """
-    bar, depths = scale.scale(), [("", frame.depth)]
-    if frame.aligned is not None:
-        depths.append((", aligned", frame.aligned))
+    bar = scale.scale()
+    all_depths = (("", frame.depth), (", aligned", frame.aligned), (", by motion", frame.motion))
+    depths = [(which, depth) for which, depth in all_depths if depth is not None]
     found: list[tuple[str, np.ndarray, Scale | None]] = [("image", cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR), None)]
     found += [(f"depth{which}", scale.picture(depth), bar) for which, depth in depths]
     if frame.truth is not None:
@@ -30,12 +30,12 @@ def pictures(frame: DemoFrame, scale: DepthScale) -> list[tuple[str, np.ndarray,
 
 
 def panel(frame: DemoFrame, scale: DepthScale, width: int = 640) -> np.ndarray:
-    """(h, w, 3) uint8 BGR: image and depth in a row, ground truth and error below; a third column once aligned.
+    """(h, w, 3) uint8 BGR: image and depth in a row, ground truth and error below; a column more for each alignment.
 
     Each picture is `width` pixels wide; without ground truth there is one row.
     """
     cells = [_cell(title, picture, bar, width) for title, picture, bar in pictures(frame, scale)]
-    columns = 2 if frame.aligned is None else 3
+    columns = 2 + (frame.aligned is not None) + (frame.motion is not None)
     rows = [np.hstack(cells[start : start + columns]) for start in range(0, len(cells), columns)]
     return cv2.copyMakeBorder(np.vstack(rows), _GAP, 0, _GAP, 0, cv2.BORDER_CONSTANT, value=_PAPER)
 

@@ -33,6 +33,8 @@ class Topics:
     lidar: str = ""
     pose: str = ""
     aligned: str = ""
+    motion: str = ""
+    odom: str = ""
     diagnostics: str = ""
 
     def present(self) -> list[str]:
@@ -83,7 +85,9 @@ class Recording:
 
         One pass over the file: no more than the messages of a few frames are in memory.
         """
-        names = {name: key for key, name in vars(self._topics).items() if name and key not in ("pose", "diagnostics")}
+        names = {
+            name: key for key, name in vars(self._topics).items() if name and key not in ("pose", "odom", "diagnostics")
+        }
         expected = {stamp: {topic for topic in names if stamp in self._arrivals[topic]} for stamp in self._complete()}
         index = {int(stamp): k for k, stamp in enumerate(self.timing.image_ns)}
         waiting: dict[int, dict[str, Any]] = defaultdict(dict)
@@ -126,6 +130,7 @@ def _frame(index: int, stamp: int, parts: dict[str, Any], info: Any) -> DemoFram
         cloud=_organised(cloud) if cloud is not None else None,
         lidar=read_points(parts["lidar"]) if "lidar" in parts else None,
         aligned=decode_depth(parts["aligned"]) if "aligned" in parts else None,
+        motion=decode_depth(parts["motion"]) if "motion" in parts else None,
     )
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from mono_depth_ros.tools.demo.cloud_data import cloud_data
-from mono_depth_ros.tools.demo.course import Course
 from mono_depth_ros.tools.demo.frames import DemoFrame, Timing
 from mono_depth_ros.tools.demo.measure import Errors
 from mono_depth_ros.tools.demo.panels import pictures
@@ -23,6 +22,7 @@ from mono_depth_ros.tools.report.pictures import DepthScale, error_scale
 
 _PACKAGE = "mono_depth_ros.tools.demo"
 _CLOUDS = {"aligned": "aligned", "node": "depth node", "truth": "ground truth"}
+_COLUMNS = {"depth": "depth node", "motion": "by motion", "aligned": "by the lidar"}
 _BEFORE_AFTER = (
     ("abs_rel", "AbsRel", "{:.3f}"),
     ("mae_m", "Mean absolute error", "{:.3f} m"),
@@ -38,7 +38,7 @@ class Report:
     Attributes:
         summary: the content of summary.json. frames: those to show. cloud_frame: the one whose cloud is shown.
         words: what is said about the run. facts: where it ran, name to value.
-        aligned: errors after the alignment. course: of the alignment; both are empty for a run without one.
+        aligned, motion: errors after the alignments; empty for a run without them.
     """
 
     summary: dict[str, Any]
@@ -49,11 +49,12 @@ class Report:
     words: Words
     facts: dict[str, str]
     aligned: Errors = field(default_factory=Errors)
-    course: Course = field(default_factory=lambda: Course.of(()))
+    motion: Errors = field(default_factory=Errors)
 
     def html(self) -> str:
         """The page. It asks nothing of the network: pictures, clouds, style and script are inside."""
-        scale = DepthScale.of(part for frame in self.frames for part in (frame.depth, frame.aligned, frame.truth))
+        maps = ((frame.depth, frame.aligned, frame.motion, frame.truth) for frame in self.frames)
+        scale = DepthScale.of(part for parts in maps for part in parts)
         data = cloud_data(self.cloud_frame, scale)
         errors = (one.per_frame.get(self.cloud_frame.index) for one in (self.errors, self.aligned))
         bars = scale_bar("distance", scale.scale()) + (scale_bar("error", error_scale()) if self.errors.known else "")
@@ -83,13 +84,12 @@ class Report:
     def _frame(self, frame: DemoFrame, scale: DepthScale) -> str:
         start_s = (frame.stamp_ns - int(self.timing.image_ns.min())) / 1e9
         figures = "".join(figure(name, picture) for name, picture, _ in pictures(frame, scale))
-        before, after = self.errors.per_frame.get(frame.index), self.aligned.per_frame.get(frame.index)
-        said = f"<span>AbsRel {before.abs_rel:.3f} · δ1 {100 * before.delta1:.1f} %" if before else ""
-        if before and after:
-            said += f", aligned AbsRel {after.abs_rel:.3f} · δ1 {100 * after.delta1:.1f} %"
-        said += "</span>" if before else ""
-        kind = "frame plain" if frame.truth is None else "frame"
-        kind = "frame aligned" if frame.aligned is not None else kind
+        one_each = (("", self.errors), ("aligned ", self.aligned), ("by motion ", self.motion))
+        known = [(name, errors.per_frame[frame.index]) for name, errors in one_each if frame.index in errors.per_frame]
+        said = ", ".join(f"{name}AbsRel {one.abs_rel:.3f} · δ1 {100 * one.delta1:.1f} %" for name, one in known)
+        said = f"<span>{said}</span>" if said else ""
+        alignments = (frame.aligned is not None) + (frame.motion is not None)
+        kind = ("frame plain" if frame.truth is None else "frame", "frame aligned", "frame")[alignments]
         return (
             f'<article class="{kind}"><h3>Frame {frame.index}, {start_s:.1f} s{said}</h3>'
             f'<div class="row">{figures}</div></article>'
@@ -125,37 +125,37 @@ class Report:
         return [*found, chart_figure("Error by distance", words, chart)]
 
     def _alignment(self) -> str:
-        """The figures before and after the alignment, and its scale over time; "" for a run without."""
-        before, after, alignment = self.summary.get("depth"), self.summary["aligned"], self.summary["alignment"]
-        if before is None or after is None:
+        """The figures before and after the alignments, and the scale over time; "" for a run without."""
+        columns = [(name, self.summary[key]) for key, name in _COLUMNS.items() if self.summary.get(key) is not None]
+        if "depth" not in self.summary or len(columns) < 2:
             return ""
-        rows = "".join(
-            f"<tr><td>{name}</td><td>{form.format(before[key])}</td>"
-            f'<td class="after">{form.format(after[key])}</td></tr>'
-            for key, name, form in _BEFORE_AFTER
-        )
-        head = "<tr><th></th><th>depth node</th><th>aligned</th></tr>"
-        table = f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
-        figures = chart_figure("Errors", "against the ground truth, which the alignment never sees", table)
-        if alignment is not None:
-            figures += self._scale()
-        words = escape(alignment_words(before, after, alignment, self.timing))
+        head, rows = "".join(f"<th>{name}</th>" for name, _ in columns), ""
+        for key, name, form in _BEFORE_AFTER:
+            cells = (
+                f"<td{' class=after' if k else ''}>{form.format(found[key])}</td>"
+                for k, (_, found) in enumerate(columns)
+            )
+            rows += f"<tr><td>{name}</td>{''.join(cells)}</tr>"
+        table = f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        words = escape(alignment_words(self.summary, self.timing))
+        figures = chart_figure("Errors", "against the ground truth, which no alignment sees", table) + self._scale()
         return (
             f"<section>\n<h2>Before and after alignment</h2>\n<p>{words}</p>\n"
             f'<div class="aligned-figures">{figures}</div>\n</section>\n'
         )
 
     def _scale(self) -> str:
+        """Of each frame by how much its depth is too large, as it came and after each alignment."""
         stamps_ns = self.timing.image_ns
-        start_ns = int(stamps_ns.min())
-        seconds = ((self.course.stamp_ns - start_ns) / 1e9).tolist()
-        line = [(s, value) for s, value in zip(seconds, self.course.scale.tolist(), strict=True) if s >= 0]
-        dots = [((int(stamps_ns[k]) - start_ns) / 1e9, scale) for k, scale in sorted(self.errors.scales.items())]
-        words = (
-            '<b class="key">line</b>: what the alignment node multiplies by; <b class="key other">dots</b>: what each '
-            "frame alone would need, by its ground truth"
-        )
-        return chart_figure("Scale over time", words, charts.course(line, dots, "seconds", "scale"))
+        seconds = (stamps_ns - stamps_ns.min()) / 1e9
+        of_all = {"c1": self.errors, "c2": self.motion, "c0": self.aligned}
+        lines = {name: [(float(seconds[k]), v) for k, v in sorted(one.ratios.items())] for name, one in of_all.items()}
+        lines = {name: line for name, line in lines.items() if line}
+        keys = {"c1": "as it came", "c2": "by motion", "c0": "by the lidar"}
+        named = "".join(f'<span class="name {name}"><i></i>{keys[name]}</span>' for name in lines)
+        chart = charts.courses(lines, 1.0, "seconds", "depth / truth")
+        words = "the median of depth ÷ true depth of each frame; 1 is right"
+        return chart_figure("Scale over time", words, f'<div class="key-row">{named}</div>{chart}')
 
 
 def _tile(label: str, value: str, unit: str, explanation: str) -> str:

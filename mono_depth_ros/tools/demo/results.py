@@ -39,18 +39,18 @@ def write_results(folder: Path, recording: Recording, source: Source, config: De
         MonoDepthError: no image has a result.
     """
     folder.mkdir()
-    errors, aligned, shown, gained = _look(recording, source, config.pictures)
+    (errors, aligned, motion), shown, gained = _look(recording, source, config.pictures)
     cloud_frame = gained or _typical(shown, errors)
-    scale = DepthScale.of(part for frame in shown for part in (frame.depth, frame.aligned, frame.truth))
+    parts = (part for frame in shown for part in (frame.depth, frame.aligned, frame.motion, frame.truth))
+    scale = DepthScale.of(parts)
     for frame in shown:
         # Their numbers are those in the report; level 9 takes as long as the rest of the demo.
         write_png(folder / f"frame_{frame.index:04d}.png", panel(frame, scale))
     write_ply(folder / "cloud.ply", *_cloud(cloud_frame))
-    found = summary(config.model, recording.timing, errors, aligned, recording.course)
-    words = _words(recording.timing, errors, source, config, cloud_frame, aligned.known)
+    found = summary(config.model, recording.timing, errors, aligned, motion, recording.course)
+    words = _words(recording.timing, errors, source, config, cloud_frame)
     where = {"Device asked for": config.device, **facts()}
-    course = recording.course
-    page = Report(found, recording.timing, errors, shown, cloud_frame, words, where, aligned, course).html()
+    page = Report(found, recording.timing, errors, shown, cloud_frame, words, where, aligned, motion).html()
     write_whole(folder / "report.html", page.encode(errors="backslashreplace"))
     write_whole(folder / "summary.json", f"{json.dumps(found, indent=2)}\n".encode())
     return found
@@ -58,19 +58,21 @@ def write_results(folder: Path, recording: Recording, source: Source, config: De
 
 def _look(
     recording: Recording, source: Source, pictures: int
-) -> tuple[Errors, Errors, list[DemoFrame], DemoFrame | None]:
-    """The errors of all frames before and after alignment, the frames to show, evenly spread over the recording, and
-    that of which the alignment divides the mean error by the largest factor; None without alignment or truth."""
+) -> tuple[tuple[Errors, Errors, Errors], list[DemoFrame], DemoFrame | None]:
+    """The errors of all frames as they came, by the lidar and by motion, the frames to show, evenly spread over the
+    recording, and that of which the lidar divides the mean error by the largest factor; None without lidar or truth."""
     count = recording.complete()
     if count == 0:
         raise MonoDepthError("not one image of the recording has a depth image")
     chosen = set(np.linspace(0, count - 1, min(pictures, count)).round().astype(int).tolist())
-    errors, aligned, shown = Errors(), Errors(), []
+    errors, aligned, motion, shown = Errors(), Errors(), Errors(), []
     gained, most = None, 1.0
     for k, frame in enumerate(bar(recording.frames(), total=count, unit="frame", desc="measuring")):
         if source.lookup is not None:
             frame = replace(frame, truth=source.lookup(frame.rgb))
         errors.add(frame)
+        if frame.motion is not None:
+            motion.add(replace(frame, depth=frame.motion))
         if frame.aligned is not None:
             aligned.add(replace(frame, depth=frame.aligned))
             before, after = errors.per_frame.get(frame.index), aligned.per_frame.get(frame.index)
@@ -78,7 +80,7 @@ def _look(
                 gained, most = frame, before.abs_rel / max(after.abs_rel, 1e-9)
         if k in chosen:
             shown.append(frame)
-    return errors, aligned, shown, gained
+    return (errors, aligned, motion), shown, gained
 
 
 def _cloud(frame: DemoFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -102,9 +104,7 @@ def _typical(frames: list[DemoFrame], errors: Errors) -> DemoFrame:
     return able[(len(able) - 1) // 2]
 
 
-def _words(
-    timing: Timing, errors: Errors, source: Source, config: DemoConfig, frame: DemoFrame, aligned: bool
-) -> Words:
+def _words(timing: Timing, errors: Errors, source: Source, config: DemoConfig, frame: DemoFrame) -> Words:
     span_s = (timing.image_ns[-1] - timing.image_ns[0]) / 1e9
     rate_hz = (timing.frames_in - 1) / span_s if span_s > 0 else 0.0
     width, height = frame.camera.width, frame.camera.height
@@ -114,5 +114,5 @@ def _words(
         lead=f"{source.title[:1].upper()}{source.title[1:]}: {timing.frames_in} images in {span_s:.1f} s; "
         f"model {config.model}; {day}.",
         honesty=TINY_WORDS if config.model == "tiny" else OTHER_WORDS,
-        notes=notes(source.publisher, source.truth if errors.known else "", rate_hz, span_s, aligned, source.waits),
+        notes=notes(source, errors.known, rate_hz, span_s),
     )

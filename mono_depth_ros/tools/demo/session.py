@@ -15,10 +15,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from mono_depth_ros.config import CameraTopicsConfig, DemoConfig, RecorderConfig, WorldNodeConfig
 from mono_depth_ros.errors import ConfigError
+from mono_depth_ros.geometry.rigid import inverse
 from mono_depth_ros.models.base import find
 from mono_depth_ros.startup import uninterrupted
 from mono_depth_ros.tools.demo.environment import node_environment
@@ -29,8 +31,10 @@ from mono_depth_ros.tools.demo.source import Source, file_source, world_source
 from mono_depth_ros.tools.play import NO_RCLPY
 from mono_depth_ros.world import require_numba
 from mono_depth_ros.world.lidar import roof_mount
+from mono_depth_ros.world.odometry import BASE_FROM_CAMERA
 
 _WAITING_S = 60.0
+_ALIGNMENT = "mono_depth_ros.nodes.alignment_node"
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class Session:
             require_numba()
             if self.camera:
                 raise ConfigError("--camera is for other sources: the synthetic camera knows its own calibration")
-            return world_source(self.world, config.rate, aligned=config.alignment != "none")
+            return world_source(self.world, config.rate, config.alignment)
         return file_source(config.source, self.camera, config.rate, work, self.hfov)
 
     def _record(self, source: Source, work: Path) -> None:
@@ -100,7 +104,13 @@ class Session:
             start("depth node", "mono_depth_ros.nodes.depth_node", depth, (f"image:={topics.image}",))
             if topics.aligned:
                 remaps = (f"points:={topics.lidar}", f"image:={topics.image}")
-                start("alignment node", "mono_depth_ros.nodes.alignment_node", _alignment_parameters(), remaps)
+                start("alignment node", _ALIGNMENT, _parameters("lidar", roof_mount()), remaps)
+            if topics.motion:
+                inputs = (f"odom:={topics.odom}", f"image:={topics.image}")
+                names = (f"aligned/image:={topics.motion}", "__node:=alignment_motion")
+                # Depth is published as it came where motion tells nothing yet: the recording waits for the topic.
+                motion = _parameters("motion", inverse(BASE_FROM_CAMERA)) | {"publish_unaligned": True}
+                start("alignment node by motion", _ALIGNMENT, motion, (*inputs, *names))
             recorder = start(
                 "recorder",
                 "mono_depth_ros.nodes.recorder_node",
@@ -109,7 +119,7 @@ class Session:
                     "topics": ",".join(topics.present()),
                     "image": topics.image,
                     "result": topics.aligned or topics.depth,
-                    "static_transform": _lidar_transform() if topics.lidar else "",
+                    "static_transform": _transforms() if topics.lidar else "",
                     "duration": self.recorder.duration,
                     # A source that waits for the network gives its images as slowly as that is.
                     "source_timeout": _WAITING_S if source.waits else RecorderConfig.source_timeout,
@@ -123,18 +133,20 @@ class Session:
             follow(children, recorder, self.recorder, self.config.start_timeout)
 
 
-def _alignment_parameters() -> dict[str, Any]:
-    return {"reference": "lidar", "cam_from_reference": _mount(), "diagnostics_period": 0.2}
+def _parameters(reference: str, cam_from_reference: np.ndarray) -> dict[str, Any]:
+    return {"reference": reference, "cam_from_reference": _text(cam_from_reference), "diagnostics_period": 0.2}
 
 
-def _lidar_transform() -> str:
-    """Where the lidar of the world is, for the recording: a user's `mono_depth bag` finds it there."""
-    return f"{CameraTopicsConfig.frame_id} {WorldNodeConfig.lidar_frame} {_mount()}"
+def _transforms() -> str:
+    """Where camera and lidar are, for the recording: a user's `mono_depth bag` finds them there."""
+    camera = CameraTopicsConfig.frame_id
+    base = f"{WorldNodeConfig.robot_frame} {camera} {_text(BASE_FROM_CAMERA)}"
+    return f"{base}; {camera} {WorldNodeConfig.lidar_frame} {_text(roof_mount())}"
 
 
-def _mount() -> str:
-    """camera_from_lidar of the world, 3x4, row by row."""
-    return " ".join(f"{value:.9g}" for value in roof_mount()[:3].ravel())
+def _text(matrix: np.ndarray) -> str:
+    """3x4, row by row."""
+    return " ".join(f"{value:.9g}" for value in matrix[:3].ravel())
 
 
 class _Starter:

@@ -55,16 +55,18 @@ class Source:
     truth: str = ""
 
 
-def world_source(world: WorldNodeConfig, rate_hz: float, aligned: bool = True) -> Source:
-    """The synthetic world; a rate of 0 is the node's own. aligned: whether its lidar fixes the scale of the depth."""
-    chain = {"aligned": "/aligned/image", "diagnostics": "/diagnostics"} if aligned else {}
+def world_source(world: WorldNodeConfig, rate_hz: float, alignment: str = "both") -> Source:
+    """The synthetic world; a rate of 0 is the node's own. alignment: what fixes the scale, as in DemoConfig."""
+    chain = {"aligned": "/aligned/image"} if alignment in ("both", "lidar") else {}
+    chain |= {"motion": "/aligned_motion/image", "odom": "/odom"} if alignment in ("both", "motion") else {}
+    chain |= {"diagnostics": "/diagnostics"} if chain else {}
     return Source(
         module="mono_depth_ros.nodes.world_node",
         parameters=asdict(world) | ({"rate": rate_hz} if rate_hz else {}),
         topics=Topics(truth="/camera/depth_truth", lidar="/lidar/points", pose="/camera/pose", **chain),
-        remaps=(*_NAMESPACE, "lidar/points:=/lidar/points"),
+        remaps=(*_NAMESPACE, "lidar/points:=/lidar/points", "odom:=/odom"),
         title=f"synthetic {world.scene}, seed {world.seed}",
-        publisher="A synthetic camera and lidar (the world node)",
+        publisher="A synthetic camera, lidar and odometry (the world node)",
         truth="what the world's own ray caster says, exact",
     )
 

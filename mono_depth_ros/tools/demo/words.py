@@ -10,6 +10,7 @@ import numpy as np
 
 from mono_depth_ros.metrics import DepthMetrics
 from mono_depth_ros.tools.demo.frames import DemoFrame, Timing
+from mono_depth_ros.tools.demo.source import Source
 
 TINY_WORDS = (
     "The model tiny is demo-grade: it is small, it was trained on this package's synthetic world only, and that world "
@@ -31,7 +32,8 @@ class Words:
 
     def tiles(self, summary: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         """Label, figure, unit and explanation of each headline figure."""
-        depth, aligned, latency = summary.get("depth"), summary["aligned"], summary["latency_ms"]
+        depth, latency = summary.get("depth"), summary["latency_ms"]
+        aligned = summary["aligned"] or summary["motion"]
         tiles = []
         if depth:
             now = aligned or depth
@@ -92,17 +94,17 @@ def _shown(figures: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def notes(
-    source: str, truth: str, rate_hz: float, window_s: float, aligned: bool = False, waits: bool = False
-) -> list[str]:
+def notes(source: Source, truth: bool, rate_hz: float, window_s: float) -> list[str]:
     """How the figures came about.
 
     Args:
-        source: what published the images. truth: where the ground truth comes from, "" where there is none.
-        rate_hz: of the source, as it arrived. window_s: how long it was measured. aligned: by the lidar, as well.
-        waits: the source, for the depth of each image.
+        truth: whether the ground truth of any image is known. rate_hz: of the source, as it arrived. window_s: how long
+            it was measured.
     """
-    chain = f"{source}, the depth node{', the alignment node' if aligned else ''} and a recorder"
+    topics = source.topics
+    alignments = (topics.aligned != "") + (topics.motion != "")
+    between = ("", ", the alignment node", ", two alignment nodes")[alignments]
+    chain = f"{source.publisher}, the depth node{between} and a recorder"
     found = [
         f"{chain} ran as separate processes that talked ROS 2 with each other; the recorder kept {window_s:.1f} s, in "
         f"which images came at {rate_hz:.1f} Hz.",
@@ -110,33 +112,44 @@ def notes(
         "Latency runs from the stamp of an image to the arrival of its depth image at the recorder, on the system "
         "clock that all processes of a machine share. It holds both transports, decoding, network and encoding.",
         "The camera node published the next image when the depth of the one before had come, so that none is dropped."
-        if waits
+        if source.waits
         else "Dropped are images without a depth image: while the network is busy only the newest waiting one is kept.",
         "The cloud leaves out flying pixels at depth edges; figures are of all pixels of the depth image.",
     ]
     if truth:
         found.insert(
             3,
-            f"Ground truth is {truth}. Figures are pooled over all pixels where both depths are known and finite; "
-            "nothing was aligned or scaled to it.",
+            f"Ground truth is {source.truth}. Figures are pooled over all pixels where both depths are known and "
+            "finite; nothing was aligned or scaled to it.",
         )
-    if aligned:
+    if topics.aligned:
         found.append(
-            "The alignment node is given the lidar's mounting and its points, with their noise, and nothing of the "
-            "ground truth. It puts a tenth of the points aside, chosen by a hash, and measures its error on those."
+            "The alignment node of the lidar is given its mounting and its points, with their noise, and nothing of "
+            "the ground truth. It puts a tenth of the points aside, chosen by a hash, and measures its error on those."
+        )
+    if topics.motion:
+        found.append(
+            "The alignment node by motion is given the wheels' odometry, with its errors, and where the camera is on "
+            "the robot, and has no other sensor. Where motion tells nothing yet, its depth is that of the depth node."
         )
     return found
 
 
-def alignment_words(
-    before: dict[str, Any], after: dict[str, Any], alignment: dict[str, Any] | None, timing: Timing
-) -> str:
-    """What the alignment made of the errors; the dictionaries are `depth`, `aligned`, `alignment` of summary.json."""
-    was, now = (f"{100 * figures['abs_rel']:.1f} %" for figures in (before, after))
-    change = f"went from {was} to {now}" if was != now else f"stayed at {now}"
-    found = f"By the points of the lidar the mean error {change} of the true distance."
-    if alignment is not None:
-        found += f" The alignment node multiplies all depth by {alignment['scale']:.3f}, corrects what is left locally"
+def alignment_words(summary: dict[str, Any], timing: Timing) -> str:
+    """What the alignments made of the errors."""
+    was, alignment = _percent(summary["depth"]), summary["alignment"]
+    found = ""
+    if (after := summary["aligned"]) is not None:
+        found += f"By the points of the lidar the mean error {_change(was, _percent(after))} of the true distance."
+    if (after := summary["motion"]) is not None:
+        found += (
+            f"{' ' if found else ''}By the camera's own motion and the odometry of the wheels, which is off by about "
+            f"1 % of the way and .2 degrees a second, without any other sensor, it {_change(was, _percent(after))}."
+        )
+    if summary["aligned"] is not None and alignment is not None:
+        found += (
+            f" The lidar's alignment node multiplies all depth by {alignment['scale']:.3f}, corrects the rest locally"
+        )
         if alignment["held_out_abs_rel"] is not None:
             found += (
                 f", and says itself how far that can be trusted: {100 * alignment['held_out_abs_rel']:.1f} % off, in "
@@ -145,5 +158,13 @@ def alignment_words(
         found += "."
     if len(timing.aligned_ns):
         delay = np.median((timing.aligned_ns[:, 1] - timing.aligned_ns[:, 0]) / 1e6)
-        found += f" Aligned depth arrives {delay:.0f} ms after the stamp of its image."
+        found += f" Its depth arrives {delay:.0f} ms after the stamp of the image."
     return found
+
+
+def _percent(figures: dict[str, Any]) -> str:
+    return f"{100 * figures['abs_rel']:.1f} %"
+
+
+def _change(was: str, now: str) -> str:
+    return f"went from {was} to {now}" if was != now else f"stayed at {now}"

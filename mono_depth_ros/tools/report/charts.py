@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import numpy as np
@@ -129,16 +129,21 @@ def bands(rows: Sequence[Sequence[float]], x_label: str, y_label: str, other: Se
     return chart.svg()
 
 
-def course(line: Points, dots: Points, x_label: str, y_label: str) -> str:
-    """A line and dots over time, (x, y) each; the y axis takes in what there is and the 5 % around it, if not more."""
-    values = [y for _, y in (*line, *dots)]
-    middle = float(np.median(values)) if values else 1.0
-    reach = max([abs(y - middle) for y in values] + [0.05 * abs(middle)]) * 1.15
-    right = max([x for x, _ in (*line, *dots)] + [1e-3])
-    chart = _Chart((0.0, right), (middle - reach, middle + reach))
+def courses(lines: Mapping[str, Points], level: float, x_label: str, y_label: str) -> str:
+    """Lines over time, (x, y) each, by the class of their colour, and a level that would be right.
+
+    The y axis takes in what there is and the 5 % around the level, if not more.
+    """
+    points = [point for line in lines.values() for point in line]
+    low, high = min([y for _, y in points] + [level]), max([y for _, y in points] + [level])
+    margin = max(0.08 * (high - low), 0.05 * abs(level))
+    right = max([x for x, _ in points] + [1e-3])
+    chart = _Chart((0.0, right), (low - margin, high + margin), 520.0, 270.0)
     chart.axes(x_label, [(v, f"{v:g}") for v in nice_ticks(0.0, right)], y_label)
-    chart.dots(dots, 2, "other")
-    chart.line(line)
+    chart.add(f'<line class="marker" x1="{_LEFT}" x2="{chart.x(right):.1f}" y1="{chart.y(level):.1f}" '
+              f'y2="{chart.y(level):.1f}"/>')  # fmt: skip
+    for name, line in lines.items():
+        chart.line(line, name)
     return chart.svg()
 
 

@@ -23,10 +23,10 @@ from mono_depth_ros.tools.demo.frames import DemoFrame, Timing
 CAMERA = Camera.from_fov((64, 48), 70)
 
 
-def make_frame(index=0, factor=1.1, truth=True, cloud=True, aligned=None):
+def make_frame(index=0, factor=1.1, truth=True, cloud=True, aligned=None, motion=None):
     """A wall that recedes from 2 m on the left to 4 m on the right; the node says `factor` times that.
 
-    aligned: the factor after the alignment, None without one.
+    aligned, motion: the factor after the alignments, None without one.
     """
     plane = np.tile(np.linspace(2.0, 4.0, CAMERA.width, dtype=np.float32), (CAMERA.height, 1))
     plane[0] = np.inf  # sky
@@ -44,6 +44,7 @@ def make_frame(index=0, factor=1.1, truth=True, cloud=True, aligned=None):
         truth=plane if truth else None,
         cloud=np.ascontiguousarray(packed) if cloud else None,
         aligned=None if aligned is None else (depth * np.float32(aligned / factor)).astype(np.float32),
+        motion=None if motion is None else (depth * np.float32(motion / factor)).astype(np.float32),
     )
 
 

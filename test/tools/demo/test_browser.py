@@ -11,20 +11,24 @@ import numpy as np
 import pytest
 
 from mono_depth_ros.tools.demo.measure import Errors, summary
+from mono_depth_ros.tools.demo.recording import Topics
 from mono_depth_ros.tools.demo.report import Report
+from mono_depth_ros.tools.demo.source import Source
 from mono_depth_ros.tools.demo.words import TINY_WORDS, Words, notes
 
 
 @pytest.fixture
 def page(frame, timing, course):
-    frames = [frame(k, factor=1.15, aligned=1.05) for k in range(2)]
-    errors, aligned = Errors(), Errors()
+    frames = [frame(k, factor=1.15, aligned=1.05, motion=0.97) for k in range(2)]
+    errors, aligned, motion = Errors(), Errors(), Errors()
     for one in frames:
         errors.add(one)
         aligned.add(replace(one, depth=one.aligned))
-    words = Words("Metric depth from one camera", "A test.", TINY_WORDS, notes("A test", "exact", 10.0, 1.0))
-    found = summary("tiny", timing(), errors, aligned, course())
-    return Report(found, timing(), errors, frames, frames[0], words, {"Python": "3"}, aligned, course()).html()
+        motion.add(replace(one, depth=one.motion))
+    source = Source("", {}, Topics(), "a test", "A test", truth="exact")
+    words = Words("Metric depth from one camera", "A test.", TINY_WORDS, notes(source, True, 10.0, 1.0))
+    found = summary("tiny", timing(), errors, aligned, motion, course())
+    return Report(found, timing(), errors, frames, frames[0], words, {"Python": "3"}, aligned, motion).html()
 
 
 def test_cloud_is_drawn_and_the_controls_work(tmp_path, browser, page):

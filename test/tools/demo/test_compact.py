@@ -20,7 +20,8 @@ from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, IMAGE
 from mono_depth_ros.tools.demo.compact import compact
 from mono_depth_ros.tools.demo.recording import Topics
 
-TOPICS = Topics(truth="/truth", lidar="/lidar/points", aligned="/aligned/image")
+TOPICS = Topics(truth="/truth", lidar="/lidar/points", aligned="/aligned/image", motion="/aligned_motion/image")
+DEPTHS = (TOPICS.depth, TOPICS.aligned, TOPICS.motion, TOPICS.truth)
 START_NS = 1_700_000_000_000_000_000
 
 
@@ -38,7 +39,7 @@ def image(pixels, encoding, k):
 @pytest.fixture
 def recorded(tmp_path):
     """Three frames as the recorder keeps them, and the depth of each."""
-    kinds = dict.fromkeys((TOPICS.image, TOPICS.depth, TOPICS.aligned, TOPICS.truth), IMAGE)
+    kinds = dict.fromkeys((TOPICS.image, *DEPTHS), IMAGE)
     kinds |= {TOPICS.camera_info: CAMERA_INFO, TOPICS.cloud: CLOUD, TOPICS.lidar: CLOUD}
     bag = BagFile(tmp_path / "raw", [TF_STATIC, *(Channel(*item) for item in kinds.items())], "mcap", "none")
     bag.write("/tf_static", START_NS, static_transform("camera_optical_frame", "lidar", np.eye(4), START_NS))
@@ -54,7 +55,7 @@ def recorded(tmp_path):
         )
         depth[0], depth[1], depth[2] = np.nan, np.inf, 80.0
         depths.append(depth)
-        for topic in (TOPICS.depth, TOPICS.aligned, TOPICS.truth):
+        for topic in DEPTHS:
             bag.write(topic, at + 3, image(depth, "32FC1", k))
         cloud = empty(CLOUD, header(k))
         fill_cloud(cloud, dice.random((48, 64, 4)).astype(np.float32), POINT_FIELD)
@@ -72,7 +73,7 @@ def test_what_is_kept_and_how(recorded, tmp_path):
         first = {connection.topic: (at, data) for connection, at, data in reversed(list(after.messages()))}
         original = {connection.topic: (at, data) for connection, at, data in reversed(list(before.messages()))}
         (static,) = [item for item in after.connections if item.topic == "/tf_static"]
-    images = dict.fromkeys((TOPICS.depth, TOPICS.aligned, TOPICS.truth), (IMAGE, 3))
+    images = dict.fromkeys(DEPTHS, (IMAGE, 3))
     assert kinds == images | {
         "/tf_static": ("tf2_msgs/msg/TFMessage", 1),
         "/camera/image_raw/compressed": ("sensor_msgs/msg/CompressedImage", 3),

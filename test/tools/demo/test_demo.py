@@ -90,8 +90,8 @@ def test_summary(world_run, documented):
     found = world_run.summary
     assert json.loads(world_run.stdout) == found
     documented("demo", found)
-    keys = ["model", "frames_in", "frames_out", "dropped", "rate_hz", "latency_ms", "depth", "aligned", "alignment"]
-    assert list(found) == keys
+    keys = ["model", "frames_in", "frames_out", "dropped", "rate_hz", "latency_ms", "depth", "aligned", "motion"]
+    assert list(found) == [*keys, "alignment"]
     assert found["model"] == "tiny"
     assert found["frames_in"] == found["frames_out"] + found["dropped"] and found["frames_out"] >= 3
     assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["p99"] < 10_000
@@ -99,6 +99,7 @@ def test_summary(world_run, documented):
     assert 0 < found["depth"]["abs_rel"] < 5 and 0 <= found["depth"]["delta1"] <= 1
     assert found["aligned"].keys() == found["depth"].keys()
     assert found["aligned"]["n"] >= 0.2 * 320 * 240 * 3
+    assert found["motion"].keys() == found["depth"].keys() and 0 < found["motion"]["abs_rel"] < 0.5
     assert 0 < found["aligned"]["abs_rel"] < found["depth"]["abs_rel"], "the lidar makes it better"
     alignment = found["alignment"]
     assert list(alignment) == ["scale", "shift", "inliers", "held_out_abs_rel"]
@@ -122,6 +123,8 @@ def test_bag_can_be_read(world_run):
         "/lidar/points": "sensor_msgs/msg/PointCloud2",
         "/depth/image": "sensor_msgs/msg/Image",
         "/aligned/image": "sensor_msgs/msg/Image",
+        "/aligned_motion/image": "sensor_msgs/msg/Image",
+        "/odom": "nav_msgs/msg/Odometry",
         "/diagnostics": "diagnostic_msgs/msg/DiagnosticArray",
         "/tf_static": "tf2_msgs/msg/TFMessage",
     }
@@ -173,7 +176,7 @@ def test_folder_with_ground_truth(tmp_path, request):
     assert (found.summary["frames_in"], found.summary["dropped"]) == (20, 0), "a file waits for a slower network"
     assert "so that none is dropped" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert found.summary["depth"]["n"] > pixels * found.summary["frames_out"] >= pixels
-    assert found.summary["aligned"] is None and found.summary["alignment"] is None, "no lidar"
+    assert all(found.summary[name] is None for name in ("aligned", "motion", "alignment")), "no lidar, no odometry"
 
 
 @pytest.mark.slow

@@ -16,9 +16,9 @@ def test_summary_of_a_known_run(frame, timing):
     errors.add(frame(1, factor=0.7))
     found = summary("tiny", timing(), errors)
     plane = np.tile(np.linspace(2.0, 4.0, 64), (46, 1))  # without sky and without the unknown row
-    keys = ["model", "frames_in", "frames_out", "dropped", "rate_hz", "latency_ms", "depth", "aligned", "alignment"]
-    assert list(found) == keys
-    assert found["aligned"] is None and found["alignment"] is None
+    keys = ["model", "frames_in", "frames_out", "dropped", "rate_hz", "latency_ms", "depth", "aligned", "motion"]
+    assert list(found) == [*keys, "alignment"]
+    assert found["aligned"] is None and found["motion"] is None and found["alignment"] is None
     assert (found["frames_in"], found["frames_out"], found["dropped"]) == (10, 9, 1)
     assert found["rate_hz"] == pytest.approx(10.0)
     assert found["latency_ms"] == {"p50": 25.0, "p99": 25.0}
@@ -31,23 +31,25 @@ def test_summary_of_a_known_run(frame, timing):
 
 
 def test_summary_of_an_aligned_run(frame, timing, course):
-    errors, aligned = Errors(), Errors()
+    errors, aligned, motion = Errors(), Errors(), Errors()
     for k in range(2):
-        one = frame(k, factor=1.1, aligned=1.02)
+        one = frame(k, factor=1.1, aligned=1.02, motion=0.95)
         errors.add(one)
         aligned.add(replace(one, depth=one.aligned))
-    found = summary("tiny", timing(), errors, aligned, course())
+        motion.add(replace(one, depth=one.motion))
+    found = summary("tiny", timing(), errors, aligned, motion, course())
+    assert found["motion"]["abs_rel"] == pytest.approx(0.05, abs=1e-6)
     assert found["depth"]["abs_rel"] == pytest.approx(0.1, abs=1e-6)
     assert found["aligned"]["abs_rel"] == pytest.approx(0.02, abs=1e-6)
     assert found["aligned"].keys() == found["depth"].keys() and found["aligned"]["n"] == found["depth"]["n"]
     assert found["alignment"] == {"scale": 0.91, "shift": 0.0, "inliers": 0.75, "held_out_abs_rel": 0.03}
 
 
-def test_the_factor_that_each_frame_lacks(frame):
+def test_how_much_too_large_the_depth_of_each_frame_is(frame):
     errors = Errors()
     errors.add(frame(3, factor=1.25))
     errors.add(frame(5, factor=0.5))
-    assert {k: round(v, 5) for k, v in errors.scales.items()} == {3: 0.8, 5: 2.0}
+    assert {k: round(v, 5) for k, v in errors.ratios.items()} == {3: 1.25, 5: 0.5}
 
 
 def test_without_ground_truth_there_is_no_depth_part(frame, timing):

@@ -191,8 +191,8 @@ def test_nothing_to_do_is_an_error():
         rclpy.try_shutdown()
 
 
-def test_a_static_transform_is_recorded_though_nobody_publishes_it(tmp_path):
-    rig = Rig(tmp_path, static_transform="camera lidar 0.5 0 0 0 0 0 1", duration=0.3)
+def test_static_transforms_are_recorded_though_nobody_publishes_them(tmp_path):
+    rig = Rig(tmp_path, static_transform="camera lidar 0.5 0 0 0 0 0 1; base camera 0 0 1 0 0 0 1", duration=0.3)
     try:
         while rig.thread.is_alive():
             rig.send()
@@ -201,8 +201,10 @@ def test_a_static_transform_is_recorded_though_nobody_publishes_it(tmp_path):
         rig.close()
     with Reader(tmp_path / "bag" / "bag.mcap") as reader:
         found = [(c, data) for c, _, data in reader.messages() if c.topic == "/tf_static"]
-        assert len(found) == 1 and found[0][0].ext.offered_qos_profiles[0].durability.name == "TRANSIENT_LOCAL"
-        (item,) = get_typestore(Stores.ROS2_JAZZY).deserialize_cdr(found[0][1], found[0][0].msgtype).transforms
+        assert len(found) == 2 and found[0][0].ext.offered_qos_profiles[0].durability.name == "TRANSIENT_LOCAL"
+        read = get_typestore(Stores.ROS2_JAZZY).deserialize_cdr
+        (item,), (other,) = (read(data, connection.msgtype).transforms for connection, data in found)
+    assert (other.header.frame_id, other.child_frame_id) == ("base", "camera")
     assert (item.header.frame_id, item.child_frame_id) == ("camera", "lidar")
     assert (item.transform.translation.x, item.transform.rotation.w) == (0.5, 1.0)
 

@@ -141,7 +141,7 @@ def test_aligned_depth_and_the_course_of_the_alignment(bag):
     ]
     assert recording.timing.frames_out == 3
     assert recording.course.stamp_ns.tolist() == [START_NS + k * 10**8 + 2 for k in (1, 2)]
-    assert recording.course.scale.tolist() == [2.5, 3.5]
+    assert recording.course.values[:, 0].tolist() == [2.5, 3.5]
     assert recording.course.summary() == {"scale": 3.0, "shift": 0.0, "inliers": 0.8, "held_out_abs_rel": 0.04}
 
 

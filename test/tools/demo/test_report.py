@@ -14,25 +14,31 @@ import pytest
 
 from mono_depth_ros.tools.demo.cloud_data import cloud_data
 from mono_depth_ros.tools.demo.measure import Errors, summary
+from mono_depth_ros.tools.demo.recording import Topics
 from mono_depth_ros.tools.demo.report import Report
+from mono_depth_ros.tools.demo.source import Source
 from mono_depth_ros.tools.demo.words import TINY_WORDS, Words, notes
 from mono_depth_ros.tools.report.pictures import DepthScale
 
 
 @pytest.fixture
 def page(frame, timing, course):
-    def page(truth=True, cloud=True, aligned=None, **words):
-        frames = [frame(k, factor=1.0 + 0.1 * k, truth=truth, cloud=cloud, aligned=aligned) for k in range(3)]
-        errors, after = Errors(), Errors()
+    def page(truth=True, cloud=True, aligned=None, motion=None, **words):
+        how = {"truth": truth, "cloud": cloud, "aligned": aligned, "motion": motion}
+        frames = [frame(k, factor=1.0 + 0.1 * k, **how) for k in range(3)]
+        errors, after, moved = Errors(), Errors(), Errors()
         for one in frames:
             errors.add(one)
             if aligned is not None:
                 after.add(replace(one, depth=one.aligned))
+            if motion is not None:
+                moved.add(replace(one, depth=one.motion))
         told = course() if aligned is not None else course((), ())
         texts = {"headline": "Metric depth", "lead": "A test.", "honesty": TINY_WORDS, **words}
-        said = Words(**texts, notes=notes("A test", "exact" if truth else "", 10.0, 1.0))
-        found = summary("tiny", timing(), errors, after, told)
-        return Report(found, timing(), errors, frames, frames[1], said, {"Python": "3"}, after, told).html()
+        source = Source("", {}, Topics(), "a test", "A test", truth="exact")
+        said = Words(**texts, notes=notes(source, truth, 10.0, 1.0))
+        found = summary("tiny", timing(), errors, after, moved, told)
+        return Report(found, timing(), errors, frames, frames[1], said, {"Python": "3"}, after, moved).html()
 
     return page
 
@@ -87,10 +93,32 @@ def test_an_aligned_run_shows_before_and_after(page):
     assert len([1 for tag, a in tags if tag == "svg"]) == 4
     assert "the mean error went from 10.0 % to 2.0 % of the true distance" in text
     assert "multiplies all depth by 0.910" in text and "3.0 % off, in the median, at lidar points" in text
-    assert '<tr><td>AbsRel</td><td>0.100</td><td class="after">0.020</td></tr>' in text
+    assert "<tr><td>AbsRel</td><td>0.100</td><td class=after>0.020</td></tr>" in text
+    assert "own motion" not in text and 'class="line c2"' not in text
     assert "<b>0.020</b><em>mean error ÷ true distance; 0.100 before alignment</em>" in text
     assert "aligned AbsRel 0.020" in text
     assert 'data-cloud="aligned"' in text
+
+
+def test_motion_stands_beside_the_lidar_in_the_table_the_chart_and_the_pictures(page):
+    text = page(aligned=1.02, motion=1.05)
+    tags = parsed(text)
+    assert len([1 for tag, _ in tags if tag == "img"]) == 3 * 8
+    assert "<th>depth node</th><th>by motion</th><th>by the lidar</th>" in text
+    assert "<tr><td>AbsRel</td><td>0.100</td><td class=after>0.050</td><td class=after>0.020</td></tr>" in text
+    assert "without any other sensor, it went from 10.0 % to 5.0 %" in text
+    lines = {a["class"]: a["points"] for tag, a in tags if tag == "polyline" and a["class"].startswith("line c")}
+    heights = {name: [float(point.split(",")[1]) for point in line.split()] for name, line in lines.items()}
+    assert set(heights) == {"line c0", "line c1", "line c2"}
+    assert heights["line c1"][0] > heights["line c1"][1] > heights["line c1"][2], "1, 1.1 and 1.2 of the truth"
+    assert len(set(heights["line c0"])) == len(set(heights["line c2"])) == 1
+    assert heights["line c0"][0] > heights["line c2"][0], "1.02 is nearer to the truth than 1.05"
+
+
+def test_motion_alone_has_its_own_column(page):
+    text = page(motion=1.05)
+    assert "<th>depth node</th><th>by motion</th></tr>" in text and "points of the lidar" not in text
+    assert "<b>0.050</b><em>mean error ÷ true distance; 0.100 before alignment</em>" in text
 
 
 def test_an_aligned_run_without_truth_shows_the_pictures_only(page):

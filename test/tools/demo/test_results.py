@@ -41,7 +41,7 @@ def test_the_frame_whose_error_the_alignment_divides_most(frame):
     "changes", [{"truth": False, "aligned": 1.0}, {"aligned": None}, {"cloud": False, "aligned": 1.0}]
 )
 def test_without_alignment_truth_or_cloud_there_is_none(frame, changes):
-    _, _, shown, gained = look([frame(0, factor=1.2, **changes)])
+    _, shown, gained = look([frame(0, factor=1.2, **changes)])
     assert gained is None and len(shown) == 1
 
 

@@ -35,6 +35,20 @@ def test_world_parameters_are_those_of_the_node():
     assert source.title == "synthetic street, seed 7" and source.lookup is None and source.topics.truth
 
 
+@pytest.mark.parametrize(
+    ("alignment", "topics"),
+    [
+        ("both", {"aligned", "motion", "odom", "diagnostics"}),
+        ("lidar", {"aligned", "diagnostics"}),
+        ("motion", {"motion", "odom", "diagnostics"}),
+        ("none", set()),
+    ],
+)
+def test_each_reference_of_the_world_has_its_topics(alignment, topics):
+    found = vars(world_source(WorldNodeConfig(), 0.0, alignment).topics)
+    assert {name for name in ("aligned", "motion", "odom", "diagnostics") if found[name]} == topics
+
+
 def test_intrinsics_beside_the_images_are_found(folder, tmp_path):
     (folder / "camera-intrinsics.txt").write_text(MATRIX)
     source = file_source(str(folder), "", 0.0, tmp_path)

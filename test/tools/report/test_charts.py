@@ -14,20 +14,19 @@ def points(svg, kind):
     return np.array([[float(v) for v in point.split(",")] for point in text.split()])
 
 
-def test_the_course_keeps_line_and_dots_apart_and_in_the_chart():
-    svg = charts.course([(0.0, 1.0), (10.0, 1.1)], [(5.0, 1.05), (6.0, 1.2)], "seconds", "scale")
-    line = points(svg, "line")
-    assert line[0, 0] == 48.0 and line[1, 0] == 408.0, "from edge to edge"
-    assert line[0, 1] > line[1, 1], "more is higher up"
-    dots = re.findall(r'class="dot other" cx="([\d.]+)" cy="([\d.]+)"', svg)
-    assert len(dots) == 2 and all(24 <= float(y) <= 188 for _, y in dots)
-    assert (line[:, 1] >= 24).all() and (line[:, 1] <= 188).all()
+def test_courses_are_lines_of_their_own_around_the_level_that_is_right():
+    svg = charts.courses({"c0": [(0.0, 1.0), (10.0, 1.1)], "c2": [(5.0, 1.05), (6.0, 1.3)]}, 1.0, "seconds", "scale")
+    line, other = points(svg, "line c0"), points(svg, "line c2")
+    assert line[0, 0] == 48.0 and line[1, 0] == 508.0, "from edge to edge"
+    assert line[0, 1] > line[1, 1] > other[1, 1] > 24, "more is higher up, and all is in the chart"
+    level = float(re.search(r'class="marker" [^>]*y1="([\d.]+)"', svg)[1])
+    assert level == line[0, 1] < 228
 
 
 def test_a_steady_scale_is_drawn_steady():
     """Noise of a thousandth does not fill the chart: the axis spans 5 % at least."""
-    svg = charts.course([(k, 1.0 + 0.001 * (k % 2)) for k in range(10)], [], "seconds", "scale")
-    assert np.ptp(points(svg, "line")[:, 1]) < 5
+    svg = charts.courses({"c0": [(k, 1.0 + 0.001 * (k % 2)) for k in range(10)]}, 1.0, "seconds", "scale")
+    assert np.ptp(points(svg, "line c0")[:, 1]) < 5
 
 
 def test_the_outline_of_a_histogram_is_of_its_own_shares():
