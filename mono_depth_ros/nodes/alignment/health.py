@@ -24,6 +24,7 @@ class AlignmentFacts:
         depth, camera_info, reference: the inputs. depth_quarrel: a sentence where both kinds of depth come, or "".
         qos_conflict, camera_problem, colour_problem, reference_problem: a sentence, or "".
         last: what became of the last image; None before the first. remedy: what to do that large images arrive.
+        fuse_problem: why results are not combined, a sentence or "".
         no_depth, few: of `Usable`, a sentence or ""; of pictures and clocks the depth node speaks.
     """
 
@@ -45,6 +46,7 @@ class AlignmentFacts:
     remedy: str = ""
     no_depth: str = ""
     few: str = ""
+    fuse_problem: str = ""
 
 
 def judge_alignment(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
@@ -92,7 +94,7 @@ def _of_results(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> tuple
     if last is None:
         return OK, "working on the first images"
     lost = many_lost("depth images", now.recent_loss, facts.remedy)
-    for problem in (facts.few, facts.depth_quarrel, last.reason, facts.colour_problem, lost):
+    for problem in (facts.few, facts.depth_quarrel, last.reason, facts.colour_problem, facts.fuse_problem, lost):
         if problem:
             return WARN, problem
     return OK, f"{last.state}, publishing {now.rate_out_hz:.1f} Hz{_error(last)}"

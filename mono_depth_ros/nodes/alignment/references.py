@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from rclpy.node import Node
 
-from mono_depth_ros.config import AlignmentNodeConfig, GroundConfig
+from mono_depth_ros.config import AlignmentNodeConfig, GroundConfig, TrackerConfig
 from mono_depth_ros.errors import SENTENCE, ConfigError, shown
 from mono_depth_ros.geometry.rigid import rigid_from_text
 from mono_depth_ros.nodes.ros.parameters import Parameters
@@ -18,8 +18,9 @@ from mono_depth_ros.nodes.ros.topics import message_class, sibling_info
 from mono_depth_ros.nodes.ros.transforms import TransformLookup, tf2_module
 from mono_depth_ros.streams.health import Feed
 from mono_depth_ros.streams.references import make_reference
-from mono_depth_ros.streams.references.base import Context, ReferenceMatch, View
+from mono_depth_ros.streams.references.base import Context, Reference, ReferenceMatch, View
 from mono_depth_ros.streams.references.base import Input as ReferenceInput
+from mono_depth_ros.streams.references.poses import Posed
 from mono_depth_ros.streams.references.several import Several
 
 
@@ -36,7 +37,8 @@ class Source:
     def __init__(self, node: Node, config: AlignmentNodeConfig, options: Parameters) -> None:
         given = _parsed(config.cam_from_reference)
         self._tf: TransformLookup | None = None
-        alone = given is not None and len(config.references) == 1  # another one may be elsewhere
+        # Another reference may be elsewhere, and poses are of another frame.
+        alone = given is not None and len(config.references) == 1 and not options.get(TrackerConfig).fuse
         if tf2_module() is not None and not (alone and not options.get(GroundConfig).base_frame):
             self._tf = TransformLookup(node, config.tf_timeout)
         self._inputs: dict[str, Input] = {}
@@ -69,16 +71,20 @@ class Source:
     @property
     def problem(self) -> str:
         """A sentence where some of several references gave nothing for the last image, though others did; "" else."""
-        return self.reference.problem if isinstance(self.reference, Several) else ""
+        return self._inner.problem if isinstance(self._inner, Several) else ""
+
+    @property
+    def _inner(self) -> Reference:
+        return self.reference.reference if isinstance(self.reference, Posed) else self.reference
 
     def figures(self) -> dict[str, str]:
         """Key-value pairs: of several references, for how many images each gave nothing, and why lately."""
-        if not isinstance(self.reference, Several):
+        if not isinstance(self._inner, Several):
             return {}
-        missing = self.reference.missing
+        missing = self._inner.missing
         return {
             f"images without {name}": f"{count}{': ' * (name in missing)}{missing.get(name, '')}"
-            for name, count in self.reference.without.items()
+            for name, count in self._inner.without.items()
         }
 
     def listen(self, wanted: bool) -> None:
@@ -98,7 +104,7 @@ class Source:
 
         Of several references that of the one that hinders most.
         """
-        parts = self.reference.parts.values() if isinstance(self.reference, Several) else (self.reference,)
+        parts = self._inner.parts.values() if isinstance(self._inner, Several) else (self._inner,)
         found = [self._feed(part.inputs) for part in parts if part.inputs]
         return max(found, key=lambda feed: (bool(feed.conflict), feed.publishers == 0, feed.silent_s), default=Feed())
 

@@ -67,6 +67,8 @@ class AlignmentSession(Session[DepthJob]):
     def reports(self) -> list[Report]:
         stream = self.stream
         figures = {"reference": self._config().reference, **alignment_figures(stream.last, stream.offset_s)}
+        if self._options.get(TrackerConfig).fuse:
+            figures["pixels combined with earlier ones (%)"] = f"{100 * stream.fusion.share:.0f}"
         figures |= stream.reference.figures() if stream.reference is not None else {}
         return [Report("", self._monitor, partial(judge_alignment, stream.facts()), figures)]
 

@@ -23,6 +23,7 @@ from mono_depth_ros.errors import ConfigError, DataError, FrameError
 from mono_depth_ros.media.images import check_pixels
 from mono_depth_ros.messages.image import image_size
 from mono_depth_ros.messages.stamps import stamp_ns
+from mono_depth_ros.motion.fusion import Fusion
 from mono_depth_ros.nodes.alignment.colours import Colours
 from mono_depth_ros.nodes.alignment.health import AlignmentFacts
 from mono_depth_ros.nodes.alignment.inputs import DepthInputs, decode_prediction
@@ -57,7 +58,8 @@ class AlignmentStream(MessageStream):
     Attributes:
         aligner: scale and shift. outputs: the publishers. reference: what fixes the scale; None for none.
         last: what became of the last image that got as far; None before the first. offset_s: reference minus image.
-        reference_problem, colour_problem: what was wrong with them for the last image, or "".
+        fusion: with the results before, if that is wanted.
+        reference_problem, colour_problem, fuse_problem: what was wrong with them for the last image, or "".
     """
 
     def __init__(self, session: Session[Any], monitor: Monitor, options: Parameters, aligner: Aligner) -> None:
@@ -76,7 +78,8 @@ class AlignmentStream(MessageStream):
         session.closing(self._inputs.close)
         self.last: Aligned | None = None
         self.offset_s = math.nan
-        self.reference_problem = self.colour_problem = ""
+        self.reference_problem = self.colour_problem = self.fuse_problem = ""
+        self.fusion = Fusion()
 
     def topics(self) -> str:
         """What is aligned by what, in words."""
@@ -107,7 +110,11 @@ class AlignmentStream(MessageStream):
         with self.monitor.stage("align"):
             self.last = found = self._align(view, match)
         self._session.check()
-        self._publish(depth, view, calibration, self._publishable(view, found))
+        aligned = self._publishable(view, found)
+        if self._options.get(TrackerConfig).fuse and found.prediction is not None:
+            with self.monitor.stage("fuse"):
+                aligned = self._fused(view, aligned)
+        self._publish(depth, view, calibration, aligned)
 
     def _decode(self, depth: DepthJob) -> tuple[View, Calibration]:
         header = depth.message.header
@@ -156,9 +163,9 @@ class AlignmentStream(MessageStream):
         config = self._options.get(AlignConfig)
         config = match.align_config(config) if match is not None else config
         self.aligner.configure(config, self._options.get(TrackerConfig))
-        wanted = self.outputs.wanted(ALIGNED_UNCERTAINTY) or (
-            self.outputs.wanted(ALIGNED_POINTS) and self._options.get(DepthConfig).max_relative_error > 0
-        )
+        wanted = self.outputs.wanted(ALIGNED_UNCERTAINTY) or self._options.get(TrackerConfig).fuse
+        if self.outputs.wanted(ALIGNED_POINTS) and self._options.get(DepthConfig).max_relative_error > 0:
+            wanted = True
         try:
             if match is None:
                 return self.aligner.update(view.prediction, None, view.stamp_ns, uncertainty=wanted)
@@ -191,6 +198,18 @@ class AlignmentStream(MessageStream):
             )
         return found.prediction
 
+    def _fused(self, view: View, aligned: DepthPrediction) -> DepthPrediction:
+        """With the results before, where the pose of the camera is known; this one alone else, and it says so."""
+        reference = self.reference.reference if self.reference is not None else None
+        pose = reference.pose if reference is not None else None
+        self.fuse_problem = ""
+        if pose is None:
+            why = reference.pose_problem if reference is not None else "reference is none"
+            self.fuse_problem = f"results are not combined, the pose of the camera is not known: {why}"
+            self.log.warning("fuse", self.fuse_problem)
+            return self.fusion.update(aligned, view.camera, None, view.stamp_ns)
+        return self.fusion.update(aligned, view.camera, pose.matrix, view.stamp_ns, pose.world)
+
     def _publish(self, depth: DepthJob, view: View, calibration: Calibration, aligned: DepthPrediction) -> None:
         header, encoding = depth.message.header, self._config().aligned_encoding
         with torch.inference_mode():
@@ -219,6 +238,7 @@ class AlignmentStream(MessageStream):
             camera_info_known=self._inputs.infos.known(),
             camera_problem=self.camera_problem,
             colour_problem=self.colour_problem,
+            fuse_problem=self.fuse_problem,
             reference=reference,
             reference_problem=self.reference_problem,
             last=self.last,

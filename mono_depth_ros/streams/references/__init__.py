@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mono_depth_ros.config import TrackerConfig
 from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.streams.references.base import Context, Reference
 from mono_depth_ros.streams.references.depth import DepthReference, DisparityReference
 from mono_depth_ros.streams.references.ground import GroundReference
 from mono_depth_ros.streams.references.motion import MotionReference
 from mono_depth_ros.streams.references.points import LidarReference, RangeReference, ScanReference
+from mono_depth_ros.streams.references.poses import Posed
 from mono_depth_ros.streams.references.several import Several
 from mono_depth_ros.streams.references.stereo import StereoReference
 
@@ -30,16 +32,26 @@ REFERENCES: dict[str, type[Reference]] = {
 }
 """By name. Making one, of a Context, raises ConfigError where its extrinsics or the floor's height are not known."""
 
+_POSED = ("motion",)
+"""References that know the poses of the camera by themselves."""
+
 _OWN_PLACE = ("ground", "motion")
 """References of which cam_from_reference says nothing where there are others beside them."""
 
 
 def make_reference(names: Sequence[str], context: Context) -> Reference:
-    """The reference of a name, or of several names what is made of all of them.
+    """The reference of a name, or of several names what is made of all of them; with poses where results are fused.
 
     Raises:
         ConfigError: one cannot be made of the context; cam_from_reference with two sensors that it could be of.
     """
+    made = _made(names, context)
+    if context.options(TrackerConfig).fuse and not set(names) & set(_POSED):
+        return Posed(context if context.given is None else replace(context, given=None), made)
+    return made
+
+
+def _made(names: Sequence[str], context: Context) -> Reference:
     if len(names) == 1:
         return REFERENCES[names[0]](context)
     sensors = [name for name in names if name not in _OWN_PLACE]

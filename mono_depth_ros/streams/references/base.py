@@ -53,6 +53,19 @@ class ReferenceMatch:
         return replace(config, min_samples=1, held_out=0.0, local=False) if self.lone else config
 
 
+@dataclass(frozen=True, eq=False)
+class CameraPose:
+    """Where the camera was.
+
+    Attributes:
+        matrix: (4, 4) float64 world_from_camera. world: the name of a frame that does not move; poses in frames of two
+            names have nothing in common.
+    """
+
+    matrix: np.ndarray
+    world: str
+
+
 @dataclass(frozen=True)
 class Input:
     """A topic of a reference.
@@ -86,6 +99,10 @@ class Poses(Protocol):
     @property
     def known(self) -> bool:
         """Whether there can be poses by now."""
+
+    @property
+    def fixed_frame(self) -> str:
+        """The name of that frame."""
 
     def at(self, view: View) -> np.ndarray:
         """(4, 4) that frame from the camera, at the stamp of an image.
@@ -130,6 +147,8 @@ class Reference(ABC):
         deviation: relative standard deviation of what all of its samples have in common, such as the scale of the
             odometry, and of each where it tells none.
         given_ns: the stamp of the reference that was given out last, or None.
+        pose: of the camera at the image that `samples` was last called with; None: it does not know.
+        pose_problem: why not, where it should, as a sentence; "" else.
         usual: reasons for which it gives nothing although nothing is wrong.
         needs_rgb: it looks at the images themselves: a view has to have the one of its very stamp.
     """
@@ -144,6 +163,8 @@ class Reference(ABC):
     def __init__(self, context: Context) -> None:
         self.context = context
         self.given_ns: int | None = None
+        self.pose: CameraPose | None = None
+        self.pose_problem = ""
         self._told: set[str] = set()
 
     @abstractmethod

@@ -62,6 +62,9 @@ class Several(Reference):
             else:
                 found[name] = match
         self.given_ns = max((ns for part in self.parts.values() if (ns := part.given_ns) is not None), default=None)
+        known = [part for part in self.parts.values() if part.pose is not None]
+        self.pose = known[0].pose if known else None
+        self.pose_problem = next((part.pose_problem for part in self.parts.values() if part.pose_problem), "")
         self.missing = missing
         sentence = "reference {} gives nothing, the others go on: {}"
         self.problem = "; ".join(sentence.format(name, missing[name]) for name in faults)

@@ -15,6 +15,7 @@ from mono_depth_ros.alignment.result import Curve, Fit
 from mono_depth_ros.bags.reader import Message
 from mono_depth_ros.config import AlignConfig, TrackerConfig
 from mono_depth_ros.errors import DataError, MonoDepthError
+from mono_depth_ros.motion.fusion import Fusion
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.streams.health import untrusted
@@ -43,7 +44,8 @@ class Alignment:
         state: dict[str, Any] | None = None,
         uncertainty: bool = True,
     ) -> None:
-        self._uncertainty = uncertainty
+        self._uncertainty = uncertainty or tracker.fuse
+        self._fusion = Fusion() if tracker.fuse else None
         self._aligner = _Aligner(config, tracker)
         self._config, self._tracker = config, tracker
         self._reference, self._decode = reference, decode
@@ -60,6 +62,8 @@ class Alignment:
             self._sums, reference.given_ns = state["sums"], state["given_ns"]
             reference.restore(state.get("reference"))
             self._not_fitted = state.get("not_fitted", "")
+            if self._fusion is not None:
+                self._fusion.restore(state.get("fusion"))
 
     def add(self, frame: BagFrame) -> None:
         """Hand what came with a frame to the reference, whatever becomes of the frame."""
@@ -97,7 +101,8 @@ class Alignment:
             if match is not None:
                 self._reference.tell_once("unaligned", f"unaligned: {found.reason}")
         if found.prediction is not None:
-            frame.aligned = Frame(frame.result.rgb.cpu(), view.camera, found.prediction, frame.result.config)
+            prediction = self._fused(view, found.prediction)
+            frame.aligned = Frame(frame.result.rgb.cpu(), view.camera, prediction, frame.result.config)
         alignment = found.alignment
         if alignment is not None and alignment.after is not None:
             self._sums["n"] += alignment.after.n
@@ -131,7 +136,20 @@ class Alignment:
             "sums": dict(self._sums),
             "given_ns": self._reference.given_ns,
             "reference": self._reference.state(),
+            "fusion": None if self._fusion is None else self._fusion.state(),
         }
+
+    def _fused(self, view: View, aligned: DepthPrediction) -> DepthPrediction:
+        """With the results before, where that is wanted and the pose of the camera is known."""
+        if self._fusion is None:
+            return aligned
+        pose = self._reference.pose
+        if pose is None:
+            self._problems["fuse_no_pose"] += 1
+            why = self._reference.pose_problem
+            self._reference.tell_once("fuse", f"results are not combined, the pose of the camera is not known: {why}")
+            return self._fusion.update(aligned, view.camera, None, view.stamp_ns)
+        return self._fusion.update(aligned, view.camera, pose.matrix, view.stamp_ns, pose.world)
 
     def _match(self, view: View) -> ReferenceMatch | None:
         """Samples of the reference; without them the scale goes on as it is."""

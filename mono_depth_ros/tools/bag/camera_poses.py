@@ -18,7 +18,7 @@ from mono_depth_ros.geometry.trajectory import Trajectory
 from mono_depth_ros.media.trajectory import read_trajectory
 from mono_depth_ros.messages.kinds import ODOMETRY, POSES, TF, bare
 from mono_depth_ros.streams.references.base import Context
-from mono_depth_ros.streams.references.motion import CameraPoses
+from mono_depth_ros.streams.references.poses import CameraPoses
 from mono_depth_ros.tools.bag.places import Places
 
 _ODOM = "odom"  # REP 105: continuous, while map may jump
