@@ -60,7 +60,7 @@ class AlignConfig(Config):
 
 @dataclass(frozen=True)
 class TrackerConfig(Config):
-    """How scale and shift, and the result, go on in time."""
+    """How scale and shift go on in time."""
 
     bandwidth: float = option(
         1.0,
@@ -76,11 +76,6 @@ class TrackerConfig(Config):
         unit="s",
         low=0.0,
         dynamic=True,
-    )
-    fuse: bool = option(
-        False,
-        "Each result is combined with those before, moved by the camera's poses: those of motion or memory, else of "
-        "odom or odom_frame. What moved, appeared or vanished is taken from the new one.",
     )
 
 

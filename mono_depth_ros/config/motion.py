@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options of depth from the camera's own motion."""
+"""Options of depth from the camera's own motion, and of results that are combined over time."""
 
 from __future__ import annotations
 
@@ -53,4 +53,9 @@ class MotionConfig(Config):
         low=0.001,
         high=1.0,
         dynamic=True,
+    )
+    fuse: bool = option(
+        False,
+        "Each result is combined with those before, moved by the camera's poses: those of motion or memory, else of "
+        "odom or odom_frame. What moved, appeared or vanished is taken from the new one.",
     )

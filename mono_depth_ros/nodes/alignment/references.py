@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from rclpy.node import Node
 
-from mono_depth_ros.config import AlignmentNodeConfig, GroundConfig, TrackerConfig
+from mono_depth_ros.config import AlignmentNodeConfig, GroundConfig, MotionConfig
 from mono_depth_ros.errors import SENTENCE, ConfigError, shown
 from mono_depth_ros.geometry.rigid import rigid_from_text
 from mono_depth_ros.nodes.ros.parameters import Parameters
@@ -38,7 +38,7 @@ class Source:
         given = _parsed(config.cam_from_reference)
         self._tf: TransformLookup | None = None
         # Another reference may be elsewhere, and poses are of another frame.
-        alone = given is not None and len(config.references) == 1 and not options.get(TrackerConfig).fuse
+        alone = given is not None and len(config.references) == 1 and not options.get(MotionConfig).fuse
         if tf2_module() is not None and not (alone and not options.get(GroundConfig).base_frame):
             self._tf = TransformLookup(node, config.tf_timeout)
         self._inputs: dict[str, Input] = {}

@@ -10,7 +10,7 @@ from rclpy.lifecycle import LifecycleNode
 
 from mono_depth_ros.alignment.aligner import Aligner
 from mono_depth_ros.alignment.scale_file import read_scale
-from mono_depth_ros.config import AlignConfig, AlignmentNodeConfig, TrackerConfig
+from mono_depth_ros.config import AlignConfig, AlignmentNodeConfig, MotionConfig, TrackerConfig
 from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.nodes.alignment.health import alignment_figures, judge_alignment
 from mono_depth_ros.nodes.alignment.stream import AlignmentStream, DepthJob
@@ -67,7 +67,7 @@ class AlignmentSession(Session[DepthJob]):
     def reports(self) -> list[Report]:
         stream = self.stream
         figures = {"reference": self._config().reference, **alignment_figures(stream.last, stream.offset_s)}
-        if self._options.get(TrackerConfig).fuse:
+        if self._options.get(MotionConfig).fuse:
             figures["pixels combined with earlier ones (%)"] = f"{100 * stream.fusion.share:.0f}"
         figures |= stream.reference.figures() if stream.reference is not None else {}
         return [Report("", self._monitor, partial(judge_alignment, stream.facts()), figures)]

@@ -16,6 +16,7 @@ from mono_depth_ros.config import (
     AlignmentNodeConfig,
     DepthConfig,
     ImageConfig,
+    MotionConfig,
     ReferenceConfig,
     TrackerConfig,
 )
@@ -111,7 +112,7 @@ class AlignmentStream(MessageStream):
             self.last = found = self._align(view, match)
         self._session.check()
         aligned = self._publishable(view, found)
-        if self._options.get(TrackerConfig).fuse and found.prediction is not None:
+        if self._options.get(MotionConfig).fuse and found.prediction is not None:
             with self.monitor.stage("fuse"):
                 aligned = self._fused(view, aligned)
         self._publish(depth, view, calibration, aligned)
@@ -163,7 +164,7 @@ class AlignmentStream(MessageStream):
         config = self._options.get(AlignConfig)
         config = match.align_config(config) if match is not None else config
         self.aligner.configure(config, self._options.get(TrackerConfig))
-        wanted = self.outputs.wanted(ALIGNED_UNCERTAINTY) or self._options.get(TrackerConfig).fuse
+        wanted = self.outputs.wanted(ALIGNED_UNCERTAINTY) or self._options.get(MotionConfig).fuse
         if self.outputs.wanted(ALIGNED_POINTS) and self._options.get(DepthConfig).max_relative_error > 0:
             wanted = True
         try:

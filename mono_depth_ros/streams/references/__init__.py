@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mono_depth_ros.config import TrackerConfig
+from mono_depth_ros.config import MotionConfig
 from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.streams.references.base import Context, Reference
 from mono_depth_ros.streams.references.depth import DepthReference, DisparityReference
@@ -46,7 +46,7 @@ def make_reference(names: Sequence[str], context: Context) -> Reference:
         ConfigError: one cannot be made of the context; cam_from_reference with two sensors that it could be of.
     """
     made = _made(names, context)
-    if context.options(TrackerConfig).fuse and not set(names) & set(_POSED):
+    if context.options(MotionConfig).fuse and not set(names) & set(_POSED):
         return Posed(context if context.given is None else replace(context, given=None), made)
     return made
 

@@ -30,6 +30,7 @@ class Alignment:
     Args:
         config, tracker: as for the alignment node. reference: fixes the scale. decode: of its messages.
         state: what `state` gave in an earlier run. uncertainty: aligned frames have theirs.
+        fuse: results are combined with those before, where the pose of the camera is known.
 
     Attributes:
         unaligned: why frames have no alignment. untrusted: of those that have one, what is wrong with it.
@@ -43,9 +44,10 @@ class Alignment:
         decode: Callable[[Message], Any],
         state: dict[str, Any] | None = None,
         uncertainty: bool = True,
+        fuse: bool = False,
     ) -> None:
-        self._uncertainty = uncertainty or tracker.fuse
-        self._fusion = Fusion() if tracker.fuse else None
+        self._uncertainty = uncertainty or fuse
+        self._fusion = Fusion() if fuse else None
         self._aligner = _Aligner(config, tracker)
         self._config, self._tracker = config, tracker
         self._reference, self._decode = reference, decode

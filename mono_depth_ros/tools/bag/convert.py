@@ -175,7 +175,13 @@ def convert(
         if recorded is not None:
             uncertainty = "uncertainty" in job.bag.wanted or job.depth.max_relative_error > 0
             alignment = Alignment(
-                job.align, job.tracker, recorded.reference, reader.decode, progress.alignment, uncertainty
+                job.align,
+                job.tracker,
+                recorded.reference,
+                reader.decode,
+                progress.alignment,
+                uncertainty,
+                job.motion.fuse,
             )
         if not progress.done:
             segments = SegmentWriter(

@@ -9,7 +9,7 @@ from typing import Any
 
 from mono_depth_ros.bags.reader import BagReader, TopicInfo
 from mono_depth_ros.bags.topics import counted, has_colour, named, only, sibling_info
-from mono_depth_ros.config import BagConfig, Config, GroundConfig, MotionConfig, TrackerConfig
+from mono_depth_ros.config import BagConfig, Config, GroundConfig, MotionConfig
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.geometry.rigid import rigid_from_text
 from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, IMAGE, IMU, bare
@@ -52,7 +52,7 @@ class RecordedReference:
         self.inputs: dict[str, str] = {}
         self.words: list[str] = []
         configs, topics = dict(configs), dict[str, str]()
-        if "motion" in self.names or configs[TrackerConfig].fuse:
+        if "motion" in self.names or configs[MotionConfig].fuse:
             given = self._given if self.names == ("motion",) else None
             source = open_poses(reader, config, configs, places, given, tell)
             self.words.append(source.words)

@@ -16,6 +16,7 @@ from mono_depth_ros.config import MotionConfig
 from mono_depth_ros.datasets.dataset import DataSet, Item
 from mono_depth_ros.errors import ConfigError, DataError, FrameError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.motion.fusion import Fusion
 from mono_depth_ros.motion.window import MotionWindow
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
@@ -47,7 +48,7 @@ class ByMotion:
         assert item.stamp_s is not None
         if item.sequence != self._sequence:
             self._sequence = item.sequence
-            self._window, self._aligner = MotionWindow(self._config), Aligner()
+            self._window, self._aligner, self._fusion = MotionWindow(self._config), Aligner(), Fusion()
         stamp_ns, samples = round(item.stamp_s * 1e9), None
         gray = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
         with suppress(DataError, FrameError):
@@ -58,7 +59,10 @@ class ByMotion:
         found = self._aligner.update(prediction, samples, stamp_ns, guide=torch.from_numpy(rgb))
         self._states[found.state] += 1
         if found.prediction is not None:
-            values = found.prediction.values
+            aligned = found.prediction
+            if self._config.fuse:
+                aligned = self._fusion.update(aligned, camera, self._pose(item), stamp_ns)
+            values = aligned.values
         elif not metric:
             return None
         return values.numpy().astype(np.float64)
