@@ -32,6 +32,8 @@ class Views:
         earlier_from_now: (K, 4, 4) poses: points of the camera now in the camera then.
         turn_covariance, move_covariance: (K, K) rad^2 and m^2, of the noise of one axis of the poses.
         pixel: standard deviation of x/z and y/z.
+        prior, information: (N,) 1/z that is known before, in 1/m, and its information in m^2; None: nothing is.
+        guess: (N,) 1/z to begin with; None: the linear solution.
     """
 
     rays: Floats
@@ -40,6 +42,9 @@ class Views:
     turn_covariance: Floats
     move_covariance: Floats
     pixel: float
+    prior: Floats | None = None
+    information: Floats | None = None
+    guess: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +55,14 @@ class Triangulated:
         inverse: (N,) 1/z in 1/m. deviation: (N,) its standard deviation, the poses' noise included.
         residual: (N,) root mean square distance, in standard deviations, between where it should be and was seen.
         views: (N,) in how many earlier images it was seen.
+        earlier_from_now: (K, 4, 4) the poses, as the corners correct them.
     """
 
     inverse: Floats
     deviation: Floats
     residual: Floats
     views: NDArray[np.int64]
+    earlier_from_now: Floats
 
 
 def triangulate(views: Views) -> Triangulated:
@@ -70,7 +77,9 @@ def triangulate(views: Views) -> Triangulated:
     k = len(seen)
     prior = _prior(views)
     step = np.zeros(6 * k)
-    inverse = _linear(rays, seen, known, given_turn, given_move)
+    inverse = _linear(rays, seen, known, given_turn, given_move) if views.guess is None else views.guess
+    before = inverse if views.prior is None else views.prior
+    information = np.full(len(inverse), 1e-3) if views.information is None else views.information
     for _ in range(_STEPS):
         moves = step.reshape(k, 6)
         turn, move = _small_rotations(moves[:, :3]) @ given_turn, given_move + moves[:, 3:]
@@ -89,8 +98,8 @@ def triangulate(views: Views) -> Triangulated:
         by_inverse *= scale[:, None]
         by_pose = _by_pose(turned, inverse, u, v, scale)  # (K, 6, 2, N)
         weighted = by_pose * weight[:, None, None]
-        of_inverse = (weight[:, None] * by_inverse**2).sum(axis=(0, 1)) + 1e-3
-        right_inverse = (weight[:, None] * by_inverse * error).sum(axis=(0, 1))
+        of_inverse = (weight[:, None] * by_inverse**2).sum(axis=(0, 1)) + information
+        right_inverse = (weight[:, None] * by_inverse * error).sum(axis=(0, 1)) + information * (before - inverse)
         flat, flat_weighted = by_pose.reshape(k, 6, -1), weighted.reshape(k, 6, -1)
         of_pose = prior.copy().reshape(k, 6, k, 6)
         of_pose[np.arange(k), :, np.arange(k)] += _product(flat_weighted, flat.transpose(0, 2, 1))
@@ -104,7 +113,10 @@ def triangulate(views: Views) -> Triangulated:
     variance = 1.0 / of_inverse + (spread * _solve(reduced, spread)).sum(axis=0)
     count = known.sum(axis=0)
     residual = np.sqrt((square * known).sum(axis=0) / np.maximum(2 * count, 1))
-    return Triangulated(inverse, np.sqrt(variance), residual, count)
+    poses = np.tile(np.eye(4), (k, 1, 1))
+    moves = step.reshape(k, 6)
+    poses[:, :3, :3], poses[:, :3, 3] = _small_rotations(moves[:, :3]) @ given_turn, given_move + moves[:, 3:]
+    return Triangulated(inverse, np.sqrt(variance), residual, count, poses)
 
 
 def _linear(rays: Floats, seen: Floats, known: NDArray[np.bool_], turn: Floats, move: Floats) -> Floats:

@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One scale over time from the images alone: corners remember the depth that was predicted for them.
+
+A corner begins with the depth that the network predicts, in the memory's scale, and keeps it while it is followed. The
+way of the camera comes from these depths (perspective-n-point), and a bundle adjustment over keyframes, in which the
+predicted depths are a weak prior, makes way and depths agree. What no image tells is the scale: the corners carry it on
+from image to image, and over the run it is that of the network (`ScaleAnchor`), or of what else is known.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mono_depth_ros.alignment.fit import fit_curve
+from mono_depth_ros.alignment.result import Fit
+from mono_depth_ros.alignment.samples import Samples
+from mono_depth_ros.config import AlignConfig
+from mono_depth_ros.errors import FitError, SamplesError
+from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.rays import pixel_rays
+from mono_depth_ros.geometry.rigid import inverse
+from mono_depth_ros.motion.anchor import ScaleAnchor
+from mono_depth_ros.motion.bundle import Floats, Views, triangulate
+from mono_depth_ros.motion.keyframes import Keyframe, keyframes_with, scaled
+from mono_depth_ros.motion.relative_pose import relative_pose
+from mono_depth_ros.motion.tracks import CornerTracks
+from mono_depth_ros.prediction import DepthKind, DepthPrediction
+
+_PIXEL_PX = 1.0  # standard deviation of a followed corner
+_PREDICTED = 0.25  # relative standard deviation of a predicted depth, in the memory's scale
+_TURN, _MOVE = math.radians(0.1), 0.003  # what keyframes' poses are off by: rad, and metres by metre of depth
+_NOW = 3.0  # times as much: the pose of the image at hand
+_RESIDUAL = 2.0  # standard deviations of a corner that moves by itself, or was followed wrongly
+_FEWEST = 20  # corners
+_AGREE = 0.3  # of the corners: fewer that one motion of the camera explains are a cut, or moving things
+_FAR, _NEAR = 1e-3, 20.0  # 1/m
+_MIDDLE_M = 2.0  # where the median of a first relative prediction is taken to be
+_GAP_S = 0.5  # between images: longer, and corners cannot be followed
+_RECENT_S = 1.0  # over which scale and shift are averaged, for a memory that begins anew
+_Scale = tuple[
+    float, float
+]  # and shift: d = scale * p of a metric prediction, 1/d = shift + scale * x of a relative one
+_ANEW = "the memory begins anew with the scale so far"
+
+
+_Corners = tuple[NDArray[np.int64], Floats, Floats]  # ids (N,), rays (N, 2), and what is predicted there (N,)
+
+
+@dataclass(frozen=True, eq=False)
+class _Points:
+    """Corners of an image that have a depth.
+
+    Attributes:
+        ids: (N,) ascending. rays: (N, 2) x/z, y/z. inverse: (N,) 1/m, as it is by now. deviation: (N,) its standard one.
+        predicted: (N,) 1/m, as it was predicted first. steady: (N,) bool, it does not move by itself.
+    """
+
+    ids: NDArray[np.int64]
+    rays: Floats
+    inverse: Floats
+    deviation: Floats
+    predicted: Floats
+    steady: NDArray[np.bool_]
+
+    def select(self, chosen: NDArray[Any]) -> _Points:
+        return _Points(*(getattr(self, item.name)[chosen] for item in fields(self)))
+
+    @property
+    def xyz(self) -> Floats:
+        """(N, 3) metres."""
+        return np.concatenate((self.rays, np.ones((len(self.ids), 1))), axis=1) / self.inverse[:, None]
+
+    @staticmethod
+    def predicted_at(ids: NDArray[np.int64], rays: Floats, inverse: Floats) -> _Points:
+        """Corners of which no more is known than what is predicted; those without a depth are left out."""
+        known = np.isfinite(inverse) & (inverse > _FAR) & (inverse < _NEAR)
+        w = inverse[known]
+        return _Points(ids[known], rays[known], w, _PREDICTED * w, w, np.ones(len(w), dtype=bool))
+
+    def joined(self, others: _Points) -> _Points:
+        both = (np.concatenate((getattr(self, item.name), getattr(others, item.name))) for item in fields(self))
+        points = _Points(*both)
+        return points.select(np.argsort(points.ids))
+
+    def seen_from(self, now_from_before: Floats, rays: Floats) -> _Points:
+        """The same corners in the next image, where they are at `rays` (N, 2)."""
+        turn, move = now_from_before[2, :3], now_from_before[2, 3]
+        along = self.rays @ turn[:2] + turn[2]  # z of the turned ray
+
+        def carried(inverse: Floats) -> Floats:
+            return np.clip(inverse / np.maximum(along + inverse * move, 0.05), _FAR, _NEAR)
+
+        return replace(self, rays=rays, inverse=carried(self.inverse), predicted=carried(self.predicted))
+
+
+class DepthMemory:
+    """Depth at corners in one scale, from the images and predictions so far. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._tracks, self._anchor = CornerTracks(), ScaleAnchor()
+        self._scale: _Scale | None = None  # of the predictions: mean of the last second
+        self._taught = False  # the scale is somebody else's metres
+        self._stamp_ns: int | None = None
+        self._camera: Camera | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._keyframes: list[Keyframe] = []
+        self._pose = np.eye(4)  # world_from_camera, where the first image is the world
+        self._points: _Points | None = None
+        self._tracks.reset()
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next image depends on, as JSON values, exact."""
+        points = self._points
+        return {
+            "stamp_ns": self._stamp_ns,
+            "camera": None if self._camera is None else asdict(self._camera),
+            "tracks": self._tracks.state(),
+            "anchor": self._anchor.state(),
+            "scale": self._scale,
+            "taught": self._taught,
+            "pose": self._pose.tolist(),
+            "points": None if points is None else [getattr(points, item.name).tolist() for item in fields(points)],
+            "keyframes": [key.state() for key in self._keyframes],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        camera, points = state["camera"], state["points"]
+        self._stamp_ns, self._taught = state["stamp_ns"], state["taught"]
+        self._camera = None if camera is None else Camera(**camera | {"distortion": tuple(camera["distortion"])})
+        self._tracks.restore(state["tracks"])
+        self._anchor.restore(state["anchor"])
+        self._scale = None if state["scale"] is None else tuple(state["scale"])
+        self._pose = np.array(state["pose"])
+        self._keyframes = [Keyframe.of(item) for item in state["keyframes"]]
+        self._points = None
+        if points is not None:
+            ids, rays, *others, steady = points
+            floats = (np.array(values, np.float64) for values in others)
+            self._points = _Points(
+                np.array(ids, np.int64), np.array(rays).reshape(-1, 2), *floats, np.array(steady, bool)
+            )
+
+    def update(
+        self,
+        gray: NDArray[np.uint8],
+        camera: Camera,
+        prediction: DepthPrediction,
+        stamp_ns: int,
+        known: Samples | None = None,
+    ) -> Samples:
+        """Follow the corners into an image.
+
+        Args:
+            gray: (H, W) uint8. camera: of it, with its distortion. prediction: for it. stamp_ns: of it.
+            known: samples of this image in metres, from elsewhere: the memory takes on their scale, and holds it after.
+
+        Returns:
+            Samples with their standard deviation in the memory's scale, grouped by track.
+
+        Raises:
+            SamplesError: the image shows too little, or nothing of before, so that the memory begins anew.
+        """
+        seconds = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) / 1e9
+        anew = self._interrupted(camera, seconds)
+        if anew is not None:
+            self._forget()
+        self._stamp_ns, self._camera = stamp_ns, camera
+        corners = self._corners(gray, prediction)
+        if self._points is not None:
+            try:
+                self._follow(*corners[:2])
+            except SamplesError as error:
+                anew = error
+                self._forget()
+                corners = self._corners(gray, prediction)
+        scale = self._take_in(*corners, prediction.kind)
+        self._hold(scale, corners, prediction, max(min(seconds, _GAP_S), 0.0), known)
+        assert self._points is not None
+        now = Keyframe(self._points.ids, self._points.rays, self._pose)
+        self._keyframes = keyframes_with(self._keyframes, now, camera.fx)
+        if anew is not None:
+            raise anew
+        return self._samples()
+
+    def _interrupted(self, camera: Camera, seconds: float) -> SamplesError | None:
+        if self._points is None:
+            return None
+        if camera != self._camera:
+            return SamplesError(f"the camera has another calibration than before: {_ANEW}", "memory_camera")
+        if not 0 <= seconds <= _GAP_S:
+            found = f"{seconds:.2f} s passed since the image before, expected 0 to {_GAP_S:g}"
+            return SamplesError(f"{found}: corners cannot be followed so far, and {_ANEW}", "memory_gap")
+        return None
+
+    def _corners(self, gray: NDArray[np.uint8], prediction: DepthPrediction) -> _Corners:
+        assert self._camera is not None
+        self._tracks.update(gray)
+        pixels = torch.from_numpy(self._tracks.pixels.astype(np.float64))
+        rays: Floats = pixel_rays(pixels, self._camera).numpy()
+        columns, rows = torch.round(pixels).long().unbind(-1)
+        values = prediction.values[rows.to(prediction.values.device), columns.to(prediction.values.device)]
+        return self._tracks.ids, rays, values.cpu().numpy().astype(np.float64)
+
+    def _follow(self, ids: NDArray[np.int64], rays: Floats) -> None:
+        """Bring pose and points to the image at hand."""
+        assert self._points is not None and self._camera is not None
+        _, here, there = np.intersect1d(ids, self._points.ids, assume_unique=True, return_indices=True)
+        before, steady = self._points.select(there), self._points.steady[there]
+        if np.count_nonzero(steady) < _FEWEST:
+            found = f"{np.count_nonzero(steady)} of {len(self._points.ids)} corners are seen again"
+            raise SamplesError(f"{found}, expected {_FEWEST}: a cut, or too fast a turn; {_ANEW}", "memory_lost")
+        now_from_before, agree = relative_pose(before.xyz[steady], rays[here][steady], self._camera.fx)
+        if agree.mean() < _AGREE:
+            found = f"one motion of the camera explains {np.count_nonzero(agree)} of {len(agree)} corners"
+            raise SamplesError(f"{found}: a cut, or most of what is seen moves by itself; {_ANEW}", "memory_moving")
+        self._pose = self._pose @ inverse(now_from_before)
+        self._points = before.seen_from(now_from_before, rays[here])
+        self._adjust()
+
+    def _adjust(self) -> None:
+        """Bundle adjustment of the keyframes that have corners in common with the image at hand; others go."""
+        points = self._points
+        assert points is not None and self._camera is not None
+        seen = [key.seen(points.ids) for key in self._keyframes]
+        shared = [np.count_nonzero(np.isfinite(view[:, 0])) >= _FEWEST for view in seen]
+        keyframes = [key for key, kept in zip(self._keyframes, shared, strict=True) if kept]
+        self._keyframes = keyframes
+        if not keyframes:
+            return
+        k, depth_m = len(keyframes), 1 / float(np.median(points.inverse))
+        noise = np.eye(k) + _NOW**2  # the image at hand is one end of each relative pose
+        found = triangulate(
+            Views(
+                points.rays,
+                np.stack([view for view, kept in zip(seen, shared, strict=True) if kept]),
+                np.stack([inverse(key.world_from_camera) @ self._pose for key in keyframes]),
+                _TURN**2 * noise,
+                (_MOVE * depth_m) ** 2 * noise,
+                _PIXEL_PX / self._camera.fx,
+                points.predicted,
+                (_PREDICTED * points.predicted) ** -2,
+                points.inverse,
+            )
+        )
+        self._keyframes = [
+            replace(key, world_from_camera=self._pose @ inverse(pose))
+            for key, pose in zip(keyframes, found.earlier_from_now, strict=True)
+        ]
+        steady = points.steady & (found.residual < _RESIDUAL)
+        self._points = replace(points, inverse=found.inverse, deviation=found.deviation, steady=steady)
+
+    def _take_in(self, ids: NDArray[np.int64], rays: Floats, values: Floats, kind: DepthKind) -> _Scale:
+        """Give corners that have no depth yet the predicted one, in the scale of the others, which is returned."""
+        others, scale = self._points, self._scale
+        if others is None:
+            new = np.ones(len(ids), dtype=bool)
+        else:
+            new = ~np.isin(ids, others.ids)
+            fit = self._fit(ids, values, kind)
+            scale = scale if fit is None else (fit.scale, fit.shift)
+        if scale is None:
+            scale = (1.0, 0.0) if kind is DepthKind.METRIC else _first_scale(values)
+        more = _Points.predicted_at(ids[new], rays[new], _inverse_depth(values[new], scale, kind))
+        points = more if others is None else others.joined(more)
+        if len(points.ids) < _FEWEST:
+            self._forget()
+            raise SamplesError(
+                f"the image shows {len(points.ids)} corners that have a depth, expected {_FEWEST}", "memory_few"
+            )
+        self._points = points
+        return scale
+
+    def _fit(self, ids: NDArray[np.int64], values: Floats, kind: DepthKind) -> Fit | None:
+        """What takes the prediction to the memory's scale; None where the corners do not tell."""
+        assert self._points is not None
+        _, here, there = np.intersect1d(ids, self._points.ids, assume_unique=True, return_indices=True)
+        steady = self._points.steady[there]
+        try:
+            return fit_curve(
+                values[here][steady], 1 / self._points.inverse[there][steady], kind, AlignConfig(min_samples=_FEWEST)
+            )
+        except FitError:
+            return None
+
+    def _hold(
+        self, scale: _Scale, corners: _Corners, prediction: DepthPrediction, seconds: float, known: Samples | None
+    ) -> None:
+        """Pull all depths towards the scale that they are to have in the long run."""
+        fade, metric = min(seconds / _RECENT_S, 1.0), prediction.kind is DepthKind.METRIC
+        step = None if known is None else self._off(known, corners, prediction)
+        if step is not None:
+            step, self._taught = (fade if self._taught else 1.0) * step, True
+        elif metric and not self._taught:
+            step = self._anchor.pull(math.log(scale[0]), seconds)
+        factor = math.exp(step or 0.0)
+        self._rescale(factor)
+        scale = (scale[0] * factor, 0.0) if metric else (scale[0] / factor, scale[1] / factor)
+        before = self._scale or scale
+        self._scale = (before[0] + fade * (scale[0] - before[0]), before[1] + fade * (scale[1] - before[1]))
+
+    def _off(self, known: Samples, corners: _Corners, prediction: DepthPrediction) -> float | None:
+        """ln of what samples say by what the corners say, both through the prediction; None where they do not tell."""
+        assert self._points is not None
+        ids, _, values = corners
+        at = prediction.values.reshape(-1)[torch.from_numpy(known.pixels).to(prediction.values.device)].cpu().numpy()
+        try:
+            fit = fit_curve(at, known.depth, prediction.kind, AlignConfig(min_samples=1), known.weight)
+        except FitError:
+            return None
+        inverse_depth = _inverse_depth(values[np.isin(ids, self._points.ids)], (fit.scale, fit.shift), prediction.kind)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            off = np.log(self._points.inverse / inverse_depth)[self._points.steady]
+        off = off[np.isfinite(off)]
+        return float(np.median(off)) if len(off) else None
+
+    def _rescale(self, factor: float) -> None:
+        points = self._points
+        assert points is not None
+        inverses = {name: getattr(points, name) / factor for name in ("inverse", "deviation", "predicted")}
+        self._points, self._pose = replace(points, **inverses), scaled(self._pose, factor)
+        self._keyframes = [key.scaled(factor) for key in self._keyframes]
+
+    def _samples(self) -> Samples:
+        """Those of corners that do not move by themselves, of two at one pixel the more exact."""
+        assert self._points is not None and self._camera is not None
+        points = self._points.select(self._points.steady)
+        pixels = np.rint(self._tracks.pixels[np.isin(self._tracks.ids, points.ids)]).astype(np.int64)
+        relative = points.deviation / points.inverse
+        order = np.argsort(relative, kind="stable")
+        _, first = np.unique(pixels[order, 1] * self._camera.width + pixels[order, 0], return_index=True)
+        chosen = order[first]
+        depth = (1 / points.inverse[chosen]).astype(np.float32)
+        size = (self._camera.height, self._camera.width)
+        sigma = depth * relative[chosen].astype(np.float32)
+        return Samples(pixels[chosen, 1], pixels[chosen, 0], depth, size, points.ids[chosen], sigma)
+
+
+def _inverse_depth(values: Floats, scale: _Scale, kind: DepthKind) -> Floats:
+    """1/m of predictions (N,); not finite, or not positive, where there is none."""
+    with np.errstate(divide="ignore"):
+        found: Floats = 1 / (scale[0] * values) if kind is DepthKind.METRIC else scale[1] + scale[0] * values
+    return found
+
+
+def _first_scale(values: Floats) -> _Scale:
+    """Of relative predictions, of which nothing is known: their zero is infinity, and their median 2 m away."""
+    known = values[np.isfinite(values) & (values > 0)]
+    return (1 / (_MIDDLE_M * float(np.median(known))), 0.0) if len(known) else (1.0, 0.0)
