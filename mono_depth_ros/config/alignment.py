@@ -9,7 +9,7 @@ from mono_depth_ros.config.managed import ManagedNodeConfig
 from mono_depth_ros.config.option import Config, names, option
 from mono_depth_ros.errors import ConfigError
 
-REFERENCES = ("lidar", "scan", "range", "depth", "disparity", "stereo", "ground", "motion", "none")
+REFERENCES = ("lidar", "scan", "range", "depth", "disparity", "stereo", "ground", "motion", "memory", "none")
 """What can fix the scale; `none` goes by a calibration that was loaded."""
 
 

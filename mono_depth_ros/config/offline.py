@@ -168,8 +168,8 @@ class EvalConfig(Config):
     reference: str = option(
         "none",
         "The depth is aligned without its ground truth too, as on a robot, and compared beside the depth as it is; "
-        "motion goes by the data set's poses of the camera.",
-        choices=("none", "motion"),
+        "motion goes by the data set's poses of the camera, memory by the images before alone, which holds one scale.",
+        choices=("none", "motion", "memory"),
     )
     crop: str = option(
         "auto", "This part of the image counts; auto is the data set's own.", choices=("auto", "none", "eigen", "garg")

@@ -57,7 +57,7 @@ class _Points:
     """Corners of an image that have a depth.
 
     Attributes:
-        ids: (N,) ascending. rays: (N, 2) x/z, y/z. inverse: (N,) 1/m, as it is by now. deviation: (N,) its standard one.
+        ids: (N,) ascending. rays: (N, 2) x/z, y/z. inverse: (N,) 1/m, as it is by now. deviation: (N,) of that.
         predicted: (N,) 1/m, as it was predicted first. steady: (N,) bool, it does not move by itself.
     """
 
@@ -100,12 +100,16 @@ class _Points:
 
 
 class DepthMemory:
-    """Depth at corners in one scale, from the images and predictions so far. Not thread-safe."""
+    """Depth at corners in one scale, from the images and predictions so far. Not thread-safe.
+
+    Attributes:
+        taught: the scale is that of somebody else's metres.
+    """
 
     def __init__(self) -> None:
         self._tracks, self._anchor = CornerTracks(), ScaleAnchor()
         self._scale: _Scale | None = None  # of the predictions: mean of the last second
-        self._taught = False  # the scale is somebody else's metres
+        self.taught = False
         self._stamp_ns: int | None = None
         self._camera: Camera | None = None
         self._forget()
@@ -125,7 +129,7 @@ class DepthMemory:
             "tracks": self._tracks.state(),
             "anchor": self._anchor.state(),
             "scale": self._scale,
-            "taught": self._taught,
+            "taught": self.taught,
             "pose": self._pose.tolist(),
             "points": None if points is None else [getattr(points, item.name).tolist() for item in fields(points)],
             "keyframes": [key.state() for key in self._keyframes],
@@ -134,7 +138,7 @@ class DepthMemory:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave."""
         camera, points = state["camera"], state["points"]
-        self._stamp_ns, self._taught = state["stamp_ns"], state["taught"]
+        self._stamp_ns, self.taught = state["stamp_ns"], state["taught"]
         self._camera = None if camera is None else Camera(**camera | {"distortion": tuple(camera["distortion"])})
         self._tracks.restore(state["tracks"])
         self._anchor.restore(state["anchor"])
@@ -298,8 +302,8 @@ class DepthMemory:
         fade, metric = min(seconds / _RECENT_S, 1.0), prediction.kind is DepthKind.METRIC
         step = None if known is None else self._off(known, corners, prediction)
         if step is not None:
-            step, self._taught = (fade if self._taught else 1.0) * step, True
-        elif metric and not self._taught:
+            step, self.taught = (fade if self.taught else 1.0) * step, True
+        elif metric and not self.taught:
             step = self._anchor.pull(math.log(scale[0]), seconds)
         factor = math.exp(step or 0.0)
         self._rescale(factor)

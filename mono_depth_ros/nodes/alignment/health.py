@@ -25,6 +25,7 @@ class AlignmentFacts:
         qos_conflict, camera_problem, colour_problem, reference_problem: a sentence, or "".
         last: what became of the last image; None before the first. remedy: what to do that large images arrive.
         fuse_problem: why results are not combined, a sentence or "".
+        metric: samples are metres; else errors say how far the scale holds, and nothing of metres.
         no_depth, few: of `Usable`, a sentence or ""; of pictures and clocks the depth node speaks.
     """
 
@@ -47,6 +48,7 @@ class AlignmentFacts:
     no_depth: str = ""
     few: str = ""
     fuse_problem: str = ""
+    metric: bool = True
 
 
 def judge_alignment(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
@@ -97,11 +99,11 @@ def _of_results(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> tuple
     for problem in (facts.few, facts.depth_quarrel, last.reason, facts.colour_problem, facts.fuse_problem, lost):
         if problem:
             return WARN, problem
-    return OK, f"{last.state}, publishing {now.rate_out_hz:.1f} Hz{_error(last)}"
+    return OK, f"{last.state}, publishing {now.rate_out_hz:.1f} Hz{_error(last, facts.metric)}"
 
 
-def alignment_figures(last: Aligned | None, offset_s: float) -> dict[str, str]:
-    """Key-value pairs of the last image's alignment."""
+def alignment_figures(last: Aligned | None, offset_s: float, metric: bool = True) -> dict[str, str]:
+    """Key-value pairs of the last image's alignment; `metric` is that of AlignmentFacts."""
     if last is None:
         return {"state": "unaligned"}
     found = {
@@ -111,6 +113,8 @@ def alignment_figures(last: Aligned | None, offset_s: float) -> dict[str, str]:
         "samples held out": str(last.held_out),
         "reference minus image (ms)": f"{offset_s * 1e3:.1f}",
     }
+    if not metric:
+        found["errors are"] = "differences to the images before; how far the scale is from metres is not known"
     if last.reason:
         found["reason"] = last.reason
     alignment = last.alignment
@@ -163,9 +167,11 @@ def _state(last: Aligned | None) -> str:
     return f"; {last.state}, the last fit is {last.age_s:.1f} s old"
 
 
-def _error(last: Aligned) -> str:
+def _error(last: Aligned, metric: bool) -> str:
     if last.alignment is None or last.alignment.after is None:
         return ""
     before, after = last.alignment.before, last.alignment.after
+    if not metric:
+        return f", {after.abs_rel:.3f} off the images before on average; how far from metres is not known"
     was = f" (before: {before.abs_rel:.3f})" if before is not None else ""
     return f", held-out AbsRel {after.abs_rel:.3f}{was}"

@@ -66,7 +66,8 @@ class AlignmentSession(Session[DepthJob]):
 
     def reports(self) -> list[Report]:
         stream = self.stream
-        figures = {"reference": self._config().reference, **alignment_figures(stream.last, stream.offset_s)}
+        figures = {"reference": self._config().reference}
+        figures |= alignment_figures(stream.last, stream.offset_s, stream.metric)
         if self._options.get(MotionConfig).fuse:
             figures["pixels combined with earlier ones (%)"] = f"{100 * stream.fusion.share:.0f}"
         figures |= stream.reference.figures() if stream.reference is not None else {}

@@ -59,7 +59,7 @@ class AlignmentStream(MessageStream):
     Attributes:
         aligner: scale and shift. outputs: the publishers. reference: what fixes the scale; None for none.
         last: what became of the last image that got as far; None before the first. offset_s: reference minus image.
-        fusion: with the results before, if that is wanted.
+        fusion: with the results before, if that is wanted. metric: the last samples were metres, as of ReferenceMatch.
         reference_problem, colour_problem, fuse_problem: what was wrong with them for the last image, or "".
     """
 
@@ -78,7 +78,7 @@ class AlignmentStream(MessageStream):
         self._inputs = DepthInputs(session.node, self._config, self._on_depth, monitor.loss)
         session.closing(self._inputs.close)
         self.last: Aligned | None = None
-        self.offset_s = math.nan
+        self.offset_s, self.metric = math.nan, True
         self.reference_problem = self.colour_problem = self.fuse_problem = ""
         self.fusion = Fusion()
 
@@ -158,12 +158,14 @@ class AlignmentStream(MessageStream):
             return None
         if match is not None:
             self.reference_problem, self.offset_s = self.reference.problem, match.offset_s
+            self.metric = match.metric
         return match
 
     def _align(self, view: View, match: ReferenceMatch | None) -> Aligned:
         config = self._options.get(AlignConfig)
         config = match.align_config(config) if match is not None else config
-        self.aligner.configure(config, self._options.get(TrackerConfig))
+        tracker = self._options.get(TrackerConfig)
+        self.aligner.configure(config, match.tracker_config(tracker) if match is not None else tracker)
         wanted = self.outputs.wanted(ALIGNED_UNCERTAINTY) or self._options.get(MotionConfig).fuse
         if self.outputs.wanted(ALIGNED_POINTS) and self._options.get(DepthConfig).max_relative_error > 0:
             wanted = True
@@ -243,6 +245,7 @@ class AlignmentStream(MessageStream):
             reference=reference,
             reference_problem=self.reference_problem,
             last=self.last,
+            metric=self.metric,
             max_abs_rel=self._options.get(AlignConfig).max_abs_rel,
             publish_bad=config.publish_bad,
             timeout_s=config.input_timeout,

@@ -14,6 +14,7 @@ from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.streams.references.base import Context, Reference
 from mono_depth_ros.streams.references.depth import DepthReference, DisparityReference
 from mono_depth_ros.streams.references.ground import GroundReference
+from mono_depth_ros.streams.references.memory import MemoryReference
 from mono_depth_ros.streams.references.motion import MotionReference
 from mono_depth_ros.streams.references.points import LidarReference, RangeReference, ScanReference
 from mono_depth_ros.streams.references.poses import Posed
@@ -29,13 +30,14 @@ REFERENCES: dict[str, type[Reference]] = {
     "stereo": StereoReference,
     "ground": GroundReference,
     "motion": MotionReference,
+    "memory": MemoryReference,
 }
 """By name. Making one, of a Context, raises ConfigError where its extrinsics or the floor's height are not known."""
 
 _POSED = ("motion",)
 """References that know the poses of the camera by themselves."""
 
-_OWN_PLACE = ("ground", "motion")
+_OWN_PLACE = ("ground", "motion", "memory")
 """References of which cam_from_reference says nothing where there are others beside them."""
 
 

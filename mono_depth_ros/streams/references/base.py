@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from mono_depth_ros.alignment.samples import Samples
-from mono_depth_ros.config import AlignConfig, Config
+from mono_depth_ros.config import AlignConfig, Config, TrackerConfig
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.prediction import DepthPrediction
 
@@ -39,6 +39,8 @@ class ReferenceMatch:
         fresh: this reference was not given out before.
         local: the samples may correct the prediction locally, and not its scale and shift only.
         lone: one sample is all there is: none to hold out, none to correct by, and a scale is all that it can tell.
+        metric: in metres; False: in some scale that stays the same, so that an error says nothing of metres.
+        each: every image has its own fit, since the samples follow how its prediction differs from the one before.
     """
 
     samples: Samples
@@ -47,10 +49,16 @@ class ReferenceMatch:
     fresh: bool
     local: bool = True
     lone: bool = False
+    metric: bool = True
+    each: bool = False
 
     def align_config(self, config: AlignConfig) -> AlignConfig:
         """How the samples are to be fitted."""
         return replace(config, min_samples=1, held_out=0.0, local=False) if self.lone else config
+
+    def tracker_config(self, config: TrackerConfig) -> TrackerConfig:
+        """How fits are to be filtered in time."""
+        return replace(config, bandwidth=0.0) if self.each else config
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +159,7 @@ class Reference(ABC):
         pose_problem: why not, where it should, as a sentence; "" else.
         usual: reasons for which it gives nothing although nothing is wrong.
         needs_rgb: it looks at the images themselves: a view has to have the one of its very stamp.
+        holds: it has no scale of its own where others give one: see `learn`.
     """
 
     inputs: tuple[Input, ...] = ()
@@ -159,6 +168,7 @@ class Reference(ABC):
     deviation = 0.01
     usual: frozenset[str] = frozenset()
     needs_rgb = False
+    holds = False
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -180,6 +190,14 @@ class Reference(ABC):
         Raises:
             FrameError, DataError: there are none for this image; the sentence says why.
         """
+
+    def learn(self, view: View, known: Samples) -> None:
+        """Take on the scale of what other references gave for an image, if it `holds`, to go on with it later.
+
+        Raises:
+            FrameError: as `samples`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has a scale of its own")
 
     def state(self) -> Any:
         """What samples of later images depend on besides messages, as JSON values, exact; None: on nothing."""

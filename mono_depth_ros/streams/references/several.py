@@ -48,8 +48,11 @@ class Several(Reference):
         missing: dict[str, str] = {}
         faults = []
         first: FrameError | DataError | None = None
-        for name, part in self.parts.items():
+        for name, part in sorted(self.parts.items(), key=lambda item: item[1].holds):
             try:
+                if part.holds and found:
+                    part.learn(view, self._merged(found))
+                    continue
                 match = part.samples(view)
             except (FrameError, DataError) as error:
                 missing[name], first = str(error), first or error
@@ -75,13 +78,18 @@ class Several(Reference):
             return None
         farthest = max(found.values(), key=lambda match: abs(match.offset_s))
         return ReferenceMatch(
-            merged(found, {name: self.parts[name].deviation for name in found}),
+            self._merged(found),
             farthest.stamp_ns,
             farthest.offset_s,
             any(match.fresh for match in found.values()),
             any(match.local for match in found.values()),
             all(match.lone for match in found.values()),
+            all(match.metric for match in found.values()),
+            all(match.each for match in found.values()),
         )
+
+    def _merged(self, found: Mapping[str, ReferenceMatch]) -> Samples:
+        return merged(found, {name: self.parts[name].deviation for name in found})
 
     def state(self) -> Any:
         return {name: [part.given_ns, part.state()] for name, part in self.parts.items()}

@@ -84,7 +84,7 @@ class Alignment:
         if match is None:
             found = self._aligner.update(view.prediction, None, view.stamp_ns, uncertainty=self._uncertainty)
         else:
-            self._aligner.configure(match.align_config(self._config), self._tracker)
+            self._aligner.configure(match.align_config(self._config), match.tracker_config(self._tracker))
             found = self._aligner.update(
                 view.prediction,
                 match.samples,

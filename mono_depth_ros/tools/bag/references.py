@@ -61,7 +61,7 @@ class RecordedReference:
             found = _topics(reader, own, name)
             self.inputs |= {topic: input_name for input_name, topic in found.items()}
             counts = [f"{topic} ({counted(reader.topics[topic])})" for topic in found.values()]
-            where = [] if name == "motion" else [self._place(name, found, configs)]
+            where = [] if name in ("motion", "memory") else [self._place(name, found, configs)]
             self.words += [f"reference: {', '.join(counts) or name}", *where]
             topics |= found
         context = Context(
@@ -115,13 +115,13 @@ def _of_each(reader: BagReader, config: BagConfig, names: tuple[str, ...]) -> It
 
 def _kinds(reference: str) -> tuple[str, ...]:
     """The types of the first input of a reference; none where it needs no messages."""
-    first = REFERENCES[reference].inputs[:1] if reference != "ground" else ()
+    first = REFERENCES[reference].inputs[:1] if reference not in ("ground", "memory") else ()
     return tuple(kind for item in first for kind in (item.kind, *item.others))
 
 
 def _topics(reader: BagReader, config: BagConfig, name: str) -> dict[str, str]:
     """The topics of a reference's inputs, by their names; those of poses are opened elsewhere."""
-    if name == "motion":
+    if name in ("motion", "memory"):
         return {}
     if name == "ground":
         return _imu(reader, config)

@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     protocol = chosen_protocol(dataset, config)
     prepare(args.out, args.force)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
-    motion = config_from(args, MotionConfig) if config.reference == "motion" else None
+    motion = config_from(args, MotionConfig)
     scores = evaluate(dataset, protocol, config, models, _progress(len(dataset.items)), motion)
     failed = {name: reason for score in scores for name, reason in score.failed.items()}
     for name, reason in failed.items():

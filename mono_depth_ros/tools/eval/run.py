@@ -25,7 +25,7 @@ from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.tools.checked_model import load_checked
 from mono_depth_ros.tools.eval.aligning import align, check, disparity
 from mono_depth_ros.tools.eval.flicker import FlickerSum
-from mono_depth_ros.tools.eval.motion import ByMotion
+from mono_depth_ros.tools.eval.motion import InOrder
 from mono_depth_ros.tools.eval.score import ModelScore
 
 GPU_BATCH = 8
@@ -85,7 +85,7 @@ def evaluate(
     progress: Progress = lambda _, items: items,
     motion: MotionConfig | None = None,
 ) -> list[ModelScore]:
-    """Every model on every image, and with `motion` aligned by it too. The images shown are the same of all.
+    """Every model on every image, and aligned by `config.reference` too. The images shown are the same of all.
 
     Raises:
         MonoDepthError: a model cannot be loaded or has no metres, or needs a camera that there is not.
@@ -99,7 +99,9 @@ def evaluate(
         score = ModelScore(model_config.model, spec.kind.value, model.engine, spec.licence, most=config.pictures)
         if found:
             score.keep = frozenset(image.name for image in found[0].shown)
-        aligned = _Aligned(ByMotion(dataset, motion), score) if motion is not None else None
+        aligned = None
+        if config.reference != "none":
+            aligned = _Aligned(InOrder(dataset, config.reference, motion or MotionConfig()), score)
         _one_model(dataset, protocol, config, model, score, progress, aligned)
         found += [score] if score.scores or aligned is None else []
         if aligned is not None:
@@ -199,18 +201,18 @@ def _batch(
 
 
 class _Aligned:
-    """The score of a model's frames aligned by motion, beside that of the frames as they are, of the same images."""
+    """The score of a model's frames aligned by a reference, beside that of the same frames as they are."""
 
-    def __init__(self, motion: ByMotion, raw: ModelScore) -> None:
-        self._motion, self._raw = motion, raw
+    def __init__(self, reference: InOrder, raw: ModelScore) -> None:
+        self._reference, self._raw = reference, raw
         self._score = ModelScore(
-            f"{raw.model} by motion", DepthKind.METRIC.value, raw.engine, raw.licence, raw.most, raw.keep
+            f"{raw.model} by {reference.name}", DepthKind.METRIC.value, raw.engine, raw.licence, raw.most, raw.keep
         )
 
     def add(self, loaded: Loaded, frame: Frame, protocol: Protocol) -> None:
-        assert loaded.camera is not None, "ByMotion has checked it"
+        assert loaded.camera is not None, "InOrder has checked it"
         start_s = time.perf_counter()
-        values = self._motion.align(loaded.item, frame, loaded.camera, loaded.rgb)
+        values = self._reference.align(loaded.item, frame, loaded.camera, loaded.rgb)
         self._score.seconds += time.perf_counter() - start_s
         if values is None:
             return
@@ -221,7 +223,7 @@ class _Aligned:
 
     def finished(self) -> ModelScore:
         """The score, whose time is that of tracks, triangulation, fit and correction alone."""
-        self._score.note = self._motion.words(self._raw.model)
+        self._score.note = self._reference.words(self._raw.model)
         return self._score
 
 

@@ -215,11 +215,12 @@ def test_a_file_that_ends_early_is_told(drive, file, kit, use, tmp_path, capsys)
     assert "the last pose is" in said
 
 
-@pytest.mark.parametrize("form", ["odometry", "tf"])
+@pytest.mark.parametrize("form", ["odometry", "tf", "memory"])
 def test_a_run_that_was_killed_goes_on_without_any_difference(form, drive, kit, server, tmp_path):
     source = tmp_path / "in.mcap"
-    drive(form=form).static(*kit.CHAIN).write(source)
-    words = (*WORDS, *(("--poses", "/tf") if form == "tf" else ()), "--segment-frames", "3", "--batch", "1")
+    drive(form="tf" if form == "tf" else "odometry").static(*kit.CHAIN).write(source)
+    more = {"odometry": (), "tf": ("--poses", "/tf"), "memory": ("--align", "memory")}[form]
+    words = (*WORDS, *more, "--segment-frames", "3", "--batch", "1")
     assert server.run(source, "--out", tmp_path / "whole.mcap", *words) == 0
     whole = kit.read(tmp_path / "whole.mcap")
     pid = server.start(source, "--out", tmp_path / "out.mcap", *words, step_s=0.03)
@@ -228,3 +229,13 @@ def test_a_run_that_was_killed_goes_on_without_any_difference(form, drive, kit, 
     assert server.wait() == -signal.SIGKILL
     assert server.run(source, "--out", tmp_path / "out.mcap", *words, "--resume") == 0
     assert kit.read(tmp_path / "out.mcap") == whole and len(whole) > 6
+
+
+def test_memory_needs_no_topic_and_says_what_it_promises(drive, kit, use, tmp_path, capsys):
+    use()
+    drive().write(tmp_path / "in.mcap")
+    words = ("--out", tmp_path / "out.mcap", "--outputs", "aligned", "--align", "memory")
+    assert kit.bag(tmp_path / "in.mcap", *words) == 0
+    assert "memory holds one scale from image to image; it knows no metres" in capsys.readouterr().err
+    depths = [decode_depth(message) for _, message in kit.decoded(tmp_path / "out.mcap", "/aligned/image")]
+    assert len(depths) == FRAMES and np.nanmedian(depths[-1]) == pytest.approx(2.0, rel=0.03)

@@ -21,6 +21,7 @@ X, Y = (COLUMNS - 80) / FOCAL, (ROWS - 60) / FOCAL
 TEXTURE = cv2.GaussianBlur(np.random.default_rng(5).integers(0, 256, (800, 800), dtype=np.uint8), (0, 0), 2)
 TEXTURE = cv2.normalize(TEXTURE, None, 0, 255, cv2.NORM_MINMAX)
 IMAGES = 14
+RAW_AND_MEMORY = ("far", "far by memory")
 
 
 @pytest.fixture
@@ -74,3 +75,22 @@ def test_a_data_set_without_poses_is_refused(tmp_path, capsys, kind) -> None:
         assert cv2.imwrite(str(place / name / "a.png"), np.full((24, 32), 2000, np.uint16))
     assert main(["eval", "folder", str(place), "--model", "far", "--reference", "motion", "--depth-scale", "1000"]) == 1
     assert "folder has no poses" in capsys.readouterr().err
+
+
+def test_memory_keeps_one_scale(folder, monkeypatch, capsys) -> None:
+    class Jumps:
+        device, engine, count = torch.device("cpu"), "none", 0
+        spec = ModelSpec("far", "test", DepthKind.METRIC, "none")
+
+        def predict(self, rgb, cameras):
+            self.count += 1
+            return [DepthPrediction(torch.from_numpy((2.0 + self.count % 2) / (1 + SLANT * X)), DepthKind.METRIC)]
+
+    monkeypatch.setattr("mono_depth_ros.tools.eval.run.load_model", lambda _: Jumps())
+    assert main(["eval", "seven_scenes", str(folder), "--model", "far", "--reference", "memory", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    rows = {name: [row["abs_rel"] for row in found["per_image"] if row["model"] == name] for name in RAW_AND_MEMORY}
+    raw, memory = (np.abs(np.diff(rows[name])) for name in RAW_AND_MEMORY)
+    assert len(raw) == len(memory) == IMAGES - 1
+    assert min(raw) > 0.4 and max(memory) < 0.1
+    assert any("images aligned by memory" in note for note in found["notes"])
