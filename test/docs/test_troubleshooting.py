@@ -339,6 +339,7 @@ def alignment() -> list[Row]:
         {"last": NONE},
         {"last": BAD},
         {"last": BAD, "publish_bad": False},
+        {"last": BAD, "metric": False},
         {"no_depth": usable(known=0.0).nothing()},
         FAULT,
         {"few": usable(known=0.004).few(0.01)},
@@ -351,6 +352,7 @@ def alignment() -> list[Row]:
         {"last": None},
         {"last": replace(GOOD, state="frozen")},
         {},
+        {"metric": False},
     ]
     return [asked(judge_alignment, ALIGNMENT, dict(case)) for case in cases]
 

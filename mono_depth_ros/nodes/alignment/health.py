@@ -88,6 +88,12 @@ def _of_results(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> tuple
     if last is not None and last.alignment is not None and last.alignment.trusted is False:
         assert last.alignment.after is not None
         kept = "" if facts.publish_bad else ", so nothing is published"
+        if not facts.metric:
+            off, most = last.alignment.after.abs_rel, facts.max_abs_rel
+            return (
+                WARN,
+                f"{off:.3f} off the images before exceeds max_abs_rel, {most:g}{kept}: does all move that is seen?",
+            )
         return WARN, untrusted(last.alignment.after.abs_rel, facts.max_abs_rel, kept)
     if dropped := all_dropped("image", now, before):
         return ERROR, dropped

@@ -78,6 +78,12 @@ def bad():
         ({"reference_problem": "behind the camera", "last": None}, WARN, "behind the camera; unaligned"),
         ({"last": NONE}, ERROR, "unaligned: no reference was fitted yet"),
         ({"last": bad()}, WARN, "held-out AbsRel 0.050 exceeds max_abs_rel, 0.25: are"),
+        ({"metric": False}, OK, "0.050 off the images before on average; how far from metres is not known"),
+        (
+            {"last": bad(), "metric": False},
+            WARN,
+            "0.050 off the images before exceeds max_abs_rel, 0.25: does all move",
+        ),
         ({"last": bad(), "publish_bad": False}, WARN, "max_abs_rel, 0.25, so nothing is published: are"),
         ({"published": 0, "drops": {"internal_error": 3}}, ERROR, "every image is dropped: why"),
         ({"published": 0, "drops": {"superseded": 3}}, OK, "aligned, publishing"),
