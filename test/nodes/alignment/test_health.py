@@ -82,7 +82,7 @@ def bad():
         (
             {"last": bad(), "metric": False},
             WARN,
-            "0.050 off the images before exceeds max_abs_rel, 0.25: does all move",
+            "0.050 off the images before exceeds max_abs_rel, 0.25: does",
         ),
         ({"last": bad(), "publish_bad": False}, WARN, "max_abs_rel, 0.25, so nothing is published: are"),
         ({"published": 0, "drops": {"internal_error": 3}}, ERROR, "every image is dropped: why"),
