@@ -147,10 +147,9 @@ class DepthMemory:
         self._keyframes = [Keyframe.of(item) for item in state["keyframes"]]
         self._points = None
         if points is not None:
-            ids, rays, *others, steady = points
-            floats = (np.array(values, np.float64) for values in others)
+            ids, rays, inverse_depth, deviation, predicted, steady = (np.array(values) for values in points)
             self._points = _Points(
-                np.array(ids, np.int64), np.array(rays).reshape(-1, 2), *floats, np.array(steady, bool)
+                ids.astype(np.int64), rays.reshape(-1, 2), inverse_depth, deviation, predicted, steady.astype(bool)
             )
 
     def update(
