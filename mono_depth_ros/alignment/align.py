@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mono_depth_ros.alignment.clusters import cluster
+from mono_depth_ros.alignment.clusters import MOST_LEFT_OUT, cluster
 from mono_depth_ros.alignment.expected_error import STEP, expected_error
 from mono_depth_ros.alignment.fit import fit_curve
 from mono_depth_ros.alignment.left_out import LeftOut
@@ -54,9 +54,10 @@ def align(
     config = config or AlignConfig()
     prediction = as_prediction(prediction, kind)
     given = usable(prediction, samples)
-    samples = consistent(prediction, given, config)
+    samples, note = consistent(prediction, given, config, guide)
     fit = fit_curve(at(prediction.values, samples), samples.depth, prediction.kind, config)
-    fit = replace(fit, inliers=fit.inliers * len(samples) / max(len(given), 1))
+    note = "; ".join(filter(None, (note, fit.note)))
+    fit = replace(fit, inliers=fit.inliers * len(samples) / max(len(given), 1), note=note)
     return finish(prediction, fit, samples, config, guide, outliers=1 - len(samples) / max(len(given), 1))
 
 
@@ -166,14 +167,19 @@ def usable(prediction: DepthPrediction, samples: Samples) -> Samples:
     return samples if known.all() else samples.select(known)
 
 
-def consistent(prediction: DepthPrediction, samples: Samples, config: AlignConfig) -> Samples:
-    """The samples that their neighbours do not contradict, in depth and in what they say of the prediction.
+def consistent(
+    prediction: DepthPrediction, samples: Samples, config: AlignConfig, guide: torch.Tensor | None = None
+) -> tuple[Samples, str]:
+    """The samples that the others do not contradict, in depth and in what they say of the prediction.
+
+    Returns:
+        The samples, and a sentence where a small part of the image stood apart and was left out, or "".
 
     Raises:
-        FitError: `cluster`: those of a whole part of the image stand apart from the others.
+        FitError: `cluster`: those of a large part of the image stand apart from the others.
     """
     if not len(samples):
-        return samples
+        return samples, ""
     values = at(prediction.values, samples)
     if prediction.kind is not DepthKind.METRIC:  # its metres, as far as all samples together fix them
         try:
@@ -181,13 +187,25 @@ def consistent(prediction: DepthPrediction, samples: Samples, config: AlignConfi
             values = fit.apply(as_prediction(values[None], prediction.kind)).numpy()[0]
         except FitError:
             values = np.full_like(values, np.nan)
-    kept = ~contradicted(samples, values)
-    samples, values = (samples, values) if kept.all() else (samples.select(kept), values[kept])
-    apart = cluster(samples, values)
-    if apart is not None:
-        found = f"{100 * apart.share:.0f} % of the samples, all of one part of the image, say {apart.factor:.2g} times"
-        raise FitError(f"{found} the depth that those around them say: which are right is not known", "cluster")
-    return samples
+    samples, values = _select(samples, values, ~contradicted(samples, values))
+    apart = cluster(samples, values, guide)
+    if apart is None:
+        return samples, ""
+    found = f"{100 * apart.share:.0f} % of the samples, all of one part of the image"
+    factor = f"{apart.factor:.2g} times the depth that those around them say"
+    if apart.share <= MOST_LEFT_OUT:
+        samples, values = _select(samples, values, ~apart.part)
+        samples, values = _select(samples, values, ~contradicted(samples, values))
+        note = f"left out: {found}, which say {factor}"
+        if cluster(samples, values, guide) is None:
+            return samples, note
+    raise FitError(f"{found}, say {factor}: which are right is not known", "cluster")
+
+
+def _select(
+    samples: Samples, values: NDArray[np.float32], kept: NDArray[np.bool_]
+) -> tuple[Samples, NDArray[np.float32]]:
+    return (samples, values) if kept.all() else (samples.select(kept), values[kept])
 
 
 def at(values: torch.Tensor, samples: Samples) -> NDArray[np.float32]:

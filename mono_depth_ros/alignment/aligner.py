@@ -114,12 +114,13 @@ class Aligner:
             if samples is not None:
                 try:
                     known = usable(prediction, samples)
-                    given = consistent(prediction, known, config)
+                    given, note = consistent(prediction, known, config, guide)
                     outliers = 1 - len(given) / max(len(known), 1)
+                    if not self._frozen and fresh:
+                        reason = self._learn(prediction, given, len(known), config, stamp_ns)
+                    reason = reason or note
                 except FitError as error:
                     reason = str(error)
-                if not self._frozen and fresh and not reason:
-                    reason = self._learn(prediction, given, config, stamp_ns)
             if self._tracker.age_s(stamp_ns) < -_BACK_S:  # a fit of what is still to come: it ages from here
                 self._tracker.restamp(stamp_ns)
             fit, age_s = self._tracker.fit, max(self._tracker.age_s(stamp_ns), 0.0)
@@ -193,14 +194,17 @@ class Aligner:
             self._fresh_load = True
             self._kind, self._held_out_abs_rel = saved.kind, saved.held_out_abs_rel
 
-    def _learn(self, prediction: DepthPrediction, fitted: Samples, config: AlignConfig, stamp_ns: int) -> str:
-        """Fit and filter; why not, or ""."""
+    def _learn(
+        self, prediction: DepthPrediction, fitted: Samples, known: int, config: AlignConfig, stamp_ns: int
+    ) -> str:
+        """Fit and filter, of so many samples that are known those that are consistent; why not, or ""."""
         choose_curve(prediction.kind, config.curve)
         values = at(prediction.values, fitted)
         try:
             fit = fit_curve(values, fitted.depth, prediction.kind, config, fitted.weight)
         except FitError as error:
             return str(error)
+        fit = replace(fit, inliers=fit.inliers * len(fitted) / max(known, 1))
         x: NDArray[np.float64] = values[np.isfinite(values)].astype(np.float64)
         if fit.curve is Curve.INVERSE and prediction.kind is DepthKind.METRIC:
             x = 1 / x

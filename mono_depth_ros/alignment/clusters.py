@@ -2,46 +2,90 @@
 """A part of the image whose samples all err alike: a mirror, an object of a map that moved, a wrong match of stereo.
 
 Within such a part neighbours agree, so none is contradicted; but all around it depth and its ratio to the prediction
-jump together, by about the same factor. A true thing jumps in depth, and the prediction mostly with it. The two parts
-are found from the jumps between neighbours: the leading eigenvector of the graph whose edges are 1, and -1 where both
-jump (the signed Laplacian of Kunegis et al. 2010), has another sign in each.
+jump together, by about the same factor, where the picture shows no edge. A true thing jumps in depth, and the
+prediction mostly with it. Where the prediction missed it, its border is an edge of the picture, the jump changes with
+what is behind it, and where it stands on the floor there is none.
+
+So each pair of neighbours is evidence for or against a border of one factor between them: the logarithm of a ratio of
+likelihoods, of the jump and of the edge in the picture. Sought is the part with the most evidence a pair along its
+border. If each pair on the border has a price, that is a cut of a graph, which the mean field finds (Geiger and Girosi
+1991); the price then goes up to what was found (Dinkelbach 1967).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from mono_depth_ros.alignment.extrapolation import nearest_on_grid
 from mono_depth_ros.alignment.outliers import neighbours
 from mono_depth_ros.alignment.samples import Samples
+from mono_depth_ros.transfer import download
 
-_MIN_SAMPLES, _MOST = 60, 1000  # fewer have no parts; of more, some are looked at
-_JUMP = 0.3  # of ln d and of the ratio, at an edge
-_STEPS = 100  # of the power iteration
-_SIGMAS = 3.0  # robust deviations of the ratio: a part that is so far off needs no search
-_MIN_BORDER = 30  # edges between the parts: on one line there are no more, and any thing on it is a part
-_SHARE = (0.06, 0.5)  # of the samples, in the smaller part
-_MOST_BORDER = 0.6  # of the edges of the part: more, and these are single samples
-_WHOLE = 0.75  # of the samples of the part differ by half of the jump at its border: fewer, and single ones are in it
-_BORDER, _WITHIN = 0.6, 0.12  # part of the edges that jump: at least between the parts, at most within them
-_FACTOR, _SCATTER = 0.58, 0.3  # ln of the factor between the parts, at least, and its median deviation, at most
+Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+
+MOST_LEFT_OUT = 0.2
+"""Share of the samples: a smaller part that stands apart is wrong; of a larger one nobody knows it."""
+
+_MIN_SAMPLES, _MOST = 60, 500  # fewer have no parts; of more, some are looked at
+_GRID = 2  # pixels
+_SHARE = 0.08  # of the samples, in the smaller part
+_MIN_BORDER, _FULL_BORDER = 24, 80  # pairs, each counted from both sides: of fewer the evidence counts less
+_MOST_BORDER = 0.6  # of the pairs of the smaller part: more, and these are single samples
+_FACTORS, _MIN_FACTOR = (0.65, -0.65), 0.3  # ln of the factor, to begin with, and at least
+_SCALE, _MOST_EVIDENCE = 0.1, 3.0  # of ln d, of the Cauchy distribution of the jumps between neighbours; of one pair
+_EDGE, _OF_PICTURE = 3.5, 1.5  # so many times as likely is the strongest edge on a true border; weight of such evidence
+_PICTURE_PX, _ALONG = 160, 5  # width of the picture that is looked at; places between two samples
+_ROUNDS, _STEPS, _SWEEPS = 4, 16, 4
+_RADIUS = 0.99  # spectral, of the iteration that Chebyshev's method makes faster
+_LEVELS = (-0.4, -0.2, 0.0, 0.2, 0.4)
+_SEEDS, _SEED_SHARE, _SEED_SWEEPS = (3, 4), 0.33, 5  # rows and columns of parts to begin with, of this share
+_PRICE, _OF_FOUND = 2.0, 0.8
+_HOPE = -0.5  # evidence of a pair without the picture: with less it is not looked at
+_EVIDENCE = 1.9  # of a pair, enough
+# More is asked, by so much for a share of 1, below and above these shares: small parts are many, and about half of many
+# an image is one thing before the rest.
+_USUAL, _SMALLER, _LARGER, _MOST_MORE = (0.25, 0.35), 7.0, 4.0, 0.7
 
 
 @dataclass(frozen=True, eq=False)
 class Cluster:
-    """share: of the samples. factor: their depth by that of the samples around, as it jumps there."""
+    """The smaller of two parts.
 
-    share: float
+    Attributes:
+        part: (N,) bool, which samples. factor: their depth by that of the samples around, as it jumps there.
+        evidence: of a pair of neighbours on the border, natural logarithm.
+    """
+
+    part: Flags
     factor: float
+    evidence: float
+
+    @property
+    def share(self) -> float:
+        """Of the samples."""
+        return float(self.part.mean())
+
+    @property
+    def excess(self) -> float:
+        """The evidence beyond what is asked of so large a part."""
+        small, large = _USUAL
+        more = _SMALLER * max(small - self.share, 0.0) + _LARGER * max(self.share - large, 0.0)
+        return self.evidence - _EVIDENCE - min(more, _MOST_MORE)
 
 
-def cluster(samples: Samples, prediction: NDArray[np.floating]) -> Cluster | None:
+def cluster(samples: Samples, prediction: NDArray[np.floating], guide: torch.Tensor | None = None) -> Cluster | None:
     """The part that stands apart, or None.
 
     Args:
         prediction: (N,) metres at the samples, of any scale.
+        guide: (H, W, 3) uint8 RGB image, where there is one.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         known = np.flatnonzero(np.isfinite(np.log(prediction)))
@@ -49,38 +93,137 @@ def cluster(samples: Samples, prediction: NDArray[np.floating]) -> Cluster | Non
         known = known[np.linspace(0, len(known) - 1, _MOST).astype(np.int64)]
     if len(known) < _MIN_SAMPLES:
         return None
-    samples = samples.select(known)
-    log_depth = np.log(samples.depth)
-    ratio = log_depth - np.log(prediction[known].astype(np.float32))
-    index = neighbours(samples, np.ones(len(samples), dtype=bool))
-    there = index >= 0
-    jump, of_ratio = log_depth[index] - log_depth[:, None], ratio[index] - ratio[:, None]
-    jumps = there & (np.abs(jump) > _JUMP) & (np.abs(of_ratio) > _JUMP) & (jump * of_ratio > 0)
-    if jumps.sum() < _MIN_BORDER:
+    chosen = samples.select(known)
+    found = _search(_Pairs(chosen, prediction[known]), guide)
+    if found is None or found.excess < 0:
         return None
-    off = np.abs(ratio - np.median(ratio))
-    for part in (off > _SIGMAS * 1.4826 * np.median(off), _two_parts(index, there, jumps)):
-        between = there & part[:, None] & ~part[index]
-        within = there & (part[:, None] == part[index])
-        if not _SHARE[0] <= part.mean() <= _SHARE[1] or between.sum() < _MIN_BORDER:
-            continue
-        if between.sum() > _MOST_BORDER * there[part].sum():
-            continue
-        factor = -np.median(of_ratio[between])
-        scatter = np.median(np.abs(-of_ratio[between] - factor))
-        alike = (ratio[part] - np.median(ratio[~part])) * np.sign(factor) > abs(factor) / 2
-        same = min(abs(factor), abs(np.median(jump[between]))) >= _FACTOR and scatter <= _SCATTER
-        if same and alike.mean() >= _WHOLE and jumps[between].mean() >= _BORDER and jumps[within].mean() <= _WITHIN:
-            return Cluster(float(part.mean()), float(np.exp(factor)))
-    return None
+    if len(known) == len(samples):
+        return found
+    nearest, _ = nearest_on_grid(chosen.rows, chosen.columns, samples.size, _GRID)
+    place = samples.rows // _GRID * ((samples.size[1] - 1) // _GRID + 1) + samples.columns // _GRID
+    return replace(found, part=found.part[nearest[place]])
 
 
-def _two_parts(index: NDArray[np.int64], there: NDArray[np.bool_], jumps: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(N,) the smaller of the two, by power iteration."""
-    weight = np.where(jumps, -1.0, np.where(there, 1.0, 0.0)) / np.maximum(there.sum(axis=1, keepdims=True), 1)
-    vector = np.random.default_rng(0).normal(size=len(index))
-    for _ in range(_STEPS):
-        vector = vector + (weight * vector[index]).sum(axis=1)
-        vector /= np.abs(vector).max()
-    part: NDArray[np.bool_] = vector > 0
-    return part if part.mean() <= 0.5 else ~part
+def _search(pairs: _Pairs, guide: torch.Tensor | None) -> Cluster | None:
+    """The part with the most evidence beyond what is asked."""
+    if all(one.evidence < _HOPE for factor in _FACTORS for one in pairs.parts(factor, _PRICE)):
+        return None
+    pairs.look_at(guide)
+    seeds = pairs.seeds()
+    found = [one for factor in _FACTORS for one in pairs.parts(factor, _PRICE, seeds)]
+    best: Cluster | None = None
+    for _ in range(_ROUNDS):
+        last = max(found, key=lambda one: one.excess, default=None)
+        if last is None or (best is not None and last.excess <= best.excess):
+            break
+        best = last
+        start = np.where(best.part, np.float32(1), np.float32(-1))
+        found = list(pairs.parts(float(np.log(best.factor)), max(_PRICE, _OF_FOUND * best.evidence), [start]))
+    return best
+
+
+class _Pairs:
+    """Each sample with its neighbours."""
+
+    def __init__(self, samples: Samples, prediction: NDArray[np.floating]) -> None:
+        self._samples = samples
+        self._index = np.ascontiguousarray(neighbours(samples, np.ones(len(samples), dtype=bool)).T)  # (8, N)
+        self._there = self._index >= 0
+        log_depth = np.log(samples.depth)
+        ratio = log_depth - np.log(prediction.astype(np.float32))
+        of_depth, of_ratio = (of.take(self._index) - of for of in (log_depth, ratio))
+        less = np.where(np.abs(of_depth) < np.abs(of_ratio), of_depth, of_ratio)
+        self._jump = np.where(self._there & (of_depth * of_ratio > 0), less, np.float32(0))
+        self._usual = np.log1p((self._jump / np.float32(_SCALE)) ** 2)
+        self._no_edge = np.zeros_like(self._jump)
+
+    def look_at(self, guide: torch.Tensor | None) -> None:
+        """Take the edges of the picture (H, W, 3) for evidence too."""
+        if guide is not None:
+            rank = np.maximum(_edge_rank(self._samples, self._index, self._there, guide), np.float32(0.02))
+            density = np.float32(np.log(_EDGE)) + np.float32(_EDGE - 1) * np.log(rank)
+            self._no_edge = np.float32(_OF_PICTURE) * np.minimum(-density, 2)
+
+    def seeds(self) -> list[Floats]:
+        """(N,) each, 1 in a part to begin with, -1 else: about places where samples are."""
+        rows, columns = self._samples.rows, self._samples.columns
+        found = []
+        for column in _middles(columns, _SEEDS[1]):
+            near = np.argsort(np.abs(columns - column))[: len(columns) // _SEEDS[1]]
+            for row in _middles(rows[near], _SEEDS[0]):
+                away = np.hypot(rows - row, columns - column)
+                found.append(np.where(away <= np.quantile(away, _SEED_SHARE), 1, -1).astype(np.float32))
+        return found
+
+    def parts(self, factor: float, price: float, seeds: Sequence[Floats] = ()) -> Iterator[Cluster]:
+        """Cuts for ln of a factor: of the linear problem at several levels, and from parts to begin with."""
+        gain = []
+        for signed in (factor, -factor):  # into the part, and out of it
+            apart = np.log1p(((self._jump - np.float32(signed)) / np.float32(_SCALE)) ** 2)
+            gain.append(np.clip(self._usual - apart, -_MOST_EVIDENCE, _MOST_EVIDENCE))
+        into, out = (
+            np.where(self._there, of - np.float32(price) + np.where(of > 0, self._no_edge, 0), np.float32(0))
+            for of in gain
+        )
+        field, coupling = (out - into).sum(axis=0), np.maximum(-(into + out), 0)
+        mean = self._linear(field, coupling, coupling.sum(axis=0) + np.abs(out - into).sum(axis=0) + np.float32(0.2))
+        starts = [(np.clip(5 * (mean - np.float32(level)), -1, 1), _SWEEPS) for level in _LEVELS]
+        starts += [(seed, _SEED_SWEEPS) for seed in seeds]
+        into, out = (of + self._no_edge for of in gain)
+        for part, sweeps in starts:
+            for _ in range(sweeps):
+                part = np.tanh(np.float32(0.375) * (field + self._around(coupling, part)))
+            found = self._judged(part > 0, into, out)
+            if found is not None and abs(np.log(found.factor)) >= _MIN_FACTOR:
+                yield found
+
+    def _linear(self, field: Floats, coupling: Floats, total: Floats) -> Floats:
+        """(N,) from -1 to 1, out of the part and in it."""
+        near, own = coupling / total, field / total
+        mean, before, weight = own, np.zeros_like(own), 2.0
+        for _ in range(_STEPS):
+            weight = 1 / (1 - weight * _RADIUS**2 / 4)
+            mean, before = np.float32(weight) * (own + self._around(near, mean) - before) + before, mean
+        return mean
+
+    def _around(self, weight: Floats, values: Floats) -> Floats:
+        found: Floats = (weight * values.take(self._index)).sum(axis=0)
+        return found
+
+    def _judged(self, part: Flags, into: Floats, out: Floats) -> Cluster | None:
+        share = float(part.mean())
+        if not _SHARE <= share <= 1 - _SHARE:
+            return None
+        other = part.take(self._index)
+        enters, leaves = self._there & (other > part), self._there & (other < part)
+        count = np.count_nonzero(enters) + np.count_nonzero(leaves)
+        of_part = np.count_nonzero(self._there[:, part if share <= 0.5 else ~part])
+        if count < _MIN_BORDER or count > 2 * _MOST_BORDER * of_part:
+            return None
+        evidence = float(into[enters].sum() + out[leaves].sum()) / max(count, _FULL_BORDER)
+        factor = float(np.exp(np.median(np.concatenate((self._jump[enters], -self._jump[leaves])))))
+        return Cluster(part, factor, evidence) if share <= 0.5 else Cluster(~part, 1 / factor, evidence)
+
+
+def _middles(values: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+    """(count,) quantiles, in the middle of as many equal parts."""
+    return np.asarray(np.quantile(values, (np.arange(count) + 0.5) / count))
+
+
+def _edge_rank(samples: Samples, index: NDArray[np.int64], there: Flags, guide: torch.Tensor) -> Floats:
+    """(8, N), 0 to 1: among all pairs, of how much the picture changes between the two."""
+    step = max(round(guide.shape[1] / _PICTURE_PX), 1)
+    (coarse,) = download(guide[::step, ::step])
+    smooth = cv2.GaussianBlur(np.ascontiguousarray(coarse), (0, 0), 0.8)
+    lab = cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB).astype(np.float32).reshape(-1, 3)
+    row, column = (of.astype(np.float32) / step for of in (samples.rows, samples.columns))
+    down, right = row.take(index) - row, column.take(index) - column
+    seen = [
+        lab[(row + t * down).astype(np.int32) * coarse.shape[1] + (column + t * right).astype(np.int32)]
+        for t in np.linspace(0, 1, _ALONG, dtype=np.float32)
+    ]
+    change = (np.maximum.reduce(seen) - np.minimum.reduce(seen)).sum(axis=2) / np.sqrt(np.hypot(down, right) + 1)
+    rank: Floats = (np.searchsorted(np.sort(change[there]), change) / max(np.count_nonzero(there), 1)).astype(
+        np.float32
+    )
+    return rank

@@ -35,7 +35,8 @@ _MOST_OFF = 0.5  # relative error above which nothing agrees, however widely the
 _HUBER = 1.345  # 95 % efficiency for normal errors (Huber 1981)
 _IRLS_STEPS = 4
 _FAR = 0.98  # quantile of a metric prediction at the samples, beyond which `inverse` keeps its ratio
-_HALVED, _HALVES_APART = 100, 0.2  # samples of which both halves must say the same; relative difference of the depth
+_HALVED, _MOST_HALVED = 100, 1000  # samples of which both halves must say the same; of more, some
+_HALVES_APART = 0.2  # relative difference of the depth
 _MIN_SPREAD = 1e-3  # relative error below which nothing real agrees: lidars have 1e-3
 _MAX_SHIFT = 10.0  # 1/m: farther than that from zero, infinity would lie within 10 cm
 _MAX_SCALE_DEVIATION = 0.3  # relative standard deviation of the scale, above which the samples do not fix it
@@ -98,8 +99,9 @@ def fit_curve(
 def _check_halves(curve: Curve, x: Floats, y: Floats, given: Floats, config: AlignConfig) -> None:
     """Refuse what half of the samples say, where the other half says something else: among many wrong ones a consensus
     is found by chance, and another one in other samples."""
-    half = np.random.default_rng(config.seed).permutation(len(x)) % 2 == 0
-    one, other = (_fit_line(curve, x[of], y[of], given[of], config) for of in (half, ~half))
+    chosen = np.random.default_rng(config.seed).permutation(len(x))[:_MOST_HALVED]
+    one, other = (_fit_line(curve, x[of], y[of], given[of], config) for of in (chosen[::2], chosen[1::2]))
+    x = x[chosen]
     told, otherwise = one.shift + one.scale * x, other.shift + other.scale * x
     apart = np.abs(told - otherwise) / (1.0 if curve is Curve.LOG else np.maximum(np.abs(told), 1e-9))
     if (found := float(np.median(apart))) > _HALVES_APART:

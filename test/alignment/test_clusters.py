@@ -44,6 +44,10 @@ def test_a_part_that_stands_apart_is_found(share: float, factor: float) -> None:
     found = cluster(samples, prediction[samples.rows, samples.columns])
     assert found is not None
     assert found.share == pytest.approx(share, abs=0.05) and found.factor == pytest.approx(factor, rel=0.15)
+    dense = spoilt(drawn(truth, 5000), share, factor)
+    wrong = dense.depth != truth[dense.rows, dense.columns]
+    found = cluster(dense, prediction[dense.rows, dense.columns])
+    assert found is not None and np.mean(found.part == wrong) > 0.95, "all samples, though not all were looked at"
 
 
 def test_nothing_stands_apart_in_a_clean_scene_nor_does_what_a_network_missed() -> None:
@@ -66,6 +70,35 @@ def test_an_alignment_with_one_is_refused_and_says_why() -> None:
     assert aligner.update(image, drawn(truth), 0).state == "aligned"
     found = aligner.update(image, wrong, 10**8)
     assert found.state == "aligned" and "one part of the image" in found.reason and found.fitted == 0
+
+
+def test_a_small_part_is_left_out_whole_and_said() -> None:
+    truth, prediction = scene()
+    wrong = spoilt(drawn(truth), 0.1, 2.0)
+    found = align(prediction, wrong)
+    assert found.fit.note.startswith("left out: 10 % of the samples, all of one part of the image, which say 2 times")
+    assert found.fit.inliers < 0.91
+    error = np.abs(found.apply(prediction).values.numpy() / truth - 1)
+    clean = np.abs(align(prediction, drawn(truth)).apply(prediction).values.numpy() / truth - 1)
+    assert error.mean() < 2 * clean.mean()
+    aligned = Aligner().update(DepthPrediction(torch.from_numpy(prediction), DepthKind.METRIC), wrong, 0)
+    assert aligned.state == "aligned" and aligned.reason == found.fit.note
+    assert aligned.alignment is not None and aligned.alignment.fit.inliers < 0.91
+
+
+def test_the_picture_tells_a_thing_that_the_network_missed_from_samples_that_err() -> None:
+    """Of a flat prediction both jump alike; a thing has edges in the picture where the depth jumps."""
+    rng = np.random.default_rng(0)
+    flat, truth = np.full(SIZE, 4.0, dtype=np.float32), np.full(SIZE, 6.0, dtype=np.float32)
+    thing = np.zeros(SIZE, dtype=bool)
+    thing[60:180, 90:240] = True
+    truth[thing] = 3.0
+    texture = rng.integers(60, 100, (SIZE[0] // 8, SIZE[1] // 8, 3)).repeat(8, axis=0).repeat(8, axis=1)
+    samples = drawn(truth)
+    there = torch.from_numpy((texture + 100 * thing[:, :, None]).astype(np.uint8))
+    assert cluster(samples, flat[samples.rows, samples.columns], there) is None
+    found = cluster(samples, flat[samples.rows, samples.columns], torch.from_numpy(texture.astype(np.uint8)))
+    assert found is not None and found.factor == pytest.approx(0.5, rel=0.1)
 
 
 def test_few_samples_have_no_parts() -> None:
