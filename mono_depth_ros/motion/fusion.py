@@ -31,7 +31,8 @@ from mono_depth_ros.prediction import DepthPrediction
 _MEMORY = 4.0  # images that count at most, however many there were: their errors are alike
 _GATE = 4.0  # typical disagreements of this image, at which an earlier result does not count any more
 _SIGMAS = 2.0  # nor farther than so many times the sum of both standard deviations
-_JUMP = 3.0  # times the disagreement of the images before: the poses have jumped
+_MIN_GATE = 0.004  # of the depth: nearer is the same
+_JUMP, _CALM = 3.0, 0.01  # times the disagreement of the image before, or that of calm ones: the poses have jumped
 _GRID = 4  # pixels between those by which the typical disagreement is told
 _UNKNOWN = 0.1  # relative standard deviation where none is known
 _GAP_S = 1.0  # between images: longer, and nothing is combined
@@ -130,8 +131,8 @@ def _combined(new: Tensor, last: _Result, before_from_now: Tensor) -> tuple[Tens
     grid = rays(last.camera, new.device)
     depth, relative, _ = new[:, ::_GRID, ::_GRID]
     apart, _ = _apart(depth, grid[::_GRID, ::_GRID], last, before_from_now)
-    usual, typical = 1.4826 * float(apart.abs().nanmedian()), float(relative.nanmedian())
-    jumped = usual > _JUMP * last.usual > 0
+    usual, typical = 1.4826 * float(apart.abs().nanmedian()), float(relative.nanmedian())  # NaN where all is unknown
+    jumped = last.usual > 0 and usual > _JUMP * max(last.usual, _CALM)
     if jumped or not math.isfinite(usual + typical):
         return new, 0.0, 0.0
     out, combined = torch.empty_like(new), 0
@@ -141,7 +142,8 @@ def _combined(new: Tensor, last: _Result, before_from_now: Tensor) -> tuple[Tens
         depth, relative, _ = new[:, band]
         apart, number = _apart(depth, grid[band], last, before_from_now)
         _, old_relative, count = (plane.reshape(-1)[number] for plane in last.planes)
-        gate = torch.minimum(relative * (_GATE * usual / typical), (relative + old_relative).mul_(_SIGMAS))
+        gate = (relative * (_GATE * usual / typical)).clamp_(min=_MIN_GATE)
+        gate = torch.minimum(gate, (relative + old_relative).mul_(_SIGMAS))
         weight = (apart / gate).square_().neg_().add_(1).clamp_(min=0).square_().mul_(count)
         known = weight > 0  # False for NaN
         gain = torch.where(known, weight / (weight + 1), 0.0)

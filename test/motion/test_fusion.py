@@ -167,3 +167,10 @@ def test_it_is_put_down_and_taken_up_again():
     assert torch.equal(one.values, two.values) and torch.equal(one.uncertainty, two.uncertainty)
     other.restore(None)
     assert other.state() is None
+
+
+def test_results_that_agree_exactly_are_combined_too():
+    fusion = Fusion()
+    for k in range(3):
+        fusion.update(metric(wall()), CAMERA, np.eye(4), 10**8 * k)
+    assert fusion.share > 0.99
