@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mono_depth_ros.alignment.extrapolation import nearest_on_grid
+from mono_depth_ros.alignment.nearest import nearest_sample
 from mono_depth_ros.alignment.outliers import neighbours
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.transfer import download
@@ -99,9 +99,9 @@ def cluster(samples: Samples, prediction: NDArray[np.floating], guide: torch.Ten
         return None
     if len(known) == len(samples):
         return found
-    nearest, _ = nearest_on_grid(chosen.rows, chosen.columns, samples.size, _GRID)
-    place = samples.rows // _GRID * ((samples.size[1] - 1) // _GRID + 1) + samples.columns // _GRID
-    return replace(found, part=found.part[nearest[place]])
+    height, width = (-(-side // _GRID) for side in samples.size)
+    nearest, _ = nearest_sample(chosen.rows // _GRID, chosen.columns // _GRID, (height, width))
+    return replace(found, part=found.part[nearest[samples.rows // _GRID, samples.columns // _GRID]])
 
 
 def _search(pairs: _Pairs, guide: torch.Tensor | None) -> Cluster | None:

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from mono_depth_ros.alignment.blending import blend
-from mono_depth_ros.alignment.extrapolation import extrapolation_weights, nearest_on_grid, weights_at
+from mono_depth_ros.alignment.extrapolation import around, around_each, extrapolation_weights, to_grid, weights_at
 from mono_depth_ros.alignment.interpolation import COLOUR, INVERSE, NEAREST, OF_RATIO, USUAL, Known, estimates
 from mono_depth_ros.alignment.left_out import LeftOut
 from mono_depth_ros.alignment.samples import Samples
@@ -32,11 +32,11 @@ _STEPS = ((2.5, 1), (20.0, 2), (np.inf, 4))  # up to this spacing of the samples
 _FOLDS = 5  # it is interpolated
 _MAX_LEFT_OUT = 400  # samples that are left out
 _DOUBT, _DOUBT_FARTHER = 0.03, 0.05  # of the weights; for each doubling of the distance to the nearest sample
+_MAX_AROUND = 4000  # samples, of which those around one that is left out are looked for
 _MIN_IN_GROUP = 3  # samples, on average
 _DISAGREE, _MAX_DISAGREE = 0.06, 10.0  # of ln d, between a sliver and the nearest sample: the sliver counts 1/e
 _GAIN_SIGMAS = (0.5, 2.0)  # standard errors by which the estimates must beat the fit: nothing of them, all of them
 _GAIN_SIGMAS_OF_FEW = 800.0  # more, by the square of the number of samples
-_CALM = 41  # pixels over which what is told beyond the triangles is averaged, where it is told from so far away
 _MOST = 1.5  # times the farthest sample: no ratio takes a depth beyond
 
 
@@ -117,29 +117,20 @@ def _field(
     if weights.strength == 0.0:
         return None, left_out
 
-    nearest, distance = nearest_on_grid(samples.rows, samples.columns, samples.size, step)
-    outside = weights_at(weights.outside, distance)
-    offset = outside[0] * (known.log_depth - known.fitted).take(nearest) + outside[1] * known.log_depth.take(nearest)
-    trust = outside[0] + outside[2]
-    offset, trust = (_calm(of, distance, width, step) for of in (offset, trust))
+    near = around(samples.rows, samples.columns, [known.log_depth - known.fitted, known.log_depth], samples.size)
+    outside = weights_at(weights.outside, near.distance)
+    offset = to_grid(outside[0] * near.mean[0] + outside[1] * near.mean[1], samples.size, step)
+    trust = to_grid(outside[0] + outside[2], samples.size, step)
     at = places.number
     colours = None if colours is None else colours[:, at]
     inside = estimates(places, known, fitted[at], colours, weights.inside > 0)
     mean = weights.inside.astype(np.float32) @ inside
-    within = _within(places, inside, known.log_depth.take(nearest[at]), weights.disagree)
+    within = _within(places, inside, to_grid(near.mean[1], samples.size, step)[at], weights.disagree)
     offset[at] += within * (mean - offset[at])
     trust[at] += within * (np.float32(weights.inside[OF_RATIO].sum()) - trust[at])
     strength = np.float32(weights.strength)
     field: Floats = np.stack((strength * offset, 1 + strength * (trust - 1))).reshape(2, height, width)
     return field, left_out
-
-
-def _calm(values: Floats, distance: Floats, width: int, step: int) -> Floats:
-    """(h * w,) without the jumps between places whose nearest samples differ, the more the farther these are."""
-    side = 2 * (_CALM // (2 * step)) + 1
-    mean = cv2.blur(values.reshape(-1, width), (side, side)).reshape(-1)
-    found: Floats = values + np.minimum(distance / np.float32(_CALM), 1) * (mean - values)
-    return found
 
 
 def _within(places: Places, found: Floats, nearest: Floats, disagree: float) -> Floats:
@@ -160,7 +151,7 @@ def _weigh(
 ) -> tuple[_Weights, LeftOut]:
     """By samples that are left out; `distance` is that of the places to the nearest sample, on average."""
     usual = _usual(known)
-    number, inside, sliver, nearest, apart = (np.concatenate(of, axis=-1) for of in zip(*left, strict=True))
+    number, inside, sliver, apart, near = (np.concatenate(of, axis=-1) for of in zip(*left, strict=True))
     log_d, log_g = known.log_depth[number], known.fitted[number]
     true_depth = np.exp(log_d.astype(np.float64))
 
@@ -170,13 +161,11 @@ def _weigh(
     weights = blend(errors[regular], true_depth[regular], usual, _DOUBT + _DOUBT_FARTHER * farther)
     size = np.abs(errors[regular][:, [NEAREST, INVERSE]]).mean(axis=0) if regular.any() else np.ones(2)
     disagree = _DISAGREE * float(np.clip(size[0] / max(size[1], 1e-6), 1, _MAX_DISAGREE))
-    at = np.stack((samples.rows, samples.columns), axis=1).astype(np.float32)
-    outside = extrapolation_weights(at, known.log_depth, known.fitted, line, rng)
-
+    residual = known.log_depth - known.fitted
+    outside = extrapolation_weights(samples, known.log_depth, residual, line, rng)
     beyond = weights_at(outside, apart)
-    ratio = (known.log_depth - known.fitted).take(nearest)
-    told = beyond[0] * (log_g + ratio) + beyond[1] * known.log_depth.take(nearest) + beyond[2] * log_g
-    within = np.where(sliver, np.exp(-(((inside[INVERSE] - known.log_depth[nearest]) / disagree) ** 2)), 1)
+    told = beyond[0] * (log_g + near[0]) + beyond[1] * near[1] + beyond[2] * log_g
+    within = np.where(sliver, np.exp(-(((inside[INVERSE] - near[1]) / disagree) ** 2)), 1)
     within = np.where(np.isfinite(inside[INVERSE]), within, 0)
     told += within * (np.where(within > 0, weights.astype(np.float32) @ np.nan_to_num(inside), 0) - told)
     error = told - log_d
@@ -190,7 +179,7 @@ def _weigh(
     )
 
 
-_LeftOut = tuple[NDArray[np.int64], Floats, NDArray[np.bool_], NDArray[np.int64], Floats]
+_LeftOut = tuple[NDArray[np.int64], Floats, NDArray[np.bool_], Floats, Floats]
 
 
 def _usual(known: Known) -> NDArray[np.float64]:
@@ -214,7 +203,8 @@ def _left_out(
 
     Returns:
         (Q,) which samples; (7, Q) ln d of each estimate, NaN outside of all triangles; (Q,) whether in a sliver;
-        (Q,) the nearest sample, and its distance.
+        (Q,) the distance of the nearest; and where no triangle is trusted, (2, Q) what the fit leaves at the samples
+        around, and their ln d.
     """
     wanted = _usual(known) > 0
     number, rest = np.flatnonzero(fold), np.flatnonzero(~fold)
@@ -227,17 +217,19 @@ def _left_out(
     one = estimates(places, known, known.fitted[inside], colour, wanted)
     one[OF_RATIO] += known.fitted[inside]
     found[:, places.number] = one
-    nearest, distance = np.zeros(len(number), dtype=np.int64), np.zeros(len(number), dtype=np.float32)
-    nearest[places.number], distance[places.number] = places.nearest, places.distance
+    distance = np.zeros(len(number), dtype=np.float32)
+    distance[places.number] = places.distance
     sliver = np.zeros(len(number), dtype=bool)
     sliver[places.number] = places.sliver
+    of_near = np.zeros((2, len(number)), dtype=np.float32)
     far = np.flatnonzero(sliver | np.isnan(found[INVERSE]))
     if len(far):
-        row, column = samples.rows[number[far]], samples.columns[number[far]]
-        away = np.hypot(row[:, None] - samples.rows[rest], column[:, None] - samples.columns[rest])
-        closest = away.argmin(axis=1)
-        nearest[far], distance[far] = rest[closest], away[np.arange(len(far)), closest]
-    return number, found, sliver, nearest, distance
+        rest = rest[:: len(rest) // _MAX_AROUND + 1]
+        values = [(known.log_depth - known.fitted)[rest], known.log_depth[rest]]
+        at = samples.rows[number[far]], samples.columns[number[far]]
+        near = around_each(samples.rows[rest], samples.columns[rest], values, at)
+        of_near[:, far], distance[far] = near.mean, near.distance
+    return number, found, sliver, distance, of_near
 
 
 def _lines(samples: Samples) -> NDArray[np.int64] | None:

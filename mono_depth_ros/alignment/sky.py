@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import torch
 
-from mono_depth_ros.alignment.extrapolation import nearest_on_grid
+from mono_depth_ros.alignment.nearest import nearest_sample
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.transfer import download, upload
 
@@ -36,17 +36,18 @@ def seen_in_the_sky(depth: torch.Tensor, samples: Samples) -> torch.Tensor | Non
     fitted, count, sky = download(at_samples, infinite.sum(), infinite[::_STEP, ::_STEP])
     if not count or not len(samples):
         return None
-    nearest, distance = nearest_on_grid(samples.rows, samples.columns, samples.size, _STEP)
+    nearest, away = nearest_sample(samples.rows // _STEP, samples.columns // _STEP, sky.shape)
+    distance = _STEP * away
     if count > _SMALL * height * width:
         near = _SPACINGS * (height * width / len(samples)) ** 0.5
         refuted = np.isposinf(fitted)[nearest] & (distance <= near)
     else:
         parts, label = cv2.connectedComponents(cv2.dilate(sky.astype(np.uint8), np.ones((3, 3), np.uint8)))
-        widest = np.array([0.0, *(distance[label.ravel() == part].max() for part in range(1, parts))])
-        refuted = (widest <= _WIDE * np.quantile(distance, _USUAL))[label.ravel()]
+        widest = np.array([0.0, *(distance[label == part].max() for part in range(1, parts))])
+        refuted = (widest <= _WIDE * np.quantile(distance, _USUAL))[label]
     if not refuted.any():
         return None
     metres = np.where(refuted, samples.depth[nearest], np.float32(np.nan))
-    places = upload(metres.reshape(-(-height // _STEP), -1), depth.device)
+    places = upload(metres, depth.device)
     full = places.repeat_interleave(_STEP, 0).repeat_interleave(_STEP, 1)[:height, :width]
     return torch.where(infinite, full, torch.nan)
