@@ -69,6 +69,27 @@ class BagConfig(Config):
     pose_topic: str = option(
         "", "The topic of the poses for --export tum; empty is the only PoseStamped or Odometry there is."
     )
+    map: str = option(
+        "", "This file, NAME.ply, gets the surface that the depth of all images makes, by their poses; it needs Open3D."
+    )
+    map_voxel: float = option(
+        0.02,
+        "The map is made of cubes of this side; half of it takes eight times the memory.",
+        unit="m",
+        low=0.002,
+        high=1.0,
+    )
+    map_range: float = option(5.0, "Farther depth is no part of the map.", unit="m", low=0.1, high=100.0)
+    map_error: float = option(
+        0.07,
+        "Surfaces that are not known to this standard deviation, by all images together, are no part of the map.",
+        unit="m",
+        low=0.001,
+        high=10.0,
+    )
+    map_memory: float = option(
+        1024.0, "The cubes of the map take at most this; then no more are added, which is said.", unit="MiB", low=16.0
+    )
     namespace: str = option("", "This name is put before the topics written, such as front for /front/depth/image.")
     depth_encoding: str = option(
         "32FC1", "The encoding of depth/image: 32FC1 is metres, 16UC1 millimetres.", choices=("32FC1", "16UC1")
@@ -102,8 +123,12 @@ class BagConfig(Config):
             raise ConfigError(f"namespace is '{self.namespace}', expected letters, digits, _ and /, such as front")
         if "auto" in self.references and len(self.references) > 1:
             raise ConfigError(f"align is '{self.reference}', expected auto by itself, or references without it")
-        if self.poses and "motion" not in self.references:
-            raise ConfigError(f"poses is '{self.poses}', which only align motion goes by: expected that too")
+        if self.poses and not self.map and "motion" not in self.references:
+            raise ConfigError(f"poses is '{self.poses}', which align motion and map go by: expected one of them too")
+        if self.map and not self.map.endswith(".ply"):
+            raise ConfigError(f"map is '{self.map}', expected NAME.ply")
+        if self.map and not self.poses and "motion" not in self.references:
+            raise ConfigError(f"map is '{self.map}', which needs the poses of the camera: give them with --poses")
 
     @property
     def references(self) -> tuple[str, ...]:

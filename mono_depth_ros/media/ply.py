@@ -22,15 +22,24 @@ _NORMAL = [(name, "<f4") for name in ("nx", "ny", "nz")]
 _COLOUR = [(name, "u1") for name in ("red", "green", "blue")]
 
 
-def write_ply(path: str | os.PathLike[str], xyz: np.ndarray, rgb: np.ndarray, normals: np.ndarray | None = None) -> int:
+def write_ply(
+    path: str | os.PathLike[str],
+    xyz: np.ndarray,
+    rgb: np.ndarray,
+    normals: np.ndarray | None = None,
+    triangles: np.ndarray | None = None,
+    frame: str = "camera optical frame: x right, y down, z forward",
+) -> int:
     """Write a binary little-endian PLY (http://paulbourke.net/dataformats/ply/); the file appears whole or not at all.
 
     Args:
         path: the file, replaced if it exists.
-        xyz: (..., 3) float, metres, optical frame (x right, y down, z forward). Points that are not finite are left
+        xyz: (..., 3) float, metres, in `frame`. Points that are not finite are left
             out: the format has no word for unknown.
         rgb: (..., 3) uint8, one colour a point.
         normals: (..., 3) float, unit length, likewise; 0, 0, 0 in the file where they are not finite.
+        triangles: (M, 3) int, indices of points, all of which are finite then.
+        frame: that the points are in, in words.
 
     Returns:
         How many points were written.
@@ -50,12 +59,17 @@ def write_ply(path: str | os.PathLike[str], xyz: np.ndarray, rgb: np.ndarray, no
     header = [
         "ply",
         "format binary_little_endian 1.0",
-        "comment metres; camera optical frame: x right, y down, z forward",
+        f"comment metres; {frame}",
         f"element vertex {len(points)}",
         *properties,
-        "end_header",
     ]
-    write_whole(path, ("\n".join(header) + "\n").encode("ascii"), points.view(np.uint8).data)
+    parts = [points.view(np.uint8).data]
+    if triangles is not None:
+        faces = np.empty(len(triangles), dtype=[("count", "u1"), ("indices", "<i4", 3)])
+        faces["count"], faces["indices"] = 3, triangles
+        header += [f"element face {len(faces)}", "property list uchar int vertex_indices"]
+        parts.append(faces.view(np.uint8).data)
+    write_whole(path, ("\n".join([*header, "end_header"]) + "\n").encode("ascii"), *parts)
     return len(points)
 
 

@@ -79,7 +79,7 @@ class Alignment:
     def align(self, frame: BagFrame) -> None:
         """Give a frame with depth its `aligned`, where there is an alignment."""
         assert frame.result is not None
-        view = _view(frame, frame.result)
+        view = view_of(frame, frame.result)
         match = self._match(view)
         if match is None:
             found = self._aligner.update(view.prediction, None, view.stamp_ns, uncertainty=self._uncertainty)
@@ -170,7 +170,7 @@ class Alignment:
         self._reference.tell_once(reason, f"reference not used ({reason}): {error}")
 
 
-def _view(frame: BagFrame, result: Frame) -> View:
+def view_of(frame: BagFrame, result: Frame) -> View:
     """As the alignment node has it: on the host, and of the prediction what is published of it."""
     assert result.camera is not None, "frames of recordings have a camera"
     kind = result.prediction.kind

@@ -36,9 +36,11 @@ from mono_depth_ros.streams.outputs import Output
 from mono_depth_ros.streams.usable import Usable
 from mono_depth_ros.threads import Behind, ahead
 from mono_depth_ros.tools.bag.align import Alignment
+from mono_depth_ros.tools.bag.camera_poses import open_poses
 from mono_depth_ros.tools.bag.decode import Decoder
 from mono_depth_ros.tools.bag.exports import check_folders, clear_folders, open_exports
 from mono_depth_ros.tools.bag.frames import Batch, batches
+from mono_depth_ros.tools.bag.map import MAP, MapExport, map_words
 from mono_depth_ros.tools.bag.outputs import Leaving, written_topics
 from mono_depth_ros.tools.bag.places import Places
 from mono_depth_ros.tools.bag.poses import LINES, PoseLines, Poses, ground_truth
@@ -46,6 +48,7 @@ from mono_depth_ros.tools.bag.references import RecordedReference
 from mono_depth_ros.tools.bag.sink import Sink, cannot_write
 from mono_depth_ros.tools.bag.summary import results
 from mono_depth_ros.tools.bag.target import Progress, Target, fingerprint
+from mono_depth_ros.tools.tsdf import open3d
 
 _GPU_BATCH, _CPU_BATCH = 8, 1
 _NO_MATTER = ("read_ahead", "segment_frames", "segment_seconds", "device", "threads")
@@ -77,7 +80,7 @@ class Job:
     @property
     def outputs(self) -> tuple[Path, ...]:
         """Everything that is written: who converts holds the lock of each."""
-        return (self.out, *(Path(folder) for folder in (self.bag.export_tum, self.bag.export_ply) if folder))
+        return (self.out, *(Path(path) for path in (self.bag.export_tum, self.bag.export_ply, self.bag.map) if path))
 
     @property
     def alignment(self) -> dict[type[Config], Config]:
@@ -107,8 +110,9 @@ def check_input(job: Job) -> None:
     CameraArgument.given(job.bag.camera, job.bag.hfov)
     with BagReader(job.source) as reader:
         chosen = choose(reader, job.bag)
-        if "aligned" in job.bag.wanted:
-            RecordedReference(reader, job.bag, job.alignment, Places(reader, chosen.image))
+        _beside(reader, job, Places(reader, chosen.image))
+        if job.bag.map:
+            open3d()
         if chosen.poses:
             Poses(reader, chosen)
     _place(job).check_place(job.source)
@@ -148,11 +152,8 @@ def convert(
         for words in (*reader.notes, reader.damage):
             if words:
                 tell(f"warning: {words}")
-        recorded, places = None, Places(reader, chosen.image, tell)
-        if "aligned" in job.bag.wanted:
-            recorded = RecordedReference(reader, job.bag, job.alignment, places, tell)
-            for words in recorded.words:
-                tell(words)
+        places = Places(reader, chosen.image, tell)
+        recorded = _beside(reader, job, places, tell)
         source, options = fingerprint([*reader.files, *filter(None, [places.file])]), option_values(*job.configs)
         options |= {"model": model.spec.name, "engine": model.engine, "batch": batch_size(job.bag, model)}
         copied, channels, notes = _channels(reader, topics, job)
@@ -173,7 +174,7 @@ def convert(
         begun, decoder.bits.found = progress.frames, progress.image_bits
         alignment = None
         if recorded is not None:
-            uncertainty = "uncertainty" in job.bag.wanted or job.depth.max_relative_error > 0
+            uncertainty = "uncertainty" in job.bag.wanted or job.depth.max_relative_error > 0 or bool(job.bag.map)
             alignment = Alignment(
                 job.align,
                 job.tracker,
@@ -194,9 +195,17 @@ def convert(
                 if chosen.poses:
                     progress.messages[LINES] = poses.count
                     said.append(poses.sentence())
+                if job.bag.map:
+                    progress.messages[MAP] = progress.map["fused"] if progress.map["vertices"] else 0
+                    said += map_words(job.bag.map, progress.map)
                 progress.notes = [*notes, *filter(None, said)]
 
-            sink = Sink(segments, topics, progress, job.bag, tell, conclude, usable, places, alignment, exports)
+            surface = None
+            if places.poses is not None and job.bag.map:
+                surface = MapExport(job.bag, places.poses, progress.map)
+            sink = Sink(
+                segments, topics, progress, job.bag, tell, conclude, usable, places, alignment, exports, surface
+            )
             size, first = progress.options["batch"], progress.batches
             inputs = recorded.inputs if recorded is not None else {}
             with ground_truth(reader, chosen, job.bag.export_tum, poses) as also:
@@ -213,7 +222,25 @@ def convert(
             raise cannot_write(error, place.out, len(place.metadata or ())) from error
     summary = _summary(job, model, chosen, topics, progress, begun, time.monotonic() - start_s)
     summary |= results(topics, job.bag, bool(chosen.poses), progress, alignment)
+    if job.bag.map:
+        found = {name: progress.map[name] for name in ("fused", "vertices", "full")}
+        summary["map"] = {"path": job.bag.map, **found}
     return summary | ({"alignment": alignment.summary()} if alignment is not None else {})
+
+
+def _beside(
+    reader: BagReader, job: Job, places: Places, tell: Callable[[str], None] = lambda _: None
+) -> RecordedReference | None:
+    """The reference, if there is alignment; `places` gets the poses, if they are wanted. What it is, is told."""
+    recorded, words = None, []
+    if "aligned" in job.bag.wanted:
+        recorded = RecordedReference(reader, job.bag, job.alignment, places, tell)
+        words = recorded.words
+    if job.bag.map and places.poses is None:
+        words.append(open_poses(reader, job.bag, job.alignment, places, None, tell).words)
+    for sentence in words:
+        tell(sentence)
+    return recorded
 
 
 def _go_on(stream: Iterator[Batch], first: int, places: Places, alignment: Alignment | None) -> Iterator[Batch]:

@@ -23,6 +23,7 @@ from mono_depth_ros.media.arrays import write_png
 from mono_depth_ros.media.ply import unpack_cloud, write_ply
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.tools.bag.frames import BagFrame
+from mono_depth_ros.tools.bag.map import drop
 
 TUM, PLY = "export tum", "export ply"
 """The exports in a summary."""
@@ -109,14 +110,17 @@ def open_exports(config: BagConfig, metric: bool) -> list[Export]:
     Raises:
         ConfigError: there are no metres to export.
     """
-    if (config.export_tum or config.export_ply) and not (metric or "aligned" in config.wanted):
-        raise ConfigError("--export needs metres, and the model gives relative depth: align it or take a metric model")
+    if (config.export_tum or config.export_ply or config.map) and not (metric or "aligned" in config.wanted):
+        what = "--export" if config.export_tum or config.export_ply else "--map"
+        raise ConfigError(f"{what} needs metres, and the model gives relative depth: align it or take a metric model")
     exports: list[Export] = [TumExport(Path(config.export_tum))] if config.export_tum else []
     return exports + ([PlyExport(Path(config.export_ply))] if config.export_ply else [])
 
 
 def check_folders(config: BagConfig, resume: bool, force: bool) -> None:
-    """Raise DataError where a folder to export to holds something, and neither `resume` nor `force` was asked for."""
+    """Raise DataError where there is what would be exported, and neither `resume` nor `force` was asked for."""
+    if config.map and Path(config.map).exists() and not (resume or force):
+        raise DataError(f"{config.map} exists: --force replaces it, --resume goes on with it")
     for folder in filter(None, (config.export_tum, config.export_ply)):
         path = Path(folder)
         if path.exists() and not path.is_dir():
@@ -132,6 +136,9 @@ def clear_folders(config: BagConfig) -> None:
             shutil.rmtree(Path(config.export_tum) / name, ignore_errors=True)
         for name in ("rgb.txt", "depth.txt", "associations.txt", "groundtruth.txt", "camera.yaml"):
             (Path(config.export_tum) / name).unlink(missing_ok=True)
+    if config.map:
+        Path(config.map).unlink(missing_ok=True)
+        drop(Path(config.map))
     if config.export_ply:
         _remove(Path(config.export_ply).glob("[0-9]*.[0-9]*.ply"))
 

@@ -136,11 +136,12 @@ def plan(bags: dict[str, Path], manifest: Manifest, template: Job) -> tuple[list
             str(Path(folder).resolve() / target) if folder else ""
             for folder in (template.bag.export_tum, template.bag.export_ply)
         )
+        surface = template.bag.map and str(Path(template.bag.map).resolve().with_suffix("") / f"{target}.ply")
         job = replace(
             template,
             source=source.resolve(),
             out=template.out.resolve() / target,
-            bag=replace(template.bag, export_tum=tum, export_ply=ply),
+            bag=replace(template.bag, export_tum=tum, export_ply=ply, map=surface),
         )
         tasks.append(Task(name, job, found))
     return tasks, done

@@ -17,9 +17,10 @@ from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.streams.outputs import Output
 from mono_depth_ros.streams.usable import Usable
-from mono_depth_ros.tools.bag.align import Alignment
+from mono_depth_ros.tools.bag.align import Alignment, view_of
 from mono_depth_ros.tools.bag.exports import Export
 from mono_depth_ros.tools.bag.frames import BagFrame, Batch
+from mono_depth_ros.tools.bag.map import MapExport
 from mono_depth_ros.tools.bag.outputs import Leaving, encode
 from mono_depth_ros.tools.bag.places import Places
 from mono_depth_ros.tools.bag.target import Progress
@@ -37,7 +38,7 @@ class Sink:
         conclude: called when all is written, before that is remembered: what is known of the input only then goes into
             `progress`. usable: what is wrong with the results.
         places: gets what comes with each frame. alignment: of the frames, if it is wanted. exports: get every frame
-            that has metres.
+            that has metres. surface: likewise.
     """
 
     def __init__(
@@ -52,19 +53,20 @@ class Sink:
         places: Places,
         alignment: Alignment | None = None,
         exports: Sequence[Export] = (),
+        surface: MapExport | None = None,
     ) -> None:
         self._writer, self._topics, self._progress = writer, topics, progress
         self._config, self._tell, self._conclude, self._usable = config, tell, conclude, usable
         self._told: set[str] = set()
         self._places = places
-        self._alignment, self._exports = alignment, exports
+        self._alignment, self._exports, self._surface = alignment, exports, surface
         self._segment_frames, self._segment_begun_s = 0, time.monotonic()
         self._unfinished = False
 
     @torch.inference_mode()
     def leaving(self, batch: Batch) -> Leaving:
         """What is written of a batch, on its way to the host; in the thread of the network."""
-        whole = self._alignment is not None or bool(self._exports)
+        whole = self._alignment is not None or bool(self._exports) or self._surface is not None
         return Leaving(batch, self._topics, self._config.depth_encoding, whole)
 
     @torch.inference_mode()
@@ -93,10 +95,14 @@ class Sink:
             if complete:
                 for export in self._exports:
                     export.finish()
+                if self._surface is not None:
+                    self._progress.map = self._surface.write()
                 self._conclude()
                 self._progress.done = True
             if complete or self._unfinished:
                 self._finish_segment()
+            if complete and self._surface is not None:
+                self._surface.drop(kept=False)
         except (OSError, sqlite3.Error) as error:
             failure = cannot_write(error, self._writer.folder, self._writer.count)  # before there is room again
             self._give_up()
@@ -133,6 +139,8 @@ class Sink:
             self._writer.write(topic, frame.message.log_ns, data)
             self._progress.wrote(topic)
         metres = frame.result if self._alignment is None else frame.aligned
+        if metres is not None and self._surface is not None:
+            self._surface.add(view_of(frame, metres), metres)
         if metres is not None:
             for export in self._exports:
                 export.write(frame, metres)
@@ -151,7 +159,11 @@ class Sink:
     def _finish_segment(self) -> None:
         if self._alignment is not None:
             self._progress.alignment = self._alignment.state()
+        if self._surface is not None and not self._progress.done:
+            self._progress.map = self._surface.keep()
         self._writer.finish_segment(self._progress.record())
+        if self._surface is not None:
+            self._surface.drop(kept=True)
         self._segment_frames, self._segment_begun_s = 0, time.monotonic()
         self._unfinished = False
 

@@ -11,6 +11,7 @@ from mono_depth_ros.streams.outputs import Output
 from mono_depth_ros.streams.reasons import Reasons
 from mono_depth_ros.tools.bag.align import Alignment
 from mono_depth_ros.tools.bag.exports import PLY, TUM
+from mono_depth_ros.tools.bag.map import MAP
 from mono_depth_ros.tools.bag.poses import LINES
 from mono_depth_ros.tools.bag.target import Progress
 
@@ -28,7 +29,7 @@ def results(
         sentences on what is not there for every image. doubts: on what is there and may be wrong.
     """
     exports = [*([TUM] if config.export_tum else []), *([PLY] if config.export_ply else [])]
-    wanted = [*topics, *exports, *([LINES] if poses else [])]
+    wanted = [*topics, *exports, *([LINES] if poses else []), *([MAP] if config.map else [])]
     # What was begun by an earlier version has not counted them.
     counted = bool(progress.messages) or not progress.written
     messages = {name: progress.messages.get(name, 0) for name in wanted} if counted else {}
@@ -64,6 +65,8 @@ def in_words(summary: dict[str, Any]) -> str:
     done = f"{summary['written']} of {summary['frames']} images, {rate}"
     lines = [f"{out}: {done}, {summary['model']} ({summary['engine']})"]
     lines += [*summary.get("missing", ()), *summary.get("doubts", ())]
+    if (surface := summary.get("map")) and surface["vertices"]:
+        lines.append(f"{surface['path']}: the surface of {surface['fused']} images, {surface['vertices']} points")
     if empty := summary.get("empty"):
         lines.append(f"nothing was written of: {', '.join(empty)}")
     if summary["damage"]:

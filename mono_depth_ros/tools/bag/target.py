@@ -39,7 +39,7 @@ class Progress:
         options: everything that decides the bytes of the result, by name. source: of the input, by file.
         batches: finished. frames: images read, of which `written` became depth and `dropped` did not, by reason.
         reasons: of `dropped`, see `Reasons.values`. messages: written, by topic, and files of each export by its name.
-        alignment: sums and state of the alignment, as JSON values. image_bits: see `BitDepth.found`.
+        alignment, map: their sums and state, as JSON values. image_bits: see `BitDepth.found`.
         notes: sentences on what else is missing. damage: of the input. done: the input was read to its end or damage.
     """
 
@@ -52,6 +52,7 @@ class Progress:
     reasons: dict[str, Any] = field(default_factory=dict)
     messages: dict[str, int] = field(default_factory=dict)
     alignment: dict[str, Any] = field(default_factory=dict)
+    map: dict[str, Any] = field(default_factory=dict)
     image_bits: int = 0
     notes: list[str] = field(default_factory=list)
     damage: str = ""
