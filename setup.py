@@ -76,7 +76,7 @@ setup(
         "onnx-gpu": ONNX_GPU,
         "openvino": OPENVINO,
         "ray": ["ray>=2.9"],  # many bags on many machines
-        "slam": ["evo>=1.26", "open3d>=0.18"],  # benchmarks/slam.py
+        "slam": ["evo>=1.26", "open3d>=0.18"],  # benchmarks/slam.py; mono_depth bag --map
         "transformers": TRANSFORMERS,
         "world": WORLD,
         "test": TEST,  # tells `colcon test` to run pytest
