@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from mono_depth_ros.alignment.blending import blend
 from mono_depth_ros.alignment.extrapolation import around, around_each, extrapolation_weights, to_grid, weights_at
 from mono_depth_ros.alignment.interpolation import COLOUR, INVERSE, NEAREST, OF_RATIO, USUAL, Known, estimates
+from mono_depth_ros.alignment.kriging import kriged, noisy
 from mono_depth_ros.alignment.left_out import LeftOut
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.alignment.triangulation import Places, Triangulation
@@ -68,6 +69,8 @@ def corrected(
     Returns:
         (H, W) float32 on the depth's device, 0 is no correction; and what samples say that were left out, or None.
     """
+    if noisy(samples):
+        return kriged(depth, samples)
     size = int(depth.shape[0]), int(depth.shape[1])
     spacing = float(np.sqrt(size[0] * size[1] / max(len(samples), 1)))
     step = next(step for most, step in _STEPS if spacing <= most)

@@ -31,9 +31,11 @@ class Views:
         seen: (K, N, 2) likewise in each earlier image, NaN where a corner was not seen.
         earlier_from_now: (K, 4, 4) poses: points of the camera now in the camera then.
         turn_covariance, move_covariance: (K, K) rad^2 and m^2, of the noise of one axis of the poses.
-        pixel: standard deviation of x/z and y/z.
+        pixel: standard deviation of x/z and y/z, across the strongest edge if there is a whitening.
         prior, information: (N,) 1/z that is known before, in 1/m, and its information in m^2; None: nothing is.
         guess: (N,) 1/z to begin with; None: the linear solution.
+        whitening: (K, N, 2, 2) takes an error of `seen` to multiples of `pixel`: a corner on a line slides along it.
+            None: errors are alike in all directions.
     """
 
     rays: Floats
@@ -45,6 +47,7 @@ class Views:
     prior: Floats | None = None
     information: Floats | None = None
     guess: Floats | None = None
+    whitening: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,12 +75,14 @@ def triangulate(views: Views) -> Triangulated:
     """
     known = np.isfinite(views.seen[..., 0])
     seen = np.moveaxis(np.where(known[..., None], views.seen, 0.0), 2, 1)  # (K, 2, N)
+    white = np.eye(2) if views.whitening is None else views.whitening
+    white = np.moveaxis(np.where(known[..., None, None], white, 0.0), 1, 3) / views.pixel  # (K, 2, 2, N)
     rays = np.concatenate((views.rays.T, np.ones((1, len(views.rays)))))  # (3, N)
     given_turn, given_move = views.earlier_from_now[:, :3, :3], views.earlier_from_now[:, :3, 3]
     k = len(seen)
     prior = _prior(views)
     step = np.zeros(6 * k)
-    inverse = _linear(rays, seen, known, given_turn, given_move) if views.guess is None else views.guess
+    inverse = _linear(rays, seen, white, given_turn, given_move) if views.guess is None else views.guess
     before = inverse if views.prior is None else views.prior
     information = np.full(len(inverse), 1e-3) if views.information is None else views.information
     for _ in range(_STEPS):
@@ -86,25 +91,21 @@ def triangulate(views: Views) -> Triangulated:
         turned = turn @ rays  # (K, 3, N)
         z = turned[:, 2] + inverse * move[:, 2, None]
         one_z = 1.0 / np.where(z > 0.05, z, 0.05)  # z is depth over depth: behind the camera is no view
-        u = (turned[:, 0] + inverse * move[:, 0, None]) * one_z
-        v = (turned[:, 1] + inverse * move[:, 1, None]) * one_z
-        error = np.stack((seen[:, 0] - u, seen[:, 1] - v), axis=1) / views.pixel  # (K, 2, N)
+        uv = (turned[:, :2] + inverse * move[:, :2, None]) * one_z[:, None]
+        error = (white * (seen - uv)[:, None]).sum(axis=2)  # (K, 2, N)
         square = (error**2).sum(axis=1)
-        weight = known / (1.0 + square / _CAUCHY**2) ** 2
-        scale = one_z / views.pixel
-        by_inverse = np.stack(
-            (move[:, 0, None] - u * move[:, 2, None], move[:, 1, None] - v * move[:, 2, None]), axis=1
-        )
-        by_inverse *= scale[:, None]
-        by_pose = _by_pose(turned, inverse, u, v, scale)  # (K, 6, 2, N)
-        weighted = by_pose * weight[:, None, None]
-        of_inverse = (weight[:, None] * by_inverse**2).sum(axis=(0, 1)) + information
-        right_inverse = (weight[:, None] * by_inverse * error).sum(axis=(0, 1)) + information * (before - inverse)
-        flat, flat_weighted = by_pose.reshape(k, 6, -1), weighted.reshape(k, 6, -1)
+        weight = 1.0 / (1.0 + square / _CAUCHY**2)  # the root of it, by which rows are multiplied
+        error *= weight[:, None]
+        by_point = _by_point(white * (one_z * weight)[:, None, None], uv)  # (K, 2, 3, N)
+        by_inverse = (by_point * move[:, None, :, None]).sum(axis=2)
+        by_pose = _by_pose(by_point, turned, inverse)  # (K, 6, 2, N)
+        of_inverse = (by_inverse**2).sum(axis=(0, 1)) + information
+        right_inverse = (by_inverse * error).sum(axis=(0, 1)) + information * (before - inverse)
+        flat = by_pose.reshape(k, 6, -1)
         of_pose = prior.copy().reshape(k, 6, k, 6)
-        of_pose[np.arange(k), :, np.arange(k)] += _product(flat_weighted, flat.transpose(0, 2, 1))
-        right_pose = _product(flat_weighted, error.reshape(k, -1, 1)).reshape(-1) - prior @ step
-        cross = (weighted * by_inverse[:, None]).sum(axis=2).reshape(6 * k, -1)
+        of_pose[np.arange(k), :, np.arange(k)] += _product(flat, flat.transpose(0, 2, 1))
+        right_pose = _product(flat, error.reshape(k, -1, 1)).reshape(-1) - prior @ step
+        cross = (by_pose * by_inverse[:, None]).sum(axis=2).reshape(6 * k, -1)
         reduced = of_pose.reshape(6 * k, 6 * k) - _product(cross / of_inverse, cross.T)
         change = _solve(reduced, right_pose - cross @ (right_inverse / of_inverse))
         step = step + change
@@ -119,23 +120,25 @@ def triangulate(views: Views) -> Triangulated:
     return Triangulated(inverse, np.sqrt(variance), residual, count, poses)
 
 
-def _linear(rays: Floats, seen: Floats, known: NDArray[np.bool_], turn: Floats, move: Floats) -> Floats:
+def _linear(rays: Floats, seen: Floats, white: Floats, turn: Floats, move: Floats) -> Floats:
     """(N,) a first guess: x (a_z + w t_z) = a_x + w t_x is linear in w, and so in y; least squares over the views."""
     turned = turn @ rays
-    factor = seen * move[:, 2, None, None] - move[:, :2, None]
-    right = turned[:, :2] - seen * turned[:, 2:]
-    factor = np.where(known[:, None], factor, 0.0)
+    factor = (white * (seen * move[:, 2, None, None] - move[:, :2, None])[:, None]).sum(axis=2)
+    right = (white * (turned[:, :2] - seen * turned[:, 2:])[:, None]).sum(axis=2)
     found: Floats = (factor * right).sum(axis=(0, 1)) / ((factor**2).sum(axis=(0, 1)) + 1e-12)
     return np.clip(found, _FAR, _NEAR)
 
 
-def _by_pose(turned: Floats, inverse: Floats, u: Floats, v: Floats, scale: Floats) -> Floats:
-    """(K, 6, 2, N) derivatives of (u, v) by a turn of the camera, to the left of the given one, and by its move."""
-    x, y, z = turned[:, 0], turned[:, 1], turned[:, 2]
-    none = np.zeros_like(u)
-    along_u = (-u * y, z + u * x, -y, inverse + none, none, -u * inverse)
-    along_v = (-z - v * y, v * x, x, none, inverse + none, -v * inverse)
-    return np.stack((np.stack(along_u, axis=1), np.stack(along_v, axis=1)), axis=2) * scale[:, None, None]
+def _by_point(scaled: Floats, uv: Floats) -> Floats:
+    """(K, 2, 3, N) derivatives of the whitened (u, v) by the point, which is scaled by its depth."""
+    return np.concatenate((scaled, -(scaled * uv[:, None]).sum(axis=2, keepdims=True)), axis=2)
+
+
+def _by_pose(by_point: Floats, turned: Floats, inverse: Floats) -> Floats:
+    """(K, 6, 2, N) derivatives by a turn of the camera, to the left of the given one, and by its move."""
+    x, y, z = (turned[:, axis, None] for axis in range(3))
+    a, b, c = (by_point[:, :, axis] for axis in range(3))
+    return np.stack((y * c - z * b, z * a - x * c, x * b - y * a, a * inverse, b * inverse, c * inverse), axis=1)
 
 
 def _product(a: Floats, b: Floats) -> Floats:

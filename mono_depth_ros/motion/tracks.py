@@ -16,6 +16,8 @@ _QUALITY = 0.003  # of the best corner's smaller eigenvalue (Shi and Tomasi 1994
 _REFILL = 0.8  # of the corners: below it new ones are looked for
 _BACK_PX = 0.5  # from where a corner started to where it comes back to, at most
 _WINDOW, _LEVELS = (21, 21), 3
+_HALF = 7  # pixels, of the patch whose gradients say how surely a corner is followed
+_SLIDES = 0.75  # power of the ratio of eigenvalues
 _BORDER = 3  # pixels from the border within which a corner is not followed
 
 
@@ -89,6 +91,27 @@ class CornerTracks:
         self.ids = np.concatenate((self.ids, np.arange(self._next, self._next + len(more))))
         self.pixels = np.concatenate((self.pixels, more.reshape(-1, 2)))
         self._next += len(more)
+
+
+def whitening(gray: NDArray[np.uint8], pixels: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(N, 2, 2) takes an error of followed corners, in pixels, to multiples of what it is across the strongest edge.
+
+    What is followed by Lucas and Kanade has errors as the inverse of its structure tensor (Forstner 1987): along a
+    line, which looks alike everywhere, a corner slides, and only where it is across the line is known.
+    """
+    image = np.pad(gray, _HALF + 1, mode="edge")
+    columns, rows = np.rint(pixels).astype(np.int64).T
+    offset = np.arange(-_HALF - 1, _HALF + 2)
+    at = (rows + _HALF + 1)[:, None, None] + offset[:, None], (columns + _HALF + 1)[:, None, None] + offset
+    patch = image[at].astype(np.float32)
+    x = (patch[:, 1:-1, 2:] - patch[:, 1:-1, :-2]).reshape(len(patch), (2 * _HALF + 1) ** 2)
+    y = (patch[:, 2:, 1:-1] - patch[:, :-2, 1:-1]).reshape(len(patch), (2 * _HALF + 1) ** 2)
+    xx, xy, yy = (np.einsum("ij,ij->i", a, b).astype(np.float64) for a, b in ((x, x), (x, y), (y, y)))
+    tensor = np.stack((xx, xy, xy, yy), axis=1).reshape(-1, 2, 2)
+    value, vector = np.linalg.eigh(tensor)
+    ratio = np.maximum(value / np.maximum(value[:, 1:], 1e-9), 1e-6)
+    found: NDArray[np.float64] = (vector * (ratio**_SLIDES)[:, None]) @ vector.transpose(0, 2, 1)
+    return found
 
 
 def _flow(

@@ -19,9 +19,9 @@ from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rays import pixel_rays
 from mono_depth_ros.geometry.rigid import inverse
 from mono_depth_ros.motion.bundle import Floats, Triangulated, Views, triangulate
-from mono_depth_ros.motion.tracks import CornerTracks
+from mono_depth_ros.motion.tracks import CornerTracks, whitening
 
-_PIXEL_PX = 1.0  # standard deviation of a followed corner
+_PIXEL_PX = 0.5  # standard deviation of a followed corner, across the strongest edge
 _MOST_VIEWS = 12  # keyframes; older ones are forgotten
 _NEW_VIEW_PX = 3.0  # median parallax to the last keyframe that makes another one
 _LOST = 0.6  # of the corners of the last keyframe: fewer that are still followed make another one
@@ -37,6 +37,7 @@ class _Keyframe:
     stamp_ns: int
     ids: NDArray[np.int64]
     rays: Floats
+    whitening: Floats
     world_from_camera: Floats
     parallax: float  # to the keyframe before, in units of x/z
 
@@ -63,7 +64,14 @@ class MotionWindow:
             "camera": None if self._camera is None else asdict(self._camera),
             "tracks": self._tracks.state(),
             "keyframes": [
-                [key.stamp_ns, key.ids.tolist(), key.rays.tolist(), key.world_from_camera.tolist(), key.parallax]
+                {
+                    "stamp_ns": key.stamp_ns,
+                    "ids": key.ids.tolist(),
+                    "rays": key.rays.tolist(),
+                    "whitening": key.whitening.tolist(),
+                    "pose": key.world_from_camera.tolist(),
+                    "parallax": key.parallax,
+                }
                 for key in self._keyframes
             ],
         }
@@ -75,8 +83,15 @@ class MotionWindow:
         self._camera = None if camera is None else Camera(**camera | {"distortion": tuple(camera["distortion"])})
         self._tracks.restore(state["tracks"])
         self._keyframes = [
-            _Keyframe(stamp_ns, np.array(ids, np.int64), np.array(rays).reshape(-1, 2), np.array(pose), parallax)
-            for stamp_ns, ids, rays, pose, parallax in state["keyframes"]
+            _Keyframe(
+                key["stamp_ns"],
+                np.array(key["ids"], np.int64),
+                np.array(key["rays"]).reshape(-1, 2),
+                np.array(key["whitening"]).reshape(-1, 2, 2),
+                np.array(key["pose"]),
+                key["parallax"],
+            )
+            for key in state["keyframes"]
         ]
 
     def update(self, gray: NDArray[np.uint8], camera: Camera, world_from_camera: Floats, stamp_ns: int) -> Samples:
@@ -98,7 +113,7 @@ class MotionWindow:
         self._stamp_ns, self._camera = stamp_ns, camera
         self._tracks.update(gray)
         rays = pixel_rays(torch.from_numpy(self._tracks.pixels.astype(np.float64)), camera).numpy()
-        now = _Keyframe(stamp_ns, self._tracks.ids, rays, world_from_camera, 0.0)
+        now = _Keyframe(stamp_ns, self._tracks.ids, rays, whitening(gray, self._tracks.pixels), world_from_camera, 0.0)
         views = self._views(now)
         if views is None:
             if not len(now.ids):
@@ -122,9 +137,10 @@ class MotionWindow:
         if not self._keyframes or not len(now.ids):
             return None
         seen = np.full((len(self._keyframes), len(now.ids), 2), np.nan)
-        for view, keyframe in zip(seen, self._keyframes, strict=True):
+        white = np.zeros((*seen.shape, 2))
+        for view, matrix, keyframe in zip(seen, white, self._keyframes, strict=True):
             _, here, there = np.intersect1d(now.ids, keyframe.ids, assume_unique=True, return_indices=True)
-            view[here] = keyframe.rays[there]
+            view[here], matrix[here] = keyframe.rays[there], keyframe.whitening[there]
         poses = np.stack([inverse(key.world_from_camera) @ now.world_from_camera for key in self._keyframes])
         lag_s = np.array([(now.stamp_ns - key.stamp_ns) / 1e9 for key in self._keyframes])
         steps = np.linalg.norm(np.diff(np.concatenate((poses[:, :3, 3], np.zeros((1, 3)))), axis=0), axis=1)
@@ -133,7 +149,7 @@ class MotionWindow:
         turn = _walk(lag_s, math.radians(c.pose_turn_drift), 1.0, math.radians(c.pose_turn_jitter))
         move = _walk(way, c.pose_drift, float(way[0]), c.pose_jitter)
         assert self._camera is not None
-        return Views(now.rays, seen, poses, turn, move, _PIXEL_PX / self._camera.fx)
+        return Views(now.rays, seen, poses, turn, move, _PIXEL_PX / self._camera.fx, whitening=white)
 
     def _keep(self, now: _Keyframe) -> None:
         """Make the image a keyframe, if it shows something new; of too many the least apart go."""

@@ -79,6 +79,17 @@ def test_a_corner_that_moves_by_itself_has_a_large_residual() -> None:
     np.testing.assert_allclose(found.inverse[1:], truth[1:], rtol=0.15)
 
 
+def test_a_corner_that_slides_along_a_line_has_the_depth_that_the_line_has() -> None:
+    """Lines that lie across the motion: corners are anywhere along them, and only where they are across counts."""
+    views, truth = planted(4, pixel=0.3)
+    rng = np.random.default_rng(0)
+    views.seen[..., 1] += rng.normal(0, 10 / FOCAL, views.seen.shape[:2])
+    found = triangulate(replace(views, whitening=np.broadcast_to(np.diag([1, 0.02]), (*views.seen.shape, 2))))
+    assert np.median(found.residual) < 1.5
+    assert np.median(np.abs(found.inverse - truth) / truth) < 0.02
+    assert np.mean(np.abs(found.inverse - truth) < 2 * found.deviation) > 0.85
+
+
 def test_without_a_baseline_nothing_is_known() -> None:
     views, _ = planted(2, pixel=0.5)
     still = replace(

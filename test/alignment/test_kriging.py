@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kriging of what a fit lacks, planted, by samples with noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mono_depth_ros.alignment.kriging import MOST, kriged, noisy
+from mono_depth_ros.alignment.local_correction import corrected
+from mono_depth_ros.alignment.samples import Samples
+
+HEIGHT, WIDTH = 120, 160
+
+
+def planted(
+    seed: int, deviation: float, wrong: int = 0, amplitude: float = 0.1, count: int = 200, shared: float = 0.03
+):
+    """(fitted depth, true ln of the factor, samples): a smooth error, and samples of two precisions."""
+    rng = np.random.default_rng(seed)
+    row, column = np.mgrid[:HEIGHT, :WIDTH]
+    fitted = 2.0 + 0.01 * row + 1.5 * (column > 80)
+    lacks = amplitude * np.sin(column / 40) * np.cos(row / 50)
+    place = rng.choice(HEIGHT * WIDTH, count, replace=False)
+    noise = np.where(rng.random(count) < 0.5, deviation, deviation / 5)
+    depth = fitted.ravel()[place] * np.exp(lacks.ravel()[place] + noise * rng.normal(size=count))
+    depth[:wrong] *= 0.5
+    sigma = depth * np.hypot(noise, shared)
+    samples = Samples(place // WIDTH, place % WIDTH, depth.astype(np.float32), (HEIGHT, WIDTH), None,
+                      sigma.astype(np.float32))  # fmt: skip
+    return torch.from_numpy(fitted.astype(np.float32)), lacks, samples
+
+
+def mean_error(found: torch.Tensor, lacks: np.ndarray) -> float:
+    return float(np.abs(found.numpy() - lacks).mean())
+
+
+def test_noise_is_averaged_and_the_error_of_the_prediction_is_found() -> None:
+    depth, lacks, samples = planted(0, 0.1)
+    assert noisy(samples)
+    found, left_out = kriged(depth, samples)
+    assert mean_error(found, lacks) < 0.3 * float(np.abs(lacks).mean())
+    blind = Samples(samples.rows, samples.columns, samples.depth, samples.size)
+    assert mean_error(found, lacks) < 0.7 * mean_error(corrected(depth, blind)[0], lacks)
+    assert torch.equal(corrected(depth, samples)[0], found)
+    said, true = float(np.abs(left_out.error).mean()), mean_error(found, lacks)
+    assert 0.7 * true < said < 3 * true
+
+
+def test_a_prediction_without_contrast_is_given_one() -> None:
+    depth, _, samples = planted(6, 0.05, amplitude=0.0)
+    flat = depth.sqrt()
+    found, _ = kriged(flat, samples)
+    left, right = (samples.columns < 40), (samples.columns > 120)
+    few, _ = kriged(flat, samples.select(left | right))
+    for result, most in ((found, 0.03), (few, 0.06)):
+        assert float((flat.log() + result - depth.log()).abs().mean()) < most
+
+
+def test_a_good_prediction_is_not_pulled_by_poor_samples() -> None:
+    depth, lacks, samples = planted(1, 0.12, amplitude=0.0)
+    found, _ = kriged(depth, samples)
+    assert mean_error(found, lacks) < 0.015
+
+
+def test_wrong_samples_lose_their_weight() -> None:
+    depth, lacks, samples = planted(2, 0.05, wrong=10)
+    found, left_out = kriged(depth, samples)
+    clean, _ = kriged(depth, samples.select(np.arange(10, len(samples))))
+    assert mean_error(found, lacks) < 1.5 * mean_error(clean, lacks) + 0.002
+    assert not set(left_out.number.tolist()) & set(range(10))
+
+
+def test_what_all_samples_share_is_no_noise() -> None:
+    depth, _, samples = planted(3, 0.1)
+    more, _, other = planted(3, 0.1, shared=0.05)
+    np.testing.assert_allclose(kriged(depth, samples)[0], kriged(more, other)[0], atol=2e-3)
+
+
+@pytest.mark.parametrize("case", ["no sigma", "exact", "few", "many"])
+def test_other_samples_are_not_kriged(case) -> None:
+    _, _, samples = planted(4, 0.1 if case != "exact" else 0.002, count=MOST + 1 if case == "many" else 200)
+    if case == "no sigma":
+        samples = Samples(samples.rows, samples.columns, samples.depth, samples.size)
+    if case == "few":
+        samples = samples.select(np.arange(8))
+    assert not noisy(samples)
+
+
+def test_unknown_depth_stays_uncorrected() -> None:
+    depth, _, samples = planted(5, 0.1)
+    depth[:30], depth[30:40] = float("nan"), float("inf")
+    found, left_out = kriged(depth, samples)
+    assert torch.isfinite(found).all() and (found[:40] == 0).all() and found[50:].abs().max() > 0.03
+    assert (samples.rows[left_out.number] >= 40).all()
+    assert kriged(torch.full_like(depth, float("nan")), samples)[1] is None
