@@ -23,7 +23,7 @@ from mono_depth_ros.media.arrays import write_png
 from mono_depth_ros.media.ply import unpack_cloud, write_ply
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.tools.bag.frames import BagFrame
-from mono_depth_ros.tools.bag.map import drop
+from mono_depth_ros.tools.bag.map import drop, page_path
 
 TUM, PLY = "export tum", "export ply"
 """The exports in a summary."""
@@ -119,8 +119,10 @@ def open_exports(config: BagConfig, metric: bool) -> list[Export]:
 
 def check_folders(config: BagConfig, resume: bool, force: bool) -> None:
     """Raise DataError where there is what would be exported, and neither `resume` nor `force` was asked for."""
-    if config.map and Path(config.map).exists() and not (resume or force):
-        raise DataError(f"{config.map} exists: --force replaces it, --resume goes on with it")
+    surface = Path(config.map)
+    there = next((path for path in (surface, page_path(surface)) if path.exists()), None) if config.map else None
+    if there is not None and not (resume or force):
+        raise DataError(f"{there} exists: --force replaces it, --resume goes on with it")
     for folder in filter(None, (config.export_tum, config.export_ply)):
         path = Path(folder)
         if path.exists() and not path.is_dir():
@@ -137,7 +139,8 @@ def clear_folders(config: BagConfig) -> None:
         for name in ("rgb.txt", "depth.txt", "associations.txt", "groundtruth.txt", "camera.yaml"):
             (Path(config.export_tum) / name).unlink(missing_ok=True)
     if config.map:
-        Path(config.map).unlink(missing_ok=True)
+        for path in (Path(config.map), page_path(Path(config.map))):
+            path.unlink(missing_ok=True)
         drop(Path(config.map))
     if config.export_ply:
         _remove(Path(config.export_ply).glob("[0-9]*.[0-9]*.ply"))

@@ -10,18 +10,26 @@ from typing import Any
 
 import numpy as np
 
+from mono_depth_ros.atomic import write_whole
 from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import DataError, MonoDepthError
 from mono_depth_ros.frame import Frame
 from mono_depth_ros.media.ply import write_ply
 from mono_depth_ros.streams.reasons import Reasons
 from mono_depth_ros.streams.references.base import Poses, View
+from mono_depth_ros.tools.bag.map_page import map_page
 from mono_depth_ros.tools.tsdf import TsdfMap
 
 MAP = "map"
 """The images of a map in a summary."""
 
 _TURN_DEG = 0.5  # by which the camera has to turn, or move by a voxel, before another image is fused
+_STEP_M = 0.1  # between the poses of the way on the page
+
+
+def page_path(path: Path) -> Path:
+    """Of the page beside a map."""
+    return path.with_suffix(".html")
 
 
 class MapExport:
@@ -40,7 +48,7 @@ class MapExport:
     def __init__(self, config: BagConfig, poses: Poses, state: dict[str, Any] | None = None) -> None:
         self._path, self._voxel_m, self._poses = Path(config.map), config.map_voxel, poses
         self._surface = TsdfMap(config.map_voxel, config.map_range, config.map_error, config.map_memory)
-        self._state = {"file": "", "seen": 0, "fused": 0, "last": None, "full": False, **(state or {})}
+        self._state = {"file": "", "seen": 0, "fused": 0, "last": None, "way": [], "full": False, **(state or {})}
         self.missing = Reasons(self._state.pop("missing", None))
         if self._state["file"]:
             try:
@@ -61,6 +69,9 @@ class MapExport:
         self._surface.add(depth, pose)
         self._state["fused"] += 1
         self._state["last"] = pose.tolist()
+        way = self._state["way"]
+        if not way or np.linalg.norm(pose[:3, 3] - np.array(way[-1])[:3, 3]) > _STEP_M:
+            way.append(pose.tolist())
         self._state["full"] |= self._surface.full
 
     def keep(self) -> dict[str, Any]:
@@ -72,11 +83,22 @@ class MapExport:
             self._state["file"] = name
         return {**self._state, "missing": self.missing.values()}
 
-    def write(self) -> dict[str, Any]:
-        """Write the file, unless nothing is in the map; what `keep` gives, for the summary. Raises OSError."""
+    def write(self, model: str) -> dict[str, Any]:
+        """Write the file and its page, unless nothing is in the map; what `keep` gives, for the summary.
+
+        Args:
+            model: the name of what made the depth.
+
+        Raises:
+            OSError: they cannot be written.
+        """
         vertices, normals, colours, triangles = self._surface.surface()
         if len(vertices):
             write_ply(self._path, vertices, colours, normals, triangles, "the fixed frame of the poses")
+            way = [np.array(pose) for pose in (*self._state["way"], self._state["last"])]
+            about = {"Model": model, "Images": str(self._state["fused"]), "Voxel": f"{self._voxel_m:g} m"}
+            text = map_page(self._path.name, vertices, colours, way, self._voxel_m, about)
+            write_whole(page_path(self._path), text.encode(errors="backslashreplace"))
         self._state["vertices"] = len(vertices)
         return {**self._state, "missing": self.missing.values()}
 

@@ -96,7 +96,7 @@ class Sink:
                 for export in self._exports:
                     export.finish()
                 if self._surface is not None:
-                    self._progress.map = self._surface.write()
+                    self._progress.map = self._surface.write(str(self._progress.options["model"]))
                 self._conclude()
                 self._progress.done = True
             if complete or self._unfinished:

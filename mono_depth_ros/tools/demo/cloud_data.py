@@ -39,14 +39,14 @@ def cloud_data(frame: DemoFrame, scale: DepthScale) -> dict[str, Any]:
         tints = {"image": rgb, "distance": _rgb(scale.picture(points[..., 2]))}
         if truth is not None:
             tints["error"] = _rgb(error_picture(points[..., 2], truth))
-        return _encode(points, tints)
+        return encode(points, tints)
 
     clouds: dict[str, Any] = {}
     if frame.aligned is not None and np.isfinite(points := aligned_points(frame, pixel_step)).any():
         clouds["aligned"] = cloud(points)
     clouds["node"] = cloud(xyz)
     if truth is not None and np.isfinite(truth).any():
-        clouds["truth"] = _encode(_unproject(truth, small), {"image": rgb, "distance": _rgb(scale.picture(truth))})
+        clouds["truth"] = encode(_unproject(truth, small), {"image": rgb, "distance": _rgb(scale.picture(truth))})
     z = xyz[..., 2][np.isfinite(xyz[..., 2])]
     distance = float(np.median(z))
     return {
@@ -67,7 +67,8 @@ def aligned_points(frame: DemoFrame, step: int) -> np.ndarray:
     return _unproject(solid[::step, ::step].numpy(), frame.camera.strided(step))
 
 
-def _encode(xyz: np.ndarray, colors: dict[str, np.ndarray]) -> dict[str, Any]:
+def encode(xyz: np.ndarray, colors: dict[str, np.ndarray]) -> dict[str, Any]:
+    """One cloud for the viewer: points (..., 3) in metres, colours (..., 3) uint8 by name."""
     known = np.isfinite(xyz).all(axis=-1)
     points = xyz[known].astype(np.float64)
     low, high = points.min(axis=0), np.maximum(points.max(axis=0), points.min(axis=0) + 1e-3)

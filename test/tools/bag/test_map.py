@@ -68,6 +68,10 @@ def test_images_that_show_something_new_are_fused(here, kit, capsys):
     assert "map.ply: the surface of 6 images, 6 points" in printed.err
     assert b"comment metres; the fixed frame of the poses" in (here / "map.ply").read_bytes()
     assert not list(here.glob(".map*"))
+    page = (here / "map.html").read_text()
+    data = json.loads(page.partition('type="application/json">')[2].partition("</script>")[0])
+    assert data["clouds"]["map"]["n"] == 6 and "6 points over 5.0 x 0.0 x 0.0 m" in page
+    assert data["frustum"][0] == [0, 0, 0] and data["frustum"][-1] == pytest.approx([5, 0, 0], abs=1e-5)
 
 
 def test_an_interrupted_map_goes_on(here, kit, monkeypatch, capsys):

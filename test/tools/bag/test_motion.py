@@ -158,7 +158,11 @@ def test_odometry_that_cannot_be_used_is_told(made, sentence, drive, kit, use, t
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        (("--poses", "poses.txt", "--align", "lidar"), 2, "poses is 'poses.txt', which only align motion goes by"),
+        (
+            ("--poses", "poses.txt", "--align", "lidar"),
+            2,
+            "poses is 'poses.txt', which align motion and map",
+        ),
         (("--poses", "/odometry"), 1, "no file and no topic of .*; it has the topics with poses /tf_static, /odom"),
         (("--poses", "/camera/image_raw"), 1, "a sensor_msgs/msg/Image, expected nav_msgs/msg/Odometry or"),
         (
