@@ -192,7 +192,7 @@ class AlignmentNodeConfig(ManagedNodeConfig):
         "frame; empty takes it from tf2. Of several references it is that of the one sensor among them.",
     )
     tf_timeout: float = option(
-        0.1, "The node waits this long for a transform that is late.", unit="s", low=0.0, high=10.0
+        0.1, "The node waits this long for a transform, or a pose on odom, that is late.", unit="s", low=0.0, high=10.0
     )
     calibration: str = option(
         "", "The YAML file with scale and shift to begin with, if it is there; ~/save writes it.", dynamic=True

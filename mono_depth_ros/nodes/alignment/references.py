@@ -48,6 +48,7 @@ class Source:
             transform=self._tf.lookup if self._tf is not None else None,
             topic=lambda name: self._inputs[name].topic,
             published=lambda name: self._inputs[name].feed.publishers > 0,
+            patience_s=config.tf_timeout,
             tell=lambda sentence: node.get_logger().info(shown(sentence, SENTENCE)),
         )
         try:

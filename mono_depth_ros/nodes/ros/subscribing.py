@@ -14,6 +14,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from mono_depth_ros.nodes.ros.distributions import (
+    MESSAGE_INFO,
     SubscriptionEventCallbacks,
     UnsupportedEventTypeError,
     with_info,
@@ -83,7 +84,7 @@ class Input:
         self._previous: _Subscription | None = None
         self._timer: Any = None
         self._publishers: frozenset[bytes] = frozenset()
-        self._recent: deque[Any] = deque(maxlen=_REMEMBERED)
+        self._recent: deque[Any] = deque(maxlen=max(_REMEMBERED, 2 * depth))
         self._opened_s = time.monotonic()
 
     @property
@@ -192,6 +193,20 @@ class Input:
         return new
 
     def _take(self, subscription: _Subscription, message: Any, info: Mapping[str, Any]) -> None:
+        self._took(subscription, message, info)
+        # The executor takes one message a turn, and where other threads want the interpreter a turn takes longer than
+        # odometry comes apart: it would be as late as the queue is long.
+        for _ in range(self._depth - 1):
+            if subscription not in (self._current, self._previous):
+                return
+            handle = subscription.handle.handle
+            with handle:
+                waiting = handle.take_message(self._kind, False)
+            if waiting is None:
+                return
+            self._took(subscription, waiting[0], waiting[1] if self._counts and MESSAGE_INFO else {})
+
+    def _took(self, subscription: _Subscription, message: Any, info: Mapping[str, Any]) -> None:
         now = time.monotonic()
         subscription.first_s = min(subscription.first_s, now)
         number = info.get("publication_sequence_number")

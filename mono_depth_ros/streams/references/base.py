@@ -136,6 +136,7 @@ class Context:
         topic: of the name of an input, for sentences. published: whether anything can come on the input of a name.
         tell: gets a sentence for people.
         poses: of the camera, where somebody else gets the messages with them.
+        patience_s: how long to wait for the first pose after an image, which comes in another thread.
     """
 
     options: _Options
@@ -145,6 +146,7 @@ class Context:
     published: Callable[[str], bool]
     tell: Callable[[str], None]
     poses: Poses | None = None
+    patience_s: float = 0.0
 
 
 class Reference(ABC):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from mono_depth_ros.streams.references.base import CameraPose, Context, Input, P
 from mono_depth_ros.streams.references.extrinsics import Extrinsics
 
 _KEPT = 2000  # poses: ten seconds of the fastest odometry
+_LATE_NS = 1_000_000_000  # longer, and the poses have ended: none is waited for
 
 
 class CameraPoses:
@@ -44,6 +46,7 @@ class CameraPoses:
         self._pose_frame = bare(config.pose_frame)
         self._trajectory, self._frames = trajectory or Trajectory(kept=_KEPT), ("", self._pose_frame)
         self._invalid = ""
+        self._changed = threading.Condition()  # messages come in another thread
         self.inputs: tuple[Input, ...] = (
             () if self._odom_frame or trajectory else (Input("odom", ODOMETRY, POSES[1:], depth=100),)
         )
@@ -71,13 +74,15 @@ class CameraPoses:
     def add(self, message: Any) -> None:
         """Keep a pose; one that is none is told of by the next `at`."""
         frames = bare(message.header.frame_id), self._pose_frame or bare(getattr(message, "child_frame_id", ""))
-        if frames != self._frames:  # another robot or world, or the driver began anew with another name
-            self._trajectory, self._frames = Trajectory(kept=_KEPT), frames
-        try:
-            self._trajectory.add(stamp_ns(message.header.stamp), pose_matrix(message))
-            self._invalid = ""
-        except ConfigError as error:
-            self._invalid = str(error)
+        with self._changed:
+            if frames != self._frames:  # another robot or world, or the driver began anew with another name
+                self._trajectory, self._frames = Trajectory(kept=_KEPT), frames
+            try:
+                self._trajectory.add(stamp_ns(message.header.stamp), pose_matrix(message))
+                self._invalid = ""
+            except ConfigError as error:
+                self._invalid = str(error)
+            self._changed.notify_all()
 
     def at(self, view: View) -> np.ndarray:
         """(4, 4) the fixed frame from the camera.
@@ -91,11 +96,13 @@ class CameraPoses:
         topic = shown(self._context.topic("odom"))
         if self._invalid:
             raise SamplesError(f"{topic}: {self._invalid}", "odom_invalid")
-        try:
-            fixed_from_body = self._trajectory.at(view.stamp_ns)
-        except DataError as error:
-            raise SamplesError(str(error), "odom_time") from error
-        body = self._frames[1]
+        with self._changed:
+            self._changed.wait_for(lambda: not self._expected(view.stamp_ns), self._context.patience_s)
+            try:
+                fixed_from_body = self._trajectory.at(view.stamp_ns)
+            except DataError as error:
+                raise SamplesError(str(error), "odom_time") from error
+            body = self._frames[1]
         if not self._extrinsics.given and not body:
             raise SamplesError(
                 f"{topic} does not say which frame its poses are of (child_frame_id of "
@@ -103,6 +110,10 @@ class CameraPoses:
                 "odom_body",
             )
         return fixed_from_body @ inverse(self._extrinsics.cam_from_frame(body, view, view.stamp_ns))
+
+    def _expected(self, at_ns: int) -> bool:
+        """Whether the next pose will be the first after that time, as far as anybody knows."""
+        return len(self._trajectory) > 0 and 0 < at_ns - self._trajectory.span_ns[1] < _LATE_NS
 
 
 def pose_of(poses: Poses, view: View) -> tuple[CameraPose, None] | tuple[None, FrameError | DataError]:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
@@ -215,3 +216,33 @@ def test_what_is_closed_stays_closed_and_a_gap_while_it_was_is_no_loss(ros: Any,
     talker.matched().say(3, every_s=0.01)
     ros.wait(lambda: listener.heard[-1] == talker._count)
     assert listener.loss().lost == 0
+
+
+def test_messages_that_wait_are_taken_in_one_turn_of_the_executor(ros):
+    """A turn takes long where threads want the interpreter: with one message a turn they would be ever later."""
+    node, heard = Node("reader"), list[int]()
+    reader = Input(node, CameraInfo, TOPIC, lambda message: heard.append(message.height), depth=50)
+    reader.open()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    publisher = ros.outsider.create_publisher(CameraInfo, TOPIC, RELIABLE)
+    first = CameraInfo(height=99)
+    ros.wait(lambda: 99 in heard, poll=lambda: (publisher.publish(first), executor.spin_once(timeout_sec=0.05)))
+    ros.wait(lambda: reader._previous is None, poll=lambda: executor.spin_once(timeout_sec=0.05))
+    heard.clear()
+
+    for number in range(20):
+        publisher.publish(CameraInfo(height=number))
+    time.sleep(0.2)
+    turns = []
+
+    def turn() -> None:
+        before = len(heard)
+        executor.spin_once(timeout_sec=0.05)
+        turns.append(len(heard) - before)
+
+    ros.wait(lambda: len(heard) == 20, poll=turn)
+    assert max(turns) > 10 and heard == list(range(20))
+    executor.shutdown()
+    reader.close()
+    node.destroy_node()

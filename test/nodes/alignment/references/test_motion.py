@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import cv2
 import numpy as np
 import pytest
@@ -98,6 +101,19 @@ def test_a_transform_says_whose_it_is(reference, messages, no_tf2):
     rig = reference("motion")
     add = rig.source.reference.add
     assert is_right(drive(rig, lambda t, x: add("odom", pose(messages, TransformStamped, t, x))))
+
+
+def test_the_first_pose_after_an_image_is_waited_for_but_not_where_the_poses_have_ended(reference, messages, no_tf2):
+    rig = reference("motion", tf_timeout=5.0)
+    rig.deliver("/odom", odometry(messages, -0.1, child="camera"))
+    later = threading.Timer(0.2, rig.deliver, ("/odom", odometry(messages, 0.1, child="camera")))
+    later.start()
+    with pytest.raises(SamplesError, match="has not moved yet"):
+        rig.samples(camera=CAMERA, rgb=wall(0.0))
+    begin = time.monotonic()
+    with pytest.raises(SamplesError, match="the last pose is 2"):
+        rig.samples(camera=CAMERA, rgb=wall(0.0), late_s=2.1)
+    assert time.monotonic() - begin < 2.0
 
 
 def test_camera_from_pose_and_what_is_wrong_with_it(reference, messages, no_tf2):
