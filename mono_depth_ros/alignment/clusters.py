@@ -48,10 +48,12 @@ _LEVELS = (-0.4, -0.2, 0.0, 0.2, 0.4)
 _SEEDS, _SEED_SHARE, _SEED_SWEEPS = (3, 4), 0.33, 5  # rows and columns of parts to begin with, of this share
 _PRICE, _OF_FOUND = 2.0, 0.8
 _HOPE = -0.5  # evidence of a pair without the picture: with less it is not looked at
-_EVIDENCE = 1.9  # of a pair, enough
-# More is asked, by so much for a share of 1, below and above these shares: small parts are many, and about half of many
-# an image is one thing before the rest.
+_EVIDENCE = 1.8  # of a pair, enough
+# More is asked below and above these shares, by so much for a share of 1: small parts are many, and about half of many
+# an image is one thing before the rest; and for factors below this, of ln: things are so far before others.
 _USUAL, _SMALLER, _LARGER, _MOST_MORE = (0.25, 0.35), 7.0, 4.0, 0.7
+_LARGE_FACTOR, _SMALL_FACTOR = 0.55, 3.0
+_POOR = 0.05  # of ln d, median between neighbours: a prediction that leaves so much has missed things
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +63,13 @@ class Cluster:
     Attributes:
         part: (N,) bool, which samples. factor: their depth by that of the samples around, as it jumps there.
         evidence: of a pair of neighbours on the border, natural logarithm.
+        poor: 0 to 1, how poor the prediction is.
     """
 
     part: Flags
     factor: float
     evidence: float
+    poor: float
 
     @property
     def share(self) -> float:
@@ -74,10 +78,11 @@ class Cluster:
 
     @property
     def excess(self) -> float:
-        """The evidence beyond what is asked of so large a part."""
+        """The evidence beyond what is asked of such a part."""
         small, large = _USUAL
         more = _SMALLER * max(small - self.share, 0.0) + _LARGER * max(self.share - large, 0.0)
-        return self.evidence - _EVIDENCE - min(more, _MOST_MORE)
+        near = _SMALL_FACTOR * self.poor * max(_LARGE_FACTOR - abs(float(np.log(self.factor))), 0.0)
+        return self.evidence - _EVIDENCE - min(more, _MOST_MORE) - near
 
 
 def cluster(samples: Samples, prediction: NDArray[np.floating], guide: torch.Tensor | None = None) -> Cluster | None:
@@ -134,6 +139,7 @@ class _Pairs:
         of_depth, of_ratio = (of.take(self._index) - of for of in (log_depth, ratio))
         less = np.where(np.abs(of_depth) < np.abs(of_ratio), of_depth, of_ratio)
         self._jump = np.where(self._there & (of_depth * of_ratio > 0), less, np.float32(0))
+        self._poor = min(float(np.median(np.abs(of_ratio[self._there]))) / _POOR, 1.0)
         self._usual = np.log1p((self._jump / np.float32(_SCALE)) ** 2)
         self._no_edge = np.zeros_like(self._jump)
 
@@ -202,7 +208,8 @@ class _Pairs:
             return None
         evidence = float(into[enters].sum() + out[leaves].sum()) / max(count, _FULL_BORDER)
         factor = float(np.exp(np.median(np.concatenate((self._jump[enters], -self._jump[leaves])))))
-        return Cluster(part, factor, evidence) if share <= 0.5 else Cluster(~part, 1 / factor, evidence)
+        part, factor = (part, factor) if share <= 0.5 else (~part, 1 / factor)
+        return Cluster(part, factor, evidence, self._poor)
 
 
 def _middles(values: NDArray[np.int64], count: int) -> NDArray[np.float64]:

@@ -27,9 +27,10 @@ _FAR, _AGREE = 0.15, 0.07  # of ln d: from the median of the neighbours, and fro
 _MANY, _MANY_OF_FEW = 0.04, 0.5  # of all samples; and so much by the root of their number
 _TIMES_USUAL = 3.0  # the usual distance to the median, which grows as samples get few
 _LEAST_FAR = 0.1  # where the samples and the prediction agree well, less is far
-_SIGMAS, _SIGMAS_OF_MANY, _MIN_DEVIATION = 4.0, 2.5, 0.025  # robust deviations from the whole prediction; of ln d
-_LOOKS = ((0.1, 0.05, 2, 4), (0.1, 0.05, 2, 4), (0.2, 0.07, 2, 3))
-"""Where many are wrong: far, agree, how many must agree, and with a sample far from the prediction."""
+_SIGMAS, _SIGMAS_OF_MANY, _MIN_DEVIATION = 4.0, 3.5, 0.025  # robust deviations from the whole prediction; of ln d
+_AGREE_OF_MANY = 0.05  # where many are wrong
+_NEEDED = (2, 4)  # of the neighbours that stay must agree, and with a sample far from the prediction
+_ALIKE, _SUPPORT = 0.04, (1.1, 1.8)  # of ln d, where a neighbour counts 1/e; so much of eight is needed, likewise
 
 
 def contradicted(samples: Samples, prediction: NDArray[np.floating]) -> Flags:
@@ -49,11 +50,9 @@ def contradicted(samples: Samples, prediction: NDArray[np.floating]) -> Flags:
     wrong = _wrong(samples, log_depth, ratio, np.ones(count, dtype=bool), _FAR, _AGREE, np.ones(count, dtype=np.int64))
     if wrong.mean() <= _MANY + _MANY_OF_FEW / count**0.5:
         return wrong & ~(off <= _SIGMAS)
-    # Those that are far from the prediction need more that speak for them.
-    for far, agree, needed, needed_far in _LOOKS:
-        enough = np.where(_off(ratio, ~wrong) > _SIGMAS_OF_MANY, needed_far, needed)
-        wrong = _wrong(samples, log_depth, ratio, ~wrong, far, agree, enough)
-    return wrong
+    far = _off(ratio, ~wrong) > _SIGMAS_OF_MANY
+    wrong = _wrong(samples, log_depth, ratio, ~wrong, _LEAST_FAR, _AGREE_OF_MANY, np.where(far, *_NEEDED[::-1]))
+    return _unsupported(samples, log_depth, ratio, ~wrong)
 
 
 def _off(ratio: Floats, kept: Flags | None = None) -> Floats:
@@ -71,16 +70,38 @@ def _wrong(
 ) -> Flags:
     """(N,) which are far from the neighbours that are kept, with fewer than `needed` (N,) of these alike."""
     index = neighbours(samples, kept)
-    away, apart = np.full(len(samples), np.inf, dtype=np.float32), np.full(index.shape, np.inf, dtype=np.float32)
-    for values in (log_depth, ratio):
-        theirs = np.where(index >= 0, values[index], np.float32(np.nan))
-        away = np.fmin(away, np.abs(values - _median(theirs)))
-        apart = np.fmin(apart, np.abs(theirs - values[:, None]))
+    away, apart = _differences(index, log_depth, ratio)
     usual = _TIMES_USUAL * float(np.median(away[kept]))
     enough = np.minimum(needed, np.maximum((index >= 0).sum(axis=1) // 2, 1))
     alike = (apart < max(agree, usual / 2)).sum(axis=1)
     found: Flags = np.isfinite(away) & (away > max(min(far, max(_LEAST_FAR, 2 * usual)), usual)) & (alike < enough)
     return found
+
+
+def _unsupported(samples: Samples, log_depth: Floats, ratio: Floats, kept: Flags) -> Flags:
+    """(N,) which are far from the neighbours that are kept, and these, weighted, speak too little for them."""
+    index = neighbours(samples, kept)
+    there = index >= 0
+    away, apart = _differences(index, log_depth, ratio)
+    usual = float(np.median(away[kept]))
+    distance = np.hypot(samples.rows[index] - samples.rows[:, None], samples.columns[index] - samples.columns[:, None])
+    weight = np.where(there, np.exp(-distance / max(float(np.median(distance[there])), 1.0)), 0)
+    support = (weight * np.exp(-apart / max(_ALIKE, usual))).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-9)
+    off = _off(ratio, kept)
+    needed = np.where(off > _SIGMAS_OF_MANY, _SUPPORT[1], _SUPPORT[0]) / _NEAREST
+    found: Flags = np.isfinite(away) & (away > max(_LEAST_FAR, 2 * usual)) & (support < needed)
+    return found
+
+
+def _differences(index: NDArray[np.int64], log_depth: Floats, ratio: Floats) -> tuple[Floats, Floats]:
+    """(N,) of ln d, from the median of the neighbours, and (N, K) from each, inf where there is none: in depth or in
+    the ratio, whichever is less."""
+    away, apart = np.full(len(index), np.inf, dtype=np.float32), np.full(index.shape, np.inf, dtype=np.float32)
+    for values in (log_depth, ratio):
+        theirs = np.where(index >= 0, values[index], np.float32(np.nan))
+        away = np.fmin(away, np.abs(values - _median(theirs)))
+        apart = np.fmin(apart, np.abs(theirs - values[:, None]))
+    return away, apart
 
 
 def neighbours(samples: Samples, kept: Flags) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ scenes:
     # The rest is optional.
     kind: inverse_affine                           # of the predictions, or metric: those of the other are refused
     covariance: [[1.0e-08, 0.0], [0.0, 1.0e-06]]   # of scale and shift
+    far: 7.5                                       # metres of a metric prediction; beyond, its ratio stays as there
     count: 412                                     # samples of the last image that was fitted
     held_out_abs_rel: 0.062                        # when it was saved
     model: depth_anything_v2_small                 # that predicted; another's scale is another
@@ -34,7 +35,7 @@ from mono_depth_ros.prediction import DepthKind
 
 DEFAULT_SCENE = "default"
 _NEEDED = ("curve", "scale", "shift")
-_OPTIONAL = ("kind", "covariance", "count", "held_out_abs_rel", "model", "stamp_ns")
+_OPTIONAL = ("kind", "covariance", "far", "count", "held_out_abs_rel", "model", "stamp_ns")
 _COUNT = 100  # samples behind a scale of which nobody wrote it down
 _UNSURE = 0.05  # relative standard deviation of a scale whose covariance nobody wrote down
 
@@ -75,7 +76,10 @@ def write_scale(path: Path, saved: SavedScale, scene: str = DEFAULT_SCENE) -> No
     entry: dict[str, Any] = {"curve": fit.curve.value, "scale": fit.scale, "shift": fit.shift}
     if saved.kind is not None:
         entry["kind"] = _name(saved.kind)
-    entry.update(covariance=fit.covariance.tolist(), count=fit.count)
+    entry["covariance"] = fit.covariance.tolist()
+    if math.isfinite(fit.far):
+        entry["far"] = fit.far
+    entry["count"] = fit.count
     if saved.held_out_abs_rel is not None:
         entry["held_out_abs_rel"] = saved.held_out_abs_rel
     if saved.model:
@@ -115,7 +119,10 @@ def read_scale(path: Path, scene: str = DEFAULT_SCENE) -> SavedScale:
     covariance = _covariance(entry.get("covariance", [[(_UNSURE * scale) ** 2, 0.0], [0.0, 1e-4]]), where)
     held_out = entry.get("held_out_abs_rel")
     count = _whole(entry.get("count", _COUNT), f"count in {where}")
-    fit = Fit(Curve(entry["curve"]), scale, shift, covariance, 1.0, count, float("nan"))
+    far = math.inf if entry.get("far") is None else _number(entry["far"], f"far in {where}")
+    if far <= 0:
+        raise ConfigError(f"far in {where} is {far:g}, expected more than 0")
+    fit = Fit(Curve(entry["curve"]), scale, shift, covariance, 1.0, count, float("nan"), far=far)
     error = None if held_out is None else _number(held_out, f"held_out_abs_rel in {where}")
     stamp_ns = None if entry.get("stamp_ns") is None else _whole(entry["stamp_ns"], f"stamp_ns in {where}")
     return SavedScale(fit, error, str(entry.get("model") or ""), _kind(entry.get("kind"), where), stamp_ns)

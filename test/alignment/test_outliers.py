@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from mono_depth_ros.alignment.outliers import contradicted
+from mono_depth_ros.alignment.outliers import _unsupported, contradicted
 from mono_depth_ros.alignment.samples import Samples
 
 SIZE = (240, 320)
@@ -48,11 +48,23 @@ def test_lone_outliers_go_and_nearly_only_they(share: float) -> None:
     assert found[wrong].mean() > 0.95 and found[~wrong].mean() < 0.03
 
 
+@pytest.mark.parametrize(("near", "left_out"), [(2, False), (12, True)])
+def test_where_many_are_wrong_the_nearest_neighbours_speak_most(near: int, left_out: bool) -> None:
+    """A sample of 1.2 m before a wall, with two more that are nearer, or farther, than those of the wall."""
+    rows, columns = (grid.ravel() for grid in np.meshgrid(np.arange(5, 240, 10), np.arange(5, 320, 10), indexing="ij"))
+    rows, columns = np.r_[rows, 120, 120, 120 - near], np.r_[columns, 160, 160 + near, 160]
+    depth = np.r_[np.full(len(rows) - 3, 3.0), 1.2, 1.2, 1.2].astype(np.float32)
+    found = _unsupported(
+        Samples(rows, columns, depth, SIZE), np.log(depth), np.log(depth / 3), np.ones(len(rows), dtype=bool)
+    )
+    assert bool(found[-3]) is left_out and not found[:-3].any()
+
+
 def test_depth_alone_tells_it_where_nothing_is_predicted() -> None:
     samples, rng = spread(), np.random.default_rng(2)
     wrong = rng.permutation(len(samples))[:80]
     found = contradicted(changed(samples, wrong, np.exp(rng.uniform(-2, 2, 80))), np.full(len(samples), np.nan))
-    assert found[wrong].mean() > 0.75 and found.sum() < 90
+    assert found[wrong].mean() > 0.9 and np.delete(found, wrong).mean() < 0.06
 
 
 def test_what_the_network_missed_is_kept_where_several_samples_see_it() -> None:

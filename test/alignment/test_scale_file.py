@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -22,6 +24,15 @@ def test_what_is_written_is_read(tmp_path):
     np.testing.assert_array_equal(found.fit.covariance, FIT.covariance)
     assert (found.held_out_abs_rel, found.model) == (0.06, "depth_anything_v2_small")
     assert (found.kind, found.stamp_ns, found.fit.count) == (DepthKind.INVERSE_AFFINE, 7, 100)
+
+
+def test_where_an_inverse_curve_of_metric_depth_ends_is_written_and_read(tmp_path):
+    path = tmp_path / "calibration.yaml"
+    write_scale(path, SavedScale(replace(FIT, far=7.5), kind=DepthKind.METRIC), "new")
+    path.write_text(path.read_text() + "  old: {curve: inverse, scale: 0.9, shift: 0.01}\n")
+    assert read_scale(path, "new").fit.far == 7.5 and read_scale(path, "old").fit.far == np.inf
+    write_scale(path, SavedScale(FIT), "relative")
+    assert "far" not in path.read_text().partition("relative")[2]
 
 
 def test_scenes_stand_beside_each_other(tmp_path):
@@ -47,6 +58,7 @@ def test_scenes_stand_beside_each_other(tmp_path):
         ("scenes: {default: {curve: scale, scale: 2, shift: 0, covariance: [1, 2]}}", "covariance in"),
         ("scenes: {default: {curve: scale, scale: 2, shift: 0, kind: log}}", "one of: metric, inverse_affine"),
         ("scenes: {default: {curve: scale, scale: 2, shift: 0, count: 1.5}}", "is 1.5, expected a whole number"),
+        ("scenes: {default: {curve: inverse, scale: 2, shift: 0, far: 0}}", "far in .* is 0, expected more than 0"),
         ("scenes: {default: {curve: scale, scale: 2, shift: 0, stamp_ns: now}}", "stamp_ns in .* is 'now'"),
         ("scenes: {default: 2}", "is 2, expected the keys"),
         ("scenes: [", "is no YAML"),
