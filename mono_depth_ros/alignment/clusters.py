@@ -51,7 +51,7 @@ _HOPE = -0.5  # evidence of a pair without the picture: with less it is not look
 _EVIDENCE = 1.8  # of a pair, enough
 # More is asked below and above these shares, by so much for a share of 1: small parts are many, and about half of many
 # an image is one thing before the rest; and for factors below this, of ln: things are so far before others.
-_USUAL, _SMALLER, _LARGER, _MOST_MORE = (0.25, 0.35), 7.0, 4.0, 0.7
+_USUAL, _SMALLER, _LARGER, _MOST_MORE = (0.25, 0.35), 9.0, 4.0, 0.9
 _LARGE_FACTOR, _SMALL_FACTOR = 0.55, 3.0
 _POOR = 0.05  # of ln d, median between neighbours: a prediction that leaves so much has missed things
 
