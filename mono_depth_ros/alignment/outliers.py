@@ -28,6 +28,7 @@ _MANY, _MANY_OF_FEW = 0.04, 0.5  # of all samples; and so much by the root of th
 _TIMES_USUAL = 3.0  # the usual distance to the median, which grows as samples get few
 _LEAST_FAR = 0.1  # where the samples and the prediction agree well, less is far
 _SIGMAS, _SIGMAS_OF_MANY, _MIN_DEVIATION = 4.0, 3.5, 0.025  # robust deviations from the whole prediction; of ln d
+_VERY_FAR = 9.0  # likewise
 _AGREE_OF_MANY = 0.05  # where many are wrong
 _NEEDED = (2, 4)  # of the neighbours that stay must agree, and with a sample far from the prediction
 _ALIKE, _SUPPORT = 0.04, (1.1, 1.8)  # of ln d, where a neighbour counts 1/e; so much of eight is needed, likewise
@@ -47,7 +48,8 @@ def contradicted(samples: Samples, prediction: NDArray[np.floating]) -> Flags:
         ratio = log_depth - np.log(prediction.astype(np.float32))
     ratio = np.where(np.isfinite(ratio), ratio, np.float32(np.nan))
     off = _off(ratio)
-    wrong = _wrong(samples, log_depth, ratio, np.ones(count, dtype=bool), _FAR, _AGREE, np.ones(count, dtype=np.int64))
+    needed = np.where(off > _VERY_FAR, 2, 1)  # two outliers in one place may agree by chance
+    wrong = _wrong(samples, log_depth, ratio, np.ones(count, dtype=bool), _FAR, _AGREE, needed)
     if wrong.mean() <= _MANY + _MANY_OF_FEW / count**0.5:
         return wrong & ~(off <= _SIGMAS)
     far = _off(ratio, ~wrong) > _SIGMAS_OF_MANY

@@ -80,6 +80,13 @@ def test_a_lone_sample_on_a_thin_thing_is_kept_where_the_prediction_is_as_wrong_
     assert contradicted(changed(samples, np.array([7]), 2.0), samples.depth).nonzero()[0].tolist() == [7]
 
 
+def test_two_outliers_in_one_place_do_not_speak_for_each_other_where_they_are_far_off() -> None:
+    samples = spread()
+    near = np.argsort(np.hypot(samples.rows - samples.rows[9], samples.columns - samples.columns[9]))[:2]
+    found = contradicted(changed(samples, near, 7.0), smooth(samples))
+    assert found.nonzero()[0].tolist() == sorted(near)
+
+
 def test_the_same_depth_as_the_neighbours_is_enough() -> None:
     """A prediction with a hole: it is off at one sample, though its depth is that of its neighbours."""
     samples = spread()
