@@ -1,33 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make the pictures of README.md and docs/demo.md again: `python docs/images/make.py`, with Chromium installed.
+"""Make the pictures of README.md and docs again: `python docs/images/make.py`, with Chromium installed.
 
 overview.jpg and street.jpg are of a drive through a street: of its frames the one whose mean error the lidar divides by
-the largest factor, as on the demo's page. report.jpg is that page after a run of the demo.
+the largest factor, as on the demo's page. report.jpg is that page after a run of the demo. motion.jpg and
+motion_scale.png are of 7-Scenes, whose folder is in that of the environment's MONO_DEPTH_DATA.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import torch
 
 from mono_depth_ros import load_model
-from mono_depth_ros.config import DepthConfig, WorldNodeConfig
+from mono_depth_ros.alignment.aligner import Aligner
+from mono_depth_ros.config import DepthConfig, MotionConfig, WorldNodeConfig
+from mono_depth_ros.datasets import seven_scenes
+from mono_depth_ros.datasets.files import Wanted
+from mono_depth_ros.errors import SamplesError
 from mono_depth_ros.metrics import depth_metrics, valid_pairs
+from mono_depth_ros.motion.window import MotionWindow
 from mono_depth_ros.nodes.sources.drive import Drive
 from mono_depth_ros.pipeline import Pipeline
 from mono_depth_ros.tools.demo import cloud_data
 from mono_depth_ros.tools.demo.frames import DemoFrame
 from mono_depth_ros.tools.demo.panels import panel
-from mono_depth_ros.tools.report.page import read
+from mono_depth_ros.tools.report import charts
+from mono_depth_ros.tools.report.page import chart_figure, page, read
 from mono_depth_ros.tools.report.pictures import DepthScale
 
 HERE = Path(__file__).parent
@@ -55,7 +65,7 @@ def best_frame() -> DemoFrame:
     for k, shot in zip(range(FRAMES), drive.frames(lambda: True, lambda: None, lambda: False), strict=False):
         frame = pipeline(shot.rgb, drive.camera)
         aligned = frame.align(shot.scan.xyz, cam_from_lidar=drive.lidar.camera_from_lidar)
-        before, after = (depth_metrics(*valid_pairs(one.depth.numpy(), shot.depth)).abs_rel for one in (frame, aligned))
+        before, after = (abs_rel(one.depth.numpy(), shot.depth) for one in (frame, aligned))
         print(f"frame {k}: AbsRel {before:.3f}, aligned {after:.3f}")
         if before / after > most:
             cloud = frame.packed_cloud().numpy()
@@ -93,13 +103,15 @@ def write(name: str, bgr: np.ndarray) -> None:
 
 
 def main() -> None:
-    """All three, or those that are named: overview.jpg, street.jpg, report.jpg."""
-    wanted = sys.argv[1:] or ["overview.jpg", "street.jpg", "report.jpg"]
+    """All of them, or those that are named; motion.jpg brings motion_scale.png with it."""
+    wanted = sys.argv[1:] or ["overview.jpg", "street.jpg", "report.jpg", "motion.jpg"]
     with tempfile.TemporaryDirectory() as name:
         if {"overview.jpg", "street.jpg"} & set(wanted):
             street(Path(name))
         if "report.jpg" in wanted:
             report(Path(name))
+        if "motion.jpg" in wanted:
+            motion(Path(name))
 
 
 def street(folder: Path) -> None:
@@ -120,8 +132,53 @@ def street(folder: Path) -> None:
 def report(folder: Path) -> None:
     command = [sys.executable, "-m", "mono_depth_ros.tools.cli", "demo", *DEMO, "--out", str(folder / "demo")]
     subprocess.run(command, check=True)
-    page = screenshot(folder / "demo" / "report.html", 1180, 1900)
-    write("report.jpg", narrowed(page))
+    shot = screenshot(folder / "demo" / "report.html", 1180, 1900)
+    write("report.jpg", narrowed(shot))
+
+
+def abs_rel(depth: np.ndarray, truth: np.ndarray) -> float:
+    return depth_metrics(*valid_pairs(depth, truth)).abs_rel
+
+
+def motion(folder: Path) -> None:
+    """7-Scenes with its own poses: a frame of middling gain, and the median of depth / truth over all frames."""
+    data = seven_scenes.read(Wanted(Path(os.environ["MONO_DEPTH_DATA"]) / "seven_scenes"))
+    pipeline = load_model("tiny", engine="torch")
+    window, aligner, seen = MotionWindow(MotionConfig()), Aligner(), []
+    for item in data.items:
+        loaded, stamp_ns, samples = data.load(item), round(1e9 * (item.stamp_s + 1)), None
+        frame = pipeline(loaded.rgb, loaded.camera)
+        with suppress(SamplesError):
+            gray = cv2.cvtColor(loaded.rgb, cv2.COLOR_RGB2GRAY)
+            samples = window.update(gray, loaded.camera, data.pose(item), stamp_ns)
+        found = aligner.update(frame.prediction, samples, stamp_ns, guide=torch.from_numpy(loaded.rgb)).prediction
+        moved = None if found is None else found.values.numpy()
+        seen.append(DemoFrame(item.index, stamp_ns, loaded.camera, loaded.rgb, frame.depth.numpy(), loaded.truth,
+                              motion=moved))  # fmt: skip
+    lines = {}
+    for name, depth in (("c1", "depth"), ("c2", "motion")):
+        known = [(one.stamp_ns / 1e9 - 1, getattr(one, depth), one.truth) for one in seen]
+        lines[name] = [
+            (t, float(np.median(np.divide(*valid_pairs(d, truth))))) for t, d, truth in known if d is not None
+        ]
+    keys = "".join(f'<span class="name {n}"><i></i>{t}</span>' for n, t in (("c1", "as it came"), ("c2", "by motion")))
+    svg = charts.courses(lines, 1.0, "seconds", "depth / truth")
+    title = "tiny on 7-Scenes: the median of depth / true depth of each frame"
+    chart = chart_figure(title, f'<div class="key-row">{keys}</div>', svg)
+    body = f'<div class="charts" style="max-width: 620px">{chart}</div>'
+    (folder / "chart.html").write_text(page("motion", body), encoding="utf-8")
+    shot = screenshot(folder / "chart.html", 700, 480)
+    edge = np.argwhere((shot != shot[0, 0]).any(axis=2))
+    (top, left), (bottom, right) = edge.min(axis=0), edge.max(axis=0) + 1
+    write("motion_scale.png", shot[top:bottom, left:right])
+    gains = [
+        (abs_rel(one.depth, one.truth) / abs_rel(one.motion, one.truth), k)
+        for k, one in enumerate(seen)
+        if one.motion is not None
+    ]
+    chosen = seen[sorted(gains)[len(gains) // 2][1]]
+    scale = DepthScale.of((chosen.motion, chosen.truth))
+    write("motion.jpg", narrowed(panel(chosen, scale, 440)))
 
 
 if __name__ == "__main__":

@@ -53,7 +53,8 @@ def test_every_page_is_reached_from_the_readme() -> None:
 
 def test_every_picture_is_shown() -> None:
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
-    assert {path.name for path in (ROOT / "docs/images").glob("*.jpg")} == set(re.findall(r"images/([\w.]+)\)", text))
+    pictures = {path.name for path in (ROOT / "docs/images").glob("*.[jp]*g")}
+    assert pictures == set(re.findall(r"images/([\w.]+)\)", text))
 
 
 def test_the_readme_is_short_and_begins_with_a_picture() -> None:
