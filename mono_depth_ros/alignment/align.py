@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mono_depth_ros.alignment.clusters import MOST_LEFT_OUT, cluster
 from mono_depth_ros.alignment.expected_error import STEP, expected_error
 from mono_depth_ros.alignment.fit import fit_curve
+from mono_depth_ros.alignment.kriging import noisy
 from mono_depth_ros.alignment.left_out import LeftOut
 from mono_depth_ros.alignment.local_correction import corrected
 from mono_depth_ros.alignment.outliers import contradicted
@@ -188,7 +189,8 @@ def consistent(
         except FitError:
             values = np.full_like(values, np.nan)
     samples, values = _select(samples, values, ~contradicted(samples, values))
-    apart = cluster(samples, values, guide)
+    # Noisy samples are weighed one by one, and the steps between them are those of noise and of a poor prediction.
+    apart = None if noisy(samples) else cluster(samples, values, guide)
     if apart is None:
         return samples, ""
     found = f"{100 * apart.share:.0f} % of the samples, all of one part of the image"

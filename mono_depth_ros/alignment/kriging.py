@@ -33,6 +33,7 @@ _AMPLITUDE = 0.02  # of ln d, at least
 _SCALE = 0.1  # standard deviation of the scale of this image from that of the fit, in ln d
 _SLOPE = 5.0  # times the variance of what the fit lacks: what errs much has a wrong contrast too; deviation of ln by ln
 _FREEDOM, _ROUNDS, _LEAST_WEIGHT, _OUTLIER = 4.0, 1, 0.01, 0.2  # of Student's t; weight below which one is an outlier
+_EDGE_PX, _EDGE = 3, 1.15  # pixels from a silhouette; from there on a step of the predicted depth is one, as a ratio
 _STEP = 8  # pixels between the places where the process is evaluated
 
 
@@ -49,7 +50,10 @@ def kriged(depth: torch.Tensor, samples: Samples) -> tuple[torch.Tensor, LeftOut
     Args:
         depth: (H, W) float32 metres, after the fit. samples: with a deviation each.
     """
-    fitted, coarse = download(depth.detach().reshape(-1)[upload(samples.pixels, depth.device)], depth[::_STEP, ::_STEP])
+    around, coarse = download(
+        depth.detach().reshape(-1)[upload(_around(samples), depth.device)], depth.detach()[::_STEP, ::_STEP]
+    )
+    fitted = _nearer_side(around)
     usable = np.isfinite(fitted) & (fitted > 0)
     if np.count_nonzero(usable) < _LEAST:
         return torch.zeros_like(depth), None
@@ -91,6 +95,27 @@ def _noise(samples: Samples) -> Floats:
     assert samples.sigma is not None
     variance = (samples.sigma.astype(np.float64) / samples.depth) ** 2
     return variance - variance.min()
+
+
+def _around(samples: Samples) -> NDArray[np.int64]:
+    """(N, K) indices into the flattened image of the pixels in a square about each sample, itself in the middle."""
+    height, width = samples.size
+    offset = np.arange(-_EDGE_PX, _EDGE_PX + 1)
+    rows = np.clip(samples.rows[:, None, None] + offset[:, None], 0, height - 1)
+    columns = np.clip(samples.columns[:, None, None] + offset, 0, width - 1)
+    return (rows * width + columns).reshape(len(samples), -1)
+
+
+def _nearer_side(around: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N,) what is predicted at each sample, of (N, K) around it.
+
+    A corner on a silhouette is one of what is nearer, and half of such lie on pixels of what is behind it.
+    """
+    here = around[:, around.shape[1] // 2]
+    known = np.where(np.isfinite(around) & (around > 0), around, np.inf)
+    nearest = known.min(axis=1)
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isfinite(here) & (here > _EDGE * nearest), nearest, here)
 
 
 def _places(columns: NDArray[np.int64], rows: NDArray[np.int64], log_g: Floats, reach: float) -> torch.Tensor:

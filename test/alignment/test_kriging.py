@@ -3,13 +3,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from mono_depth_ros.alignment.align import consistent
 from mono_depth_ros.alignment.kriging import MOST, kriged, noisy
 from mono_depth_ros.alignment.local_correction import corrected
 from mono_depth_ros.alignment.samples import Samples
+from mono_depth_ros.config import AlignConfig
+from mono_depth_ros.errors import FitError
+from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 HEIGHT, WIDTH = 120, 160
 
@@ -20,7 +26,7 @@ def planted(
     """(fitted depth, true ln of the factor, samples): a smooth error, and samples of two precisions."""
     rng = np.random.default_rng(seed)
     row, column = np.mgrid[:HEIGHT, :WIDTH]
-    fitted = 2.0 + 0.01 * row + 1.5 * (column > 80)
+    fitted = 2.0 + 0.01 * row + 0.01 * column
     lacks = amplitude * np.sin(column / 40) * np.cos(row / 50)
     place = rng.choice(HEIGHT * WIDTH, count, replace=False)
     noise = np.where(rng.random(count) < 0.5, deviation, deviation / 5)
@@ -64,6 +70,19 @@ def test_a_good_prediction_is_not_pulled_by_poor_samples() -> None:
     assert mean_error(found, lacks) < 0.015
 
 
+def test_a_corner_on_a_silhouette_is_one_of_what_is_nearer() -> None:
+    depth, _, _ = planted(7, 0.1)
+    depth[:] = 4.0
+    depth[:, :80] = 2.0
+    rows = np.repeat(np.arange(5, 115, 10), 8)
+    columns = np.tile([10, 30, 50, 81, 82, 100, 120, 140], 11)  # two of eight just beside the edge
+    true = np.where(columns < 90, 2.2, 4.4) * np.exp(0.03 * np.random.default_rng(0).normal(size=len(rows)))
+    sigma = true * np.where(columns % 20, 0.04, 0.06)
+    samples = Samples(rows, columns, true.astype(np.float32), (HEIGHT, WIDTH), None, sigma.astype(np.float32))
+    found, _ = kriged(depth, samples)
+    assert float((found - np.log(1.1)).abs().max()) < 0.04
+
+
 def test_wrong_samples_lose_their_weight() -> None:
     depth, lacks, samples = planted(2, 0.05, wrong=10)
     found, left_out = kriged(depth, samples)
@@ -95,3 +114,15 @@ def test_unknown_depth_stays_uncorrected() -> None:
     assert torch.isfinite(found).all() and (found[:40] == 0).all() and found[50:].abs().max() > 0.03
     assert (samples.rows[left_out.number] >= 40).all()
     assert kriged(torch.full_like(depth, float("nan")), samples)[1] is None
+
+
+def test_noisy_samples_are_not_refused_in_groups(monkeypatch) -> None:
+    def refused(*_):
+        raise FitError("a part of them", "cluster")
+
+    monkeypatch.setattr("mono_depth_ros.alignment.align.cluster", refused)
+    depth, _, samples = planted(8, 0.05)
+    prediction = DepthPrediction(depth, DepthKind.METRIC)
+    assert len(consistent(prediction, samples, AlignConfig())[0]) > 0.9 * len(samples)
+    with pytest.raises(FitError):
+        consistent(prediction, replace(samples, sigma=None), AlignConfig())
