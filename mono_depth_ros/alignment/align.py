@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from mono_depth_ros.alignment.clusters import MOST_LEFT_OUT, cluster
+from mono_depth_ros.alignment.displacement import displacement
 from mono_depth_ros.alignment.expected_error import STEP, expected_error
 from mono_depth_ros.alignment.fit import fit_curve
 from mono_depth_ros.alignment.kriging import noisy
@@ -59,7 +60,10 @@ def align(
     fit = fit_curve(at(prediction.values, samples), samples.depth, prediction.kind, config)
     note = "; ".join(filter(None, (note, fit.note)))
     fit = replace(fit, inliers=fit.inliers * len(samples) / max(len(given), 1), note=note)
-    return finish(prediction, fit, samples, config, guide, outliers=1 - len(samples) / max(len(given), 1))
+    found = finish(prediction, fit, samples, config, guide, outliers=1 - len(samples) / max(len(given), 1))
+    if found.displaced is None:
+        return found
+    return replace(found, fit=replace(fit, note="; ".join(filter(None, (note, found.displaced.words)))))
 
 
 def finish(
@@ -101,15 +105,21 @@ def finish(
         judged = left_out
     (coarse,) = download(depth.detach()[::STEP, ::STEP])
     abs_rel, reach = expected.summary(coarse, samples)
+    displaced = displacement(coarse, STEP, samples)
+    if displaced is not None:
+        abs_rel += displaced.abs_rel
+        within, beyond = (of + displaced.abs_rel for of in (reach.abs_rel_within, reach.abs_rel_beyond))
+        reach = replace(reach, abs_rel_within=within, abs_rel_beyond=beyond)
     true = samples.depth[left_out.number]
     after = over_the_image(depth_metrics(true * np.exp(left_out.error), true), abs_rel)
     before = errors(prediction.values, samples) if prediction.kind is DepthKind.METRIC else None
     sigma = None
     if drift is not None:
         full = depth if correction is None else depth * torch.exp(correction)
-        sigma = uncertainty(full, samples, expected, judged).aged(drift)
+        unsure = drift if displaced is None else float(np.hypot(drift, displaced.abs_rel))
+        sigma = uncertainty(full, samples, expected, judged).aged(unsure)
     trusted = after.abs_rel <= config.max_abs_rel
-    return Alignment(fit, correction, before, after, trusted, prediction.kind, reach, sigma, left_out, seen)
+    return Alignment(fit, correction, before, after, trusted, prediction.kind, reach, sigma, left_out, seen, displaced)
 
 
 def over_the_image(metrics: DepthMetrics, abs_rel: float) -> DepthMetrics:

@@ -135,6 +135,8 @@ class Aligner:
             drift = self._tracker.drift(age_s) if uncertainty else None
             alignment = finish(prediction, fit, given, config, guide, drift, outliers)
             left_out = alignment.left_out
+            if alignment.displaced is not None:
+                reason = reason or alignment.displaced.words
             if alignment.after is not None:
                 self._held_out_abs_rel = alignment.after.abs_rel
                 self._tracker.fit_error = fit_error(prediction, fit, given)

@@ -17,6 +17,7 @@ from mono_depth_ros.prediction import DepthKind, DepthPrediction
 if TYPE_CHECKING:
     import torch
 
+    from mono_depth_ros.alignment.displacement import Displacement
     from mono_depth_ros.alignment.expected_error import Reach
     from mono_depth_ros.alignment.left_out import LeftOut
     from mono_depth_ros.alignment.uncertainty import Uncertainty
@@ -45,7 +46,7 @@ class Fit:
         covariance: (2, 2) of (scale, shift), from the residuals of the inliers; zeros where it is not known.
         inliers: part of the samples, 0 to 1, that agree with the curve. count: samples that were fitted.
         residual: standard deviation of the inliers' residuals, in the units of the curve's left side.
-        note: why the curve is not the configured one, or "".
+        note: why the curve is not the configured one, which samples were left out, or what is wrong with them; or "".
         far: metres of a metric prediction beyond which INVERSE keeps the ratio that it has there: nothing was fitted
             farther away, and 1/d would come to zero and make it infinite.
     """
@@ -96,6 +97,7 @@ class Alignment:
         reach: how much of the image is near samples, and the error there and in the rest; None as `after`.
         uncertainty: one standard deviation at every pixel; None where nothing was held out.
         left_out: the errors that all of these are made of.
+        displaced: where the samples fit the image much better than where they are, or None; its error is in `after`.
         seen: (H, W) float32 metres in place of a sky that samples refute, to be corrected too; NaN elsewhere, or None.
     """
 
@@ -109,6 +111,7 @@ class Alignment:
     uncertainty: Uncertainty | None = None
     left_out: LeftOut | None = None
     seen: torch.Tensor | None = None
+    displaced: Displacement | None = None
 
     def apply(self, prediction: DepthPrediction | torch.Tensor | NDArray[Any]) -> DepthPrediction:
         """The prediction in metres, with the confidence and normals that it had, and its uncertainty.

@@ -317,6 +317,7 @@ def alignment() -> list[Row]:
     note = next(words(k.value, k) for k in ast.walk(fit) if isinstance(k, ast.keyword) and k.arg == "note")
     old = [text for text in said_in("alignment/aligner.py", "update") if "old" in text]
     left_out = [text for text in said_in("alignment/align.py", "consistent") if text.startswith("left out")]
+    displaced = said_in("alignment/displacement.py", "words")
     cases: list[dict[str, Any]] = [
         {"subscribers": 0},
         {"depth": NOBODY},
@@ -345,7 +346,7 @@ def alignment() -> list[Row]:
         FAULT,
         {"few": usable(known=0.004).few(0.01)},
         {"depth_quarrel": quarrel},
-        *({"last": replace(GOOD, reason=text)} for text in (*waiting, *left_out)),
+        *({"last": replace(GOOD, reason=text)} for text in (*waiting, *left_out, *displaced)),
         {"last": replace(GOOD, reason=note.replace("…", "FIT_PROBLEM"))},
         {"last": replace(GOOD, reason="FIT_PROBLEM")},
         {"colour_problem": colour},
