@@ -20,6 +20,7 @@ from mono_depth_ros.tools.bag.places import Places
 
 _WAIT_NS = 1_000_000_000  # of recording time, for what belongs to an image but was recorded after it
 _WAITING_BYTES = 256 * 2**20
+_DISORDER_NS = 200_000_000  # of stamps, within which poses are looked for that come late
 _PLACES = 20_000  # messages on where things are, where there are no images for long
 _BATCH_BYTES = 64 * 2**20  # of copied messages, where there are many between two images
 
@@ -164,9 +165,10 @@ class Partners:
 
     def add(self, message: Message) -> None:
         if message.topic in self._place_topics and (stamps := self._places.stamps(message)):
-            self._newest_ns |= stamps
+            # Poses of one driver may be recorded in another order than that of their stamps.
+            self._newest_ns |= {name: stamp - _DISORDER_NS for name, stamp in stamps.items()}
             self._of_places.append(message)
-        if message.topic not in self._newest_ns:
+        if message.topic not in self._newest_ns or message.topic in self._place_topics:
             return
         self._newest_ns[message.topic] = stamp = stamp_ns(message)
         if message.topic in self._names:

@@ -102,9 +102,10 @@ class Places:
                 if child in self.awaited:
                     self.transforms.add(parent, child, header_ns(item.header.stamp), pose_matrix(item))
         except MonoDepthError as error:
+            sentence = f"{message.topic}: {error}"
             if not len(self.unusable):
-                self._tell(f"warning: not used: {error}")
-            self.unusable.add(str(error))
+                self._tell(f"warning: a message is not used: {sentence}")
+            self.unusable.add(sentence)
 
     def reread(self, *frames: str) -> None:
         """Look for frames in all of /tf, which the first messages do not name."""

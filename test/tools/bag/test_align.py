@@ -92,6 +92,27 @@ def test_a_relative_model_writes_its_inverse_depth_and_metres_only_by_the_refere
     assert "aligned 0 of 8 images: the samples lie where the prediction has one value only" in capsys.readouterr().err
 
 
+def test_a_sensor_that_moves_on_the_robot(tmp_path, maker, use, kit, capsys):
+    """It goes forwards by 0.25 m an image, which /tf says, and so does the wall that it sees."""
+    use()
+    make = TYPES.types
+    base, _, camera = kit.CHAIN
+    maker.frames(8, red=20).lidar(8, factor=1.5).static(base, camera)
+    for k in range(-1, 17):
+        stamp = kit.BEGIN_NS + k * kit.STEP_NS // 2 + kit.STEP_NS // 5
+        place = make["geometry_msgs/msg/Vector3"](0.25 * (k / 2 + 0.2), 0.0, 0.1)
+        moved = make["geometry_msgs/msg/Transform"](place, make["geometry_msgs/msg/Quaternion"](0.0, 0.0, 0.0, 1.0))
+        stamped = make["geometry_msgs/msg/TransformStamped"](kit.header(stamp, "mast"), "lidar", moved)
+        late = kit.STEP_NS if k % 3 == 2 else 0  # the first too: recorded after those that follow
+        maker.add("/tf", kit.TF, stamp + late + 9, make[kit.TF]([stamped]))
+    maker.write(tmp_path / "in.mcap")
+    out = tmp_path / "out.mcap"
+    assert kit.bag(tmp_path / "in.mcap", "--out", out, "--outputs", "aligned", *SAME) == 0
+    assert "'lidar' to 'camera' by /tf, in which lidar moves" in capsys.readouterr().err
+    depths = [np.nanmedian(decode_depth(message)) for _, message in kit.decoded(out, "/aligned/image")]
+    np.testing.assert_allclose(depths[::2], [3.0, 3.5, 4.0, 4.5], atol=0.01)
+
+
 def test_a_missing_chain_is_named_and_no_model_is_loaded(tmp_path, recording, monkeypatch, capsys, kit):
     monkeypatch.setattr("mono_depth_ros.models.loading.load_model", lambda *_: pytest.fail("loaded"))
     path = recording(("base", "camera", (0, 0, 0), (0, 0, 0, 1)), ("mast", "lidar", (0, 0, 0), (0, 0, 0, 1)))
