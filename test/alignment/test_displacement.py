@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -77,3 +79,24 @@ def test_few_samples_and_small_images_tell_nothing(views) -> None:
     assert displacement(smooth(now)[::2, ::2], 2, drawn(before, 50)) is None
     tiny = now[:12, :16]
     assert displacement(smooth(tiny)[::2, ::2], 2, drawn(tiny, 100)) is None
+
+
+@pytest.mark.parametrize("lines", ["one group", "one beam", "one distance"])
+def test_samples_of_one_group_one_beam_or_one_distance_print_an_error_that_says_so(views, lines: str) -> None:
+    now, _ = views
+    samples = drawn(now)
+    if lines == "one group":
+        samples = replace(samples, group=np.zeros(len(samples), dtype=np.int64))
+    elif lines == "one beam":
+        columns = np.arange(0, CAMERA.width, 2)
+        rows = np.full(len(columns), CAMERA.height // 2)
+        samples = Samples(rows, columns, now[rows, columns], samples.size, np.zeros(len(rows), dtype=np.int64))
+        samples = samples.select(np.isfinite(samples.depth))
+    else:
+        samples = samples.select(np.argsort(np.abs(np.log(samples.depth / np.median(samples.depth))))[:80])
+    found = align(smooth(now), samples)
+    depth = found.apply(smooth(now)).values.numpy()
+    true = float(np.nanmean(np.abs(depth - now) / now))
+    assert found.after is not None and found.reach is not None
+    assert found.after.abs_rel > 0.45 * true
+    assert lines == "one group" or found.reach.share < 0.5
