@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from mono_depth_ros.alignment.blending import blend
+from mono_depth_ros.alignment.disagreement import APART, disagreement, roughness
 from mono_depth_ros.alignment.extrapolation import around, around_each, extrapolation_weights, to_grid, weights_at
 from mono_depth_ros.alignment.interpolation import COLOUR, INVERSE, NEAREST, OF_RATIO, USUAL, Known, estimates
 from mono_depth_ros.alignment.kriging import kriged, noisy
@@ -109,14 +110,28 @@ def _field(
     line = _lines(samples)
     folds = _folds(len(samples), line, rng)
     most = _MAX_LEFT_OUT // len(folds)
-    left = []
+    left, of_left = [], []
     for fold in folds:
         triangles = Triangulation(samples.rows, samples.columns, samples.size, np.flatnonzero(~fold))
-        left.append(_left_out(samples, known, fold, triangles, most, rng))
+        found, places = _left_out(samples, known, fold, triangles, most, rng)
+        left.append(found)
+        of_left.append(places)
     triangles.add(np.flatnonzero(folds[-1]))  # the others are in them
     places = triangles.on_grid(step)
     distance_of_places = float(places.distance.mean()) if len(places.number) else 1.0
     weights, left_out = _weigh(samples, known, line, left, distance_of_places, rng)
+    at = places.number
+    wanted = weights.inside > 0
+    wanted[APART] = True
+    inside = estimates(places, known, fitted[at], None if colours is None else colours[:, at], wanted)
+    rough = roughness(samples.rows, samples.columns, known, triangles.corners)
+    doubt = [np.full(len(number), np.nan, dtype=np.float32) for number, *_ in left]
+    for of, where, (_, one, *_) in zip(doubt, of_left, left, strict=True):
+        of[where.number] = disagreement(where, rough, one[:, where.number], np.float32(0))
+    of_image = np.full(height * width, np.nan, dtype=np.float32)
+    of_image[at] = disagreement(places, rough, inside, fitted[at])
+    of_image = of_image.reshape(height, width)
+    left_out = replace(left_out, disagreement=np.concatenate(doubt), of_image=of_image, step=step)
     if weights.strength == 0.0:
         return None, left_out
 
@@ -124,9 +139,6 @@ def _field(
     outside = weights_at(weights.outside, near.distance)
     offset = to_grid(outside[0] * near.mean[0] + outside[1] * near.mean[1], samples.size, step)
     trust = to_grid(outside[0] + outside[2], samples.size, step)
-    at = places.number
-    colours = None if colours is None else colours[:, at]
-    inside = estimates(places, known, fitted[at], colours, weights.inside > 0)
     mean = weights.inside.astype(np.float32) @ inside
     within = _within(places, inside, to_grid(near.mean[1], samples.size, step)[at], weights.disagree)
     offset[at] += within * (mean - offset[at])
@@ -201,13 +213,13 @@ def _left_out(
     triangles: Triangulation,
     most: int,
     rng: np.random.Generator,
-) -> _LeftOut:
+) -> tuple[_LeftOut, Places]:
     """Of at most so many samples of a fold, told from all that are not in it, which `triangles` are made of.
 
     Returns:
         (Q,) which samples; (7, Q) ln d of each estimate, NaN outside of all triangles; (Q,) whether in a sliver;
         (Q,) the distance of the nearest; and where no triangle is trusted, (2, Q) what the fit leaves at the samples
-        around, and their ln d.
+        around, and their ln d. And the triangles of those that lie in one.
     """
     wanted = _usual(known) > 0
     number, rest = np.flatnonzero(fold), np.flatnonzero(~fold)
@@ -232,7 +244,7 @@ def _left_out(
         at = samples.rows[number[far]], samples.columns[number[far]]
         near = around_each(samples.rows[rest], samples.columns[rest], values, at)
         of_near[:, far], distance[far] = near.mean, near.distance
-    return number, found, sliver, distance, of_near
+    return (number, found, sliver, distance, of_near), places
 
 
 def _lines(samples: Samples) -> NDArray[np.int64] | None:

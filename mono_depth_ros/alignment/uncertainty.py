@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """One standard deviation of an aligned depth, at every pixel.
 
-Errors are large where the nearest sample is far (`expected_error`), and where the depth jumps nearby: nobody knows to a
-pixel where an edge is, and beside it a depth is off by all of the jump or by nothing. How much each of the two counts,
-and how large both are, is told by samples that were left out: 68 % of errors are to lie within one standard deviation
-and 95 % within two. What the samples themselves are off by, and the age of the fit, come on top.
+Errors are large where the samples around disagree (`disagreement`), and where the depth jumps nearby: nobody knows to a
+pixel where an edge is, and beside it a depth is off by all of the jump or by nothing. How large both together are is
+told by samples that were left out: 68 % of errors are to lie within one standard deviation and 95 % within two. Beyond
+the hull of the samples it is the distance that counts (`expected_error`). What the samples themselves are off by, and
+the age of the fit, come on top.
 """
 
 from __future__ import annotations
@@ -24,12 +25,11 @@ from mono_depth_ros.transfer import download, upload
 
 Floats = NDArray[np.float32]
 
-_JUMPS = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)  # how much a jump may count beside the expected error
-_USUAL_JUMP, _FEW = 0.2, 60  # with fewer left-out samples than that
-_ONE, _TWO = (0.64, 0.68, 0.69), 0.945  # of errors within one (least, aimed at, most) and two standard deviations
-_BETTER = 0.003  # of errors more within two: another weight of jumps is worth it
+_JUMP, _LEAST_JUMP = 0.45, 0.004  # power of jumps; of ln d: less is none
+_ONE, _TWO = (0.69, 0.71), 0.945  # of errors within one (least, most) and two standard deviations
+_FEW = 8  # left-out samples between others
 _NORMAL = 1.25  # standard deviation of normal errors, by their mean
-_WINDOW = (3, 41)  # pixels of the image
+_WINDOW = 3  # of every STEP-th pixel
 _FARTHEST = math.log(500.0)
 
 
@@ -72,39 +72,50 @@ def uncertainty(
     Args:
         depth: (H, W) metres, the result. samples, left_out: that `expected` was made of.
     """
-    relative = expected.relative
-    if left_out is None or not left_out.inside.any():
-        base = np.hypot(_NORMAL * relative, expected.own)
-        return Uncertainty(upload(base, depth.device))
-    window = int(np.clip(round(float(np.median(left_out.distance[left_out.inside]))), *_WINDOW)) // STEP // 2 * 2 + 1
-    jumps = _jumps(depth, max(window, 3))
-    chosen = left_out.number[left_out.inside]
+    relative = np.float32(_NORMAL) * expected.relative
+    if left_out is None or left_out.disagreement is None or left_out.of_image is None:
+        if left_out is not None and np.count_nonzero(left_out.inside) >= _FEW:
+            by_distance = expected.within(left_out.distance[left_out.inside])
+            factor = _factor(left_out.relative[left_out.inside] / by_distance, left_out.cut)
+            relative[expected.inside] *= np.float32(factor / _NORMAL)
+        return Uncertainty(upload(np.hypot(relative, expected.own), depth.device))
+    known = np.flatnonzero(np.isfinite(left_out.disagreement))
+    if len(known) < _FEW:
+        return Uncertainty(upload(np.hypot(relative, expected.own), depth.device))
+    jumps = (_jumps(depth, _WINDOW) + _LEAST_JUMP) ** _JUMP
+    chosen = left_out.number[known]
     at = samples.rows[chosen] // STEP * relative.shape[1] + samples.columns[chosen] // STEP
     (jump,) = download(jumps.reshape(-1)[upload(at, depth.device)])
-    of_distance = expected.within(left_out.distance[left_out.inside])
-    usual = float(of_distance.mean())
-    weight, factor = _calibrated(left_out.relative[left_out.inside], of_distance, jump / np.float32(usual))
-    base = np.where(expected.inside, np.float32(factor), np.float32(_NORMAL)) * relative
-    of_jump = np.where(expected.inside, np.float32(weight / usual), 0)
-    stacked = np.stack((base, of_jump, np.broadcast_to(np.float32(expected.own), base.shape)))
-    base, of_jump, own = upload(torch.from_numpy(stacked), depth.device)
-    return Uncertainty(torch.hypot(base * torch.sqrt(1 + (of_jump * jumps) ** 2), own))
+    factor = _factor(left_out.relative[known] / (left_out.disagreement[known] * jump), left_out.cut)
+    disagreement = _on_grid(left_out.of_image, left_out.step, (relative.shape[0], relative.shape[1]))
+    inside = expected.inside & np.isfinite(disagreement)
+    maps = (
+        np.where(inside, np.float32(factor) * disagreement, np.float32(0)),
+        np.where(inside, np.float32(0), relative),
+        np.broadcast_to(np.float32(expected.own), relative.shape),
+    )
+    of_jump, base, own = upload(np.stack(maps), depth.device)
+    return Uncertainty(torch.hypot(base + of_jump * jumps, own))
 
 
-def _calibrated(error: Floats, expected: Floats, jump: Floats) -> tuple[float, float]:
-    """(weight of jumps, factor of all) with which errors (Q,) lie within one and two deviations as they should.
+def _factor(score: Floats, cut: float) -> float:
+    """What makes 68 % of all errors / it at most 1 and 95 % at most 2.
 
-    A deviation is the factor times the expected error, made larger by sqrt(1 + (weight * jump)^2).
+    Args:
+        score: (Q,) errors by what they are expected to go with. cut: part of all, 0 to 1, that is larger and not here.
     """
-    best: tuple[float, float, float] | None = None
-    for weight in _JUMPS if len(error) >= _FEW else (_USUAL_JUMP,):
-        score = error / (expected * np.sqrt(1 + (weight * jump) ** 2))
-        low, aim, high, two = np.quantile(score, (*_ONE, _TWO)).tolist()
-        share = float(np.mean(score < 2 * aim))
-        if best is None or share > best[0] + _BETTER:
-            best = share, weight, min(max(two / 2, low), high)
-    assert best is not None
-    return best[1:]
+    least, most, two = np.quantile(score, [min(share / (1 - cut), 1.0) for share in (*_ONE, _TWO)]).tolist()
+    return float(min(max(two / 2, least), most))
+
+
+def _on_grid(values: Floats, step: int, shape: tuple[int, int]) -> Floats:
+    """(h, w) of every STEP-th pixel, from every `step`-th one, linear between."""
+    for axis, side in enumerate(shape):
+        at = np.arange(side) * STEP
+        last = values.shape[axis] - 1
+        before, after = at // step, np.minimum((at + step - 1) // step, last)
+        values = (values.take(before, axis) + values.take(after, axis)) / np.float32(2)
+    return values
 
 
 def _jumps(depth: torch.Tensor, window: int) -> torch.Tensor:
