@@ -132,3 +132,68 @@ def test_a_lens_cap_gives_a_sentence() -> None:
     for i in range(4):
         with pytest.raises(SamplesError, match="corner"):
             window.update(np.zeros((240, 320), np.uint8), CAMERA, pose(0.05 * i), i * PERIOD_NS)
+
+
+def outcomes(true_and_told, gray=None) -> list[Samples | SamplesError]:
+    window, found = MotionWindow(MotionConfig()), []
+    for i, (true, told) in enumerate(true_and_told):
+        image = picture(true)[0] if gray is None else gray(i, true)
+        try:
+            found.append(window.update(image, CAMERA, told, i * PERIOD_NS))
+        except SamplesError as error:
+            found.append(error)
+    return found
+
+
+def swaying(i: float) -> np.ndarray:
+    """To the side and back, turning."""
+    return pose(0.4 * np.sin(0.25 * i), 0.25 * np.sin(0.4 * i))
+
+
+BODY_FROM_CAMERA = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+
+
+@pytest.mark.parametrize("told", [lambda i: swaying(i) @ np.linalg.inv(BODY_FROM_CAMERA), lambda i: swaying(i - 6)])
+def test_poses_of_another_frame_or_clock_are_told(told) -> None:
+    found = outcomes((swaying(i), told(i)) for i in range(24))
+    assert sum(isinstance(one, SamplesError) and one.reason == "motion_poses" for one in found) >= 2
+    assert sum(isinstance(one, Samples) for one in found) <= 4
+
+
+def test_most_of_the_image_moves_by_itself() -> None:
+    """A truck fills it: nothing of what it says is taken."""
+
+    def with_truck(i: int, true: np.ndarray) -> np.ndarray:
+        image, _ = picture(true)
+        image[30:220, 30:300] = TEXTURE[300 + 3 * i : 490 + 3 * i, 400:670]
+        return image
+
+    for one in outcomes(((pose(0.03 * i), pose(0.03 * i)) for i in range(12)), with_truck)[3:]:
+        if isinstance(one, Samples):
+            inside = (one.rows > 35) & (one.rows < 215) & (one.columns > 35) & (one.columns < 295)
+            assert np.count_nonzero(inside) <= 6
+        else:
+            assert one.reason in ("motion_poses", "motion_few", "motion_still")
+
+
+def test_a_rolling_shutter_is_noise_that_the_deviation_knows() -> None:
+    """The last row is taken a third of a period after the first."""
+
+    def rolled(i: int, _: np.ndarray) -> np.ndarray:
+        rows = [picture(swaying(i + third / 3))[0][80 * third : 80 * third + 80] for third in range(3)]
+        return np.concatenate(rows)
+
+    found = outcomes([(swaying(i), swaying(i)) for i in range(12)], rolled)
+    for i, one in enumerate(found):
+        if isinstance(one, Samples):
+            true = picture(swaying(i))[1][one.rows, one.columns]
+            assert np.median(np.abs(one.depth - true) / one.sigma) < 2
+
+
+def test_a_lens_cap_in_between_is_told_and_begins_anew() -> None:
+    def capped(i: int, true: np.ndarray) -> np.ndarray:
+        return np.zeros((240, 320), np.uint8) if 8 <= i < 12 else picture(true)[0]
+
+    found = outcomes(((pose(0.03 * i), pose(0.03 * i)) for i in range(22)), capped)
+    assert isinstance(found[7], Samples) and isinstance(found[21], Samples)
+    assert all(isinstance(one, SamplesError) for one in found[8:13])
