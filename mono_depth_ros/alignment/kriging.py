@@ -22,7 +22,7 @@ from mono_depth_ros.transfer import download, upload
 
 Floats = NDArray[np.float64]
 
-MOST = 600
+MOST = 500
 """Samples: with more, single ones matter less, and the equations get slow."""
 
 _LEAST_NOISE = 0.01  # relative deviation; samples that are better known by half than this are interpolated
@@ -34,7 +34,7 @@ _SCALE = 0.1  # standard deviation of the scale of this image from that of the f
 _SLOPE = 5.0  # times the variance of what the fit lacks: what errs much has a wrong contrast too; deviation of ln by ln
 _FREEDOM, _ROUNDS, _LEAST_WEIGHT, _OUTLIER = 4.0, 1, 0.01, 0.2  # of Student's t; weight below which one is an outlier
 _EDGE_PX, _EDGE = 3, 1.15  # pixels from a silhouette; from there on a step of the predicted depth is one, as a ratio
-_STEP = 8  # pixels between the places where the process is evaluated
+_STEP = 16  # pixels between the places where the process is evaluated
 
 
 def noisy(samples: Samples) -> bool:
@@ -70,7 +70,8 @@ def kriged(depth: torch.Tensor, samples: Samples) -> tuple[torch.Tensor, LeftOut
     weight = np.ones(len(lacks))
     for last in range(_ROUNDS + 1):
         # Leave-one-out in closed form (Sundararajan and Keerthi 2001).
-        inverse = torch.linalg.inv(covariance + torch.from_numpy(np.diag(noise / weight))).numpy()
+        root = torch.linalg.cholesky(covariance + torch.from_numpy(np.diag(noise / weight)))
+        inverse = torch.cholesky_inverse(root).numpy()
         strength, diagonal = inverse @ lacks, np.diag(inverse)
         error, known = strength / diagonal, np.maximum(1 / diagonal - noise / weight, 0.0)
         if last < _ROUNDS:
@@ -131,9 +132,8 @@ def _alike(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
 
 def _nearest(samples: Samples) -> NDArray[np.float32]:
     """(N,) pixels to the nearest other sample."""
-    apart = np.hypot(samples.rows[:, None] - samples.rows, samples.columns[:, None] - samples.columns)
-    np.fill_diagonal(apart, np.inf)
-    return np.asarray(apart.min(axis=1), dtype=np.float32)
+    at = torch.from_numpy(np.stack((samples.rows, samples.columns), axis=1).astype(np.float32))
+    return np.asarray(torch.cdist(at, at).fill_diagonal_(torch.inf).amin(dim=1).numpy(), dtype=np.float32)
 
 
 def _inside(samples: Samples) -> NDArray[np.bool_]:

@@ -72,7 +72,7 @@ class CornerTracks:
     def _follow(self, before: NDArray[np.uint8], now: NDArray[np.uint8]) -> None:
         start = self.pixels.reshape(-1, 1, 2)
         there, found = _flow(before, now, start)
-        back, returned = _flow(now, before, there)
+        back, returned = _flow(now, before, there, start)
         off = np.abs(back - start).reshape(-1, 2).max(axis=1)
         pixels = there.reshape(-1, 2)
         height, width = now.shape
@@ -115,10 +115,14 @@ def whitening(gray: NDArray[np.uint8], pixels: NDArray[np.float32]) -> NDArray[n
 
 
 def _flow(
-    before: NDArray[np.uint8], now: NDArray[np.uint8], start: NDArray[np.float32]
+    before: NDArray[np.uint8],
+    now: NDArray[np.uint8],
+    start: NDArray[np.float32],
+    guess: NDArray[np.float32] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(N, 1, 2) where corners went, and (N,) whether they were found there."""
+    """(N, 1, 2) where corners went, and (N,) whether they were found there; near a guess, on fine levels only."""
+    first, levels, flags = (start, _LEVELS, 0) if guess is None else (guess, 1, cv2.OPTFLOW_USE_INITIAL_FLOW)
     there, found, _ = cv2.calcOpticalFlowPyrLK(
-        before, now, start, np.empty_like(start), winSize=_WINDOW, maxLevel=_LEVELS
+        before, now, start, first.copy(), winSize=_WINDOW, maxLevel=levels, flags=flags
     )
     return np.asarray(there, dtype=np.float32), np.asarray(found).ravel() == 1
