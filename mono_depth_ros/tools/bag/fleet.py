@@ -32,6 +32,7 @@ from mono_depth_ros.tools.bag.manifest import ANEW, Manifest, converted_name, fi
 from mono_depth_ros.tools.bag.progress import Bar
 from mono_depth_ros.tools.bag.summary import failure, in_words
 from mono_depth_ros.tools.bag.target import fingerprint, recorded_engine, with_engine
+from mono_depth_ros.tools.tsdf import open3d
 
 _LOOK_S = 0.5  # between two looks at what other processes work on
 
@@ -69,6 +70,8 @@ def run_fleet(template: Job, model: ModelConfig, config: FleetConfig, share: Sha
         MonoDepthError: nothing could be begun.
     """
     bags = find(template)
+    if template.bag.map:
+        open3d()
     words = f"{template.source}: {len(bags)} bags"
     if share.shard is not None:
         i, n = share.shard

@@ -42,7 +42,8 @@ def here(tmp_path, monkeypatch, maker, kit, use):
     use()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(bag_map, "TsdfMap", Surface)
-    monkeypatch.setattr("mono_depth_ros.tools.bag.convert.open3d", lambda: None)
+    for module in ("convert", "fleet"):
+        monkeypatch.setattr(f"mono_depth_ros.tools.bag.{module}.open3d", lambda: None)
     maker.frames(FRAMES).write(tmp_path / "in.mcap")
     lines = [
         f"{(kit.BEGIN_NS + k * kit.STEP_NS) / 1e9:.9f} {min(k, 5) + (k > 6)} 0 0 0 0 0 1" for k in range(1, FRAMES)
@@ -96,6 +97,13 @@ def test_an_interrupted_map_goes_on(here, kit, monkeypatch, capsys):
     assert kit.bag(*words, "--force") == 0 and len(places(here / "map.ply")) == 6
 
 
+def test_each_of_many_bags_has_a_map(here, kit, maker):
+    for name in ("one", "two"):
+        maker.write(here / "bags" / name)
+    assert kit.bag("bags", "--out", "depth", *WORDS) == 0
+    assert sorted(str(path.relative_to(here)) for path in here.glob("map/*.ply")) == ["map/one.ply", "map/two.ply"]
+
+
 def test_a_map_of_nothing_is_an_output_without_a_message(here, kit, capsys):
     (here / "poses.txt").write_text(f"{(kit.BEGIN_NS + 50_000_000) / 1e9:.3f} 0 0 0 0 0 0 1")
     words = ("in.mcap", "--out", "out.mcap", "--json", *WORDS)
@@ -126,9 +134,12 @@ def test_without_open3d_nothing_begins(here, kit, monkeypatch, capsys):
     monkeypatch.undo()
     monkeypatch.chdir(here)
     monkeypatch.setitem(sys.modules, "open3d", None)
-    assert kit.bag("in.mcap", "--out", "out.mcap", *WORDS) == 1
-    assert "a map needs Open3D: pip install open3d" in capsys.readouterr().err
-    assert sorted(item.name for item in here.iterdir() if item.suffix == ".mcap") == ["in.mcap"]
+    (here / "bags").mkdir()
+    (here / "in.mcap").rename(here / "bags" / "one.mcap")
+    for source in ("bags/one.mcap", "bags"):
+        assert kit.bag(source, "--out", "out", *WORDS) == 1
+        assert "a map needs Open3D: pip install open3d" in capsys.readouterr().err
+        assert not (here / "out").exists()
 
 
 def test_relative_depth_has_no_map(here, kit, use, capsys):
