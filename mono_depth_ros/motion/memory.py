@@ -104,6 +104,8 @@ class DepthMemory:
 
     Attributes:
         taught: the scale is that of somebody else's metres.
+        pose: (4, 4) float64 world_from_camera in the memory's scale, where the first image is the world.
+        worlds: how many there were: the memory has begun anew so often.
     """
 
     def __init__(self) -> None:
@@ -112,11 +114,13 @@ class DepthMemory:
         self.taught = False
         self._stamp_ns: int | None = None
         self._camera: Camera | None = None
+        self.worlds = 0
         self._forget()
 
     def _forget(self) -> None:
         self._keyframes: list[Keyframe] = []
-        self._pose = np.eye(4)  # world_from_camera, where the first image is the world
+        self.pose = np.eye(4)
+        self.worlds += 1
         self._points: _Points | None = None
         self._tracks.reset()
 
@@ -130,7 +134,8 @@ class DepthMemory:
             "anchor": self._anchor.state(),
             "scale": self._scale,
             "taught": self.taught,
-            "pose": self._pose.tolist(),
+            "pose": self.pose.tolist(),
+            "worlds": self.worlds,
             "points": None if points is None else [getattr(points, item.name).tolist() for item in fields(points)],
             "keyframes": [key.state() for key in self._keyframes],
         }
@@ -143,7 +148,7 @@ class DepthMemory:
         self._tracks.restore(state["tracks"])
         self._anchor.restore(state["anchor"])
         self._scale = None if state["scale"] is None else tuple(state["scale"])
-        self._pose = np.array(state["pose"])
+        self.pose, self.worlds = np.array(state["pose"]), state["worlds"]
         self._keyframes = [Keyframe.of(item) for item in state["keyframes"]]
         self._points = None
         if points is not None:
@@ -188,7 +193,7 @@ class DepthMemory:
         scale = self._take_in(*corners, prediction.kind)
         self._hold(scale, corners, prediction, max(min(seconds, _GAP_S), 0.0), known)
         assert self._points is not None
-        now = Keyframe(self._points.ids, self._points.rays, self._pose)
+        now = Keyframe(self._points.ids, self._points.rays, self.pose)
         self._keyframes = keyframes_with(self._keyframes, now, camera.fx)
         if anew is not None:
             raise anew
@@ -225,7 +230,7 @@ class DepthMemory:
         if agree.mean() < _AGREE:
             found = f"one motion of the camera explains {np.count_nonzero(agree)} of {len(agree)} corners"
             raise SamplesError(f"{found}: a cut, or most of what is seen moves by itself; {_ANEW}", "memory_moving")
-        self._pose = self._pose @ inverse(now_from_before)
+        self.pose = self.pose @ inverse(now_from_before)
         self._points = before.seen_from(now_from_before, rays[here])
         self._adjust()
 
@@ -245,7 +250,7 @@ class DepthMemory:
             Views(
                 points.rays,
                 np.stack([view for view, kept in zip(seen, shared, strict=True) if kept]),
-                np.stack([inverse(key.world_from_camera) @ self._pose for key in keyframes]),
+                np.stack([inverse(key.world_from_camera) @ self.pose for key in keyframes]),
                 _TURN**2 * noise,
                 (_MOVE * depth_m) ** 2 * noise,
                 _PIXEL_PX / self._camera.fx,
@@ -255,7 +260,7 @@ class DepthMemory:
             )
         )
         self._keyframes = [
-            replace(key, world_from_camera=self._pose @ inverse(pose))
+            replace(key, world_from_camera=self.pose @ inverse(pose))
             for key, pose in zip(keyframes, found.earlier_from_now, strict=True)
         ]
         steady = points.steady & (found.residual < _RESIDUAL)
@@ -329,7 +334,7 @@ class DepthMemory:
         points = self._points
         assert points is not None
         inverses = {name: getattr(points, name) / factor for name in ("inverse", "deviation", "predicted")}
-        self._points, self._pose = replace(points, **inverses), scaled(self._pose, factor)
+        self._points, self.pose = replace(points, **inverses), scaled(self.pose, factor)
         self._keyframes = [key.scaled(factor) for key in self._keyframes]
 
     def _samples(self) -> Samples:

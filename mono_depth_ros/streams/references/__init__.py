@@ -34,7 +34,7 @@ REFERENCES: dict[str, type[Reference]] = {
 }
 """By name. Making one, of a Context, raises ConfigError where its extrinsics or the floor's height are not known."""
 
-_POSED = ("motion",)
+_POSED = ("motion", "memory")
 """References that know the poses of the camera by themselves."""
 
 _OWN_PLACE = ("ground", "motion", "memory")

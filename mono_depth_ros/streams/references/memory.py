@@ -11,7 +11,7 @@ import numpy as np
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.errors import SamplesError
 from mono_depth_ros.motion.memory import DepthMemory
-from mono_depth_ros.streams.references.base import Context, Reference, ReferenceMatch, View
+from mono_depth_ros.streams.references.base import CameraPose, Context, Reference, ReferenceMatch, View
 
 
 class MemoryReference(Reference):
@@ -41,10 +41,14 @@ class MemoryReference(Reference):
         self._update(view, known)
 
     def _update(self, view: View, known: Samples | None) -> Samples:
+        self.pose = None
         if view.rgb is None:
             raise SamplesError("the image of this depth, in which corners are followed, has not come", "motion_image")
         gray = np.asarray(cv2.cvtColor(view.rgb.cpu().numpy(), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-        return self._memory.update(gray, view.camera, view.prediction, view.stamp_ns, known)
+        try:
+            return self._memory.update(gray, view.camera, view.prediction, view.stamp_ns, known)
+        finally:
+            self.pose = CameraPose(self._memory.pose, f"memory {self._memory.worlds}")
 
     def state(self) -> Any:
         return self._memory.state()

@@ -49,7 +49,7 @@ class Sliding:
         self.child, self.late_ns, self.jump_m, self.tells = "camera", 0, 0.0, True
         assert node.trigger_configure().name == "SUCCESS" and node.trigger_activate().name == "SUCCESS"
         ros.add(node)
-        wanted = ("image", "depth", "info") if "motion" in self.reference else ("depth", "info")
+        wanted = ("image", "depth", "info")
         ros.wait(lambda: all(self.publishers[name].get_subscription_count() for name in wanted))
 
     @property
@@ -212,3 +212,9 @@ def test_results_are_combined_by_odometry_beside_another_reference(sliding):
     assert s.right()
     s.tells = True
     s.until(lambda: float(s.values()["pixels combined with earlier ones (%)"]) > 80)
+
+
+def test_results_are_combined_by_the_poses_that_memory_estimates(sliding):
+    s = sliding(reference="memory", fuse=True)
+    s.tells = False
+    s.until(lambda: s.images and float(s.values().get("pixels combined with earlier ones (%)", "0")) > 80)
