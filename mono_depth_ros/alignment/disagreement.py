@@ -20,13 +20,11 @@ APART = [INVERSE, NEAREST, RATIO, NEAREST_RATIO]
 """The estimates that are compared."""
 
 LEAST = 0.004
-"""Of ln d: less disagreement than that says nothing. Found, as the powers, on frames that no benchmark judges."""
-
-_ROUGH, _APART = 0.5, 0.4  # powers
+"""Of ln d: less disagreement than that says nothing. Found on frames that no benchmark judges."""
 
 
 def disagreement(places: Places, rough: Floats, found: Floats, fitted: Floats) -> Floats:
-    """(Q,) of no unit: how large errors are, by those elsewhere in the image.
+    """(Q,) square of ln d, the product of both: errors grow with a power of it.
 
     Args:
         rough: (N,) of `roughness`. found: (7, Q) of `estimates`, with all of APART. fitted: (Q,) as there.
@@ -34,7 +32,7 @@ def disagreement(places: Places, rough: Floats, found: Floats, fitted: Floats) -
     bent = sum(weight * rough.take(corner) for weight, corner in zip(places.weights, places.corners, strict=True))
     depths = found[INVERSE] - fitted, found[NEAREST] - fitted, found[RATIO], found[NEAREST_RATIO]
     apart = np.maximum.reduce(depths) - np.minimum.reduce(depths)
-    result: Floats = (bent * places.distance + LEAST) ** _ROUGH * (apart + LEAST) ** _APART
+    result: Floats = (bent * places.distance + LEAST) * (apart + LEAST)
     return result
 
 

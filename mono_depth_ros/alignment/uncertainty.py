@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mono_depth_ros.alignment.disagreement import LEAST
 from mono_depth_ros.alignment.expected_error import STEP, ExpectedError
 from mono_depth_ros.alignment.left_out import LeftOut
 from mono_depth_ros.alignment.samples import Samples
@@ -25,7 +26,7 @@ from mono_depth_ros.transfer import download, upload
 
 Floats = NDArray[np.float32]
 
-_JUMP, _LEAST_JUMP = 0.45, 0.004  # power of jumps; of ln d: less is none
+_POWER = 0.45  # of disagreement and jump: how errors grow with them, on frames that no benchmark judges
 _ONE, _TWO = (0.69, 0.71), 0.945  # of errors within one (least, most) and two standard deviations
 _FEW = 8  # left-out samples between others
 _NORMAL = 1.25  # standard deviation of normal errors, by their mean
@@ -82,20 +83,20 @@ def uncertainty(
     known = np.flatnonzero(np.isfinite(left_out.disagreement))
     if len(known) < _FEW:
         return Uncertainty(upload(np.hypot(relative, expected.own), depth.device))
-    jumps = (_jumps(depth, _WINDOW) + _LEAST_JUMP) ** _JUMP
+    jumps = _jumps(depth, _WINDOW) + LEAST
     chosen = left_out.number[known]
     at = samples.rows[chosen] // STEP * relative.shape[1] + samples.columns[chosen] // STEP
     (jump,) = download(jumps.reshape(-1)[upload(at, depth.device)])
-    factor = _factor(left_out.relative[known] / (left_out.disagreement[known] * jump), left_out.cut)
+    factor = _factor(left_out.relative[known] / (left_out.disagreement[known] * jump) ** _POWER, left_out.cut)
     disagreement = _on_grid(left_out.of_image, left_out.step, (relative.shape[0], relative.shape[1]))
     inside = expected.inside & np.isfinite(disagreement)
     maps = (
-        np.where(inside, np.float32(factor) * disagreement, np.float32(0)),
+        np.where(inside, np.float32(factor ** (1 / _POWER)) * disagreement, np.float32(0)),
         np.where(inside, np.float32(0), relative),
         np.broadcast_to(np.float32(expected.own), relative.shape),
     )
     of_jump, base, own = upload(np.stack(maps), depth.device)
-    return Uncertainty(torch.hypot(base + of_jump * jumps, own))
+    return Uncertainty(torch.hypot(base + (of_jump * jumps) ** _POWER, own))
 
 
 def _factor(score: Floats, cut: float) -> float:

@@ -33,12 +33,12 @@ def test_one_of_two_models_that_is_right_is_enough_for_slopes(right: str) -> Non
     plane, waves = 0.2 + 0.002 * row + 0.001 * column, 0.3 + 0.1 * np.sin(row / 3) * np.cos(column / 4)
     inverse, predicted = (plane, waves) if right == "1/d is linear" else (waves, 1.3 * waves)
     neither = disagreement_of(waves, plane)
-    assert np.nanmedian(disagreement_of(inverse, predicted)) < 0.7 * np.nanmedian(neither)
+    assert np.nanmedian(disagreement_of(inverse, predicted)) < 0.5 * np.nanmedian(neither)
 
 
 def test_it_is_where_the_edge_is() -> None:
     inverse = np.full(SIZE, 0.5)
     inverse[:, 40:] = 0.25
     result = disagreement_of(inverse, np.full(SIZE, 0.4))
-    assert np.nanmean(result[:, 37:43]) > 5 * np.nanmean(result[:, :25])
-    assert np.nanmin(result) == pytest.approx(LEAST**0.9, rel=1e-3), "nothing disagrees, but that is not certain"
+    assert np.nanmean(result[:, 37:43]) > 20 * np.nanmean(result[:, :25])
+    assert np.nanmin(result) == pytest.approx(LEAST**2, rel=1e-3), "nothing disagrees, but that is not certain"
