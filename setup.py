@@ -76,6 +76,7 @@ setup(
         "onnx-gpu": ONNX_GPU,
         "openvino": OPENVINO,
         "ray": ["ray>=2.9"],  # many bags on many machines
+        "orb-slam": ["pyorbslam3>=0.1.1"],  # benchmarks/slam.py; GPL-3.0, x86-64 alone
         "slam": ["evo>=1.26", "open3d>=0.18"],  # benchmarks/slam.py; mono_depth bag --map
         "transformers": TRANSFORMERS,
         "world": WORLD,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,13 +29,17 @@ class Accuracy:
         ate_m: absolute trajectory error: root mean square of the distances of the positions from the true ones, after
             the rigid motion that fits best (Sturm et al. 2012, equation 2), the scale left as it is.
         scale: by which the trajectory would have to be multiplied (Umeyama 1991); 1 is right.
-        ate_scaled_m: the error after that.
-        length_m: of the true way. poses: compared. lost: steps without a result, taken for standing still.
+        ate_scaled_m: the error after that, the similarity that fits best.
+        rpe_m: root mean square of the errors of the way that is made in one second (Sturm et al. 2012, equation 4).
+        scale_drift: the scale of the second half by that of the first, less 1.
+        length_m: of the true way. poses: compared. lost: images or steps without a result.
     """
 
     ate_m: float
     scale: float
     ate_scaled_m: float
+    rpe_m: float
+    scale_drift: float
     length_m: float
     poses: int
     lost: int = 0
@@ -116,15 +121,30 @@ def accuracy(truth: Path, estimate: Path, lost: int = 0) -> Accuracy:
         raise DataError(f"{truth} and {estimate} have no stamps in common: {error}") from error
     if found.num_poses < 3:
         raise DataError(f"{truth} and {estimate} have {found.num_poses} stamps in common, expected at least 3")
-    errors, scale = [], 1.0
-    for with_scale in (False, True):
-        _, estimated = evo.core.sync.associate_trajectories(read(truth), read(estimate), max_diff=1e-3)
-        _, _, factor = estimated.align(true, correct_scale=with_scale)
-        scale = float(factor) if with_scale else scale
-        metric = evo.core.metrics.APE(evo.core.metrics.PoseRelation.translation_part)
-        metric.process_data((true, estimated))
-        errors.append(float(metric.get_statistic(evo.core.metrics.StatisticsType.rmse)))
-    return Accuracy(errors[0], scale, errors[1], float(true.path_length), int(true.num_poses), lost)
+    metrics, count = evo.core.metrics, found.num_poses
+    relation = metrics.PoseRelation.translation_part
+
+    def aligned(part: slice, with_scale: bool) -> tuple[Any, Any, float]:
+        """The true and the estimated part of the way, and the factor of the latter."""
+        ids = np.arange(count)[part]
+        ways = [copy.deepcopy(way) for way in (true, found)]
+        for way in ways:
+            way.reduce_to_ids(ids)
+        return (*ways, float(ways[1].align(ways[0], correct_scale=with_scale)[2]))
+
+    def rmse(metric: Any, *ways: Any) -> float:
+        metric.process_data(ways)
+        return float(metric.get_statistic(metrics.StatisticsType.rmse))
+
+    whole, halves = slice(None), (slice(count // 2), slice(count // 2, None))
+    *rigid, _ = aligned(whole, with_scale=False)
+    *similar, scale = aligned(whole, with_scale=True)
+    first, second = (aligned(half, with_scale=True)[2] for half in halves) if count >= 8 else (1.0, 1.0)
+    second_s = max(1, round(1.0 / float(np.median(np.diff(true.timestamps)))))
+    steps = metrics.RPE(relation, min(second_s, count - 1), metrics.Unit.frames, all_pairs=True)
+    ate, ate_scaled = (rmse(metrics.APE(relation), *ways) for ways in (rigid, similar))
+    length = float(true.path_length)
+    return Accuracy(ate, scale, ate_scaled, rmse(steps, *rigid), second / first - 1, length, int(count), lost)
 
 
 def _rgbd(o3d: Any, rgb: Path, depth: Path) -> Any:

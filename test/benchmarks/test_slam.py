@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -19,17 +18,17 @@ from mono_depth_ros.errors import ConfigError, DataError
 from mono_depth_ros.geometry.rigid import quaternion, rigid_from_pose, transform_points
 from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.world import SpinningLidar, World
-from slam import DEPTHS, measure
+from slam import measure
 from slam_odometry import ESTIMATE, accuracy, odometry, requirements
-from slam_recording import Drive, record
+from slam_orb import BRANCHES, LEVELS, module, train_vocabulary
+from slam_recording import Drive, SevenScenes, record
 
 DRIVE = Drive("corridor", 20_000_001, frames=12, size=(160, 120), rate_hz=10.0, sweep_every=3)
-FOLDERS = ("truth", "tiny_raw", "tiny_aligned", "tiny_aligned_no_local")
 
 
-def needs_slam() -> None:
-    for name in ("open3d", "evo"):
-        pytest.importorskip(name, reason=f"{name} is not installed: pip install open3d evo")
+def needs_slam(*more: str) -> None:
+    for name in ("open3d", "evo", *more):
+        pytest.importorskip(name, reason=f"{name} is not installed: pip install open3d evo pyorbslam3")
 
 
 def test_the_recording_is_true(tmp_path):
@@ -40,11 +39,12 @@ def test_the_recording_is_true(tmp_path):
         for connection, _, data in reader.messages():
             found.setdefault(connection.topic, []).append(reader.deserialize(data, connection.msgtype))
     assert {topic: len(messages) for topic, messages in found.items()} == {
-        **dict.fromkeys(("/camera/image_raw", "/camera/camera_info", "/pose"), 12),
+        **dict.fromkeys(("/camera/image_raw", "/camera/camera_info", "/pose", "/odom"), 12),
         "/lidar/points": 4,
         "/tf_static": 1,
     }
-    moved = found["/tf_static"][0].transforms[0]
+    base, moved = found["/tf_static"][0].transforms
+    assert (base.header.frame_id, base.child_frame_id) == (found["/odom"][0].child_frame_id, "camera")
     t, q = moved.transform.translation, moved.transform.rotation
     camera_from_lidar = rigid_from_pose((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
     np.testing.assert_allclose(camera_from_lidar, SpinningLidar().camera_from_lidar, atol=1e-9)
@@ -71,6 +71,19 @@ def write(path: Path, positions: np.ndarray, turn: np.ndarray | None = None) -> 
     return path
 
 
+def test_a_vocabulary_is_a_tree_that_dbow2_reads(tmp_path, monkeypatch):
+    monkeypatch.setattr("slam_orb.WORLDS", 2)
+    train_vocabulary(tmp_path / "words.txt")
+    head, *nodes = (tmp_path / "words.txt").read_text().splitlines()
+    rows = [line.split() for line in nodes]
+    assert head == f"{BRANCHES} {LEVELS} 0 0" and {len(row) for row in rows} == {35}
+    parents, leaves = np.array([int(row[0]) for row in rows]), np.array([row[1] == "1" for row in rows])
+    assert (parents < np.arange(1, len(rows) + 1)).all(), "a parent stands before its children"
+    assert np.bincount(parents).max() <= BRANCHES
+    assert not leaves[parents[parents > 0] - 1].any() and set(np.flatnonzero(~leaves) + 1) <= set(parents)
+    assert all(float(row[34]) >= 0 for row in rows)
+
+
 def test_the_error_of_a_trajectory_is_the_planted_one(tmp_path):
     needs_slam()
     k = np.arange(21.0)
@@ -86,6 +99,12 @@ def test_the_error_of_a_trajectory_is_the_planted_one(tmp_path):
     # Of a trajectory that is 1 / 1.25 as large, a fifth of the distance from the middle is left.
     assert smaller.ate_m == pytest.approx(0.2 * spread) and smaller.scale == pytest.approx(1.25)
     assert smaller.ate_scaled_m == pytest.approx(0, abs=1e-9)
+    assert moved.rpe_m == pytest.approx(0, abs=1e-9) and smaller.scale_drift == pytest.approx(0, abs=1e-9)
+    steps = np.linalg.norm(np.diff(truth, axis=0), axis=1)
+    assert smaller.rpe_m == pytest.approx(0.2 * np.sqrt(np.square(steps).mean()))  # one pose a second
+    halves = np.concatenate([truth[:10], truth[9] + 2 * (truth[10:] - truth[9])])
+    drifting = accuracy(path, write(tmp_path / "drifting.txt", halves))
+    assert drifting.scale_drift == pytest.approx(-0.5, abs=0.01)
 
 
 def test_trajectories_that_do_not_meet_are_refused(tmp_path):
@@ -96,24 +115,42 @@ def test_trajectories_that_do_not_meet_are_refused(tmp_path):
         accuracy(truth, tmp_path / "late.txt")
 
 
-def test_odometry_finds_the_way_with_our_depth(tmp_path):
-    needs_slam()
+def test_frames_of_7_scenes_have_a_lidar_of_rows_and_their_own_poses(tmp_path, real_data):
+    folder = tmp_path / "few"
+    folder.mkdir()
+    for path in sorted((real_data / "seven_scenes").glob("frame-00000[0-2]*")):
+        (folder / path.name).symlink_to(path)
+    first, *others = SevenScenes(folder).moments()
+    assert len(others) == 2 and first.rgb.shape == (480, 640, 3)
+    np.testing.assert_array_equal(first.odometry, first.pose)
+    samples = samples_from_points(first.scan.xyz, SevenScenes(folder).camera)
+    errors = np.abs(first.depth[samples.rows, samples.columns] / samples.depth - 1)
+    assert len(samples) > 1000 and np.nanmedian(errors) < 0.01 and len(np.unique(first.scan.ring)) == 16
+
+
+def test_both_methods_find_the_way_with_our_depth(tmp_path):
+    needs_slam("pyorbslam3")
     drive = Drive("corridor", 20_000_001, frames=20, rate_hz=10.0, sweep_every=1)
-    found = measure(drive, tmp_path, load_model(ModelConfig(model="tiny", engine="torch", device="cpu")))
-    assert list(found) == list(DEPTHS)
+    vocabulary = tmp_path / "vocabulary.txt"
+    train_vocabulary(vocabulary)
+    work, depths = tmp_path / "work", ("truth", "raw", "lidar")
+    work.mkdir()
+    model = load_model(ModelConfig(model="tiny", engine="torch", device="cpu"))
+    found = measure(drive, work, model, vocabulary, depths)
+    assert list(found) == [(depth, method) for depth in depths for method in ("odometry", "ORB-SLAM3")]
     assert {item.poses for item in found.values()} == {20} and {item.lost for item in found.values()} == {0}
-    positions = np.loadtxt(tmp_path / "truth" / "groundtruth.txt")[:, 1:4]
+    positions = np.loadtxt(work / "truth" / "groundtruth.txt")[:, 1:4]
     still = np.sqrt(np.square(positions - positions.mean(axis=0)).sum(axis=1).mean())  # the error of not moving
-    assert found["truth"].ate_m < 0.1 * still and found["truth"].scale == pytest.approx(1, abs=0.03)
-    assert found["tiny aligned"].ate_m < 0.2 * still and found["tiny aligned"].scale == pytest.approx(1, abs=0.1)
-    assert found["tiny raw"].ate_m < 0.5 * still
-    # The same images with all of them; depth that is a quarter too large makes the way so, too.
-    images = {name: [path.read_bytes() for path in sorted((tmp_path / name).glob("rgb/*"))] for name in FOLDERS}
-    assert len(images["truth"]) == 20 and images["truth"] == images["tiny_raw"] == images["tiny_aligned"]
-    for path in (tmp_path / "truth" / "depth").iterdir():
+    for method in ("odometry", "ORB-SLAM3"):
+        truth, raw, lidar = (found[depth, method] for depth in depths)
+        assert truth.ate_m < 0.1 * still and truth.scale == pytest.approx(1, abs=0.05)
+        assert lidar.ate_m < 0.2 * still and lidar.scale == pytest.approx(1, abs=0.1)
+        assert raw.ate_m < 0.5 * still
+    # Depth that is a quarter too large makes the way so, too.
+    for path in (work / "truth" / "depth").iterdir():
         cv2.imwrite(str(path), (cv2.imread(str(path), cv2.IMREAD_UNCHANGED) * 1.25).astype(np.uint16))
-    odometry(tmp_path / "truth")
-    larger = accuracy(tmp_path / "truth" / "groundtruth.txt", tmp_path / "truth" / ESTIMATE)
+    odometry(work / "truth")
+    larger = accuracy(work / "truth" / "groundtruth.txt", work / "truth" / ESTIMATE)
     assert larger.scale == pytest.approx(0.8, abs=0.03)
 
 
@@ -124,31 +161,12 @@ def test_a_folder_without_two_pairs_is_refused(tmp_path):
         odometry(tmp_path)
 
 
-def test_without_open3d_one_sentence_says_what_to_install(tmp_path, monkeypatch, capsys):
+def test_what_is_missing_is_said_in_one_sentence(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "open3d", None)
     with pytest.raises(ConfigError, match="pip install open3d evo"):
         requirements()
+    monkeypatch.setitem(sys.modules, "pyorbslam3", None)
+    with pytest.raises(ConfigError, match="pip install pyorbslam3"):
+        module()
     assert slam.main(["--out", str(tmp_path)]) == 1
     assert "pip install open3d evo" in capsys.readouterr().err and not list(tmp_path.iterdir())
-
-
-def test_the_table_in_the_docs_is_that_of_the_measurement():
-    repository = Path(__file__).parents[2]
-    measured = json.loads((repository / "benchmarks" / "slam.json").read_text())
-    assert list(measured["median"]) == list(DEPTHS)
-    cells = [
-        tuple(cell.strip() for cell in line.strip("|").split("|"))
-        for line in (repository / "docs" / "slam.md").read_text().splitlines()
-        if line.startswith("|") and not line.startswith("|---")
-    ]
-    table = {line[0]: dict(zip(DEPTHS, line[2:], strict=True)) for line in cells[1:]}
-    assert cells[0][2:] == tuple(DEPTHS)
-    assert table.pop("median") == {name: shown(row) for name, row in measured["median"].items()}
-    expected = {}
-    for row in measured["rows"]:
-        expected.setdefault(row["world"], {})[row["depth"]] = shown(row)
-    assert table == expected
-
-
-def shown(row):
-    return f"{row['ate_m']:.3f} m ({row['ate_percent']:.1f} %), scale {row['scale']:.2f}"
