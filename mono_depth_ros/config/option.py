@@ -74,7 +74,7 @@ def allowed(item: Field[Any]) -> str:
     choices, low, high, unit = (item.metadata[key] for key in ("choices", "low", "high", "unit"))
     if choices is not None:
         listed = ", ".join(str(choice) for choice in choices)
-        return f"one or more, with commas, of: {listed}" if item.metadata["several"] else f"one of: {listed}"
+        return f"one of: {listed}; or several with commas" if item.metadata["several"] else f"one of: {listed}"
     suffix = f" {unit}" if unit else ""
     if low is not None and high is not None:
         return f"{low:g} to {high:g}{suffix}"
