@@ -24,6 +24,8 @@ from mono_depth_ros.alignment.interpolation import COLOUR, INVERSE, NEAREST, OF_
 from mono_depth_ros.alignment.kriging import kriged, noisy
 from mono_depth_ros.alignment.left_out import LeftOut
 from mono_depth_ros.alignment.samples import Samples
+from mono_depth_ros.alignment.silhouettes import USUAL as USUAL_EDGES
+from mono_depth_ros.alignment.silhouettes import across_edges, alike, beside
 from mono_depth_ros.alignment.triangulation import Places, Triangulation
 from mono_depth_ros.transfer import download, upload
 
@@ -44,10 +46,11 @@ _MOST = 1.5  # times the farthest sample: no ratio takes a depth beyond
 
 @dataclass(frozen=True, eq=False)
 class _Weights:
-    """Of the estimates within triangles (7,), and beyond them (D, 3); see `_disagree` and `_strength`."""
+    """Of the estimates within triangles (7,), beyond them (D, 3), and of samples alike at edges; see `_weigh`."""
 
     inside: NDArray[np.float64]
     outside: NDArray[np.float64]
+    edges: float = 0.0
     disagree: float = _DISAGREE
     strength: float = 1.0
 
@@ -110,10 +113,11 @@ def _field(
     line = _lines(samples)
     folds = _folds(len(samples), line, rng)
     most = _MAX_LEFT_OUT // len(folds)
+    in_beam = None if line is None or not np.ptp(line) else beside(line, samples.columns)
     left, of_left = [], []
     for fold in folds:
         triangles = Triangulation(samples.rows, samples.columns, samples.size, np.flatnonzero(~fold))
-        found, places = _left_out(samples, known, fold, triangles, most, rng)
+        found, places = _left_out(samples, known, fold, triangles, in_beam, most, rng)
         left.append(found)
         of_left.append(places)
     triangles.add(np.flatnonzero(folds[-1]))  # the others are in them
@@ -123,7 +127,8 @@ def _field(
     at = places.number
     wanted = weights.inside > 0
     wanted[APART] = True
-    inside = estimates(places, known, fitted[at], None if colours is None else colours[:, at], wanted)
+    colours = None if colours is None else colours[:, at]
+    inside = estimates(places, known, fitted[at], colours, wanted)
     rough = roughness(samples.rows, samples.columns, known, triangles.corners)
     doubt = [np.full(len(number), np.nan, dtype=np.float32) for number, *_ in left]
     for of, where, (_, one, *_) in zip(doubt, of_left, left, strict=True):
@@ -143,9 +148,33 @@ def _field(
     within = _within(places, inside, to_grid(near.mean[1], samples.size, step)[at], weights.disagree)
     offset[at] += within * (mean - offset[at])
     trust[at] += within * (np.float32(weights.inside[OF_RATIO].sum()) - trust[at])
+    if in_beam is not None and weights.edges > 0:
+        rows, columns = np.divmod(at, width)
+        edge, there = _at_edges(samples, known, places, in_beam, step * rows, step * columns, fitted[at], colours)
+        share = within[edge] * np.float32(weights.edges)
+        offset[at[edge]] += share * (there - offset[at[edge]])
+        trust[at[edge]] -= share * trust[at[edge]]
     strength = np.float32(weights.strength)
     field: Floats = np.stack((strength * offset, 1 + strength * (trust - 1))).reshape(2, height, width)
     return field, left_out
+
+
+def _at_edges(
+    samples: Samples,
+    known: Known,
+    places: Places,
+    in_beam: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    fitted: Floats,
+    colour: Floats | None,
+) -> tuple[NDArray[np.int64], Floats]:
+    """Which of the places (Q,) lie between two things, and ln d of the samples around that look like them."""
+    edge = across_edges(places.corners, known)
+    near = in_beam[places.corners[:, edge].T].reshape(len(edge), 3 * in_beam.shape[1])
+    down, right = (of[near] - at[edge, None] for of, at in ((samples.rows, rows), (samples.columns, columns)))
+    apart = np.hypot(down, right).astype(np.float32)
+    return edge, alike(near, apart, known, fitted[edge], None if colour is None else colour[:, edge])
 
 
 def _within(places: Places, found: Floats, nearest: Floats, disagree: float) -> Floats:
@@ -166,7 +195,7 @@ def _weigh(
 ) -> tuple[_Weights, LeftOut]:
     """By samples that are left out; `distance` is that of the places to the nearest sample, on average."""
     usual = _usual(known)
-    number, inside, sliver, apart, near = (np.concatenate(of, axis=-1) for of in zip(*left, strict=True))
+    number, inside, sliver, apart, near, edge = (np.concatenate(of, axis=-1) for of in zip(*left, strict=True))
     log_d, log_g = known.log_depth[number], known.fitted[number]
     true_depth = np.exp(log_d.astype(np.float64))
 
@@ -182,19 +211,26 @@ def _weigh(
     told = beyond[0] * (log_g + near[0]) + beyond[1] * near[1] + beyond[2] * log_g
     within = np.where(sliver, np.exp(-(((inside[INVERSE] - near[1]) / disagree) ** 2)), 1)
     within = np.where(np.isfinite(inside[INVERSE]), within, 0)
-    told += within * (np.where(within > 0, weights.astype(np.float32) @ np.nan_to_num(inside), 0) - told)
+    between = np.where(within > 0, weights.astype(np.float32) @ np.nan_to_num(inside), 0)
+    edges, chosen = 0.0, regular & np.isfinite(edge)
+    if chosen.any():
+        of_edges = np.stack((between, edge), axis=1)[chosen]
+        errors = (of_edges - log_d[chosen, None]).astype(np.float64)
+        by = blend(errors, true_depth[chosen], USUAL_EDGES, _DOUBT + _DOUBT_FARTHER * farther)
+        between[chosen], edges = of_edges @ by.astype(np.float32), float(by[1])
+    told += within * (between - told)
     error = told - log_d
     gain = np.abs(log_g - log_d) - np.abs(error)
     sigmas = float(gain.mean()) / max(float(gain.std()) / len(gain) ** 0.5, 1e-9) if len(gain) > 1 else 0.0
     low, high = (least + _GAIN_SIGMAS_OF_FEW / max(len(gain), 1) ** 2 for least in _GAIN_SIGMAS)
     strength = min(max((sigmas - low) / (high - low), 0.0), 1.0)
     of_result = strength * outside + (1 - strength) * np.array([0.0, 0.0, 1.0])
-    return _Weights(weights, outside, disagree, strength), LeftOut(
+    return _Weights(weights, outside, edges, disagree, strength), LeftOut(
         number, error.astype(np.float32), apart, np.isfinite(inside[INVERSE]), partial(weights_at, of_result)
     )
 
 
-_LeftOut = tuple[NDArray[np.int64], Floats, NDArray[np.bool_], Floats, Floats]
+_LeftOut = tuple[NDArray[np.int64], Floats, NDArray[np.bool_], Floats, Floats, Floats]
 
 
 def _usual(known: Known) -> NDArray[np.float64]:
@@ -211,6 +247,7 @@ def _left_out(
     known: Known,
     fold: NDArray[np.bool_],
     triangles: Triangulation,
+    in_beam: NDArray[np.int64] | None,
     most: int,
     rng: np.random.Generator,
 ) -> tuple[_LeftOut, Places]:
@@ -219,7 +256,8 @@ def _left_out(
     Returns:
         (Q,) which samples; (7, Q) ln d of each estimate, NaN outside of all triangles; (Q,) whether in a sliver;
         (Q,) the distance of the nearest; and where no triangle is trusted, (2, Q) what the fit leaves at the samples
-        around, and their ln d. And the triangles of those that lie in one.
+        around, and their ln d; (Q,) ln d of the samples that look alike at edges, NaN elsewhere. And the triangles of
+        those that lie in one.
     """
     wanted = _usual(known) > 0
     number, rest = np.flatnonzero(fold), np.flatnonzero(~fold)
@@ -244,7 +282,12 @@ def _left_out(
         at = samples.rows[number[far]], samples.columns[number[far]]
         near = around_each(samples.rows[rest], samples.columns[rest], values, at)
         of_near[:, far], distance[far] = near.mean, near.distance
-    return (number, found, sliver, distance, of_near), places
+    of_edges = np.full(len(number), np.nan, dtype=np.float32)
+    if in_beam is not None:
+        at = samples.rows[inside], samples.columns[inside]
+        edge, there = _at_edges(samples, known, places, in_beam, *at, known.fitted[inside], colour)
+        of_edges[places.number[edge]] = there
+    return (number, found, sliver, distance, of_near, of_edges), places
 
 
 def _lines(samples: Samples) -> NDArray[np.int64] | None:
