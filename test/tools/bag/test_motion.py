@@ -223,7 +223,7 @@ def test_a_file_that_ends_early_is_told(drive, file, kit, use, tmp_path, capsys)
 def test_a_run_that_was_killed_goes_on_without_any_difference(form, drive, kit, server, tmp_path):
     source = tmp_path / "in.mcap"
     drive(form="tf" if form == "tf" else "odometry").static(*kit.CHAIN).write(source)
-    more = {"odometry": (), "tf": ("--poses", "/tf"), "memory": ("--align", "memory")}[form]
+    more = {"odometry": ("--fuse",), "tf": ("--poses", "/tf"), "memory": ("--align", "memory", "--fuse")}[form]
     words = (*WORDS, *more, "--segment-frames", "3", "--batch", "1")
     assert server.run(source, "--out", tmp_path / "whole.mcap", *words) == 0
     whole = kit.read(tmp_path / "whole.mcap")
