@@ -158,16 +158,20 @@ class Triangulation:
         Where a lidar sees no farther, a curved line of samples is the hull's edge. Triangles across its bay join
         samples from far apart, though others of the line are near; so obtuse and long none is within the hull.
         """
-        sides, of_usual = self._sides(corners), self._sides(usual)[2]
+        sides = self._sides(corners)
+        longest = sides.max(axis=0)
+        of_usual = longest if usual is corners else self._sides(usual).max(axis=0)
         long = _SLIVER_SIDES**2 * float(np.median(of_usual)) if of_usual.size else 0.0
-        cosine = (sides[0] + sides[1] - sides[2]) / (2 * np.sqrt(sides[0] * sides[1]))
-        found: NDArray[np.bool_] = (cosine < _OBTUSE) & (sides[2] > long)
+        found = longest > long
+        chosen = np.flatnonzero(found)  # few
+        sides = np.sort(sides[:, chosen], axis=0)
+        found[chosen] = (sides[0] + sides[1] - sides[2]) / (2 * np.sqrt(sides[0] * sides[1])) < _OBTUSE
         return found
 
     def _sides(self, corners: Ints) -> Floats:
-        """(3, T) squares of the lengths, ascending."""
+        """(3, T) squares of the lengths."""
         x, y = self._columns[corners], self._rows[corners]
-        found: Floats = np.sort((x - x[[1, 2, 0]]) ** 2 + (y - y[[1, 2, 0]]) ** 2, axis=0)
+        found: Floats = (x - x[[1, 2, 0]]) ** 2 + (y - y[[1, 2, 0]]) ** 2
         return found
 
 
