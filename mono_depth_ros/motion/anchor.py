@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_HORIZON = 0.1  # of the run so far: within so long its mean is to be right
+_HORIZON = 0.07  # of the run so far: within so long its mean is to be right
 _LAG, _SHORTEST_S = 0.25, 1.0  # time constant of the pull, of the run so far, and at least
 _PULL = 0.1  # of what the network's scale jumps from image to image on average: the most that an image is pulled
 

@@ -9,40 +9,50 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.rays import pixel_rays, project
+from mono_depth_ros.geometry.rigid import inverse
 from mono_depth_ros.motion.bundle import Floats
 
 _MOST = 8
+_COLUMNS, _ROWS = 32, 24
 _NEW_PX = 6.0  # median parallax to the last keyframe that makes another one
 _LOST = 0.7  # of the corners of the last keyframe: fewer that are still followed make another one
 
 
 @dataclass(frozen=True, eq=False)
 class Keyframe:
-    """Corners by `ids` (N,), ascending, at `rays` (N, 2) x/z, y/z, from world_from_camera (4, 4).
+    """What an image showed.
 
-    `parallax` is that to the keyframe before, in units of x/z.
+    Attributes:
+        ids: (N,) of corners, ascending. rays: (N, 2) x/z, y/z, where they were. world_from_camera: (4, 4).
+        depth: (M,) metres at the places of `grid`, not finite where there is none.
+        parallax: to the keyframe before, in units of x/z.
     """
 
     ids: NDArray[np.int64]
     rays: Floats
     world_from_camera: Floats
+    depth: Floats
     parallax: float = 0.0
 
     def state(self) -> list[Any]:
         """Everything, as JSON values."""
-        return [self.ids.tolist(), self.rays.tolist(), self.world_from_camera.tolist(), self.parallax]
+        depth = np.where(np.isfinite(self.depth), self.depth, 0.0)  # JSON has no NaN
+        return [self.ids.tolist(), self.rays.tolist(), self.world_from_camera.tolist(), depth.tolist(), self.parallax]
 
     @classmethod
     def of(cls, state: list[Any]) -> Keyframe:
         """What `state` gave."""
-        ids, rays, pose, parallax = state
-        return cls(np.array(ids, np.int64), np.array(rays).reshape(-1, 2), np.array(pose), parallax)
+        ids, rays, pose, depth, parallax = state
+        return cls(np.array(ids, np.int64), np.array(rays).reshape(-1, 2), np.array(pose), np.array(depth), parallax)
 
-    def scaled(self, factor: float) -> Keyframe:
-        """In a world that is larger by a factor."""
-        return replace(self, world_from_camera=scaled(self.world_from_camera, factor))
+    def scaled(self, way: float, depth: float) -> Keyframe:
+        """In a world that is larger by a factor, and with a depth that is."""
+        return replace(self, world_from_camera=scaled(self.world_from_camera, way), depth=self.depth * depth)
 
     def seen(self, ids: NDArray[np.int64]) -> Floats:
         """(N, 2) rays of the corners of these ids, ascending; NaN where this image did not show one."""
@@ -50,6 +60,30 @@ class Keyframe:
         _, here, there = np.intersect1d(ids, self.ids, assume_unique=True, return_indices=True)
         found[here] = self.rays[there]
         return found
+
+
+def grid(camera: Camera) -> tuple[torch.Tensor, torch.Tensor]:
+    """(M, 2) pixels, columns and rows, float64, and their rays: places in an image where keyframes keep its depth."""
+    columns = (torch.arange(_COLUMNS, dtype=torch.float64) + 0.5) * (camera.width / _COLUMNS) - 0.5
+    rows = (torch.arange(_ROWS, dtype=torch.float64) + 0.5) * (camera.height / _ROWS) - 0.5
+    pixels = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1).reshape(-1, 2).round()
+    return pixels, pixel_rays(pixels, camera)
+
+
+def depth_from(keyframe: Keyframe, pose: Floats, camera: Camera) -> tuple[torch.Tensor, Floats, NDArray[np.int64]]:
+    """What a keyframe knows of another image, from world_from_camera `pose` (4, 4).
+
+    Returns:
+        (K,) pixels, flat, (K,) metres there, and (K,) which places of `grid` they are of.
+    """
+    _, rays = grid(camera)
+    depth = torch.from_numpy(keyframe.depth)[:, None]
+    now_from_then = torch.from_numpy(inverse(pose) @ keyframe.world_from_camera)
+    points = torch.cat((rays * depth, depth), dim=1) @ now_from_then[:3, :3].T + now_from_then[:3, 3]
+    columns, rows = torch.round(project(points, camera)).unbind(-1)
+    seen = (depth[:, 0] > 0) & (columns >= 0) & (columns < camera.width) & (rows >= 0) & (rows < camera.height)
+    places = np.flatnonzero(seen.numpy())
+    return (rows * camera.width + columns)[seen].long(), points[seen, 2].numpy(), places
 
 
 def scaled(pose: Floats, factor: float) -> Floats:

@@ -3,13 +3,16 @@
 
 A corner begins with the depth that the network predicts, in the memory's scale, and keeps it while it is followed. The
 way of the camera comes from these depths (perspective-n-point), and a bundle adjustment over keyframes, in which the
-predicted depths are a weak prior, makes way and depths agree. What no image tells is the scale: the corners carry it on
-from image to image, and over the run it is that of the network (`ScaleAnchor`), or of what else is known.
+predicted depths are a weak prior, makes way and depths agree. Along this way keyframes carry their whole depth into the
+image at hand, where it says what the prediction's scale and shift are: all over the image, since a network errs alike
+from image to image in shape, and corners are only where there is texture. What no image tells is the scale of all: over
+the run it is that of the network (`ScaleAnchor`), or of what else is known.
 """
 
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -18,7 +21,6 @@ import torch
 from numpy.typing import NDArray
 
 from mono_depth_ros.alignment.fit import fit_curve
-from mono_depth_ros.alignment.result import Fit
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.config import AlignConfig
 from mono_depth_ros.errors import FitError, SamplesError
@@ -27,7 +29,7 @@ from mono_depth_ros.geometry.rays import pixel_rays
 from mono_depth_ros.geometry.rigid import inverse
 from mono_depth_ros.motion.anchor import ScaleAnchor
 from mono_depth_ros.motion.bundle import Floats, Views, triangulate
-from mono_depth_ros.motion.keyframes import Keyframe, keyframes_with, scaled
+from mono_depth_ros.motion.keyframes import Keyframe, depth_from, grid, keyframes_with, scaled
 from mono_depth_ros.motion.relative_pose import relative_pose
 from mono_depth_ros.motion.tracks import CornerTracks
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
@@ -122,6 +124,7 @@ class DepthMemory:
         self.pose = np.eye(4)
         self.worlds += 1
         self._points: _Points | None = None
+        self._dense = np.zeros(0, np.int64), np.zeros(0)  # pixels, flat, and metres that keyframes say
         self._tracks.reset()
 
     def state(self) -> dict[str, Any]:
@@ -172,7 +175,8 @@ class DepthMemory:
             known: samples of this image in metres, from elsewhere: the memory takes on their scale, and holds it after.
 
         Returns:
-            Samples with their standard deviation in the memory's scale, grouped by track.
+            Samples in the memory's scale: what keyframes say of this image, all over it. They are as exact as
+            predictions are, so they fix scale and shift and correct nothing locally.
 
         Raises:
             SamplesError: the image shows too little, or nothing of before, so that the memory begins anew.
@@ -190,10 +194,10 @@ class DepthMemory:
                 anew = error
                 self._forget()
                 corners = self._corners(gray, prediction)
-        scale = self._take_in(*corners, prediction.kind)
-        self._hold(scale, corners, prediction, max(min(seconds, _GAP_S), 0.0), known)
+        scale = self._take_in(corners, prediction)
+        scale = self._hold(scale, corners, prediction, max(min(seconds, _GAP_S), 0.0), known)
         assert self._points is not None
-        now = Keyframe(self._points.ids, self._points.rays, self.pose)
+        now = Keyframe(self._points.ids, self._points.rays, self.pose, self._on_grid(prediction, scale))
         self._keyframes = keyframes_with(self._keyframes, now, camera.fx)
         if anew is not None:
             raise anew
@@ -266,15 +270,15 @@ class DepthMemory:
         steady = points.steady & (found.residual < _RESIDUAL)
         self._points = replace(points, inverse=found.inverse, deviation=found.deviation, steady=steady)
 
-    def _take_in(self, ids: NDArray[np.int64], rays: Floats, values: Floats, kind: DepthKind) -> _Scale:
-        """Give corners that have no depth yet the predicted one, in the scale of the others, which is returned."""
+    def _take_in(self, corners: _Corners, prediction: DepthPrediction) -> _Scale:
+        """Give corners that have no depth yet the predicted one, in the memory's scale, which is returned."""
+        (ids, rays, values), kind = corners, prediction.kind
         others, scale = self._points, self._scale
         if others is None:
             new = np.ones(len(ids), dtype=bool)
         else:
             new = ~np.isin(ids, others.ids)
-            fit = self._fit(ids, values, kind)
-            scale = scale if fit is None else (fit.scale, fit.shift)
+            scale = self._fit(corners, prediction) or scale
         if scale is None:
             scale = (1.0, 0.0) if kind is DepthKind.METRIC else _first_scale(values)
         more = _Points.predicted_at(ids[new], rays[new], _inverse_depth(values[new], scale, kind))
@@ -287,69 +291,96 @@ class DepthMemory:
         self._points = points
         return scale
 
-    def _fit(self, ids: NDArray[np.int64], values: Floats, kind: DepthKind) -> Fit | None:
-        """What takes the prediction to the memory's scale; None where the corners do not tell."""
-        assert self._points is not None
-        _, here, there = np.intersect1d(ids, self._points.ids, assume_unique=True, return_indices=True)
-        steady = self._points.steady[there]
-        try:
-            return fit_curve(
-                values[here][steady], 1 / self._points.inverse[there][steady], kind, AlignConfig(min_samples=_FEWEST)
-            )
-        except FitError:
-            return None
+    def _fit(self, corners: _Corners, prediction: DepthPrediction) -> _Scale | None:
+        """What takes the prediction to the memory's scale: by keyframes, else by the corners; None: neither tells."""
+        assert self._points is not None and self._camera is not None
+        flat, every = prediction.values.reshape(-1), max(len(self._keyframes) // 2, 1)
+        pixels, depth, some = [], [], []
+        for number, key in enumerate(self._keyframes):
+            there, metres, places = depth_from(key, self.pose, self._camera)
+            pixels, depth = [*pixels, there], [*depth, metres]
+            some.append(places % every == number % every)  # the same ones at each image
+        ids, _, values = corners
+        steady = self._points.select(self._points.steady)
+        known = [(values[np.isin(ids, steady.ids)], 1 / steady.inverse)]
+        if pixels:
+            at, metres, chosen = torch.cat(pixels), np.concatenate(depth), np.concatenate(some)
+            known.insert(0, (flat[at.to(flat.device)].cpu().numpy(), metres))
+            self._dense = at.numpy()[chosen], metres[chosen]
+        for given, metres in known:
+            with suppress(FitError):
+                fit = fit_curve(given, metres, prediction.kind, AlignConfig(min_samples=_FEWEST))
+                return fit.scale, fit.shift
+        return None
+
+    def _on_grid(self, prediction: DepthPrediction, scale: _Scale) -> Floats:
+        """(M,) metres of the prediction where keyframes keep them."""
+        assert self._camera is not None
+        columns, rows = grid(self._camera)[0].long().unbind(-1)
+        values = prediction.values[rows.to(prediction.values.device), columns.to(prediction.values.device)]
+        with np.errstate(divide="ignore"):
+            return 1 / _inverse_depth(values.cpu().numpy().astype(np.float64), scale, prediction.kind)
 
     def _hold(
         self, scale: _Scale, corners: _Corners, prediction: DepthPrediction, seconds: float, known: Samples | None
-    ) -> None:
-        """Pull all depths towards the scale that they are to have in the long run."""
+    ) -> _Scale:
+        """Pull the corners to the scale of the keyframes, and both to what they are to have in the long run.
+
+        Returns:
+            The scale of this image after that.
+        """
         fade, metric = min(seconds / _RECENT_S, 1.0), prediction.kind is DepthKind.METRIC
-        step = None if known is None else self._off(known, corners, prediction)
-        if step is not None:
-            step, self.taught = (fade if self.taught else 1.0) * step, True
+        self._rescale(math.exp(fade * self._off(scale, corners, prediction.kind)), 1.0)
+        taught = None if known is None else self._taught(known, corners, prediction)
+        step = 0.0
+        if taught is not None:
+            step, self.taught = (fade if self.taught else 1.0) * taught, True
         elif metric and not self.taught:
             step = self._anchor.pull(math.log(scale[0]), seconds)
-        factor = math.exp(step or 0.0)
-        self._rescale(factor)
+        factor = math.exp(step)
+        self._rescale(factor, factor)
         scale = (scale[0] * factor, 0.0) if metric else (scale[0] / factor, scale[1] / factor)
         before = self._scale or scale
         self._scale = (before[0] + fade * (scale[0] - before[0]), before[1] + fade * (scale[1] - before[1]))
+        self._dense = self._dense[0], self._dense[1] * factor
+        return scale
 
-    def _off(self, known: Samples, corners: _Corners, prediction: DepthPrediction) -> float | None:
-        """ln of what samples say by what the corners say, both through the prediction; None where they do not tell."""
+    def _off(self, scale: _Scale, corners: _Corners, kind: DepthKind) -> float:
+        """ln of the prediction's metres by the corners', the median of those that are steady."""
         assert self._points is not None
-        ids, _, values = corners
+        inverse_depth = _inverse_depth(corners[2][np.isin(corners[0], self._points.ids)], scale, kind)
+        known = self._points.steady & (inverse_depth > 0) & np.isfinite(inverse_depth)
+        off = np.log(self._points.inverse[known] / inverse_depth[known])
+        return float(np.median(off)) if len(off) else 0.0
+
+    def _taught(self, known: Samples, corners: _Corners, prediction: DepthPrediction) -> float | None:
+        """ln of samples' metres by the corners', both through the prediction; None where they do not tell."""
         at = prediction.values.reshape(-1)[torch.from_numpy(known.pixels).to(prediction.values.device)].cpu().numpy()
         try:
             fit = fit_curve(at, known.depth, prediction.kind, AlignConfig(min_samples=1), known.weight)
         except FitError:
             return None
-        inverse_depth = _inverse_depth(values[np.isin(ids, self._points.ids)], (fit.scale, fit.shift), prediction.kind)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            off = np.log(self._points.inverse / inverse_depth)[self._points.steady]
-        off = off[np.isfinite(off)]
-        return float(np.median(off)) if len(off) else None
+        return self._off((fit.scale, fit.shift), corners, prediction.kind)
 
-    def _rescale(self, factor: float) -> None:
+    def _rescale(self, factor: float, of_keyframes: float) -> None:
+        """Make the corners and the way of the camera larger, and the depth that keyframes keep."""
         points = self._points
         assert points is not None
         inverses = {name: getattr(points, name) / factor for name in ("inverse", "deviation", "predicted")}
         self._points, self.pose = replace(points, **inverses), scaled(self.pose, factor)
-        self._keyframes = [key.scaled(factor) for key in self._keyframes]
+        self._keyframes = [key.scaled(factor, of_keyframes) for key in self._keyframes]
 
     def _samples(self) -> Samples:
-        """Those of corners that do not move by themselves, of two at one pixel the more exact."""
+        """What the keyframes say of the image, or at first the corners; of two at one pixel the first."""
         assert self._points is not None and self._camera is not None
-        points = self._points.select(self._points.steady)
-        pixels = np.rint(self._tracks.pixels[np.isin(self._tracks.ids, points.ids)]).astype(np.int64)
-        relative = points.deviation / points.inverse
-        order = np.argsort(relative, kind="stable")
-        _, first = np.unique(pixels[order, 1] * self._camera.width + pixels[order, 0], return_index=True)
-        chosen = order[first]
-        depth = (1 / points.inverse[chosen]).astype(np.float32)
-        size = (self._camera.height, self._camera.width)
-        sigma = depth * relative[chosen].astype(np.float32)
-        return Samples(pixels[chosen, 1], pixels[chosen, 0], depth, size, points.ids[chosen], sigma)
+        size, (flat, depth) = (self._camera.height, self._camera.width), self._dense
+        if len(flat) < _FEWEST:
+            steady = self._points.select(self._points.steady)
+            pixels = np.rint(self._tracks.pixels[np.isin(self._tracks.ids, steady.ids)]).astype(np.int64)
+            flat, depth = pixels[:, 1] * size[1] + pixels[:, 0], 1 / steady.inverse
+        flat, chosen = np.unique(flat, return_index=True)
+        metres = depth[chosen].astype(np.float32)
+        return Samples(flat // size[1], flat % size[1], metres, size)
 
 
 def _inverse_depth(values: Floats, scale: _Scale, kind: DepthKind) -> Floats:

@@ -71,8 +71,8 @@ def test_one_scale_is_held(camera) -> None:
     run = Run(camera=camera)
     found = run.drive(20)
     steps, raw = np.abs(np.diff(run.scales)), np.abs(np.diff(np.log(JUMPS[:20])))
-    assert len(found) > 50 and len(set(found.group.tolist())) == len(found)
     assert np.median(steps) < 0.2 * np.median(raw) and max(steps) < 0.05
+    assert len(found) > 300 and len(np.unique(found.pixels)) == len(found)
     true = picture(pose(0.57, 0.19), camera)[1][found.rows, found.columns]
     assert np.std(np.log(found.depth / true)) < 0.03
 
@@ -100,15 +100,13 @@ def test_the_mean_scale_becomes_that_of_the_network() -> None:
     assert abs(np.mean(run.scales) - np.mean(np.log([1.5, *JUMPS[1:90]]))) < 0.05
 
 
-def test_what_moves_by_itself_is_left_out() -> None:
+def test_what_moves_by_itself_does_not_carry_the_camera_away() -> None:
     run = Run()
-    for i in range(10):
+    for i in range(15):
         gray, _ = picture(pose(0.03 * i))
-        gray[60:140, 200:280] = TEXTURE[300 + 3 * i : 380 + 3 * i, 400:480]
-        found = run.image(i, pose(0.03 * i), gray)
-    assert len(found) > 50
-    inside = (found.rows > 65) & (found.rows < 135) & (found.columns > 205) & (found.columns < 275)
-    assert np.count_nonzero(inside) <= 3
+        gray[60:180, 160:280] = TEXTURE[300 + 3 * i : 420 + 3 * i, 400:520]
+        run.image(i, pose(0.03 * i), gray)
+    assert len(run.scales) == 15 and np.abs(np.diff(run.scales)).max() < 0.05
 
 
 @pytest.mark.parametrize(
@@ -159,5 +157,5 @@ def test_another_process_goes_on_without_any_difference(kind) -> None:
     for i in range(8, 11):
         a, b = (one.image(i, pose(0.03 * i, 0.01 * i)) for one in (run, other))
         assert isinstance(a, Samples) and isinstance(b, Samples)
-        for name in ("rows", "columns", "depth", "sigma", "group"):
+        for name in ("rows", "columns", "depth"):
             assert np.array_equal(getattr(a, name), getattr(b, name)), name

@@ -18,6 +18,7 @@ class MemoryReference(Reference):
     """Corners that keep their depth while they are followed. Beside others it learns their scale, and gives nothing."""
 
     needs_rgb = True
+    local = False
     holds = True
     usual = frozenset({"memory_camera", "memory_few", "memory_gap", "memory_lost", "memory_moving"})
 
@@ -35,7 +36,7 @@ class MemoryReference(Reference):
     def samples(self, view: View) -> ReferenceMatch | None:
         found = self._update(view, None)
         self.given_ns = view.stamp_ns
-        return ReferenceMatch(found, view.stamp_ns, 0.0, True, metric=self._memory.taught, each=True)
+        return ReferenceMatch(found, view.stamp_ns, 0.0, True, self.local, metric=self._memory.taught, each=True)
 
     def learn(self, view: View, known: Samples) -> None:
         self._update(view, known)
