@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from mono_depth_ros.geometry.rigid import inverse
 from mono_depth_ros.motion.anchor import ScaleAnchor
 from mono_depth_ros.motion.bundle import Floats, Views, triangulate
 from mono_depth_ros.motion.keyframes import Keyframe, depth_from, grid, keyframes_with, scaled
+from mono_depth_ros.motion.points import Points
 from mono_depth_ros.motion.relative_pose import relative_pose
 from mono_depth_ros.motion.tracks import CornerTracks
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
@@ -41,68 +42,18 @@ _NOW = 3.0  # times as much: the pose of the image at hand
 _RESIDUAL = 2.0  # standard deviations of a corner that moves by itself, or was followed wrongly
 _FEWEST = 20  # corners
 _AGREE = 0.3  # of the corners: fewer that one motion of the camera explains are a cut, or moving things
-_FAR, _NEAR = 1e-3, 20.0  # 1/m
 _MIDDLE_M = 2.0  # where the median of a first relative prediction is taken to be
 _GAP_S = 0.5  # between images: longer, and corners cannot be followed
 _RECENT_S = 1.0  # over which scale and shift are averaged, for a memory that begins anew
-_Scale = tuple[
-    float, float
-]  # and shift: d = scale * p of a metric prediction, 1/d = shift + scale * x of a relative one
 _ANEW = "the memory begins anew with the scale so far"
 
-
+_Scale = tuple[float, float]  # and shift: d = scale * p of a metric prediction, 1/d = shift + scale * x of others
+_NOTHING = np.zeros(0, np.int64), np.zeros(0)  # pixels, flat, and metres that keyframes say there
 _Corners = tuple[NDArray[np.int64], Floats, Floats]  # ids (N,), rays (N, 2), and what is predicted there (N,)
 
 
-@dataclass(frozen=True, eq=False)
-class _Points:
-    """Corners of an image that have a depth.
-
-    Attributes:
-        ids: (N,) ascending. rays: (N, 2) x/z, y/z. inverse: (N,) 1/m, as it is by now. deviation: (N,) of that.
-        predicted: (N,) 1/m, as it was predicted first. steady: (N,) bool, it does not move by itself.
-    """
-
-    ids: NDArray[np.int64]
-    rays: Floats
-    inverse: Floats
-    deviation: Floats
-    predicted: Floats
-    steady: NDArray[np.bool_]
-
-    def select(self, chosen: NDArray[Any]) -> _Points:
-        return _Points(*(getattr(self, item.name)[chosen] for item in fields(self)))
-
-    @property
-    def xyz(self) -> Floats:
-        """(N, 3) metres."""
-        return np.concatenate((self.rays, np.ones((len(self.ids), 1))), axis=1) / self.inverse[:, None]
-
-    @staticmethod
-    def predicted_at(ids: NDArray[np.int64], rays: Floats, inverse: Floats) -> _Points:
-        """Corners of which no more is known than what is predicted; those without a depth are left out."""
-        known = np.isfinite(inverse) & (inverse > _FAR) & (inverse < _NEAR)
-        w = inverse[known]
-        return _Points(ids[known], rays[known], w, _PREDICTED * w, w, np.ones(len(w), dtype=bool))
-
-    def joined(self, others: _Points) -> _Points:
-        both = (np.concatenate((getattr(self, item.name), getattr(others, item.name))) for item in fields(self))
-        points = _Points(*both)
-        return points.select(np.argsort(points.ids))
-
-    def seen_from(self, now_from_before: Floats, rays: Floats) -> _Points:
-        """The same corners in the next image, where they are at `rays` (N, 2)."""
-        turn, move = now_from_before[2, :3], now_from_before[2, 3]
-        along = self.rays @ turn[:2] + turn[2]  # z of the turned ray
-
-        def carried(inverse: Floats) -> Floats:
-            return np.clip(inverse / np.maximum(along + inverse * move, 0.05), _FAR, _NEAR)
-
-        return replace(self, rays=rays, inverse=carried(self.inverse), predicted=carried(self.predicted))
-
-
 class DepthMemory:
-    """Depth at corners in one scale, from the images and predictions so far. Not thread-safe.
+    """One scale and shift for predictions, from the images and predictions so far. Not thread-safe.
 
     Attributes:
         taught: the scale is that of somebody else's metres.
@@ -123,8 +74,8 @@ class DepthMemory:
         self._keyframes: list[Keyframe] = []
         self.pose = np.eye(4)
         self.worlds += 1
-        self._points: _Points | None = None
-        self._dense = np.zeros(0, np.int64), np.zeros(0)  # pixels, flat, and metres that keyframes say
+        self._points: Points | None = None
+        self._dense = _NOTHING
         self._tracks.reset()
 
     def state(self) -> dict[str, Any]:
@@ -139,7 +90,7 @@ class DepthMemory:
             "taught": self.taught,
             "pose": self.pose.tolist(),
             "worlds": self.worlds,
-            "points": None if points is None else [getattr(points, item.name).tolist() for item in fields(points)],
+            "points": None if points is None else points.state(),
             "keyframes": [key.state() for key in self._keyframes],
         }
 
@@ -153,12 +104,7 @@ class DepthMemory:
         self._scale = None if state["scale"] is None else tuple(state["scale"])
         self.pose, self.worlds = np.array(state["pose"]), state["worlds"]
         self._keyframes = [Keyframe.of(item) for item in state["keyframes"]]
-        self._points = None
-        if points is not None:
-            ids, rays, inverse_depth, deviation, predicted, steady = (np.array(values) for values in points)
-            self._points = _Points(
-                ids.astype(np.int64), rays.reshape(-1, 2), inverse_depth, deviation, predicted, steady.astype(bool)
-            )
+        self._points = None if points is None else Points.of(points)
 
     def update(
         self,
@@ -268,7 +214,7 @@ class DepthMemory:
             for key, pose in zip(keyframes, found.earlier_from_now, strict=True)
         ]
         steady = points.steady & (found.residual < _RESIDUAL)
-        self._points = replace(points, inverse=found.inverse, deviation=found.deviation, steady=steady)
+        self._points = replace(points, inverse=found.inverse, steady=steady)
 
     def _take_in(self, corners: _Corners, prediction: DepthPrediction) -> _Scale:
         """Give corners that have no depth yet the predicted one, in the memory's scale, which is returned."""
@@ -281,7 +227,7 @@ class DepthMemory:
             scale = self._fit(corners, prediction) or scale
         if scale is None:
             scale = (1.0, 0.0) if kind is DepthKind.METRIC else _first_scale(values)
-        more = _Points.predicted_at(ids[new], rays[new], _inverse_depth(values[new], scale, kind))
+        more = Points.predicted_at(ids[new], rays[new], _inverse_depth(values[new], scale, kind))
         points = more if others is None else others.joined(more)
         if len(points.ids) < _FEWEST:
             self._forget()
@@ -295,16 +241,15 @@ class DepthMemory:
         """What takes the prediction to the memory's scale: by keyframes, else by the corners; None: neither tells."""
         assert self._points is not None and self._camera is not None
         flat, every = prediction.values.reshape(-1), max(len(self._keyframes) // 2, 1)
-        pixels, depth, some = [], [], []
-        for number, key in enumerate(self._keyframes):
-            there, metres, places = depth_from(key, self.pose, self._camera)
-            pixels, depth = [*pixels, there], [*depth, metres]
-            some.append(places % every == number % every)  # the same ones at each image
+        self._dense = _NOTHING
+        seen = [depth_from(key, self.pose, self._camera) for key in self._keyframes]
+        some = [places % every == k % every for k, (_, _, places) in enumerate(seen)]  # the same ones at each image
         ids, _, values = corners
         steady = self._points.select(self._points.steady)
         known = [(values[np.isin(ids, steady.ids)], 1 / steady.inverse)]
-        if pixels:
-            at, metres, chosen = torch.cat(pixels), np.concatenate(depth), np.concatenate(some)
+        if seen:
+            at, metres = torch.cat([pixels for pixels, _, _ in seen]), np.concatenate([depth for _, depth, _ in seen])
+            chosen = np.concatenate(some)
             known.insert(0, (flat[at.to(flat.device)].cpu().numpy(), metres))
             self._dense = at.numpy()[chosen], metres[chosen]
         for given, metres in known:
@@ -331,7 +276,7 @@ class DepthMemory:
         """
         fade, metric = min(seconds / _RECENT_S, 1.0), prediction.kind is DepthKind.METRIC
         self._rescale(math.exp(fade * self._off(scale, corners, prediction.kind)), 1.0)
-        taught = None if known is None else self._taught(known, corners, prediction)
+        taught = None if known is None else _difference(known, scale, corners[2], prediction)
         step = 0.0
         if taught is not None:
             step, self.taught = (fade if self.taught else 1.0) * taught, True
@@ -353,21 +298,11 @@ class DepthMemory:
         off = np.log(self._points.inverse[known] / inverse_depth[known])
         return float(np.median(off)) if len(off) else 0.0
 
-    def _taught(self, known: Samples, corners: _Corners, prediction: DepthPrediction) -> float | None:
-        """ln of samples' metres by the corners', both through the prediction; None where they do not tell."""
-        at = prediction.values.reshape(-1)[torch.from_numpy(known.pixels).to(prediction.values.device)].cpu().numpy()
-        try:
-            fit = fit_curve(at, known.depth, prediction.kind, AlignConfig(min_samples=1), known.weight)
-        except FitError:
-            return None
-        return self._off((fit.scale, fit.shift), corners, prediction.kind)
-
     def _rescale(self, factor: float, of_keyframes: float) -> None:
         """Make the corners and the way of the camera larger, and the depth that keyframes keep."""
         points = self._points
         assert points is not None
-        inverses = {name: getattr(points, name) / factor for name in ("inverse", "deviation", "predicted")}
-        self._points, self.pose = replace(points, **inverses), scaled(self.pose, factor)
+        self._points, self.pose = points.scaled(factor), scaled(self.pose, factor)
         self._keyframes = [key.scaled(factor, of_keyframes) for key in self._keyframes]
 
     def _samples(self) -> Samples:
@@ -388,6 +323,20 @@ def _inverse_depth(values: Floats, scale: _Scale, kind: DepthKind) -> Floats:
     with np.errstate(divide="ignore"):
         found: Floats = 1 / (scale[0] * values) if kind is DepthKind.METRIC else scale[1] + scale[0] * values
     return found
+
+
+def _difference(known: Samples, scale: _Scale, values: Floats, prediction: DepthPrediction) -> float | None:
+    """ln of the metres of samples by those of a scale, the median at predictions (N,); None where they do not tell."""
+    at = prediction.values.reshape(-1)[torch.from_numpy(known.pixels).to(prediction.values.device)].cpu().numpy()
+    try:
+        fit = fit_curve(at, known.depth, prediction.kind, AlignConfig(min_samples=1), known.weight)
+    except FitError:
+        return None
+    one, other = (_inverse_depth(values, each, prediction.kind) for each in (scale, (fit.scale, fit.shift)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.log(one / other)
+    ratio = ratio[np.isfinite(ratio)]
+    return float(np.median(ratio)) if len(ratio) else None
 
 
 def _first_scale(values: Floats) -> _Scale:

@@ -60,7 +60,9 @@ class InOrder:
         prediction = DepthPrediction(values, frame.prediction.kind)
         with suppress(DataError, FrameError):
             samples = self._samples(item, stamp_ns, camera, rgb, prediction)
-        found = self._aligner.update(prediction, samples, stamp_ns, guide=torch.from_numpy(rgb), local=self.name != "memory")
+        found = self._aligner.update(
+            prediction, samples, stamp_ns, guide=torch.from_numpy(rgb), local=self.name != "memory"
+        )
         self._states[found.state] += 1
         if found.prediction is not None:
             aligned = found.prediction
