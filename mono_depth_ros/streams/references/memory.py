@@ -15,7 +15,7 @@ from mono_depth_ros.streams.references.base import CameraPose, Context, Referenc
 
 
 class MemoryReference(Reference):
-    """Corners that keep their depth while they are followed. Beside others it learns their scale, and gives nothing."""
+    """What earlier images say of the depth of this one. Beside others it learns their scale, and gives nothing."""
 
     needs_rgb = True
     local = False
