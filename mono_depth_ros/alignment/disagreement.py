@@ -20,7 +20,7 @@ APART = [INVERSE, NEAREST, RATIO, NEAREST_RATIO]
 """The estimates that are compared."""
 
 LEAST = 0.004
-"""Of ln d: less disagreement than that says nothing. Found on frames that no benchmark judges."""
+"""Of ln d: less disagreement than that says nothing."""
 
 
 def disagreement(places: Places, rough: Floats, found: Floats, fitted: Floats) -> Floats:

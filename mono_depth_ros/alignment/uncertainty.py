@@ -26,7 +26,7 @@ from mono_depth_ros.transfer import download, upload
 
 Floats = NDArray[np.float32]
 
-_POWER = 0.45  # of disagreement and jump: how errors grow with them, on frames that no benchmark judges
+_POWER = 0.45  # of disagreement and jump: how errors grow with them
 _ONE, _TWO = (0.68, 0.7), 0.945  # of errors within one (least, most) and two standard deviations
 _FEW = 8  # left-out samples between others
 _NORMAL = 1.25  # standard deviation of normal errors, by their mean
