@@ -115,9 +115,11 @@ def finish(
     before = errors(prediction.values, samples) if prediction.kind is DepthKind.METRIC else None
     sigma = None
     if drift is not None:
-        full = depth if correction is None else depth * torch.exp(correction)
+        result = depth[::STEP, ::STEP]
+        if correction is not None:
+            result = correction[::STEP, ::STEP].exp().mul_(result)
         unsure = drift if displaced is None else float(np.hypot(drift, displaced.abs_rel))
-        sigma = uncertainty(full, samples, expected, judged).aged(unsure)
+        sigma = uncertainty(result, samples, expected, judged).aged(unsure)
     trusted = after.abs_rel <= config.max_abs_rel
     return Alignment(fit, correction, before, after, trusted, prediction.kind, reach, sigma, left_out, seen, displaced)
 

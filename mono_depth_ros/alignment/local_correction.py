@@ -92,18 +92,18 @@ def corrected(
     if field is None:
         return torch.zeros_like(depth), left_out
     # ln d = offset + trust * ln g: between the places both are smooth, and ln g has the edges.
-    offset, trust = _upsampled(upload(field, depth.device), step, *size)
-    known = torch.isfinite(depth) & (depth > 0)
-    log_depth = torch.where(known, depth, 1.0).log()
+    offset, trust_less_one = _upsampled(upload(field, depth.device), step, *size)
+    log_depth = depth.detach().log()  # not finite where the depth is none, and so is then the correction
     most = float(np.log(_MOST) + np.log(samples.depth.max()))
-    correction = torch.minimum(offset + (trust - 1.0) * log_depth, (most - log_depth).clamp(min=0.0))
-    return torch.where(known, correction, 0.0), left_out
+    correction = torch.addcmul(offset, trust_less_one, log_depth)
+    torch.minimum(correction, log_depth.neg_().add_(most).clamp_(min=0.0), out=correction)
+    return correction.nan_to_num_(0.0, 0.0, 0.0), left_out
 
 
 def _field(
     samples: Samples, log_g: Floats, on_grid: Floats, colour: NDArray[np.uint8] | None, step: int
 ) -> tuple[Floats | None, LeftOut]:
-    """(2, h, w) offset and trust at the places; None: the fit stays."""
+    """(2, h, w) offset, and trust less one, at the places; None: the fit stays."""
     height, width = on_grid.shape
     fitted = np.log(np.where(np.isfinite(on_grid) & (on_grid > 0), on_grid, 1)).reshape(-1)
     colours = None if colour is None else _smooth(colour, step)
@@ -155,7 +155,7 @@ def _field(
         offset[at[edge]] += share * (there - offset[at[edge]])
         trust[at[edge]] -= share * trust[at[edge]]
     strength = np.float32(weights.strength)
-    field: Floats = np.stack((strength * offset, 1 + strength * (trust - 1))).reshape(2, height, width)
+    field: Floats = (strength * np.stack((offset, trust - 1))).reshape(2, height, width)
     return field, left_out
 
 

@@ -134,7 +134,7 @@ class Alignment:
         if self.seen is not None:
             depth = torch.where(torch.isnan(self.seen), depth, self.seen)
         if self.correction is not None:
-            depth = depth * torch.exp(self.correction)
+            depth = torch.exp(self.correction).mul_(depth)
         sigma = None if self.uncertainty is None else self.uncertainty.of(depth)
         return replace(prediction, values=depth, kind=DepthKind.METRIC, uncertainty=sigma)
 

@@ -50,10 +50,10 @@ class Uncertainty:
         if relative.ndim:
             height, width = depth.shape
             full = (STEP * (relative.shape[0] - 1) + 1, STEP * (relative.shape[1] - 1) + 1)
-            padded = torch.nn.functional.interpolate(relative[None, None], full, mode="bilinear", align_corners=True)
+            relative = torch.nn.functional.interpolate(relative[None, None], full, mode="bilinear", align_corners=True)
             right, below = max(width - full[1], 0), max(height - full[0], 0)
-            relative = torch.nn.functional.pad(padded, (0, right, 0, below), mode="replicate")[0, 0]
-        return torch.where(depth.isfinite(), relative * depth, torch.nan)
+            relative = torch.nn.functional.pad(relative, (0, right, 0, below), mode="replicate")[0, 0]
+        return (relative * depth).nan_to_num_(*3 * (torch.nan,))
 
     def aged(self, drift: float) -> Uncertainty:
         """With what the scale may have changed since: a relative standard deviation."""
@@ -71,7 +71,7 @@ def uncertainty(
     """Calibrated by what was left out.
 
     Args:
-        depth: (H, W) metres, the result. samples, left_out: that `expected` was made of.
+        depth: (h, w) metres of every STEP-th pixel, the result. samples, left_out: that `expected` was made of.
     """
     relative = np.float32(_NORMAL) * expected.relative
     if left_out is None or left_out.disagreement is None or left_out.of_image is None:
@@ -120,11 +120,11 @@ def _on_grid(values: Floats, step: int, shape: tuple[int, int]) -> Floats:
 
 
 def _jumps(depth: torch.Tensor, window: int) -> torch.Tensor:
-    """(h, w) of every STEP-th pixel: ln of the farthest by the nearest in a square of `window` of them around it."""
-    small = depth[::STEP, ::STEP]
-    known = torch.isfinite(small) & (small > 0)
-    log = torch.where(known, small, 1.0).log().clamp(-_FARTHEST, _FARTHEST)
-    low, high = (torch.where(known, log, bound) for bound in (torch.inf, -torch.inf))
+    """(h, w) as the depth: ln of the farthest by the nearest in a square of `window` pixels around each."""
+    log = depth.log()  # not finite where the depth is none
+    bounded = log.clamp(-_FARTHEST, _FARTHEST)
+    known = log.abs() < torch.inf
+    low, high = (torch.where(known, bounded, bound) for bound in (torch.inf, -torch.inf))
     if depth.device.type == "cpu":  # of any window at the same time
         square = np.ones((window, window), np.uint8)
         nearest, farthest = cv2.erode(low.numpy(), square), cv2.dilate(high.numpy(), square)
