@@ -31,6 +31,7 @@ NAMES = (
     "stereo",
     "motion",
     "memory",
+    "fuse",
     "map",
     "slam",
     "overhead",
@@ -44,7 +45,14 @@ NAMES = (
     "signals",
     "soak",
 )
-NEEDS = {"slam": ("open3d", "evo"), "map": ("open3d",), "memory": ("numba",), "motion": ("numba",), "world": ("numba",)}
+NEEDS = {
+    "slam": ("open3d", "evo"),
+    "map": ("open3d",),
+    "memory": ("numba",),
+    "motion": ("numba",),
+    "fuse": ("numba",),
+    "world": ("numba",),
+}
 """What is not installed with the package: without a name given, such a measurement is left out where it is missing."""
 LONG = ("writers", "fuzz", "corruption", "signals", "soak")
 """What takes up to half an hour: without a name given it is left out."""
