@@ -2,9 +2,8 @@
 """Local correction: what the fit of the whole image leaves at the samples, spread over the image.
 
 Between samples the depth is a mean of several estimates (`interpolation`), beyond them of others (`extrapolation`). How
-much each counts is told by samples that are held out of all: every fifth one, or where samples lie in lines, every
-second line, so that between a sample and those it is told from there is a gap such as the sensor has. Where nothing
-beats the fit by more than chance the fit stays.
+much each counts is told by samples that are held out of all (`held_out`). Where nothing beats the fit by more than
+chance the fit stays.
 """
 
 from __future__ import annotations
@@ -19,25 +18,22 @@ from numpy.typing import NDArray
 
 from mono_depth_ros.alignment.blending import blend
 from mono_depth_ros.alignment.disagreement import APART, disagreement, roughness
-from mono_depth_ros.alignment.extrapolation import around, around_each, extrapolation_weights, to_grid, weights_at
+from mono_depth_ros.alignment.extrapolation import around, extrapolation_weights, to_grid, weights_at
+from mono_depth_ros.alignment.held_out import HeldOut, at_edges, held_out, lines
 from mono_depth_ros.alignment.interpolation import COLOUR, INVERSE, NEAREST, OF_RATIO, USUAL, Known, estimates
 from mono_depth_ros.alignment.kriging import kriged, noisy
 from mono_depth_ros.alignment.left_out import LeftOut
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.alignment.silhouettes import USUAL as USUAL_EDGES
-from mono_depth_ros.alignment.silhouettes import across_edges, alike, beside
-from mono_depth_ros.alignment.triangulation import Places, Triangulation
+from mono_depth_ros.alignment.silhouettes import beside
+from mono_depth_ros.alignment.triangulation import Places
 from mono_depth_ros.transfer import download, upload
 
 Floats = NDArray[np.float32]
 
 _MIN_SAMPLES = 8  # samples below which the fit stays as it is
-_STEPS = ((2.5, 1), (20.0, 2), (np.inf, 4))  # up to this spacing of the samples, pixels between two places; between,
-_FOLDS = 5  # it is interpolated
-_MAX_LEFT_OUT = 400  # samples that are left out
+_STEPS = ((2.5, 1), (20.0, 2), (np.inf, 4))  # up to this spacing of the samples, pixels between two places
 _DOUBT, _DOUBT_FARTHER = 0.03, 0.05  # of the weights; for each doubling of the distance to the nearest sample
-_MAX_AROUND = 4000  # samples, of which those around one that is left out are looked for
-_MIN_IN_GROUP = 3  # samples, on average
 _DISAGREE, _MAX_DISAGREE = 0.06, 10.0  # of ln d, between a sliver and the nearest sample: the sliver counts 1/e
 _GAIN_SIGMAS = (0.5, 2.0)  # standard errors by which the estimates must beat the fit: nothing of them, all of them
 _GAIN_SIGMAS_OF_FEW = 800.0  # more, by the square of the number of samples
@@ -110,17 +106,9 @@ def _field(
     of_samples = None if colours is None else colours[:, samples.rows // step * width + samples.columns // step]
     known = Known(np.log(samples.depth), log_g, of_samples)
     rng = np.random.default_rng(len(samples))
-    line = _lines(samples)
-    folds = _folds(len(samples), line, rng)
-    most = _MAX_LEFT_OUT // len(folds)
+    line = lines(samples)
     in_beam = None if line is None or not np.ptp(line) else beside(line, samples.columns)
-    left, of_left = [], []
-    for fold in folds:
-        triangles = Triangulation(samples.rows, samples.columns, samples.size, np.flatnonzero(~fold))
-        found, places = _left_out(samples, known, fold, triangles, in_beam, most, rng)
-        left.append(found)
-        of_left.append(places)
-    triangles.add(np.flatnonzero(folds[-1]))  # the others are in them
+    left, triangles = held_out(samples, known, line, in_beam, _usual(known) > 0, rng)
     places = triangles.on_grid(step)
     distance_of_places = float(places.distance.mean()) if len(places.number) else 1.0
     weights, left_out = _weigh(samples, known, line, left, distance_of_places, rng)
@@ -130,13 +118,13 @@ def _field(
     colours = None if colours is None else colours[:, at]
     inside = estimates(places, known, fitted[at], colours, wanted)
     rough = roughness(samples.rows, samples.columns, known, triangles.corners)
-    doubt = [np.full(len(number), np.nan, dtype=np.float32) for number, *_ in left]
-    for of, where, (_, one, *_) in zip(doubt, of_left, left, strict=True):
-        of[where.number] = disagreement(where, rough, one[:, where.number], np.float32(0))
+    doubt = np.full(len(left.number), np.nan, dtype=np.float32)
+    of = left.places
+    doubt[of.number] = disagreement(of, rough, left.inside[:, of.number], np.float32(0))
     of_image = np.full(height * width, np.nan, dtype=np.float32)
     of_image[at] = disagreement(places, rough, inside, fitted[at])
     of_image = of_image.reshape(height, width)
-    left_out = replace(left_out, disagreement=np.concatenate(doubt), of_image=of_image, step=step)
+    left_out = replace(left_out, disagreement=doubt, of_image=of_image, step=step)
     if weights.strength == 0.0:
         return None, left_out
 
@@ -150,31 +138,13 @@ def _field(
     trust[at] += within * (np.float32(weights.inside[OF_RATIO].sum()) - trust[at])
     if in_beam is not None and weights.edges > 0:
         rows, columns = np.divmod(at, width)
-        edge, there = _at_edges(samples, known, places, in_beam, step * rows, step * columns, fitted[at], colours)
+        edge, there = at_edges(samples, known, places, in_beam, step * rows, step * columns, fitted[at], colours)
         share = within[edge] * np.float32(weights.edges)
         offset[at[edge]] += share * (there - offset[at[edge]])
         trust[at[edge]] -= share * trust[at[edge]]
     strength = np.float32(weights.strength)
     field: Floats = (strength * np.stack((offset, trust - 1))).reshape(2, height, width)
     return field, left_out
-
-
-def _at_edges(
-    samples: Samples,
-    known: Known,
-    places: Places,
-    in_beam: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    columns: NDArray[np.int64],
-    fitted: Floats,
-    colour: Floats | None,
-) -> tuple[NDArray[np.int64], Floats]:
-    """Which of the places (Q,) lie between two things, and ln d of the samples around that look like them."""
-    edge = across_edges(places.corners, known)
-    near = in_beam[places.corners[:, edge].T].reshape(len(edge), 3 * in_beam.shape[1])
-    down, right = (of[near] - at[edge, None] for of, at in ((samples.rows, rows), (samples.columns, columns)))
-    apart = np.hypot(down, right).astype(np.float32)
-    return edge, alike(near, apart, known, fitted[edge], None if colour is None else colour[:, edge])
 
 
 def _within(places: Places, found: Floats, nearest: Floats, disagree: float) -> Floats:
@@ -189,13 +159,20 @@ def _weigh(
     samples: Samples,
     known: Known,
     line: NDArray[np.int64] | None,
-    left: list[_LeftOut],
+    left: HeldOut,
     distance: float,
     rng: np.random.Generator,
 ) -> tuple[_Weights, LeftOut]:
     """By samples that are left out; `distance` is that of the places to the nearest sample, on average."""
     usual = _usual(known)
-    number, inside, sliver, apart, near, edge = (np.concatenate(of, axis=-1) for of in zip(*left, strict=True))
+    number, inside, sliver, apart, near, edge = (
+        left.number,
+        left.inside,
+        left.sliver,
+        left.distance,
+        left.near,
+        left.edge,
+    )
     log_d, log_g = known.log_depth[number], known.fitted[number]
     true_depth = np.exp(log_d.astype(np.float64))
 
@@ -230,9 +207,6 @@ def _weigh(
     )
 
 
-_LeftOut = tuple[NDArray[np.int64], Floats, NDArray[np.bool_], Floats, Floats, Floats]
-
-
 def _usual(known: Known) -> NDArray[np.float64]:
     """(7,) the usual weights of the estimates; without colours that of colour is 1/d's."""
     usual = USUAL.copy()
@@ -240,78 +214,6 @@ def _usual(known: Known) -> NDArray[np.float64]:
         usual[INVERSE] += usual[COLOUR]
         usual[COLOUR] = 0.0
     return usual
-
-
-def _left_out(
-    samples: Samples,
-    known: Known,
-    fold: NDArray[np.bool_],
-    triangles: Triangulation,
-    in_beam: NDArray[np.int64] | None,
-    most: int,
-    rng: np.random.Generator,
-) -> tuple[_LeftOut, Places]:
-    """Of at most so many samples of a fold, told from all that are not in it, which `triangles` are made of.
-
-    Returns:
-        (Q,) which samples; (7, Q) ln d of each estimate, NaN outside of all triangles; (Q,) whether in a sliver;
-        (Q,) the distance of the nearest; and where no triangle is trusted, (2, Q) what the fit leaves at the samples
-        around, and their ln d; (Q,) ln d of the samples that look alike at edges, NaN elsewhere. And the triangles of
-        those that lie in one.
-    """
-    wanted = _usual(known) > 0
-    number, rest = np.flatnonzero(fold), np.flatnonzero(~fold)
-    if len(number) > most:
-        number = np.sort(rng.choice(number, most, replace=False))
-    places = triangles.at(samples.rows[number], samples.columns[number])
-    inside = number[places.number]
-    found = np.full((len(wanted), len(number)), np.nan, dtype=np.float32)
-    colour = None if known.colour is None else known.colour[:, inside]
-    one = estimates(places, known, known.fitted[inside], colour, wanted)
-    one[OF_RATIO] += known.fitted[inside]
-    found[:, places.number] = one
-    distance = np.zeros(len(number), dtype=np.float32)
-    distance[places.number] = places.distance
-    sliver = np.zeros(len(number), dtype=bool)
-    sliver[places.number] = places.sliver
-    of_near = np.zeros((2, len(number)), dtype=np.float32)
-    far = np.flatnonzero(sliver | np.isnan(found[INVERSE]))
-    if len(far):
-        rest = rest[:: len(rest) // _MAX_AROUND + 1]
-        values = [(known.log_depth - known.fitted)[rest], known.log_depth[rest]]
-        at = samples.rows[number[far]], samples.columns[number[far]]
-        near = around_each(samples.rows[rest], samples.columns[rest], values, at)
-        of_near[:, far], distance[far] = near.mean, near.distance
-    of_edges = np.full(len(number), np.nan, dtype=np.float32)
-    if in_beam is not None:
-        at = samples.rows[inside], samples.columns[inside]
-        edge, there = _at_edges(samples, known, places, in_beam, *at, known.fitted[inside], colour)
-        of_edges[places.number[edge]] = there
-    return (number, found, sliver, distance, of_near, of_edges), places
-
-
-def _lines(samples: Samples) -> NDArray[np.int64] | None:
-    """(N,) which group each sample is of, from above to below; None: they are of none, or each of its own."""
-    if samples.group is None or (samples.group < 0).any():
-        return None
-    groups, number = np.unique(samples.group, return_inverse=True)
-    if len(groups) * _MIN_IN_GROUP > len(samples):
-        return None
-    rank = np.argsort(np.argsort(np.bincount(number, samples.rows) / np.bincount(number)))
-    found: NDArray[np.int64] = rank[number]
-    return found
-
-
-def _folds(count: int, line: NDArray[np.int64] | None, rng: np.random.Generator) -> list[NDArray[np.bool_]]:
-    """Masks (N,) of samples that are held out together."""
-    if line is not None and line.max() > 0:
-        return [line % 2 == 0, line % 2 == 1]
-    if count > 5 * _MAX_LEFT_OUT:
-        fold = np.zeros(count, dtype=bool)
-        fold[rng.choice(count, _MAX_LEFT_OUT, replace=False)] = True
-        return [fold]
-    of = rng.permutation(count) % _FOLDS
-    return [of == number for number in range(_FOLDS)]
 
 
 def _smooth(colour: NDArray[np.uint8], step: int) -> Floats:
