@@ -225,7 +225,7 @@ def _select(
 def at(values: torch.Tensor, samples: Samples) -> NDArray[np.float32]:
     """(N,) float32: a map (H, W) at the pixels of samples; from the GPU only these come over."""
     found: NDArray[np.float32]
-    (found,) = download(values.detach().reshape(-1)[upload(samples.pixels, values.device)])
+    (found,) = download(values.detach().reshape(-1).index_select(0, upload(samples.pixels, values.device)))
     return found
 
 

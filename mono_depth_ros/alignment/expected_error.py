@@ -222,10 +222,10 @@ def _beyond(samples: Samples, residual: Floats, left_out: LeftOut) -> Curve:
     weights = left_out.outside(np.float32(2) ** np.array(_PAIR_OCTAVES, dtype=np.float32))
     log_depth, distances, errors, counts = np.log(samples.depth), [], [], []
     for number, (ratio, depth, _) in zip(_PAIR_OCTAVES, weights.T, strict=True):
-        a, b = np.nonzero(octave == number)
-        count = len(np.unique(a))
+        pairs = octave == number
+        count = np.count_nonzero(pairs.any(axis=1))
         if count >= _MIN_PAIRED:
-            a, b = one[a], other[b]
+            a, b = (of[at] for of, at in zip((one, other), np.nonzero(pairs), strict=True))
             error = ratio * residual[b] + depth * (log_depth[b] - log_depth[a] + residual[a]) - residual[a]
             distances.append(2.0**number)
             errors.append(min(float(np.abs(np.expm1(np.clip(error, -MOST, MOST))).mean()), fit))
@@ -276,10 +276,13 @@ def _hull(samples: Samples) -> tuple[NDArray[np.bool_], float]:
     """(h, w) bool, within the convex hull; and the share of the samples that are corners of it."""
     height, width = ((side - 1) // STEP + 1 for side in samples.size)
     mask = np.zeros((height, width), dtype=np.uint8)
-    points = np.stack((samples.columns, samples.rows), axis=1).astype(np.int32) // STEP
+    mask[samples.rows // STEP, samples.columns // STEP] = 1
+    rows = np.flatnonzero(mask.any(axis=1)).astype(np.int32)
+    ends = mask[rows].argmax(axis=1), width - 1 - mask[rows, ::-1].argmax(axis=1)  # of each row: no others are corners
+    points = np.stack((np.concatenate(ends).astype(np.int32), np.tile(rows, 2)), axis=1)
     corners = cv2.convexHull(points)
     cv2.fillConvexPoly(mask, corners, 1)
-    return mask > 0, len(corners) / len(samples)
+    return mask.view(bool), len(corners) / len(samples)
 
 
 def _measurable(depth: Floats, samples: Samples) -> Floats:

@@ -64,7 +64,7 @@ def extrapolation_weights(
     one, other = (rng.permutation(len(samples))[:most] for most in (_PREDICTED, _FROM))
     down, right = ((of[one][:, None] - of[other]).astype(np.float32) for of in (samples.rows, samples.columns))
     apart = down * down + right * right
-    shape = _trust_in_shape(*((of[one][:, None] - of[other])[apart >= _FAR**2] for of in (residual, log_depth)))
+    shape = _trust_in_shape(*(of[one][:, None] - of[other] for of in (residual, log_depth)), apart >= _FAR**2)
     octave = (np.frexp(apart)[1] - 1 >> 1) - _FIRST  # of the distance
     near = (octave >= 0) & (octave < _OCTAVES)
     if line is not None and np.ptp(line):
@@ -96,9 +96,9 @@ def _carried(told: Doubles, own: Floats, number: Ints) -> Doubles:
     return found
 
 
-def _trust_in_shape(lacks: Floats, jumps: Floats) -> float:
-    """From 0 to 1, by differences between samples (P,) of what the fit leaves, and of ln d."""
-    of_fit, of_depth = (float(np.square(np.clip(of, -_MOST, _MOST)).sum()) for of in (lacks, jumps))
+def _trust_in_shape(lacks: Floats, jumps: Floats, far: NDArray[np.bool_]) -> float:
+    """From 0 to 1, by differences between samples (P, Q) that are far apart, of what the fit leaves, and of ln d."""
+    of_fit, of_depth = (float((np.square(np.clip(of, -_MOST, _MOST)) * far).sum()) for of in (lacks, jumps))
     return 1 / (1 + (of_fit / (_HALF * of_depth)) ** _STEEP) if of_depth > 0 else 0.0
 
 

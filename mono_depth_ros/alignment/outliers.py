@@ -23,6 +23,7 @@ _CELL = 1.5  # spacings of the samples
 _OCCUPIED = 3  # samples of a cell that has some, at most, on average: in lines they are nearer than spread evenly
 _NEAREST, _ENOUGH = 8, 6  # neighbours of a sample; with fewer it is looked farther away
 _FEW = 4000  # of more samples all around count, and it is not looked farther
+_USUAL_OF = 2000  # of so many of many samples
 _FAR, _AGREE = 0.15, 0.07  # of ln d: from the median of the neighbours, and from one of them
 _MANY, _MANY_OF_FEW = 0.04, 0.5  # of all samples; and so much by the root of their number
 _TIMES_USUAL = 3.0  # the usual distance to the median, which grows as samples get few
@@ -71,12 +72,45 @@ def _wrong(
     samples: Samples, log_depth: Floats, ratio: Floats, kept: Flags, far: float, agree: float, needed: NDArray[np.int64]
 ) -> Flags:
     """(N,) which are far from the neighbours that are kept, with fewer than `needed` (N,) of these alike."""
-    index = neighbours(samples, kept)
-    away, apart = _differences(index, log_depth, ratio)
-    usual = _TIMES_USUAL * float(np.median(away[kept]))
-    enough = np.minimum(needed, np.maximum((index >= 0).sum(axis=1) // 2, 1))
+    of = np.arange(len(samples))
+    if len(samples) > _FEW:  # some say what is usual, and of the others most have neighbours alike
+        some = of[kept][:: len(samples) // _USUAL_OF]
+        cell = _cell(samples)
+        usual = _usual(_differences(_in_cells(samples, some, kept, cell), some, log_depth, ratio)[0])
+        of = np.flatnonzero(_alike(samples, log_depth, ratio, kept, cell, max(agree, usual / 2)) < needed)
+        index = _in_cells(samples, of, kept, cell)
+        away, apart = _differences(index, of, log_depth, ratio)
+    else:
+        index = neighbours(samples, kept)
+        away, apart = _differences(index, of, log_depth, ratio)
+        usual = _usual(away[kept])
+    enough = np.minimum(needed[of], np.maximum((index >= 0).sum(axis=1) // 2, 1))
     alike = (apart < max(agree, usual / 2)).sum(axis=1)
-    found: Flags = np.isfinite(away) & (away > max(min(far, max(_LEAST_FAR, 2 * usual)), usual)) & (alike < enough)
+    found = np.zeros(len(samples), dtype=bool)
+    found[of] = np.isfinite(away) & (away > max(min(far, max(_LEAST_FAR, 2 * usual)), usual)) & (alike < enough)
+    return found
+
+
+def _usual(away: Floats) -> float:
+    return _TIMES_USUAL * float(np.median(away)) if away.size else 0.0
+
+
+def _alike(
+    samples: Samples, log_depth: Floats, ratio: Floats, kept: Flags, cell: float, agree: float
+) -> NDArray[np.int64]:
+    """(N,) how many others around each are alike, of one of every cell, of those that are kept."""
+    key, wide, cells = _keys(samples, cell)
+    last = np.full(cells, -1, dtype=np.int64)
+    number = np.flatnonzero(kept)
+    last[key[number]] = number
+    values = [np.where(last >= 0, of.take(last), np.float32(np.nan)) for of in (log_depth, ratio)]
+    found = -(last.take(key) == np.arange(len(key))).astype(np.int64)  # none is another than itself
+    for offset in (r * wide + c for r in (-1, 0, 1) for c in (-1, 0, 1)):
+        beside = key + offset
+        by_depth, by_ratio = (
+            np.abs(theirs.take(beside) - of) for theirs, of in zip(values, (log_depth, ratio), strict=True)
+        )
+        found += (by_depth < agree) | (by_ratio < agree)
     return found
 
 
@@ -84,7 +118,7 @@ def _unsupported(samples: Samples, log_depth: Floats, ratio: Floats, kept: Flags
     """(N,) which are far from the neighbours that are kept, and these, weighted, speak too little for them."""
     index = neighbours(samples, kept)
     there = index >= 0
-    away, apart = _differences(index, log_depth, ratio)
+    away, apart = _differences(index, np.arange(len(index)), log_depth, ratio)
     usual = float(np.median(away[kept]))
     distance = np.hypot(samples.rows[index] - samples.rows[:, None], samples.columns[index] - samples.columns[:, None])
     weight = np.where(there, np.exp(-distance / max(float(np.median(distance[there])), 1.0)), 0)
@@ -95,28 +129,27 @@ def _unsupported(samples: Samples, log_depth: Floats, ratio: Floats, kept: Flags
     return found
 
 
-def _differences(index: NDArray[np.int64], log_depth: Floats, ratio: Floats) -> tuple[Floats, Floats]:
-    """(N,) of ln d, from the median of the neighbours, and (N, K) from each, inf where there is none: in depth or in
-    the ratio, whichever is less."""
+def _differences(
+    index: NDArray[np.int64], of: NDArray[np.int64], log_depth: Floats, ratio: Floats
+) -> tuple[Floats, Floats]:
+    """(Q,) of ln d, from the median of the neighbours (Q, K), and (Q, K) from each, inf where there is none: in depth
+    or in the ratio, whichever is less."""
     away, apart = np.full(len(index), np.inf, dtype=np.float32), np.full(index.shape, np.inf, dtype=np.float32)
     for values in (log_depth, ratio):
-        theirs = np.where(index >= 0, values[index], np.float32(np.nan))
-        away = np.fmin(away, np.abs(values - _median(theirs)))
-        apart = np.fmin(apart, np.abs(theirs - values[:, None]))
+        theirs, own = np.where(index >= 0, values.take(index), np.float32(np.nan)), values.take(of)
+        away = np.fmin(away, np.abs(own - _median(theirs)))
+        apart = np.fmin(apart, np.abs(theirs - own[:, None]))
     return away, apart
 
 
 def neighbours(samples: Samples, kept: Flags) -> NDArray[np.int64]:
     """(N, K) others around each, of those that are kept, nearly the nearest; -1: none."""
-    count, (height, width) = len(samples), samples.size
-    cell = _CELL * (height * width / count) ** 0.5
-    while cell > 2 and len(np.unique(samples.rows // cell * width + samples.columns // cell)) * _OCCUPIED < count:
-        cell /= 2
+    count, cell = len(samples), _cell(samples)
     found = _in_cells(samples, np.arange(count), kept, cell)
     if count > _FEW:
         return found
     found = _nearest(samples, np.arange(count), found)
-    while cell < max(height, width):
+    while cell < max(samples.size):
         cell *= 2
         alone = np.flatnonzero((found >= 0).sum(axis=1) < _ENOUGH)
         if not len(alone):
@@ -125,12 +158,30 @@ def neighbours(samples: Samples, kept: Flags) -> NDArray[np.int64]:
     return found
 
 
+def _cell(samples: Samples) -> float:
+    """Pixels, of a side of the cells in which neighbours are looked for."""
+    count, (height, width) = len(samples), samples.size
+    cell = _CELL * (height * width / count) ** 0.5
+    while cell > 2:
+        key, _, cells = _keys(samples, cell)
+        if np.count_nonzero(np.bincount(key, minlength=cells)) * _OCCUPIED >= count:
+            break
+        cell /= 2
+    return cell
+
+
+def _keys(samples: Samples, cell: float) -> tuple[NDArray[np.int64], int, int]:
+    """(N,) number of each sample's cell, with one more all around; cells in a row, and in all."""
+    high, wide = (int(side / cell) + 3 for side in samples.size)
+    row, column = ((of * (1 / cell)).astype(np.int64) + 1 for of in (samples.rows, samples.columns))
+    return row * wide + column, wide, high * wide
+
+
 def _in_cells(samples: Samples, of: NDArray[np.int64], kept: Flags, cell: float) -> NDArray[np.int64]:
     """(Q, 18) of the cell of each sample and of the eight beside it two of those that are kept; -1: none, or itself."""
-    wide, high = int(samples.size[1] / cell) + 3, int(samples.size[0] / cell) + 3
-    key = ((samples.rows / cell).astype(np.int64) + 1) * wide + (samples.columns / cell).astype(np.int64) + 1
+    key, wide, cells = _keys(samples, cell)
     number = np.flatnonzero(kept)
-    last, first = np.full(high * wide, -1, dtype=np.int64), np.full(high * wide, -1, dtype=np.int64)
+    last, first = np.full(cells, -1, dtype=np.int64), np.full(cells, -1, dtype=np.int64)
     last[key[number]] = number
     first[key[number[::-1]]] = number[::-1]
     first[first == last] = -1
