@@ -218,22 +218,22 @@ def _beyond(samples: Samples, residual: Floats, left_out: LeftOut) -> Curve:
         if samples.group is not None:
             apart[samples.group[one][:, None] == samples.group[other]] = 0
     fit = float(np.abs(np.expm1(np.clip(-residual, -MOST, MOST))).mean())
-    octave = np.rint(np.log2(np.maximum(apart, 1e-3))).astype(np.int8)
-    weights = left_out.outside(np.float32(2) ** np.array(_PAIR_OCTAVES, dtype=np.float32))
-    log_depth, distances, errors, counts = np.log(samples.depth), [], [], []
-    for number, (ratio, depth, _) in zip(_PAIR_OCTAVES, weights.T, strict=True):
-        pairs = octave == number
-        count = np.count_nonzero(pairs.any(axis=1))
-        if count >= _MIN_PAIRED:
-            a, b = (of[at] for of, at in zip((one, other), np.nonzero(pairs), strict=True))
-            error = ratio * residual[b] + depth * (log_depth[b] - log_depth[a] + residual[a]) - residual[a]
-            distances.append(2.0**number)
-            errors.append(min(float(np.abs(np.expm1(np.clip(error, -MOST, MOST))).mean()), fit))
-            counts.append(count)
-    if not distances:
+    octave = np.rint(np.log2(np.maximum(apart, 1e-3))).astype(np.int64) - _PAIR_OCTAVES[0]
+    a, b = np.nonzero((octave >= 0) & (octave < len(_PAIR_OCTAVES)))
+    octave = octave[a, b]
+    pixels = np.float32(2) ** np.array(_PAIR_OCTAVES, dtype=np.float32)
+    ratio, depth = left_out.outside(pixels)[:2, octave]
+    distinct = np.bincount(octave * len(one) + a, minlength=len(pixels) * len(one)).reshape(len(pixels), -1)
+    counts = np.count_nonzero(distinct, axis=1)
+    log_depth, a, b = np.log(samples.depth), one[a], other[b]
+    error = ratio * residual[b] + depth * (log_depth[b] - log_depth[a] + residual[a]) - residual[a]
+    errors = np.bincount(octave, np.abs(np.expm1(np.clip(error, -MOST, MOST))), len(pixels))
+    enough = counts >= _MIN_PAIRED
+    if not enough.any():
         return Curve.of(np.array([2.0 ** _PAIR_OCTAVES[-1]]), np.array([fit]), np.ones(1))
     outward = _OUTWARD if samples.group is None or not np.ptp(samples.group) else 1.0
-    return Curve.of(np.array(distances), outward * np.array(errors), np.array(counts, dtype=np.float64))
+    errors = np.minimum(errors[enough] / distinct.sum(axis=1)[enough], fit)
+    return Curve.of(pixels[enough], outward * errors, counts[enough].astype(np.float64))
 
 
 def _margins(samples: Samples) -> tuple[tuple[float, float], tuple[float, float]]:

@@ -62,21 +62,24 @@ def extrapolation_weights(
         line: (N,) of the beam: within one of several samples say little of what is beyond it; None: no beams.
     """
     one, other = (rng.permutation(len(samples))[:most] for most in (_PREDICTED, _FROM))
-    down, right = ((of[one][:, None] - of[other]).astype(np.float32) for of in (samples.rows, samples.columns))
+    place = (of.astype(np.float32) for of in (samples.rows, samples.columns))
+    down, right = (of[one][:, None] - of[other] for of in place)
     apart = down * down + right * right
-    shape = _trust_in_shape(*(of[one][:, None] - of[other] for of in (residual, log_depth)), apart >= _FAR**2)
-    octave = (np.frexp(apart)[1] - 1 >> 1) - _FIRST  # of the distance
+    lacks, jumps = (of[one][:, None] - of[other] for of in (residual, log_depth))
+    shape = _trust_in_shape(lacks, jumps, apart >= _FAR**2)
+    octave = ((apart.view(np.int32) >> 23) - 127 >> 1) - _FIRST  # of the distance, by the exponent of its square
     near = (octave >= 0) & (octave < _OCTAVES)
     if line is not None and np.ptp(line):
         near &= line[one][:, None] != line[other]
-    at, of = np.nonzero(near)
-    octave, apart = octave[near], apart[near]
-    least = np.exp2(2.0 * (octave + _FIRST)).astype(np.float32)
-    weight = np.exp((least - apart) / (2 * np.maximum(_MIN_WIDTH**2, _WIDTH**2 * least)))
-    key = octave * len(one) + at
+    octave *= near
+    least = np.exp2(2.0 * (np.arange(_OCTAVES) + _FIRST))
+    widths = 2 * np.maximum(_MIN_WIDTH**2, _WIDTH**2 * least)
+    least, by_width = least.astype(np.float32).take(octave), (1 / widths).astype(np.float32).take(octave)
+    weight = np.where(near, np.exp(np.minimum((least - apart) * by_width, 0)), np.float32(0))
+    key = (octave * len(one) + np.arange(len(one))[:, None]).ravel()
     total, ratio, depth = (
-        np.bincount(key, values, _OCTAVES * len(one))
-        for values in (weight, weight * residual[other][of], weight * log_depth[other][of])
+        np.bincount(key, values.ravel(), _OCTAVES * len(one))
+        for values in (weight, weight * residual[other], weight * log_depth[other])
     )
     found = np.flatnonzero(total)
     number, at = np.divmod(found, len(one))
@@ -156,7 +159,7 @@ def around(rows: Ints, columns: Ints, values: list[Floats], size: tuple[int, int
     distance = np.hypot(down, right)
     level = np.clip(np.log2(np.maximum(_WIDTH / _MIN_WIDTH * distance, 1)), 0, _WIDTHS - 1)
     found = np.zeros((height, width, len(values)), dtype=np.float32)
-    for number in range(_WIDTHS):
+    for number in range(int(np.ceil(level.max())) + 1):
         sigma = _MIN_WIDTH / _CELL * (2 if number else 1)
         side = 2 * round(_SIGMAS * sigma) + 1
         smooth = cv2.GaussianBlur(grid, (side, side), sigma, borderType=cv2.BORDER_CONSTANT) + everywhere

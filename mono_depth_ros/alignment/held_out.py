@@ -21,6 +21,7 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 _FOLDS = 5
+_MANY = 2000  # others
 _MOST = 400  # samples that are held out
 _MAX_AROUND = 4000  # samples, of which those around one that is held out are looked for
 _MIN_IN_GROUP = 3  # samples, on average
@@ -61,21 +62,7 @@ def held_out(
         line: (N,) as of `lines`. in_beam: (N, K) of those beside each in its beam, or None. wanted: (7,) estimates.
     """
     folds = _folds(len(samples), line, rng)
-    chosen, found, alone, far = [], [], [], []
-    for fold in folds:
-        number, rest = np.flatnonzero(fold), np.flatnonzero(~fold)
-        if len(number) > _MOST // len(folds):
-            number = np.sort(rng.choice(number, _MOST // len(folds), replace=False))
-        triangles = Triangulation(samples.rows, samples.columns, samples.size, rest)
-        places = triangles.at(samples.rows[number], samples.columns[number])
-        beyond = np.ones(len(number), dtype=bool)
-        beyond[places.number] = places.sliver
-        far.append(_around(samples, known, number[beyond], rest[:: len(rest) // _MAX_AROUND + 1]))
-        alone.append(beyond)
-        chosen.append(number)
-        found.append(places)
-    triangles.add(np.flatnonzero(folds[-1]))  # the others are in them
-    number, places = np.concatenate(chosen), _together(found, [len(of) for of in chosen])
+    number, of_fold, places, triangles = _surrounded(samples, folds, rng)
     inside = number[places.number]
     colour = None if known.colour is None else known.colour[:, inside]
     told = np.full((len(wanted), len(number)), np.nan, dtype=np.float32)
@@ -85,35 +72,59 @@ def held_out(
     distance, sliver = np.zeros(len(number), dtype=np.float32), np.zeros(len(number), dtype=bool)
     distance[places.number], sliver[places.number] = places.distance, places.sliver
     near = np.zeros((2, len(number)), dtype=np.float32)
-    beyond = np.concatenate(alone)
-    near[:, beyond], distance[beyond] = (np.concatenate(of, axis=-1) for of in zip(*far, strict=True))
+    beyond = np.ones(len(number), dtype=bool)
+    beyond[places.number] = places.sliver
+    for k, fold in enumerate(folds):
+        far = np.flatnonzero(beyond & (of_fold == k))
+        if len(far):
+            rest = np.flatnonzero(~fold)
+            near[:, far], distance[far] = _around(samples, known, number[far], rest[:: len(rest) // _MAX_AROUND + 1])
     edge = np.full(len(number), np.nan, dtype=np.float32)
     if in_beam is not None:
-        at = samples.rows[inside], samples.columns[inside]
-        of, there = at_edges(samples, known, places, in_beam, *at, known.fitted[inside], colour)
+        rows, columns = samples.rows[inside], samples.columns[inside]
+        of, there = at_edges(samples, known, places, in_beam, rows, columns, known.fitted[inside], colour)
         edge[places.number[of]] = there
     return HeldOut(number, told, sliver, distance, near, edge, places), triangles
 
 
+def _surrounded(
+    samples: Samples, folds: list[NDArray[np.bool_]], rng: np.random.Generator
+) -> tuple[Ints, Ints, Places, Triangulation]:
+    """(Q,) the samples that are held out, (Q,) the fold of each, the triangles of others that they are in, and those of
+    all samples."""
+    chosen: list[Ints] = []
+    within, corners, long = [], [], []
+    most = _MOST // len(folds)
+    for fold in folds:
+        number, rest = np.flatnonzero(fold), np.flatnonzero(~fold)
+        if len(number) > most:
+            number = np.sort(rng.choice(number, most, replace=False))
+        triangles = Triangulation(samples.rows, samples.columns, samples.size, rest)
+        found, of = triangles.around(samples.rows[number], samples.columns[number])
+        if len(folds) < _FOLDS:  # of many triangles the list takes as long as all that is asked of it here
+            usual = triangles.long(of if len(rest) > _MANY else triangles.corners)
+            long.append(np.full(len(found), usual, dtype=np.float32))
+        within.append(found + sum(len(one) for one in chosen))
+        chosen.append(number)
+        corners.append(of)
+    triangles.add(np.flatnonzero(folds[-1]))  # the others are in them
+    all_number, all_within = np.concatenate(chosen), np.concatenate(within)
+    inside = all_number[all_within]
+    # Triangles of a part of the samples that are spread alike are larger than those of all, as these are more.
+    of_long = np.concatenate(long) if long else triangles.long(triangles.corners) * _FOLDS / (_FOLDS - 1)
+    places = triangles.places(
+        all_within, np.concatenate(corners, axis=1), samples.rows[inside], samples.columns[inside], of_long
+    )
+    return all_number, np.repeat(np.arange(len(folds)), [len(of) for of in chosen]), places, triangles
+
+
 def _around(samples: Samples, known: Known, number: Ints, rest: Ints) -> tuple[Floats, Floats]:
     """(2, Q) means of what the fit leaves, and of ln d, around some samples; and (Q,) the distance."""
-    if not len(number):
-        return np.zeros((2, 0), dtype=np.float32), np.zeros(0, dtype=np.float32)
     values = [(known.log_depth - known.fitted)[rest], known.log_depth[rest]]
     near = around_each(
         samples.rows[rest], samples.columns[rest], values, (samples.rows[number], samples.columns[number])
     )
     return near.mean, near.distance
-
-
-def _together(places: list[Places], counts: list[int]) -> Places:
-    """Those of several folds of so many samples as one."""
-    if len(places) == 1:
-        return places[0]
-    first = np.cumsum([0, *counts[:-1]])
-    names = ("corners", "weights", "nearest", "distance", "sliver")
-    of_all = (np.concatenate([getattr(of, name) for of in places], axis=-1) for name in names)
-    return Places(np.concatenate([of.number + start for of, start in zip(places, first, strict=True)]), *of_all)
 
 
 def at_edges(

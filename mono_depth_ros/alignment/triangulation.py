@@ -21,7 +21,6 @@ _FIRST = 4  # number of the first point that is inserted: before it are none, an
 _NEXT_LEFT = cv2.SUBDIV2D_NEXT_AROUND_LEFT
 _EDGE = 1e-3  # pixels: a place on an edge is in both triangles
 _OBTUSE = -0.95  # cosine of the largest angle of a sliver
-_MANY = 2000  # samples
 _SLIVER_SIDES = 2.0  # its longest side, by that of most triangles
 
 
@@ -66,7 +65,7 @@ class Triangulation:
         self._order = np.concatenate((self._order, chosen[order]))
         vars(self).pop("corners", None)
 
-    def _winding(self, rows: Floats, columns: Floats) -> Ints:
+    def _winding(self, rows: NDArray[Any], columns: NDArray[Any]) -> Ints:
         """The order of a winding path, on which each place is found beside the one before: in a fifth of the time."""
         height, width = self._size
         cell = max(round(2 * (height * width / max(len(rows), 1)) ** 0.5), 1)
@@ -100,7 +99,9 @@ class Triangulation:
         rows, columns = ((step * of).astype(np.float32) for of in np.divmod(inside, width))
         number = label.take(inside)
         corners = self.corners.take(number, axis=1)
-        return self._places(inside, corners, rows, columns, self._sliver(self.corners, self.corners).take(number))
+        return self._places(
+            inside, corners, rows, columns, self._sliver(self.corners, self.long(self.corners)).take(number)
+        )
 
     def _filled(self, step: int, height: int, width: int) -> NDArray[np.int32]:
         """(height * width,) which triangle each place of a grid is in, or -1.
@@ -136,8 +137,8 @@ class Triangulation:
         label[place] = np.repeat((number >> 1).astype(np.int32), count)
         return label
 
-    def at(self, rows: Ints, columns: Ints) -> Places:
-        """Those of single pixels (Q,) that have no sample."""
+    def around(self, rows: Ints, columns: Ints) -> tuple[Ints, Ints]:
+        """Which of single pixels (Q,) without a sample lie in triangles, and (3, K) the corners of these."""
         sample = np.concatenate((np.zeros(_FIRST, dtype=np.int64), self._order))
         inside, corners, find = [], [], self._division
         order = self._winding(rows, columns)
@@ -147,15 +148,19 @@ class Triangulation:
             if min(ends) >= _FIRST:
                 inside.append(number)
                 corners.append(ends)
-        found = np.array(inside, dtype=np.int64)
         of = sample[np.array(corners, dtype=np.int64).reshape(-1, 3).T]
-        flat = _flat(self._columns[of], self._rows[of])
-        found, of = found[~flat], of[:, ~flat]
-        # Of many triangles the list takes as long as all that is asked of it here.
-        usual = of if len(self._order) > _MANY else self.corners
+        whole = ~_flat(self._columns[of], self._rows[of])
+        return np.array(inside, dtype=np.int64)[whole], of[:, whole]
+
+    def places(self, number: Ints, corners: Ints, rows: Ints, columns: Ints, long: Floats | float) -> Places:
+        """Pixels (Q,) in triangles of any of the samples; `long`: (Q,) or one, as of `long`, of these triangles."""
         return self._places(
-            found, of, rows[found].astype(np.float32), columns[found].astype(np.float32), self._sliver(of, usual)
+            number, corners, rows.astype(np.float32), columns.astype(np.float32), self._sliver(corners, long)
         )
+
+    def long(self, corners: Ints) -> float:
+        """The square of the longest side that no triangle (3, T) but a few has, in pixels."""
+        return _SLIVER_SIDES**2 * float(np.median(self._sides(corners).max(axis=0))) if corners.size else 0.0
 
     def _places(self, number: Ints, corners: Ints, rows: Floats, columns: Floats, sliver: NDArray[np.bool_]) -> Places:
         (x0, x1, x2), (y0, y1, y2) = ([of.take(corner) for corner in corners] for of in (self._columns, self._rows))
@@ -169,17 +174,14 @@ class Triangulation:
         distance = np.sqrt(np.minimum(away[0], later))
         return Places(number, corners, weights, nearest, distance, sliver)
 
-    def _sliver(self, corners: Ints, usual: Ints) -> NDArray[np.bool_]:
-        """(Q,) which triangles span a bay of the hull; `usual` (3, T) are those whose sides say what is long.
+    def _sliver(self, corners: Ints, long: Floats | float) -> NDArray[np.bool_]:
+        """(Q,) which triangles span a bay of the hull.
 
         Where a lidar sees no farther, a curved line of samples is the hull's edge. Triangles across its bay join
         samples from far apart, though others of the line are near; so obtuse and long none is within the hull.
         """
         sides = self._sides(corners)
-        longest = sides.max(axis=0)
-        of_usual = longest if usual is corners else self._sides(usual).max(axis=0)
-        long = _SLIVER_SIDES**2 * float(np.median(of_usual)) if of_usual.size else 0.0
-        found = longest > long
+        found = sides.max(axis=0) > long
         chosen = np.flatnonzero(found)  # few
         sides = np.sort(sides[:, chosen], axis=0)
         found[chosen] = (sides[0] + sides[1] - sides[2]) / (2 * np.sqrt(sides[0] * sides[1])) < _OBTUSE

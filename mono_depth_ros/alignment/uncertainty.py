@@ -57,7 +57,7 @@ class Uncertainty:
 
     def aged(self, drift: float) -> Uncertainty:
         """With what the scale may have changed since: a relative standard deviation."""
-        return replace(self, relative=torch.hypot(self.relative, torch.full_like(self.relative, drift)))
+        return replace(self, relative=self.relative.square().add_(drift**2).sqrt_())
 
 
 def uniform(relative: float) -> Uncertainty:
@@ -90,13 +90,15 @@ def uncertainty(
     factor = _factor(left_out.relative[known] / (left_out.disagreement[known] * jump) ** _POWER, left_out.cut)
     disagreement = _on_grid(left_out.of_image, left_out.step, (relative.shape[0], relative.shape[1]))
     inside = expected.inside & np.isfinite(disagreement)
-    maps = (
+    maps = [
         np.where(inside, np.float32(factor ** (1 / _POWER)) * disagreement, np.float32(0)),
         np.where(inside, np.float32(0), relative),
-        np.broadcast_to(np.float32(expected.own), relative.shape),
-    )
-    of_jump, base, own = upload(np.stack(maps), depth.device)
-    return Uncertainty(torch.hypot(base + (of_jump * jumps) ** _POWER, own))
+    ]
+    if isinstance(expected.own, np.ndarray):
+        maps.append(expected.own)
+    of_jump, base, *own = upload(np.stack(maps), depth.device)
+    found = jumps.mul_(of_jump).pow_(_POWER).add_(base)
+    return Uncertainty(torch.hypot(found, own[0]) if own else found)
 
 
 def _factor(score: Floats, cut: float) -> float:
