@@ -105,7 +105,8 @@ def finish(
         judged = left_out
     (coarse,) = download(depth.detach()[::STEP, ::STEP])
     abs_rel, reach = expected.summary(coarse, samples)
-    displaced = displacement(coarse, STEP, samples)
+    # Noisy samples are far off by themselves, and a poor fit of them says nothing of where they lie.
+    displaced = None if noisy(samples) else displacement(coarse, STEP, samples)
     if displaced is not None:
         abs_rel += displaced.abs_rel
         within, beyond = (of + displaced.abs_rel for of in (reach.abs_rel_within, reach.abs_rel_beyond))

@@ -5,7 +5,8 @@ What the fit lacks, ln d - ln g, is a Gaussian process over the image (Rasmussen
 at places that lie near each other and where the prediction has like depths, for a network errs by whole things. A
 sample is drawn to what its neighbours say as far as its own deviation allows, so that one that is known to 10 % does
 not pull a prediction that is good to 5 %. What all samples share, such as the deviation of the odometry's scale, is no
-noise here. Each sample is predicted from all others in closed form; those farther off than noise explains lose weight
+noise here. Where the prediction differs around a corner it may be that of the thing beside it, and the corner counts
+less. Each sample is predicted from all others in closed form; those farther off than noise explains lose weight
 (Student's t), and what is left is the error to expect.
 """
 
@@ -31,9 +32,11 @@ _REACH = 0.15  # of the image's diagonal, at which what the fit lacks is alike t
 _ALIKE = 0.6  # of ln of the predicted depth, likewise
 _AMPLITUDE = 0.02  # of ln d, at least
 _SCALE = 0.1  # standard deviation of the scale of this image from that of the fit, in ln d
-_SLOPE = 5.0  # times the variance of what the fit lacks: what errs much has a wrong contrast too; deviation of ln by ln
+# What errs much lacks contrast too: deviation of ln by ln, by the variance of what the fit lacks; below that less.
+_SLOPE, _POOR = 5.0, 0.09
 _FREEDOM, _ROUNDS, _LEAST_WEIGHT, _OUTLIER = 4.0, 1, 0.01, 0.2  # of Student's t; weight below which one is an outlier
 _EDGE_PX, _EDGE = 3, 1.15  # pixels from a silhouette; from there on a step of the predicted depth is one, as a ratio
+_UNCLEAR = 0.75  # of the differences of ln of the predicted depth so near a sample: a standard deviation of it
 _STEP = 16  # pixels between the places where the process is evaluated
 
 
@@ -58,12 +61,12 @@ def kriged(depth: torch.Tensor, samples: Samples) -> tuple[torch.Tensor, LeftOut
     if np.count_nonzero(usable) < _LEAST:
         return torch.zeros_like(depth), None
     number, samples, log_g = np.flatnonzero(usable), samples.select(usable), np.log(fitted[usable].astype(np.float64))
-    noise = _noise(samples) + _LEAST_NOISE**2
+    noise = _noise(samples) + _LEAST_NOISE**2 + (_UNCLEAR * _differences(around[usable])) ** 2
     lacks, reach = np.log(samples.depth.astype(np.float64)) - log_g, _REACH * float(np.hypot(*samples.size))
     spread = 1.4826 * float(np.median(np.abs(lacks - np.median(lacks))))
     amplitude = max(spread**2 - float(np.median(noise)), _AMPLITUDE**2)
     at = _places(samples.columns, samples.rows, log_g, reach)
-    middle, slope = float(log_g.mean()), _SLOPE * amplitude
+    middle, slope = float(log_g.mean()), _SLOPE * amplitude * min(amplitude / _POOR, 1.0)
     trend = torch.from_numpy((slope * (log_g - middle)).astype(np.float32))
     covariance = (amplitude * _alike(at, at) + torch.outer(trend, trend) + _SCALE**2).double()
 
@@ -117,6 +120,13 @@ def _nearer_side(around: NDArray[np.float32]) -> NDArray[np.float32]:
     nearest = known.min(axis=1)
     with np.errstate(invalid="ignore"):
         return np.where(np.isfinite(here) & (here > _EDGE * nearest), nearest, here)
+
+
+def _differences(around: NDArray[np.float32]) -> Floats:
+    """(N,) by how much ln of the predicted depth differs at most, of (N, K) around each sample."""
+    known = np.isfinite(around) & (around > 0)
+    farthest, nearest = np.where(known, around, 0.0).max(axis=1), np.where(known, around, np.inf).min(axis=1)
+    return np.log(farthest.astype(np.float64) / nearest)
 
 
 def _places(columns: NDArray[np.int64], rows: NDArray[np.int64], log_g: Floats, reach: float) -> torch.Tensor:

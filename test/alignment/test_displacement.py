@@ -74,6 +74,14 @@ def test_a_poor_prediction_and_one_without_edges_tell_nothing(views) -> None:
         assert displacement(prediction[::2, ::2], 2, drawn(before)) is None
 
 
+def test_noisy_samples_are_not_judged(views) -> None:
+    now, before = views
+    samples = drawn(before)
+    sigma = samples.depth * np.where(samples.rows % 2, 0.05, 0.1).astype(np.float32)
+    found = align(smooth(now), replace(samples, sigma=sigma))
+    assert found.displaced is None and found.fit.note == ""
+
+
 def test_few_samples_and_small_images_tell_nothing(views) -> None:
     now, before = views
     assert displacement(smooth(now)[::2, ::2], 2, drawn(before, 50)) is None

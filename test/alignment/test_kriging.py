@@ -83,6 +83,28 @@ def test_a_corner_on_a_silhouette_is_one_of_what_is_nearer() -> None:
     assert float((found - np.log(1.1)).abs().max()) < 0.04
 
 
+def test_corners_where_the_prediction_is_blurred_do_not_pull_what_is_around_them() -> None:
+    """Things before a wall, whose edges a network blurs: there it is wrong, and right everywhere else."""
+    column = np.broadcast_to(np.arange(WIDTH), (HEIGHT, WIDTH)).astype(np.float64)
+    from_edge = np.abs(column % 40 - 20) - 10  # a post of 20 pixels every 40, nearer than the wall
+    true = np.where(from_edge < 0, 2.0, 4.0)
+    predicted = torch.from_numpy(np.exp(np.log(2) * (1 + np.clip(from_edge / 12 + 0.5, 0, 1))).astype(np.float32))
+    rng = np.random.default_rng(3)
+    rows = rng.integers(5, HEIGHT - 5, 160)
+    columns = rng.permutation(
+        np.concatenate((np.tile([10, 29, 50, 69, 90, 109, 130, 149], 15), np.tile([0, 20, 40, 60], 10)))
+    )
+    noise = np.where(rng.random(160) < 0.5, 0.02, 0.06)
+    depth = true[rows, columns] * np.exp(noise * rng.normal(size=160))
+    samples = Samples(
+        rows, columns, depth.astype(np.float32), (HEIGHT, WIDTH), None, (depth * noise).astype(np.float32)
+    )
+    found, _ = kriged(predicted, samples)
+    clear = np.abs(from_edge) > 7
+    assert np.allclose(predicted.numpy()[clear], true[clear])
+    assert float(np.abs(found.numpy()[clear]).mean()) < 0.03
+
+
 def test_wrong_samples_lose_their_weight() -> None:
     depth, lacks, samples = planted(2, 0.05, wrong=10)
     found, left_out = kriged(depth, samples)
