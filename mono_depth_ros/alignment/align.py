@@ -141,7 +141,8 @@ def errors(depth: torch.Tensor, samples: Samples) -> DepthMetrics | None:
 
 def fit_error(prediction: DepthPrediction, fit: Fit, samples: Samples) -> float | None:
     """Relative standard deviation of a fit at samples, robustly; None where none of them has a finite depth."""
-    ratio = np.log(at(fit.apply(prediction), samples) / samples.depth)
+    found = fit.apply(as_prediction(at(prediction.values, samples)[None], prediction.kind)).numpy()[0]
+    ratio = np.log(found / samples.depth)
     known = ratio[np.isfinite(ratio)]
     return float(1.4826 * np.median(np.abs(known))) if known.size else None
 

@@ -132,6 +132,14 @@ class ExpectedError:
         found: Floats = np.where(self.inside, self.within(self.distance), self.beyond(self.distance))
         return found
 
+    def at(self, pixels: NDArray[np.int64]) -> Floats:
+        """(K,) of the same at some of the flattened pixels."""
+        if not len(pixels):
+            return np.zeros(0, dtype=np.float32)
+        distance = self.distance.take(pixels)
+        found: Floats = np.where(self.inside.take(pixels), self.within(distance), self.beyond(distance))
+        return found
+
     def summary(self, depth: Floats, samples: Samples) -> tuple[float, Reach]:
         """Mean AbsRel over the image, and how much of it is within reach.
 
@@ -143,19 +151,20 @@ class ExpectedError:
         weight = _measurable(depth[some], samples)
         near = distance <= self.reach
         just = near & ~inside
-        weight[~inside & ~near] *= _field_of_view(samples, weight.shape)[~inside & ~near]
+        far = ~inside & ~near
+        weight[far] *= _field_of_view(samples, weight.shape)[far]
         if samples.group is None:  # Efron 1965: so many of more samples would lie beyond the hull
             weight[just] *= min(self.corners * float(weight[inside].sum()) / max(float(weight[just].sum()), 1e-6), 1.0)
-        own = self.own if isinstance(self.own, float) else self.own[some]
         relative = np.where(inside, self.within(distance), self.beyond(distance))
-        relative = np.hypot(relative, np.float32(_MEAN_ABS) * own)
+        if not isinstance(self.own, float):
+            relative = np.hypot(relative, np.float32(_MEAN_ABS) * self.own[some])
+        error = weight * relative
 
-        def mean(chosen: NDArray[np.bool_]) -> float:
-            total = float(weight[chosen].sum())
-            return float((weight * relative)[chosen].sum()) / total if total > 0 else float("nan")
+        def mean(chosen: NDArray[np.bool_] | bool) -> float:
+            total = float(weight.sum(where=chosen))
+            return float(error.sum(where=chosen)) / total if total > 0 else float("nan")
 
-        whole = mean(np.ones_like(near))
-        return whole, Reach(float(near.mean()), self.reach, mean(near), mean(~near))
+        return mean(True), Reach(float(near.mean()), self.reach, mean(near), mean(~near))
 
 
 def expected_error(samples: Samples, residual: Floats, left_out: LeftOut | None) -> ExpectedError:
@@ -209,8 +218,9 @@ def _beyond(samples: Samples, residual: Floats, left_out: LeftOut) -> Curve:
     """One of two samples is predicted from the other, so many pixels away, as the result is beyond the hull."""
     rng = np.random.default_rng(len(samples))
     one, other = (rng.choice(len(samples), min(_PAIRED, len(samples)), replace=False) for _ in range(2))
-    down, across = (np.abs(of[one][:, None] - of[other]) for of in (samples.rows, samples.columns))
-    apart = np.hypot(down, across).astype(np.float32)
+    place = (of.astype(np.float32) for of in (samples.rows, samples.columns))
+    down, across = (np.abs(of[one][:, None] - of[other]) for of in place)
+    apart = np.hypot(down, across)
     if samples.group is None or np.ptp(samples.group):
         # Above and below a lidar's beams the scene is another than beside a third of the image.
         above, beside = (sum(of) for of in _margins(samples))

@@ -77,7 +77,9 @@ def corrected(
     # Hundreds of operations on some hundred samples and on a grid are done on the host, where each is cheaper and no
     # value has to be waited for; what is done for every pixel, where the depth is.
     coarse = [depth.detach()[::step, ::step]] + ([] if guide is None else [guide[::step, ::step]])
-    fitted, on_grid, *colours = download(depth.detach().reshape(-1)[upload(samples.pixels, depth.device)], *coarse)
+    fitted, on_grid, *colours = download(
+        depth.detach().reshape(-1).index_select(0, upload(samples.pixels, depth.device)), *coarse
+    )
     usable = np.isfinite(fitted) & (fitted > 0)
     if np.count_nonzero(usable) < _MIN_SAMPLES:
         return torch.zeros_like(depth), None
@@ -91,7 +93,7 @@ def corrected(
     offset, trust_less_one = _upsampled(upload(field, depth.device), step, *size)
     log_depth = depth.detach().log()  # not finite where the depth is none, and so is then the correction
     most = float(np.log(_MOST) + np.log(samples.depth.max()))
-    correction = torch.addcmul(offset, trust_less_one, log_depth)
+    correction = offset.addcmul_(trust_less_one, log_depth)
     torch.minimum(correction, log_depth.neg_().add_(most).clamp_(min=0.0), out=correction)
     return correction.nan_to_num_(0.0, 0.0, 0.0), left_out
 

@@ -73,27 +73,27 @@ def uncertainty(
     Args:
         depth: (h, w) metres of every STEP-th pixel, the result. samples, left_out: that `expected` was made of.
     """
-    relative = np.float32(_NORMAL) * expected.relative
-    if left_out is None or left_out.disagreement is None or left_out.of_image is None:
-        if left_out is not None and np.count_nonzero(left_out.inside) >= _FEW:
+    known = np.zeros(0, dtype=np.int64)
+    if left_out is not None and left_out.disagreement is not None:
+        known = np.flatnonzero(np.isfinite(left_out.disagreement))
+    if left_out is None or left_out.disagreement is None or left_out.of_image is None or len(known) < _FEW:
+        relative = np.float32(_NORMAL) * expected.relative
+        if left_out is not None and left_out.disagreement is None and np.count_nonzero(left_out.inside) >= _FEW:
             by_distance = expected.within(left_out.distance[left_out.inside])
             factor = _factor(left_out.relative[left_out.inside] / by_distance, left_out.cut)
             relative[expected.inside] *= np.float32(factor / _NORMAL)
         return Uncertainty(upload(np.hypot(relative, expected.own), depth.device))
-    known = np.flatnonzero(np.isfinite(left_out.disagreement))
-    if len(known) < _FEW:
-        return Uncertainty(upload(np.hypot(relative, expected.own), depth.device))
     jumps = _jumps(depth, _WINDOW) + LEAST
     chosen = left_out.number[known]
-    at = samples.rows[chosen] // STEP * relative.shape[1] + samples.columns[chosen] // STEP
+    at = samples.rows[chosen] // STEP * jumps.shape[1] + samples.columns[chosen] // STEP
     (jump,) = download(jumps.reshape(-1)[upload(at, depth.device)])
     factor = _factor(left_out.relative[known] / (left_out.disagreement[known] * jump) ** _POWER, left_out.cut)
-    disagreement = _on_grid(left_out.of_image, left_out.step, (relative.shape[0], relative.shape[1]))
+    disagreement = _on_grid(left_out.of_image, left_out.step, (jumps.shape[0], jumps.shape[1]))
     inside = expected.inside & np.isfinite(disagreement)
-    maps = [
-        np.where(inside, np.float32(factor ** (1 / _POWER)) * disagreement, np.float32(0)),
-        np.where(inside, np.float32(0), relative),
-    ]
+    outer = np.flatnonzero(~inside)
+    maps = [np.float32(factor ** (1 / _POWER)) * disagreement, np.zeros_like(disagreement)]
+    maps[0].reshape(-1)[outer] = 0
+    maps[1].reshape(-1)[outer] = np.float32(_NORMAL) * expected.at(outer)
     if isinstance(expected.own, np.ndarray):
         maps.append(expected.own)
     of_jump, base, *own = upload(np.stack(maps), depth.device)
