@@ -28,7 +28,8 @@ _LOST = 0.6  # of the corners of the last keyframe: fewer that are still followe
 _VIEWS = 3  # in which a corner must have been seen besides the image at hand
 _RESIDUAL = 2.0  # standard deviations of a corner that moves by itself, or was followed wrongly
 _MISFIT = 2.5  # standard deviations by which poses that are not the camera's leave half of the corners
-_GAP_S = 0.5  # between images: longer, and corners cannot be followed
+_GAP_S, _LONGEST_GAP_S = 0.5, 1.0  # between images; beyond the second corners cannot be followed
+_FOLLOWED = 0.45  # of the corners: beyond the first gap, the image has changed too much where fewer are found again
 _FEWEST = 8
 
 
@@ -108,10 +109,14 @@ class MotionWindow:
             SamplesError: too few corners are known; the sentence says why. The next image may give some.
         """
         gap_s = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) / 1e9
-        if camera != self._camera or not 0 <= gap_s <= _GAP_S:
+        if camera != self._camera or not 0 <= gap_s <= _LONGEST_GAP_S:
             self.reset()
-        self._stamp_ns, self._camera = stamp_ns, camera
+        before = self._tracks.ids
         self._tracks.update(gray)
+        if gap_s > _GAP_S and np.isin(before, self._tracks.ids).sum() < _FOLLOWED * len(before):
+            self.reset()
+            self._tracks.update(gray)
+        self._stamp_ns, self._camera = stamp_ns, camera
         rays = pixel_rays(torch.from_numpy(self._tracks.pixels.astype(np.float64)), camera).numpy()
         now = _Keyframe(stamp_ns, self._tracks.ids, rays, whitening(gray, self._tracks.pixels), world_from_camera, 0.0)
         views = self._views(now)

@@ -115,6 +115,20 @@ def test_a_gap_of_time_another_camera_and_a_clock_that_goes_back_begin_anew(inde
     assert isinstance(found, SamplesError) and found.reason == "motion_still"
 
 
+@pytest.mark.parametrize(("step", "goes_on"), [(0.03, True), (0.8, False)])
+def test_after_a_gap_corners_live_on_where_they_are_found_again(step, goes_on) -> None:
+    window = MotionWindow(MotionConfig())
+    for i in range(8):
+        update(window, i, pose(0.03 * i))
+    found = update(window, 15, pose(0.21 + step))  # 0.8 s later
+    if not goes_on:
+        assert isinstance(found, SamplesError) and found.reason == "motion_still"
+        return
+    assert isinstance(found, Samples)
+    true = picture(pose(0.21 + step))[1][found.rows, found.columns]
+    assert len(found) > 50 and np.median(np.abs(found.depth / true - 1)) < 0.02
+
+
 def test_another_process_goes_on_without_any_difference() -> None:
     window, other = MotionWindow(MotionConfig()), MotionWindow(MotionConfig())
     for i in range(6):
