@@ -173,15 +173,17 @@ class _Pairs:
         )
         field, coupling = (out - into).sum(axis=0), np.maximum(-(into + out), 0)
         mean = self._linear(field, coupling, coupling.sum(axis=0) + np.abs(out - into).sum(axis=0) + np.float32(0.2))
-        starts = [(np.clip(5 * (mean - np.float32(level)), -1, 1), _SWEEPS) for level in _LEVELS]
-        starts += [(seed, _SEED_SWEEPS) for seed in seeds]
+        levels = np.array(_LEVELS, dtype=np.float32)[:, None]
+        starts = [(np.clip(5 * (mean - levels), -1, 1), _SWEEPS)]
+        starts += [(np.stack(seeds), _SEED_SWEEPS)] if len(seeds) else []
         into, out = (of + self._no_edge for of in gain)
-        for part, sweeps in starts:
+        for parts, sweeps in starts:
             for _ in range(sweeps):
-                part = np.tanh(np.float32(0.375) * (field + self._around(coupling, part)))
-            found = self._judged(part > 0, into, out)
-            if found is not None and abs(np.log(found.factor)) >= _MIN_FACTOR:
-                yield found
+                parts = np.tanh(np.float32(0.375) * (field + self._around(coupling, parts)))
+            for part in parts > 0:
+                found = self._judged(part, into, out)
+                if found is not None and abs(np.log(found.factor)) >= _MIN_FACTOR:
+                    yield found
 
     def _linear(self, field: Floats, coupling: Floats, total: Floats) -> Floats:
         """(N,) from -1 to 1, out of the part and in it."""
@@ -193,7 +195,8 @@ class _Pairs:
         return mean
 
     def _around(self, weight: Floats, values: Floats) -> Floats:
-        found: Floats = (weight * values.take(self._index)).sum(axis=0)
+        """(..., N) sum of the weighted values (..., N) of the neighbours."""
+        found: Floats = (weight * values.take(self._index, axis=-1)).sum(axis=-2)
         return found
 
     def _judged(self, part: Flags, into: Floats, out: Floats) -> Cluster | None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from mono_depth_ros.alignment.left_out import LeftOut
 from mono_depth_ros.alignment.samples import Samples
+from mono_depth_ros.alignment.upsampling import upsampled
 from mono_depth_ros.transfer import download, upload
 
 Floats = NDArray[np.float64]
@@ -86,7 +87,8 @@ def kriged(depth: torch.Tensor, samples: Samples) -> tuple[torch.Tensor, LeftOut
     grid = _places(columns.ravel(), rows.ravel(), log_grid, reach)
     field = (amplitude * (_alike(grid, at) @ torch.from_numpy(strength.astype(np.float32)))).numpy()
     field += _SCALE**2 * strength.sum() + slope**2 * (log_grid - middle) * (strength @ (log_g - middle))
-    correction = _full(upload(field.reshape(coarse.shape).astype(np.float32), depth.device), depth)
+    places = upload(field.reshape(1, *coarse.shape).astype(np.float32), depth.device)
+    correction = upsampled(places, _STEP, int(depth.shape[0]), int(depth.shape[1]))[0]
     kept = weight > _OUTLIER
     # Of the error of a sample only that of the field: its own noise is known apart.
     error = -error * np.sqrt(known / (known + noise))
@@ -152,11 +154,3 @@ def _inside(samples: Samples) -> NDArray[np.bool_]:
     inside = np.ones(len(samples), dtype=bool)
     inside[cv2.convexHull(points, returnPoints=False).ravel()] = False
     return inside
-
-
-def _full(field: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
-    """(h, w) at every `_STEP`-th pixel to (H, W), bilinear."""
-    padded = torch.nn.functional.pad(field[None, None], (0, 1, 0, 1), mode="replicate")
-    rows, columns = (_STEP * side + 1 for side in field.shape)
-    full = torch.nn.functional.interpolate(padded, (rows, columns), mode="bilinear", align_corners=True)[0, 0]
-    return full[: depth.shape[0], : depth.shape[1]]

@@ -27,6 +27,7 @@ from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.alignment.silhouettes import USUAL as USUAL_EDGES
 from mono_depth_ros.alignment.silhouettes import beside
 from mono_depth_ros.alignment.triangulation import Places
+from mono_depth_ros.alignment.upsampling import upsampled
 from mono_depth_ros.transfer import download, upload
 
 Floats = NDArray[np.float32]
@@ -90,7 +91,7 @@ def corrected(
     if field is None:
         return torch.zeros_like(depth), left_out
     # ln d = offset + trust * ln g: between the places both are smooth, and ln g has the edges.
-    offset, trust_less_one = _upsampled(upload(field, depth.device), step, *size)
+    offset, trust_less_one = upsampled(upload(field, depth.device), step, *size)
     log_depth = depth.detach().log()  # not finite where the depth is none, and so is then the correction
     most = float(np.log(_MOST) + np.log(samples.depth.max()))
     correction = offset.addcmul_(trust_less_one, log_depth)
@@ -223,13 +224,3 @@ def _smooth(colour: NDArray[np.uint8], step: int) -> Floats:
     smooth = cv2.GaussianBlur(np.ascontiguousarray(colour), (0, 0), 1.0 / step)
     found: Floats = smooth.reshape(-1, 3).T.astype(np.float32)
     return found
-
-
-def _upsampled(maps: torch.Tensor, step: int, height: int, width: int) -> torch.Tensor:
-    """(C, h, w) at every `step`-th pixel to (C, H, W), bilinear; beyond the last place as there."""
-    if step == 1:
-        return maps
-    rows, columns = maps.shape[1] * step, maps.shape[2] * step
-    maps = torch.nn.functional.pad(maps[None], (0, 1, 0, 1), mode="replicate")
-    full = torch.nn.functional.interpolate(maps, (rows + 1, columns + 1), mode="bilinear", align_corners=True)[0]
-    return full[:, :height, :width]

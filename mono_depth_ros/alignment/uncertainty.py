@@ -22,6 +22,7 @@ from mono_depth_ros.alignment.disagreement import LEAST
 from mono_depth_ros.alignment.expected_error import STEP, ExpectedError
 from mono_depth_ros.alignment.left_out import LeftOut
 from mono_depth_ros.alignment.samples import Samples
+from mono_depth_ros.alignment.upsampling import upsampled
 from mono_depth_ros.transfer import download, upload
 
 Floats = NDArray[np.float32]
@@ -48,11 +49,7 @@ class Uncertainty:
         """(H, W) float32 metres, one standard deviation of the depth (H, W) that it is for; NaN where that is none."""
         relative = self.relative.to(depth.device)
         if relative.ndim:
-            height, width = depth.shape
-            full = (STEP * (relative.shape[0] - 1) + 1, STEP * (relative.shape[1] - 1) + 1)
-            relative = torch.nn.functional.interpolate(relative[None, None], full, mode="bilinear", align_corners=True)
-            right, below = max(width - full[1], 0), max(height - full[0], 0)
-            relative = torch.nn.functional.pad(relative, (0, right, 0, below), mode="replicate")[0, 0]
+            relative = upsampled(relative[None], STEP, int(depth.shape[0]), int(depth.shape[1]))[0]
         return (relative * depth).nan_to_num_(*3 * (torch.nan,))
 
     def aged(self, drift: float) -> Uncertainty:

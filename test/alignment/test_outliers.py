@@ -106,6 +106,17 @@ def test_few_samples_are_all_kept() -> None:
     assert not contradicted(changed(samples, np.array([3]), 9.0), samples.depth).any()
 
 
+@pytest.mark.parametrize("share", [0.02, 0.2])
+def test_of_many_samples_none_is_overlooked(share: float) -> None:
+    samples = spread(12_000)
+    rng = np.random.default_rng(1)
+    wrong = rng.random(len(samples)) < share
+    given = changed(samples, wrong, np.exp(rng.choice((-1, 1), wrong.sum()) * rng.uniform(0.5, 2.0, wrong.sum())))
+    found = contradicted(given, smooth(samples))
+    assert found[wrong].mean() > 0.95
+    assert found[~wrong].mean() < 0.005
+
+
 def test_twenty_thousand_do_not_take_long() -> None:
     samples = spread(20_000)
     start = time.process_time()
