@@ -168,14 +168,7 @@ def _weigh(
 ) -> tuple[_Weights, LeftOut]:
     """By samples that are left out; `distance` is that of the places to the nearest sample, on average."""
     usual = _usual(known)
-    number, inside, sliver, apart, near, edge = (
-        left.number,
-        left.inside,
-        left.sliver,
-        left.distance,
-        left.near,
-        left.edge,
-    )
+    number, inside, sliver, apart, near = left.number, left.inside, left.sliver, left.distance, left.near
     log_d, log_g = known.log_depth[number], known.fitted[number]
     true_depth = np.exp(log_d.astype(np.float64))
 
@@ -192,9 +185,9 @@ def _weigh(
     within = np.where(sliver, np.exp(-(((inside[INVERSE] - near[1]) / disagree) ** 2)), 1)
     within = np.where(np.isfinite(inside[INVERSE]), within, 0)
     between = np.where(within > 0, weights.astype(np.float32) @ np.nan_to_num(inside), 0)
-    edges, chosen = 0.0, regular & np.isfinite(edge)
+    edges, chosen = 0.0, regular & np.isfinite(left.edge)
     if chosen.any():
-        of_edges = np.stack((between, edge), axis=1)[chosen]
+        of_edges = np.stack((between, left.edge), axis=1)[chosen]
         errors = (of_edges - log_d[chosen, None]).astype(np.float64)
         by = blend(errors, true_depth[chosen], USUAL_EDGES, _DOUBT + _DOUBT_FARTHER * farther)
         between[chosen], edges = of_edges @ by.astype(np.float32), float(by[1])

@@ -96,7 +96,8 @@ class Triangulation:
         height, width = ((side - 1) // step + 1 for side in self._size)
         label = self._filled(step, height, width)
         inside = np.flatnonzero(label >= 0)
-        rows, columns = ((step * of).astype(np.float32) for of in np.divmod(inside, width))
+        row = inside // width
+        rows, columns = ((step * of).astype(np.float32) for of in (row, inside - row * width))
         number = label.take(inside)
         corners = self.corners.take(number, axis=1)
         return self._places(
@@ -108,9 +109,12 @@ class Triangulation:
 
         The upper and the lower half of each are filled row by row, from one side to the other.
         """
-        x, y = (of.take(self.corners) / np.float32(step) for of in (self._columns, self._rows))
-        order = np.argsort(y, axis=0)
-        (x0, x1, x2), (y0, y1, y2) = (np.take_along_axis(of, order, axis=0) for of in (x, y))
+        x, y = (list(of.take(self.corners) / np.float32(step)) for of in (self._columns, self._rows))
+        for a, b in ((0, 1), (1, 2), (0, 1)):  # by y
+            swap = y[a] > y[b]
+            x[a], x[b] = np.where(swap, x[b], x[a]), np.where(swap, x[a], x[b])
+            y[a], y[b] = np.minimum(y[a], y[b]), np.maximum(y[a], y[b])
+        (x0, x1, x2), (y0, y1, y2) = x, y
         whole, upper, lower = (
             (end - start) / np.maximum(run, np.float32(1e-9))
             for start, end, run in ((x0, x2, y2 - y0), (x0, x1, y1 - y0), (x1, x2, y2 - y1))
@@ -121,20 +125,18 @@ class Triangulation:
         one = np.stack((x0 + whole * (first - y0), x0 + whole * (middle - y0)), axis=1)  # where its sides are there
         other = np.stack((x0 + upper * (first - y0), x1 + lower * (middle - y1)), axis=1)
         half = np.flatnonzero(count > 0)
-        count = count[half]
-        start = np.cumsum(count) - count
-        number = np.repeat(half, count)
-        below = np.arange(len(number), dtype=np.int32) - np.repeat(start.astype(np.int32), count)
+        which, below = _spread(count[half])
+        number = half.take(which)
         one = one.take(number) + np.stack((whole, whole), axis=1).take(number) * below
         other = other.take(number) + np.stack((upper, lower), axis=1).take(number) * below
         left = np.maximum(np.ceil(np.minimum(one, other) - _EDGE), 0).astype(np.int32)
         right = np.minimum(np.floor(np.maximum(one, other) + _EDGE), width - 1).astype(np.int32)
-        count = np.maximum(right - left + 1, 0)
-        place = (row.astype(np.int32).take(number) + below) * width + left
-        place = np.repeat(place - (np.cumsum(count, dtype=np.int32) - count), count)
-        place += np.arange(len(place), dtype=np.int32)
+        count = right - left + 1
+        some = np.flatnonzero(count > 0)
+        place = ((row.astype(np.int32).take(number) + below) * width + left)[some]
+        which, along = _spread(count[some])
         label = np.full(height * width, -1, dtype=np.int32)
-        label[place] = np.repeat((number >> 1).astype(np.int32), count)
+        label[place.take(which) + along] = (number[some] >> 1).astype(np.int32).take(which)
         return label
 
     def around(self, rows: Ints, columns: Ints) -> tuple[Ints, Ints]:
@@ -192,6 +194,15 @@ class Triangulation:
         x, y = self._columns[corners], self._rows[corners]
         found: Floats = (x - x[[1, 2, 0]]) ** 2 + (y - y[[1, 2, 0]]) ** 2
         return found
+
+
+def _spread(count: NDArray[np.int32]) -> tuple[Ints, NDArray[np.int32]]:
+    """For each of so many, all positive, in turn: (S,) which one it belongs to, and (S,) how many of it are before."""
+    end = np.cumsum(count)
+    first = np.zeros(end[-1] if len(end) else 0, dtype=np.int8)
+    first[end[:-1]] = 1
+    which: Ints = np.cumsum(first, dtype=np.int64)
+    return which, np.arange(len(first), dtype=np.int32) - (end - count).astype(np.int32).take(which)
 
 
 def _flat(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.bool_]:
