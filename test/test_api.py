@@ -379,7 +379,7 @@ def test_a_dense_map_is_thinned():
     )
     fit = large.align(np.full((480, 640), 2.0)).alignment.fit
     assert 15_000 < fit.count < 20_000 and fit.scale == pytest.approx(2)
-    assert frame.align(truth()).alignment.fit.count > 0.8 * np.isfinite(truth()).sum()
+    assert frame.align(truth()).alignment.fit.count > 0.7 * np.isfinite(truth()).sum(), "all but the wrong ones"
 
 
 @pytest.mark.parametrize(

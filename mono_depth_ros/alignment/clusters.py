@@ -49,6 +49,7 @@ _SEEDS, _SEED_SHARE, _SEED_SWEEPS = (3, 4), 0.33, 5  # rows and columns of parts
 _PRICE, _OF_FOUND = 2.0, 0.8
 _HOPE = -0.5  # evidence of a pair without the picture: with less it is not looked at
 _EVIDENCE = 1.8  # of a pair, enough
+_WITHIN = 0.15  # of the pairs that are not on the border jump by half of the factor, at most: else it is noise
 # More is asked below and above these shares, by so much for a share of 1: small parts are many, and about half of many
 # an image is one thing before the rest; and for factors below this, of ln: things are so far before others.
 _USUAL, _SMALLER, _LARGER, _MOST_MORE = (0.25, 0.35), 9.0, 4.0, 0.9
@@ -99,8 +100,9 @@ def cluster(samples: Samples, prediction: NDArray[np.floating], guide: torch.Ten
     if len(known) < _MIN_SAMPLES:
         return None
     chosen = samples.select(known)
-    found = _search(_Pairs(chosen, prediction[known]), guide)
-    if found is None or found.excess < 0:
+    pairs = _Pairs(chosen, prediction[known])
+    found = _search(pairs, guide)
+    if found is None or found.excess < 0 or pairs.jumps_within(found) > _WITHIN:
         return None
     if len(known) == len(samples):
         return found
@@ -184,6 +186,11 @@ class _Pairs:
                 found = self._judged(part, into, out)
                 if found is not None and abs(np.log(found.factor)) >= _MIN_FACTOR:
                     yield found
+
+    def jumps_within(self, found: Cluster) -> float:
+        """How many of the pairs that are not on its border jump by half of its factor or more."""
+        within = self._there & (found.part.take(self._index) == found.part)
+        return float((np.abs(self._jump[within]) > abs(np.log(found.factor)) / 2).mean())
 
     def _linear(self, field: Floats, coupling: Floats, total: Floats) -> Floats:
         """(N,) from -1 to 1, out of the part and in it."""

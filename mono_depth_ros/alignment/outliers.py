@@ -32,7 +32,8 @@ _SIGMAS, _SIGMAS_OF_MANY, _MIN_DEVIATION = 4.0, 3.5, 0.025  # robust deviations 
 _VERY_FAR = 9.0  # likewise
 _AGREE_OF_MANY = 0.05  # where many are wrong
 _NEEDED = (2, 4)  # of the neighbours that stay must agree, and with a sample far from the prediction
-_ALIKE, _SUPPORT = 0.04, (1.1, 1.8)  # of ln d, where a neighbour counts 1/e; so much of eight is needed, likewise
+_ALIKE, _SUPPORT = 0.04, (1.1, 1.8, 4.0)  # of ln d, where a neighbour counts 1/e; so much of eight is needed, and of
+# a sample far, and very far, from the prediction
 
 
 def contradicted(samples: Samples, prediction: NDArray[np.floating]) -> Flags:
@@ -124,7 +125,7 @@ def _unsupported(samples: Samples, log_depth: Floats, ratio: Floats, kept: Flags
     weight = np.where(there, np.exp(-distance / max(float(np.median(distance[there])), 1.0)), 0)
     support = (weight * np.exp(-apart / max(_ALIKE, usual))).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-9)
     off = _off(ratio, kept)
-    needed = np.where(off > _SIGMAS_OF_MANY, _SUPPORT[1], _SUPPORT[0]) / _NEAREST
+    needed = np.select((off > _VERY_FAR, off > _SIGMAS_OF_MANY), _SUPPORT[:0:-1], _SUPPORT[0]) / _NEAREST
     found: Flags = np.isfinite(away) & (away > max(_LEAST_FAR, 2 * usual)) & (support < needed)
     return found
 

@@ -114,3 +114,11 @@ def test_single_wrong_samples_that_all_err_alike_are_no_part() -> None:
     prediction = (2.0 + rows / 20).astype(np.float32)
     depth = np.where(rng.random(len(rows)) < 0.2, 0.5, 1.7).astype(np.float32) * prediction
     assert cluster(Samples(rows, columns, depth, (48, 64)), prediction) is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_noise_is_no_part_of_the_image(seed: int) -> None:
+    truth, prediction = scene()
+    samples, rng = drawn(truth, 500, seed), np.random.default_rng(seed)
+    noisy = Samples(samples.rows, samples.columns, samples.depth * np.float32(rng.uniform(0.5, 2.0, 500)), SIZE)
+    assert cluster(noisy, prediction[samples.rows, samples.columns]) is None

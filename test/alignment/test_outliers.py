@@ -54,9 +54,8 @@ def test_where_many_are_wrong_the_nearest_neighbours_speak_most(near: int, left_
     rows, columns = (grid.ravel() for grid in np.meshgrid(np.arange(5, 240, 10), np.arange(5, 320, 10), indexing="ij"))
     rows, columns = np.r_[rows, 120, 120, 120 - near], np.r_[columns, 160, 160 + near, 160]
     depth = np.r_[np.full(len(rows) - 3, 3.0), 1.2, 1.2, 1.2].astype(np.float32)
-    found = _unsupported(
-        Samples(rows, columns, depth, SIZE), np.log(depth), np.log(depth / 3), np.ones(len(rows), dtype=bool)
-    )
+    ratio = np.log(depth / 3) + 0.15 * np.sin(rows / 40)  # of a prediction such as networks give
+    found = _unsupported(Samples(rows, columns, depth, SIZE), np.log(depth), ratio, np.ones(len(rows), dtype=bool))
     assert bool(found[-3]) is left_out and not found[:-3].any()
 
 
