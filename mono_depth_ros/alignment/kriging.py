@@ -32,7 +32,7 @@ _LEAST = 12  # samples
 _REACH = 0.15  # of the image's diagonal, at which what the fit lacks is alike to 1/e
 _ALIKE = 0.6  # of ln of the predicted depth, likewise
 _AMPLITUDE = 0.02  # of ln d, at least
-_SCALE = 0.1  # standard deviation of the scale of this image from that of the fit, in ln d
+_SCALE = 0.05  # standard deviation of the scale of this image from that of the fit, in ln d
 # What errs much lacks contrast too: deviation of ln by ln, by the variance of what the fit lacks; below that less.
 _SLOPE, _POOR = 5.0, 0.09
 _FREEDOM, _ROUNDS, _LEAST_WEIGHT, _OUTLIER = 4.0, 1, 0.01, 0.2  # of Student's t; weight below which one is an outlier
