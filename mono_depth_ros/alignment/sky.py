@@ -31,6 +31,9 @@ def seen_in_the_sky(depth: torch.Tensor, samples: Samples) -> torch.Tensor | Non
         (H, W) float32 on the depth's device: the depth of the nearest sample there, NaN elsewhere; None: nowhere.
     """
     height, width = int(depth.shape[0]), int(depth.shape[1])
+    (largest,) = download(depth.detach().amax())  # NaN where one is
+    if np.isfinite(largest):
+        return None
     infinite = torch.isposinf(depth)
     at_samples = depth.detach().reshape(-1)[upload(samples.pixels, depth.device)]
     fitted, count, sky = download(at_samples, infinite.sum(), infinite[::_STEP, ::_STEP])
