@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -25,8 +24,6 @@ import torch
 from common import add_data, run
 from mono_depth_ros.alignment.aligner import Aligner
 from mono_depth_ros.config import ModelConfig, MotionConfig
-from mono_depth_ros.datasets import READERS
-from mono_depth_ros.datasets.files import Wanted
 from mono_depth_ros.errors import DataError, FrameError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rays import project, rays
@@ -35,25 +32,12 @@ from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.motion.fusion import Fusion
 from mono_depth_ros.motion.window import MotionWindow
 from mono_depth_ros.pipeline import Pipeline
-from mono_depth_ros.world import World
+from sequences import DRIVES, Image, drive, seven_scenes
 
 CAMERA = Camera.from_fov((640, 480), 70.0)
 RATE_HZ, IMAGES, SKIPPED = 15.0, 60, 15
-DRIVES = [(kind, seed) for kind in ("room", "corridor", "warehouse") for seed in (20_000_001, 20_000_002)]
 SAME = 0.02  # of the true depth: a point is the same in both images
 STEP = 2  # pixels between those that flicker is told by
-
-
-@dataclass
-class Image:
-    """truth, moves: (H, W) metres, and what walks. pose: (4, 4) world_from_camera."""
-
-    rgb: np.ndarray
-    camera: Camera
-    pose: np.ndarray
-    stamp_s: float
-    truth: np.ndarray
-    moves: np.ndarray | None = None
 
 
 @dataclass
@@ -128,29 +112,6 @@ def judge(pipeline: Pipeline, images: Iterator[Image], skipped: int) -> dict[str
     }
 
 
-def drive(kind: str, seed: int, walkers: int = 0) -> Iterator[Image]:
-    """A synthetic drive with exact poses."""
-    world = World.generate(kind, seed)
-    path = world.path(0)
-    peopled = world.with_walkers(walkers, path)
-    for index in range(IMAGES):
-        t_s = index / RATE_HZ
-        pose = path.pose(t_s)
-        seen = peopled.at(t_s).render(CAMERA, pose, normals=False)
-        moves = seen.depth != world.render(CAMERA, pose, normals=False).depth if walkers else None
-        yield Image(seen.rgb, CAMERA, pose, t_s + 1, seen.depth, moves)
-
-
-def seven_scenes(folder: Path) -> Iterator[Image]:
-    """The frames of 7-Scenes with their own poses."""
-    dataset = READERS["seven_scenes"](Wanted(folder))
-    assert dataset.pose is not None
-    for item in dataset.items:
-        loaded = dataset.load(item)
-        assert loaded.camera is not None and item.stamp_s is not None
-        yield Image(loaded.rgb, loaded.camera, dataset.pose(item), item.stamp_s, loaded.truth)
-
-
 def fuse(arguments: argparse.Namespace) -> dict[str, Any]:
     """The measurement, as plain values; pairs are [aligned, fused]."""
     torch.set_num_threads(1)
@@ -162,8 +123,9 @@ def fuse(arguments: argparse.Namespace) -> dict[str, Any]:
         "what": "tiny aligned by motion, and fused, 640x480, one thread; pairs are [aligned, fused]",
         "asked": {"flicker_ratio": 0.5, "ms_median": 10.0},
     }
-    sequences = {f"{kind} {seed}": (drive(kind, seed), SKIPPED) for kind, seed in DRIVES}
-    sequences["corridor 20000001, two people walk"] = (drive("corridor", 20_000_001, 2), SKIPPED)
+    sequences = {f"{kind} {seed}": (drive(kind, seed, CAMERA, RATE_HZ, IMAGES), SKIPPED) for kind, seed in DRIVES}
+    walked = drive("corridor", 20_000_001, CAMERA, RATE_HZ, IMAGES, walkers=2)
+    sequences["corridor 20000001, two people walk"] = (walked, SKIPPED)
     if arguments.data is not None:
         sequences["seven_scenes"] = (seven_scenes(arguments.data / "seven_scenes"), 30)
     for name, (images, skipped) in sequences.items():

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,8 +25,6 @@ import torch
 from common import add_data, run
 from mono_depth_ros.alignment.aligner import Aligner
 from mono_depth_ros.config import ModelConfig, TrackerConfig
-from mono_depth_ros.datasets import READERS
-from mono_depth_ros.datasets.files import Wanted
 from mono_depth_ros.errors import ConfigError, SamplesError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rigid import quaternion
@@ -34,39 +32,12 @@ from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.motion.memory import DepthMemory
 from mono_depth_ros.pipeline import Pipeline
 from mono_depth_ros.tools.bag.exports import TUM_PER_METRE
-from mono_depth_ros.world import World
+from sequences import DRIVES, Image, drive, seven_scenes
 from slam_odometry import ESTIMATE, accuracy, odometry, requirements
 
-DRIVES = [(kind, seed) for kind in ("room", "corridor", "warehouse") for seed in (20_000_001, 20_000_002)]
 CAMERA, RATE_HZ, IMAGES = Camera.from_fov((320, 240), 70.0), 20.0, 80
 GAP = 0.2  # of the error with true depth: where raw depth is not worse by more there is nothing to close
 DEPTHS = ("truth", "raw", "memory")
-
-
-class Image(NamedTuple):
-    rgb: np.ndarray
-    camera: Camera
-    stamp_s: float
-    pose: np.ndarray
-    truth: np.ndarray
-
-
-def drive(kind: str, seed: int) -> Iterator[Image]:
-    world = World.generate(kind, seed)
-    path = world.path()
-    for index in range(IMAGES):
-        pose = path.pose(index / RATE_HZ)
-        seen = world.render(CAMERA, pose, normals=False)
-        yield Image(seen.rgb, CAMERA, 1 + index / RATE_HZ, pose, seen.depth)
-
-
-def seven_scenes(folder: Path) -> Iterator[Image]:
-    dataset = READERS["seven_scenes"](Wanted(folder))
-    assert dataset.pose is not None
-    for item in dataset.items:
-        loaded = dataset.load(item)
-        assert loaded.camera is not None and item.stamp_s is not None
-        yield Image(loaded.rgb, loaded.camera, item.stamp_s, dataset.pose(item), loaded.truth)
 
 
 def measure(images: Iterator[Image], pipeline: Pipeline, with_odometry: bool) -> dict[str, Any]:
@@ -150,7 +121,7 @@ def memory(arguments: argparse.Namespace) -> dict[str, Any]:
         with_odometry = False
         print(error, file=sys.stderr)
     model = load_model(ModelConfig(model="tiny", device="cpu", engine="torch", precision="fp32", threads=1))
-    sequences = {f"{kind} {seed}": drive(kind, seed) for kind, seed in DRIVES}
+    sequences = {f"{kind} {seed}": drive(kind, seed, CAMERA, RATE_HZ, IMAGES) for kind, seed in DRIVES}
     if arguments.data is not None:
         sequences = {"seven_scenes": seven_scenes(arguments.data / "seven_scenes"), **sequences}
     rows = {}

@@ -195,9 +195,7 @@ KNOWN = Output("", "", (), lambda _: True, lambda result: result.frame.known, la
 # In the order of publishing: depth goes out before the cloud is computed.
 OUTPUTS = (
     Output("depth/image", IMAGE, ("depth",), is_metric, *_DEPTH),
-    Output(
-        "depth/inverse", IMAGE, ("depth",), _is_relative, lambda result: result.frame.prediction.values, _as("32FC1")
-    ),
+    Output("depth/inverse", IMAGE, ("depth",), _is_relative, _inverse, _as("32FC1")),
     Output("depth/camera_info", CAMERA_INFO, (), lambda _: True, *_INFO),
     Output("depth/image/compressedDepth", COMPRESSED, (_PACKED,), is_metric, *_DEPTH_PACKED),
     Output("depth/points", CLOUD, ("points",), is_metric, *_POINTS),
