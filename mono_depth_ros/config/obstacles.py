@@ -23,7 +23,7 @@ class ObstacleConfig(Config):
         high=1000,
         dynamic=True,
     )
-    obstacle_range: float = option(
+    max_range: float = option(
         6.0, "Nothing farther than this is an obstacle, measured along the floor.", unit="m", low=0.5, high=100.0,
         dynamic=True,
     )  # fmt: skip
@@ -48,6 +48,12 @@ class ObstacleConfig(Config):
         low=0.0,
         high=10.0,
         dynamic=True,
+    )
+
+    mask: str = option(
+        "",
+        "An image of the camera's size, black where the robot's own body is seen, which is no obstacle; empty means "
+        "none.",
     )
 
     def __post_init__(self) -> None:

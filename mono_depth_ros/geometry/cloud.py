@@ -84,30 +84,6 @@ def depth_edges(depth: torch.Tensor, ratio: float) -> torch.Tensor:
     return edges | _slope_jumps(inverse.T, limit.T).T
 
 
-def mid_air(depth: torch.Tensor, ratio: float, reach: int = 2) -> torch.Tensor:
-    """Flying pixels that hang between two surfaces, and on neither: the surfaces' own rims stay.
-
-    Args:
-        depth, ratio: as of `depth_edges`. reach: pixels to either side, in which a network smears a jump.
-
-    Returns:
-        (H, W) bool, True in mid-air.
-    """
-    inverse = torch.where(torch.isfinite(depth) & (depth > 0), 1.0 / depth, torch.zeros_like(depth))
-    hangs = _hangs(inverse, ratio, reach)
-    return (hangs | _hangs(inverse.T, ratio, reach).T) & depth_edges(depth, ratio)
-
-
-def _hangs(inverse: torch.Tensor, ratio: float, reach: int) -> torch.Tensor:
-    found = torch.zeros_like(inverse, dtype=torch.bool)
-    if inverse.shape[1] > 2 * reach:
-        middle = inverse[:, reach:-reach]
-        down, up = middle - inverse[:, : -2 * reach], inverse[:, 2 * reach :] - middle
-        step = torch.minimum(down.abs(), up.abs())
-        found[:, reach:-reach] = (down * up > 0) & (step > ratio * middle)
-    return found
-
-
 def _slope_jumps(inverse: torch.Tensor, limit: torch.Tensor) -> torch.Tensor:
     k, width = _EDGE_STEP, inverse.shape[1]
     if width <= 2 * (k + 1):

@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from mono_depth_ros.config.obstacles import ObstacleConfig
+from mono_depth_ros.errors import FrameError
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.geometry.cloud import mid_air
 from mono_depth_ros.obstacles.floor import RING_M, follow_floor
-from mono_depth_ros.obstacles.view import ObstacleView, obstacle_view
+from mono_depth_ros.obstacles.scan import Scan, flat_scan
+from mono_depth_ros.obstacles.view import SECTOR, ObstacleView, obstacle_view
 from mono_depth_ros.obstacles.voxels import thinned
 
 Floats = NDArray[np.float32]
@@ -24,43 +25,55 @@ _FREE_STEP = 4  # of the pixels that are looked at: one in so many columns and r
 
 @dataclass(frozen=True, eq=False)
 class Obstacles:
-    """Metres in the robot's frame: x ahead, y left, z up, the floor about z = 0.
+    """Metres in the base frame (x ahead, y left, z up, the floor about z = 0), else in the camera's optical frame.
 
     Attributes:
-        points: (N, 3) float32, one in each cube.
+        points: (N, 3) float32, one in each voxel.
         free: (M, 3) float32: seen from the camera nothing is in the way to there: points of the floor, and of rays that
             meet nothing within the range, where they leave it.
+        scan: the same in the plane of the base frame; None without one, as a scan turns about the z axis of its frame.
     """
 
     points: Floats
     free: Floats
+    scan: Scan | None
 
 
 def find_obstacles(
     depth: torch.Tensor,
     camera: Camera,
-    base_from_camera: NDArray[np.float64],
+    base_from_camera: NDArray[np.float64] | None,
     config: ObstacleConfig,
-    edge_ratio: float = 0.05,
-    usable: torch.Tensor | None = None,
+    uncertainty: torch.Tensor | None = None,
+    mask: torch.Tensor | None = None,
+    max_relative_error: float = 0.0,
 ) -> Obstacles:
     """What a robot would drive into.
 
     Args:
         depth: (H, W) float32 metres along the optical axis; NaN unknown, +inf beyond range. camera: of it.
-        base_from_camera: (4, 4) from the optical frame to one on the floor.
-        edge_ratio: as of `mid_air`; 0 keeps flying pixels.
-        usable: (H, W) bool, False on the robot's own body and where the depth is not known well enough.
+        base_from_camera: (4, 4) from the optical frame to one on the floor; None: the floor is that which is seen.
+        uncertainty: (H, W) float32 metres, the error to expect. max_relative_error: a pixel with more of it, as a
+            fraction of its depth, is unknown; 0 keeps all.
+        mask: (H, W) bool, False on the robot's own body.
+
+    Raises:
+        FrameError: reason `no_floor` where no base frame is given and no floor is seen; `mask_size`.
     """
+    if base_from_camera is None:
+        raise FrameError("no floor is seen, and where the camera is on the robot is not known", "no_floor")
+    if mask is not None and mask.shape != depth.shape:
+        found = f"the mask is {mask.shape[1]}x{mask.shape[0]}, the depth {depth.shape[1]}x{depth.shape[0]}"
+        raise FrameError(f"{found}: expected the same size", "mask_size")
     view = obstacle_view(camera, base_from_camera)
     small = depth[:: view.stride, :: view.stride]
     known = small > 0
-    if edge_ratio > 0:
-        known &= ~mid_air(small, edge_ratio)
-    if usable is not None:
-        known &= usable[:: view.stride, :: view.stride]
+    if uncertainty is not None and max_relative_error > 0:
+        known &= uncertainty[:: view.stride, :: view.stride] <= max_relative_error * small
+    if mask is not None:
+        known &= mask[:: view.stride, :: view.stride]
     metres, here = small.cpu().numpy().reshape(-1), known.cpu().numpy().reshape(-1)
-    reach = np.float32(config.obstacle_range)
+    reach = np.float32(config.max_range)
     with np.errstate(invalid="ignore"):
         run = metres * view.along
         within = here & (run < reach)
@@ -68,7 +81,7 @@ def find_obstacles(
     at = np.flatnonzero(within)
     run, metres, rise, sector = run[at], metres[at], view.forward[at, 2], view.sector[at]
     height = view.origin[2] + metres * rise
-    rings = math.ceil(config.obstacle_range / RING_M)
+    rings = math.ceil(config.max_range / RING_M)
     cell = sector.astype(np.int64) * rings + np.minimum((run * np.float32(1 / RING_M)).astype(np.int64), rings - 1)
     slope = math.tan(math.radians(config.max_slope))
     floor = follow_floor(height, cell, view.sectors, rings, float(view.origin[2]), slope).reshape(-1)[cell]
@@ -82,7 +95,10 @@ def find_obstacles(
     far = far[_thin(view, far, small.shape[1])]
     ends = (reach / np.maximum(view.along[far], 1e-6))[:, None] * view.forward[far]
     free = np.concatenate((metres[seen, None] * view.forward[at[seen]], ends)) + view.origin
-    return Obstacles(thinned(points, config.voxel_size, config.voxel_points), free.astype(np.float32))
+    points, free = thinned(points, config.voxel_size, config.voxel_points), free.astype(np.float32)
+    half = view.sectors * SECTOR / 2
+    middle = float(view.bearing.mean())
+    return Obstacles(points, free, flat_scan(points, free, (middle - half, middle + half), config.max_range))
 
 
 def _edges(
