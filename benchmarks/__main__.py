@@ -37,6 +37,7 @@ NAMES = (
     "overhead",
     "delivery",
     "loss",
+    "outside",
     "overload",
     "random_requests",
     "dds_transport",
@@ -52,6 +53,7 @@ NEEDS = {
     "motion": ("numba",),
     "fuse": ("numba",),
     "world": ("numba",),
+    "outside": ("numba",),
 }
 """What is not installed with the package: without a name given, such a measurement is left out where it is missing."""
 LONG = ("writers", "fuzz", "corruption", "signals", "soak")

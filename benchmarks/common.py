@@ -29,12 +29,14 @@ def run(
     measure: Callable[[argparse.Namespace], dict[str, Any]],
     argv: Sequence[str] | None,
     add_options: Callable[[argparse.ArgumentParser], None] = lambda _: None,
+    written: Callable[[argparse.Namespace], bool] = lambda _: True,
 ) -> int:
     """Measure, write the result with a description of this machine to OUT/NAME.json, and print it on stdout.
 
     Args:
         script: the script's `__file__`; NAME is its stem and its docstring is the help.
         argv: its arguments, None for those of the process.
+        written: whether these arguments give the whole result; of a part nothing is written.
 
     Returns:
         The exit status: 0, or 1 after an error, which is told in one line.
@@ -51,8 +53,9 @@ def run(
     print(f"measuring {name} ...", file=sys.stderr, flush=True)
     try:
         text = json.dumps({**measure(arguments), "machine": machine()}, indent=2) + "\n"
-        with atomic_path(arguments.out / f"{name}.json") as path:
-            path.write_text(text)
+        if written(arguments):
+            with atomic_path(arguments.out / f"{name}.json") as path:
+                path.write_text(text)
     except MonoDepthError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1

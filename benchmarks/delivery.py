@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from common import run
 from mono_depth_ros import transport
@@ -54,14 +54,16 @@ def stock_environment() -> dict[str, str]:
 
 
 @contextmanager
-def process(command: Sequence[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A process that is gone afterwards."""
+def process(
+    command: Sequence[str], environment: dict[str, str], log: IO[str] | int = subprocess.DEVNULL
+) -> Iterator[subprocess.Popen[str]]:
+    """A process that is gone afterwards; `log` gets its stderr."""
     child = subprocess.Popen(
         command,
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=log,
         text=True,
         start_new_session=True,
     )
@@ -77,7 +79,7 @@ def process(command: Sequence[str], environment: dict[str, str]) -> Iterator[sub
             child.wait()
 
 
-def stamps(child: subprocess.Popen[str]) -> list[int]:
+def stamps(child: subprocess.Popen[str]) -> list[Any]:
     """The line of JSON that a stock process prints."""
     assert child.stdout is not None
     return next(json.loads(line) for line in child.stdout if line.startswith("["))
@@ -88,11 +90,11 @@ class Viewer:
 
     def __init__(self, child: subprocess.Popen[str]) -> None:
         self._child, self.first = child, threading.Event()
-        self._stamps: list[int] = []
+        self._stamps: list[Any] = []
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
-    def finish(self) -> list[int]:
+    def finish(self) -> list[Any]:
         """Have it end, and what it has seen."""
         assert self._child.stdin is not None
         self._child.stdin.close()

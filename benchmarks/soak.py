@@ -55,8 +55,8 @@ def soak(minutes: float, rate_hz: float, warm_s: float = _WARM_S, seed: int = 1)
                     raise MonoDepthError(f"the node ended with {node.returncode}: {log.read()[-1000:]}")
                 if time.monotonic() - begin > warm_s:
                     times.append(time.monotonic() - begin)
-                    memory.append(_resident_mb(node.pid))
-            result = _line(np.array(times) / 60, np.array(memory))
+                    memory.append(resident_mb(node.pid))
+            result = memory_line(np.array(times) / 60, np.array(memory))
             return {"minutes": minutes, **result, **sender.counts(), **_descriptors(node.pid)}
         finally:
             node.terminate()
@@ -109,7 +109,7 @@ class _Sender:
         self._status = {pair.key: pair.value for pair in message.status[0].values}
 
 
-def _resident_mb(process: int) -> float:
+def resident_mb(process: int) -> float:
     fields = Path(f"/proc/{process}/statm").read_text().split()
     return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
@@ -119,7 +119,7 @@ def _descriptors(process: int) -> dict[str, int]:
     return {name: len(list(Path(f"/proc/{process}/{place}").iterdir())) for name, place in places.items()}
 
 
-def _line(minutes: np.ndarray, memory_mb: np.ndarray) -> dict[str, float]:
+def memory_line(minutes: np.ndarray, memory_mb: np.ndarray) -> dict[str, float]:
     # Of means, since what is measured every tenth of a second is not measured independently.
     x, y = (np.array([part.mean() for part in np.array_split(values, 20)]) for values in (minutes, memory_mb))
     (slope, _), covariance = np.polyfit(x, y, 1, cov=True)
