@@ -3,14 +3,27 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
+import torch
+
 Item = TypeVar("Item")
 
 _END: Any = object()
+
+
+def use_one_core() -> None:
+    """Have torch compute on one core in this thread, and on as many as before in the others."""
+    if (count := torch.get_num_threads()) > 1:
+        torch.set_num_threads(1)
+        # torch has the number for each thread, but begins new ones with that which was set last, wherever it was.
+        other = threading.Thread(target=torch.set_num_threads, args=(count,))
+        other.start()
+        other.join()
 
 
 def ahead(source: Iterator[Item], size: int) -> Generator[Item, None, None]:

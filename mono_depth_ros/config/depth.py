@@ -108,6 +108,15 @@ class DepthNodeConfig(ManagedNodeConfig):
         high=1.0,
         dynamic=True,
     )
+    max_rate: float = option(
+        0.0,
+        "At most so many images a second of each camera go through the network, the others are skipped; 0 means as "
+        "many as there is time for.",
+        unit="Hz",
+        low=0.0,
+        high=1000.0,
+        dynamic=True,
+    )
     image_transport: str = option(
         "raw", "The node subscribes to Image or to CompressedImage.", choices=("raw", "compressed")
     )

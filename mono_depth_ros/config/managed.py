@@ -21,3 +21,12 @@ class ManagedNodeConfig(Config):
         low=0.0,
         high=3600.0,
     )
+    cloud_rate: float = option(
+        0.0,
+        "At most so many clouds a second are made and published; 0 means one of every result, or of as many as there "
+        "is time for: depth never waits for a cloud.",
+        unit="Hz",
+        low=0.0,
+        high=1000.0,
+        dynamic=True,
+    )

@@ -17,8 +17,13 @@ from mono_depth_ros.streams.loss import Loss, LossCounter
 
 _WINDOW = 300  # results that the percentiles look back on
 _RATE_WINDOW_S = 5.0
-EXPECTED = frozenset({"superseded", "ended", "inactive"})
-"""Reasons for a drop that are nobody's fault: a newer message came, or the node was cleaned up or deactivated."""
+CLOUD = "cloud_"
+"""Before the reason why clouds and pictures were not made of a result whose depth was published."""
+
+_NOBODYS_FAULT = ("superseded", "ended", "inactive")
+EXPECTED = frozenset({*_NOBODYS_FAULT, *(CLOUD + reason for reason in _NOBODYS_FAULT), "max_rate"})
+"""Reasons for a drop that are nobody's fault: a newer message came, the node was cleaned up or deactivated, or no more
+images are wanted."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,11 @@ class Snapshot:
     age_p50_ms: float
     stages_ms: dict[str, float]
     last_drop: str
+
+    @property
+    def dropped(self) -> int:
+        """How many images gave no result."""
+        return sum(count for reason, count in self.drops.items() if not reason.startswith(CLOUD))
 
 
 class Monitor:

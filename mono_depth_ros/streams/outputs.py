@@ -28,6 +28,14 @@ from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.transfer import Download, download
 
 ALIGNED_POINTS, ALIGNED_UNCERTAINTY = "aligned/points", "aligned/uncertainty"
+FIRST = frozenset(
+    {
+        *("depth/image", "depth/inverse", "depth/confidence", "depth/camera_info", "rgb/image_rect", "rgb/camera_info"),
+        *("aligned/image", "aligned/camera_info", ALIGNED_UNCERTAINTY),
+    }
+)
+"""Topics that nodes publish before anything is made of the depth: what is there when the network has run."""
+
 _PACKED, _LIVE = "compressed", "live"  # options of what image_transport has as twins; those of pictures only nodes give
 _COLOUR = [name for name, _ in XYZRGB.columns].index("rgb")
 
@@ -75,7 +83,7 @@ class Contents:
     """What the messages of results hold, on its way to the host.
 
     From a GPU it comes with one wait for all results and topics: everything is computed and its copies are started when
-    this is made. On the CPU it is computed when its message is filled, so that depth goes out before the cloud is made.
+    this is made. On the CPU it is computed when its message is filled, in whatever thread that is.
     """
 
     def __init__(self, wanted: Iterable[tuple[Result, Output]]) -> None:
@@ -192,7 +200,7 @@ _INFO = (None, _write_camera_info)
 KNOWN = Output("", "", (), lambda _: True, lambda result: result.frame.known, lambda *_: None)
 """What no message holds: the fraction of known pixels, to come from a GPU in the same wait."""
 
-# In the order of publishing: depth goes out before the cloud is computed.
+# In the order of publishing, those of FIRST before the others.
 OUTPUTS = (
     Output("depth/image", IMAGE, ("depth",), is_metric, *_DEPTH),
     Output("depth/inverse", IMAGE, ("depth",), _is_relative, _inverse, _as("32FC1")),

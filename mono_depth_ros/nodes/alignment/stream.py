@@ -67,8 +67,7 @@ class AlignmentStream(MessageStream):
         super().__init__(session.node, monitor, "depth")
         self._session, self._options, self.aligner = session, options, aligner
         config = self._config()
-        self.outputs = Outputs(session.node, aligned_outputs())
-        session.closing(self.outputs.destroy)
+        self.outputs = Outputs(session, self, aligned_outputs(), lambda: self._config().cloud_rate)
         self.reference: Source | None = None
         if config.reference != "none":
             self.reference = Source(session.node, config, options)
@@ -218,9 +217,7 @@ class AlignmentStream(MessageStream):
         with torch.inference_mode():
             rgb = view.rgb if view.rgb is not None else torch.zeros((*aligned.values.shape, 3), dtype=torch.uint8)
             frame = Frame(rgb, view.camera, aligned, self._options.get(DepthConfig))
-            known = self.outputs.publish(
-                self.monitor, header, frame, calibration.message, encoding, coloured=view.rgb is not None
-            )
+            known = self.outputs.publish(header, frame, calibration.message, encoding, coloured=view.rgb is not None)
         self.published(header, depth.received_s, known)
 
     def _on_depth(self, message: Any, kind: DepthKind, received_s: float) -> None:

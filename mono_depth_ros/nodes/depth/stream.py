@@ -32,6 +32,7 @@ from mono_depth_ros.streams.health import Facts
 from mono_depth_ros.streams.images import ImageReader
 from mono_depth_ros.streams.monitor import Monitor
 from mono_depth_ros.streams.outputs import depth_outputs
+from mono_depth_ros.streams.rates import RateLimit
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,9 @@ class CameraStream(MessageStream):
         super().__init__(session.node, monitor, f"frame of {name}" if name else "frame")
         config = options.get(DepthNodeConfig)
         self.name, self._spec, self._options, self._offer = name, spec, options, offer
-        self.outputs = Outputs(session.node, depth_outputs(spec, config.rectify), f"{name}/" if name else "")
-        session.closing(self.outputs.destroy)
+        outputs, prefix = depth_outputs(spec, config.rectify), f"{name}/" if name else ""
+        self.outputs = Outputs(session, self, outputs, lambda: self._config().cloud_rate, prefix)
+        self._rate = RateLimit()
         self.infos = CameraInfos(config.rectified, config.rectify)
         self._sized = sized
         self._sides: tuple[int, ...] = ()
@@ -119,7 +121,7 @@ class CameraStream(MessageStream):
         info = calibration.message if calibration.into is None else None
         encoding = self._config().depth_encoding
         try:
-            known = self.outputs.publish(self.monitor, header, frame, info, encoding, ready_s=lambda: estimate.end_s)
+            known = self.outputs.publish(header, frame, info, encoding, ready_s=lambda: estimate.end_s)
         except RuntimeError as error:
             if blamed := estimate.blamed(error):
                 raise blamed from error
@@ -162,5 +164,9 @@ class CameraStream(MessageStream):
 
     def _on_image(self, message: Any) -> None:
         job = ImageJob(self, message, self._image.received_s)
-        if self.arrived(message) and self.wanted():
+        if not self.arrived(message) or not self.wanted():
+            return
+        if self._rate.take(job.received_s, self._config().max_rate):
             self._offer(job)
+        else:
+            self.drop("max_rate", "more images than max_rate came")

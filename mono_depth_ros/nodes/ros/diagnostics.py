@@ -94,7 +94,7 @@ def _figures(now: Snapshot) -> dict[str, str]:
         "images lost on the way": str(now.loss.lost),
         "lost of the last 10 s (%)": f"{100 * now.recent_loss.fraction:.1f}",
         "of these replaced by newer ones before they were taken": str(now.recent_loss.late),
-        "dropped": str(sum(now.drops.values())),
+        "dropped": str(now.dropped),
         "rate in (Hz)": f"{now.rate_in_hz:.2f}",
         "rate out (Hz)": f"{now.rate_out_hz:.2f}",
         "latency p50 (ms)": f"{now.latency_p50_ms:.1f}",

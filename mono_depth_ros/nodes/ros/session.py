@@ -13,17 +13,21 @@ from rclpy.lifecycle import LifecycleNode
 
 from mono_depth_ros.errors import FrameError
 from mono_depth_ros.nodes.ros.diagnostics import Report
-from mono_depth_ros.nodes.ros.stream import Job
+from mono_depth_ros.nodes.ros.stream import Job, MessageStream
 from mono_depth_ros.nodes.ros.worker import NewestWorker
 from mono_depth_ros.progress import Cancelled, listening, tell
 
 _LOOK_S = 0.05  # between two looks whether a worker has ended
+_NICE = 5  # of the thread of clouds: where cores are few, the next image comes first
 
 AnyJob = TypeVar("AnyJob", bound=Job)
 
 
 class Session(ABC, Generic[AnyJob]):
-    """Everything that lives from one `configure` to the next `cleanup`: publishers, subscriptions, worker, model.
+    """Everything that lives from one `configure` to the next `cleanup`: publishers, subscriptions, workers, model.
+
+    Two threads work, each on the newest there is: one from a message to its depth, and behind it one that makes clouds
+    and pictures of the depth, for which no image ever waits.
 
     A session that has ended publishes nothing, however long its worker is still busy: what comes out of it late is
     dropped for the reason `ended`, and counted by a Monitor that outlives the session.
@@ -42,6 +46,9 @@ class Session(ABC, Generic[AnyJob]):
         self._ended = False
         self._closing = ExitStack()
         self._worker: NewestWorker[AnyJob] = NewestWorker(self.work, self._superseded, self._failed)
+        self._behind: NewestWorker[_Rest] = NewestWorker(
+            self._publish_rest, self._left_out, lambda *_: None, "cloud-worker", _NICE
+        )
 
     def load(self) -> None:
         """Make what takes its time, in the worker's thread, where nothing of ROS is made; others are served meanwhile.
@@ -82,8 +89,8 @@ class Session(ABC, Generic[AnyJob]):
 
     @property
     def busy(self) -> bool:
-        """Whether the worker's thread is there, and with it what it works with."""
-        return self._worker.alive
+        """Whether the threads of the workers are there, and with them what they work with."""
+        return self._worker.alive or self._behind.alive
 
     def closing(self, close: Callable[[], object]) -> None:
         """Call `close` when the session ends; what was opened last is closed first."""
@@ -93,6 +100,16 @@ class Session(ABC, Generic[AnyJob]):
         """Hand a job to the worker, if the session is active; the arguments are those of `NewestWorker.offer`."""
         if self.active:
             self._worker.offer(job, source, partners, window_s)
+
+    def behind(self, stream: MessageStream, publish: Callable[[], None]) -> None:
+        """Have the second thread make and publish what else there is of a result whose depth is out.
+
+        Where it is busy, the next result of the stream takes the place of this one. `publish` calls `check` each time.
+        """
+        if self._ended:
+            stream.left_out(FrameError("the node was cleaned up when its depth was out", "ended"))
+        else:
+            self._behind.offer((stream, publish), stream)
 
     def check(self) -> None:
         """To be called before anything is published.
@@ -106,14 +123,18 @@ class Session(ABC, Generic[AnyJob]):
             raise FrameError("the node was deactivated meanwhile", "inactive")
 
     def end(self) -> None:
-        """Close everything, however much of it there is, and wait `patience_s` for the worker, but no longer.
+        """Close everything, however much of it there is, and wait `patience_s` for the workers, but no longer.
 
         A `load` that goes on is not waited for: it ends at its next `progress.tell`, or is let go of when it is done.
         """
         self.active, self._ended = False, True
         self._closing.close()
+        end_s = time.monotonic() + self.patience_s
+        waited = FrameError("it waited for the worker when the node was cleaned up", "ended")
         for job in self._worker.stop(0.0 if self.progress else self.patience_s):
-            job.stream.refuse(FrameError("it waited for the worker when the node was cleaned up", "ended"))
+            job.stream.refuse(waited)
+        for stream, _ in self._behind.stop(max(end_s - time.monotonic(), 0.0)):
+            stream.left_out(waited)
         self.unload()
         if self.busy and self.node.context.ok():
             what = "the model that loads" if self.progress else "the last result"
@@ -143,9 +164,20 @@ class Session(ABC, Generic[AnyJob]):
     def _superseded(self, job: AnyJob) -> None:
         job.stream.refuse(FrameError("a newer one came while it waited for the worker", "superseded"))
 
+    def _publish_rest(self, rests: list[_Rest]) -> None:
+        for stream, publish in rests:
+            try:
+                publish()
+            except Exception as error:
+                stream.left_out(error)
+
+    def _left_out(self, rest: _Rest) -> None:
+        rest[0].left_out(FrameError("a newer one came while the cloud before it was made", "superseded"))
+
     def _failed(self, jobs: list[AnyJob], error: Exception) -> None:
         for job in jobs:
             job.stream.refuse(error)
 
 
+_Rest = tuple[MessageStream, Callable[[], None]]
 AnySession = TypeVar("AnySession", bound=Session[Any])

@@ -14,7 +14,7 @@ from rclpy.node import Node
 from mono_depth_ros.errors import CameraError, FrameError
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.nodes.ros.throttled_log import ThrottledLog
-from mono_depth_ros.streams.monitor import EXPECTED, Monitor
+from mono_depth_ros.streams.monitor import CLOUD, EXPECTED, Monitor
 from mono_depth_ros.streams.usable import Usable
 
 _LOG_PERIOD_S = 5.0  # between two log lines about the same reason
@@ -76,6 +76,12 @@ class MessageStream:
             self.drop(error.reason, str(error))
         else:
             self.drop("internal_error", f"{type(error).__name__}: {error}")
+
+    def left_out(self, error: Exception) -> None:
+        """Count a result whose depth is published, and for this error nothing of what is made of the depth."""
+        reason = error.reason if isinstance(error, FrameError) else "internal_error"
+        sentence = str(error) if isinstance(error, FrameError) else f"{type(error).__name__}: {error}"
+        self.drop(CLOUD + reason, sentence)
 
     def drop(self, reason: str, sentence: str) -> None:
         """Count a dropped message; the same reason is said in the log every few seconds only, an expected one never."""

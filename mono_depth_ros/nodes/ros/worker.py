@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 import time
 from collections import deque
@@ -24,6 +26,7 @@ class NewestWorker(Generic[Item]):
         work: must not raise for bad items; what it raises all the same goes to `failed`.
         superseded: called with an item that was replaced by a newer one before it was worked on.
         failed: called with the items and the exception of `work`; the thread goes on.
+        name: of the thread. nice: how much more willingly than other threads it gives up its core, 0 to 19.
     """
 
     def __init__(
@@ -31,15 +34,17 @@ class NewestWorker(Generic[Item]):
         work: Callable[[list[Item]], None],
         superseded: Callable[[Item], None],
         failed: Callable[[list[Item], Exception], None],
+        name: str = "newest-worker",
+        nice: int = 0,
     ) -> None:
         self._work, self._superseded, self._failed = work, superseded, failed
-        self._partners = 1
+        self._partners, self._nice = 1, nice
         self._waits_until_s = 0.0  # of time.monotonic, for the longest waiting item
         self._condition = threading.Condition()
         self._items: dict[Hashable, Item] = {}
         self._calls: deque[Callable[[], None]] = deque()
         self._running = True
-        self._thread = threading.Thread(target=self._loop, name="newest-worker", daemon=True)
+        self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
         self._thread.start()
 
     def offer(self, item: Item, source: Hashable = None, partners: int = 1, window_s: float = 0.0) -> None:
@@ -90,6 +95,8 @@ class NewestWorker(Generic[Item]):
         return waiting
 
     def _loop(self) -> None:
+        if self._nice and sys.platform == "linux":  # where each thread has a priority of its own
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._nice)
         while self._turn():
             pass
 

@@ -9,6 +9,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image, PointCloud2
 from std_srvs.srv import Trigger
 
+from mono_depth_ros.frame import Frame
 from mono_depth_ros.nodes.ros.session import Session
 
 
@@ -156,3 +157,19 @@ def test_clouds_of_a_reliable_publisher_are_taken_too(ros, robot):
     r.clouds = ros.outsider.create_publisher(PointCloud2, "/points", 5)
     ros.wait(r.clouds.get_subscription_count)
     r.drive(lambda: r.images)
+
+
+def test_aligned_depth_waits_for_no_cloud(robot, monkeypatch):
+    make, begun, go = Frame.packed_cloud, [], threading.Event()
+    monkeypatch.setattr(Frame, "packed_cloud", lambda frame: (begun.append(frame), go.wait(60), make(frame))[2])
+    r = robot()
+    points = r.ros.listen(PointCloud2, "/aligned/points")
+    try:
+        r.drive(lambda: begun)
+        count = len(r.images)
+        r.drive(lambda: len(r.images) >= count + 5)
+        assert len(begun) == 1 and not points and r.drops()["cloud_superseded"] >= 3
+    finally:
+        go.set()
+    r.ros.wait(lambda: len(points) >= 2)
+    assert r.ns(points[1]) == r.ns(r.images[-1]) == r.stamp_ns
