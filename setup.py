@@ -54,6 +54,7 @@ setup(
         (f"share/{NAME}", ["package.xml"]),
         folder("launch", "*.launch.py"),
         folder("config", "*.yaml", "*.xml"),
+        folder("config/cameras", "*.yaml"),
         folder("rviz", "*.rviz"),
     ],
     python_requires=">=3.10",

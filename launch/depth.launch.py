@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The depth node on a camera topic: ros2 launch mono_depth_ros depth.launch.py image:=/camera/image_raw
 
-On several: cameras:='[front, left]', with image:=image_rect where their images are not called NAME/image_raw.
+Of a driver whose topics are known: camera:=realsense (config/cameras). On several cameras: cameras:='[front, left]',
+with image:=image_rect where their images are not called NAME/image_raw.
 
 Wiring only. Every parameter of the node is an argument here, with its own documentation; an argument that is not
 given is not passed on, so that the default is the node's. An argument beats `params_file`, which beats the default.
@@ -28,6 +29,7 @@ from mono_depth_ros.config import (
 )
 from mono_depth_ros.config import REFERENCES as NAMES
 from mono_depth_ros.errors import ConfigError
+from mono_depth_ros.nodes.ros.camera_files import CAMERA_DOC, camera_file
 from mono_depth_ros.nodes.ros.launching import (
     PROFILE_DOC,
     existing_file,
@@ -62,6 +64,7 @@ REFERENCES = {
 }
 """Arguments that name topics of references, what the node calls them, and what they are."""
 ARGUMENTS = [
+    DeclareLaunchArgument("camera", default_value="", description=CAMERA_DOC),
     DeclareLaunchArgument(
         "image",
         default_value="",
@@ -76,7 +79,9 @@ ARGUMENTS = [
     DeclareLaunchArgument("params_file", default_value="", description="YAML file with parameters of the depth node"),
     DeclareLaunchArgument("namespace", default_value="", description="namespace of the nodes and their topics"),
     DeclareLaunchArgument("node_name", default_value="depth", description="name of the depth node"),
-    DeclareLaunchArgument("use_sim_time", default_value="false", description="true: take the time from /clock"),
+    DeclareLaunchArgument(
+        "use_sim_time", default_value="", description="true: take the time from /clock; empty: false"
+    ),
     DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal"),
     DeclareLaunchArgument(
         "alignment",
@@ -114,9 +119,10 @@ ARGUMENTS = [
 
 def start(context):
     """The actions, with the arguments of `context`."""
+    of_camera = camera_file(LaunchConfiguration("camera").perform(context)).arguments
 
     def given(name):
-        return LaunchConfiguration(name).perform(context)
+        return LaunchConfiguration(name).perform(context) or of_camera.get(name, "")
 
     on = given("alignment") != "none"
     file = [existing_file("params_file", given("params_file"))] if given("params_file") else []

@@ -11,6 +11,9 @@ from mono_depth_ros.errors import ConfigError
 _UNIT = 1e-3  # how far the norm of a quaternion may be from 1: what texts with four decimals have
 _ORTHONORMAL = 1e-3  # likewise for the entries of R @ R.T and the determinant
 
+MOUNT_FROM_OPTICAL = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]], dtype=np.float64)
+"""A camera's body, x ahead and z up, from its optical frame, x right, y down and z ahead (REP 103)."""
+
 _TEXT = "'x y z qx qy qz qw' (metres, unit quaternion with w last) or a matrix of 3 or 4 rows of 4 numbers"
 
 
@@ -64,6 +67,34 @@ def rigid_from_pose(xyz: ArrayLike, quaternion: ArrayLike) -> NDArray[np.float64
         [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
     ]
     out[:3, 3] = t
+    return out
+
+
+def rigid_from_mount(text: str) -> NDArray[np.float64]:
+    """(4, 4) float64 robot_from_mount of 'x y z roll pitch yaw': where a part is mounted on a robot.
+
+    Args:
+        text: metres and degrees, parted by blanks or commas; x ahead, y left, z up, turned about the robot's x, then y,
+            then z, as `origin` of a URDF is. A positive pitch looks down.
+
+    Raises:
+        ConfigError: another count of numbers, or something that is no finite number.
+    """
+    expected = "expected 'x y z roll pitch yaw' in metres and degrees"
+    try:
+        numbers = [float(word) for word in text.replace(",", " ").split()]
+    except ValueError as error:
+        raise ConfigError(f"the mount is '{_short(text)}': {error}, {expected}") from error
+    if len(numbers) != 6 or not np.isfinite(numbers).all():
+        raise ConfigError(f"the mount is '{_short(text)}', {expected}")
+    (sr, sp, sy), (cr, cp, cy) = (f(np.radians(numbers[3:])).tolist() for f in (np.sin, np.cos))
+    out = np.eye(4)
+    out[:3, :3] = [
+        [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
+        [sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr],
+        [-sp, cp * sr, cp * cr],
+    ]
+    out[:3, 3] = numbers[:3]
     return out
 
 

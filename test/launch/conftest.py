@@ -70,7 +70,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Launch
     """Loads a launch file against recorders, so that its wiring can be read without ROS's launch."""
     names = {
         "launch": ["LaunchDescription"],
-        "launch.actions": ["DeclareLaunchArgument", "IncludeLaunchDescription", "OpaqueFunction"],
+        "launch.actions": ["DeclareLaunchArgument", "IncludeLaunchDescription", "LogInfo", "OpaqueFunction"],
         "launch.conditions": ["IfCondition"],
         "launch.launch_description_sources": ["PythonLaunchDescriptionSource"],
         "launch.substitutions": ["LaunchConfiguration"],
@@ -87,6 +87,6 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Launch
     # It binds launch when it is imported: neither the real one may serve here nor this one elsewhere.
     before = sys.modules.pop(HELPERS, None)
     yield lambda name: Launched(load(name))
-    del sys.modules[HELPERS]
+    sys.modules.pop(HELPERS, None)
     if before is not None:
         sys.modules[HELPERS] = before

@@ -49,7 +49,7 @@ def launched(recorded: Callable[[str], Any]) -> Any:
 
 
 def test_every_parameter_of_the_node_and_the_wiring_is_an_argument(launched: Any) -> None:
-    own = OPTIONS | WIRING | {"image", "camera_info", "rviz", "rviz_frame", "respawn"}
+    own = OPTIONS | WIRING | {"image", "camera_info", "rviz", "rviz_frame", "respawn", "camera"}
     assert set(launched.defaults) == own | set(launched.module.REFERENCES) | ALIGNMENT
     assert all(launched.described.values())
 

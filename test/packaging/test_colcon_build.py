@@ -64,11 +64,11 @@ def test_the_package_is_in_the_resource_index(prefix: Path) -> None:
     assert (prefix / "share/ament_index/resource_index/packages" / NAME).is_file()
 
 
-@pytest.mark.parametrize("folder", ["launch", "config", "rviz"])
+@pytest.mark.parametrize("folder", ["launch", "config", "config/cameras", "rviz"])
 def test_ros2_launch_finds_every_file(prefix: Path, repository: Path, folder: str) -> None:
     expected = {path.name for path in (repository / folder).iterdir() if path.is_file()}
     assert expected
-    assert {path.name for path in (prefix / "share" / NAME / folder).iterdir()} == expected
+    assert {path.name for path in (prefix / "share" / NAME / folder).iterdir() if path.is_file()} == expected
 
 
 def test_every_module_and_data_file_is_installed(prefix: Path, source_copy: Path) -> None:

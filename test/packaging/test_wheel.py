@@ -35,11 +35,11 @@ def test_the_wheel_has_every_file_of_the_package(wheel: zipfile.ZipFile, source_
     assert expected - set(wheel.namelist()) == set()
 
 
-@pytest.mark.parametrize("folder", ["launch", "config", "rviz"])
+@pytest.mark.parametrize("folder", ["launch", "config", "config/cameras", "rviz"])
 def test_the_wheel_has_the_share_folder(wheel: zipfile.ZipFile, source_copy: Path, folder: str) -> None:
     (data,) = {name.partition("/")[0] for name in wheel.namelist() if ".data/" in name}
     share = f"{data}/data/share/mono_depth_ros"
-    expected = {f"{share}/{folder}/{path.name}" for path in (source_copy / folder).iterdir()}
+    expected = {f"{share}/{folder}/{path.name}" for path in (source_copy / folder).iterdir() if path.is_file()}
     assert expected and expected - set(wheel.namelist()) == set()
     assert f"{data}/data/share/ament_index/resource_index/packages/mono_depth_ros" in wheel.namelist()
 
