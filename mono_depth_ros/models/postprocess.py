@@ -38,6 +38,8 @@ def postprocess(
     """
     wanted, size = processing.outputs, (camera.width, camera.height)
     planes = {key: _plane(value, processing, key) for key, value in outputs.items() if key not in _NOT_PLANES}
+    if "depth" in planes:
+        planes["depth"] = _scaled(planes["depth"], processing)
     full = {key: resized_back(planes[key], place, size, wanted.resize)[0] for key in planes}
     values, confidence, normals = full.get("depth"), full.get("confidence"), None
     if values is None:
@@ -48,8 +50,8 @@ def postprocess(
             above, below = wanted.sky_above, wanted.sky_below
             sky = full["sky"] > above if above is not None else full["sky"] < cast(float, below)
             values = values.masked_fill(sky, math.inf)
-    if confidence is not None and wanted.confidence_clamp:
-        confidence = confidence.clamp(0, 1)
+    if confidence is not None:
+        confidence = 1 / confidence.clamp(min=1) if wanted.confidence_form == "error" else confidence.clamp(0, 1)
     if "normals" in outputs:
         normals = _channels(outputs["normals"], "normals", wanted.normals)
         normals = resized_back(normals, place, size, wanted.resize)
@@ -61,6 +63,14 @@ def postprocess(
         confidence = None if confidence is None else confidence.masked_fill(invalid, math.nan)
         normals = None if normals is None else normals.masked_fill(invalid[..., None], math.nan)
     return DepthPrediction(values, processing.depth_kind, confidence, normals)
+
+
+def _scaled(values: Tensor, processing: Processing) -> Tensor:
+    """What `kind` speaks of; a logarithm becomes the depth that is resized."""
+    factor, offset = processing.outputs.factor, processing.outputs.offset
+    if (factor, offset) != (1.0, 0.0):
+        values = values * factor + offset
+    return values.exp() if processing.kind == "log_metric" else values
 
 
 @lru_cache(maxsize=16)
@@ -115,7 +125,7 @@ def _depth_of_points(outputs: Mapping[str, Tensor], processing: Processing, came
             valid = mask > processing.outputs.mask_above
         focal = camera.fx * inside.shape[2] / camera.width
         z = z + recover_shift(inside.permute(1, 2, 0), valid, focal)
-    return z
+    return _scaled(z, processing)
 
 
 def _without_padding(values: Tensor, place: Layout) -> Tensor:

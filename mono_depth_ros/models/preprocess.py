@@ -11,10 +11,12 @@ from functools import lru_cache
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as functional
 from torch import Tensor
 
 from mono_depth_ros.errors import ImageError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.models.processing import CameraInput, ImageInput, Processing, SizeRule
 from mono_depth_ros.models.resample import Size, resize_images
 
@@ -28,6 +30,7 @@ class Layout:
 
     Attributes:
         scale: of the focal lengths fx and fy. That of `fit` is the exact ratio, not that of the sizes in whole pixels.
+        first: the size of a step before `content`, None where there is none.
     """
 
     content: Size
@@ -35,6 +38,7 @@ class Layout:
     left: int
     top: int
     scale: tuple[float, float]
+    first: Size | None = None
 
     @property
     def padded(self) -> bool:
@@ -65,8 +69,9 @@ def layout(width: int, height: int, image: ImageInput) -> Layout:
         left, top = (free[0] // 2, free[1] // 2) if image.pad.where == "centre" else (0, 0)
         found = Layout(content, (rule.fit[0], rule.fit[1]), left, top, (scale, scale))
     else:
-        content = _size(width, height, rule)
-        found = Layout(content, content, 0, 0, (content[0] / max(width, 1), content[1] / max(height, 1)))
+        first = _size(width, height, replace(rule, multiple=1, rounding="nearest")) if rule.two_steps else None
+        content = _multiples(first, rule) if first is not None else _size(width, height, rule)
+        found = Layout(content, content, 0, 0, (content[0] / max(width, 1), content[1] / max(height, 1)), first)
     low, high = max(rule.min_side, rule.multiple), rule.max_side or MAX_PIXELS
     if min(content) < low or max(content) > high or found.canvas[0] * found.canvas[1] > MAX_PIXELS:
         read = f"the image is {width}x{height} and would be read at {content[0]}x{content[1]}"
@@ -93,14 +98,19 @@ def _size(width: int, height: int, rule: SizeRule) -> Size:
 
     def fit(side: int) -> int:
         """`nearest` as in Depth-Anything-V2 `util/transform.py`, `constrain_to_multiple_of`."""
-        if rule.rounding != "nearest":
+        if rule.rounding not in ("nearest", "half_up"):
             return _whole(scale * side, rule.multiple, rule.rounding)
-        rounded = _whole(scale * side, rule.multiple, "nearest")
+        rounded = _whole(scale * side, rule.multiple, rule.rounding)
         if rounded < low:
             return _whole(scale * side, rule.multiple, "up")
         return rounded if rounded <= high else _whole(scale * side, rule.multiple, "down")
 
     return fit(width), fit(height)
+
+
+def _multiples(size: Size, rule: SizeRule) -> Size:
+    """The second of two steps: its bounds hold for the first."""
+    return _whole(size[0], rule.multiple, rule.rounding), _whole(size[1], rule.multiple, rule.rounding)
 
 
 def _whole(length: float, multiple: int, rounding: str) -> int:
@@ -109,6 +119,8 @@ def _whole(length: float, multiple: int, rounding: str) -> int:
     near = round(steps)
     if rounding == "nearest" or abs(steps - near) < 1e-9 * max(near, 1):
         return near * multiple
+    if rounding == "half_up":
+        return math.floor(steps + 0.5) * multiple
     return (math.floor(steps) if rounding == "down" else math.ceil(steps)) * multiple
 
 
@@ -135,14 +147,17 @@ def image_input(rgb: Tensor, image: ImageInput, place: Layout) -> Tensor:
         pixels = canvas
     if image.channels == "bgr":
         pixels = pixels.flip(-1)
-    if image.layout == "nhwc":
-        return pixels
+    if image.layout in ("nhwc", "hwc"):
+        return pixels if image.layout == "nhwc" else pixels[0]
     planes = pixels.permute(0, 3, 1, 2)
-    return planes[:, None] if image.layout == "n1chw" else planes
+    return {"n1chw": planes[:, None], "chw": planes[0]}.get(image.layout, planes)
 
 
 def _resized(images: Tensor, image: ImageInput, place: Layout) -> Tensor:
-    return resize_images(images, place.content, image.resample, image.antialias)
+    for size in (place.first, place.content):
+        if size is not None:
+            images = resize_images(images, size, image.resample, image.antialias)
+    return images
 
 
 def normalised(rgb: Tensor, image: ImageInput) -> Tensor:
@@ -192,14 +207,43 @@ def focal_px(camera: Camera, processing: Processing) -> float:
     return camera.fx if processing.focal == "fx" else (camera.fx + camera.fy) / 2
 
 
+CAMERA_RANKS = {"focal_px": 0, "matrix": 2, "matrix4": 2, "inverse_matrix": 2, "vector": 1, "rays": 3}
+"""Axes of what a form has for one camera."""
+
+
 def camera_input(cameras: Sequence[Camera], rank: int, form: CameraInput, processing: Processing) -> Tensor:
-    """The tensor of the cameras at the processed size: (N,) and (N, 1) focal lengths or (N, 3, 3) matrices, float32.
+    """The tensor of the cameras at the processed size, float32.
 
     Args:
-        rank: of the graph's input; one less than these have is for a graph of one image, without the batch's axis.
+        rank: of the graph's input; that of one camera, see CAMERA_RANKS, is for a graph of one image, without the
+            batch's axis.
+
+    Returns:
+        (N, ...) of the form: nothing or (1,) for a focal length, (3, 3), (4, 4), (4,), or (3, H, W).
     """
-    if form.form == "matrix":
-        values = torch.stack([torch.from_numpy(camera.matrix).float() for camera in cameras])
-        return values if rank == 3 else values[0]
-    focal = torch.tensor([focal_px(camera, processing) for camera in cameras])
-    return focal[0] if rank == 0 else focal if rank == 1 else focal[:, None]
+    if form.form == "focal_px":
+        focal = torch.tensor([focal_px(camera, processing) for camera in cameras])
+        return focal[0] if rank == 0 else focal if rank == 1 else focal[:, None]
+    values = torch.stack([_unit_rays(camera) if form.form == "rays" else _numbers(camera, form) for camera in cameras])
+    return values if rank > CAMERA_RANKS[form.form] else values[0]
+
+
+def _numbers(camera: Camera, form: CameraInput) -> Tensor:
+    matrix = camera.matrix.astype(np.float64)
+    if form.pixel_centres == "halves":
+        matrix[:2, 2] += 0.5
+    if form.form == "matrix4":
+        whole = np.eye(4)
+        whole[:3, :3] = matrix
+        return torch.from_numpy(whole).float()
+    if form.form == "vector":
+        return torch.from_numpy(matrix[[0, 1, 0, 1], [0, 1, 2, 2]]).float()
+    return torch.from_numpy(np.linalg.inv(matrix) if form.form == "inverse_matrix" else matrix).float()
+
+
+def _unit_rays(camera: Camera) -> Tensor:
+    """(3, H, W). What the lens model does not cover, as in the corners of a fisheye, is as of a pinhole: a network
+    spreads one NaN over its whole output."""
+    ahead = rays(camera)
+    ahead = torch.where(ahead.isfinite(), ahead, rays(replace(camera, model="none", distortion=())))
+    return functional.normalize(torch.cat([ahead, torch.ones_like(ahead[..., :1])], -1), dim=-1).permute(2, 0, 1)

@@ -7,6 +7,7 @@ Every family declares its own, the only home of sizes, kernels, mean, std, paddi
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import MISSING, dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from mono_depth_ros.errors import ConfigError, ModelError
 from mono_depth_ros.prediction import DepthKind
 
 DOCUMENTATION = "docs/onnx_models.md in the source of mono_depth_ros"
-KINDS = ("metric", "canonical", "inverse_metric", "inverse_canonical", "inverse_affine")
+KINDS = ("metric", "canonical", "log_metric", "inverse_metric", "inverse_canonical", "inverse_affine")
 RULES = ("fixed", "shorter_side", "longer_side", "fit", "source")
 
 
@@ -44,9 +45,14 @@ class SizeRule:
     )
     rounding: str = option(
         "nearest",
-        "to whole pixels and multiples. `nearest`: halves to even, but never past the bound of `shorter_side` or "
-        "`longer_side`",
-        choices=("nearest", "down", "up"),
+        "to whole pixels and multiples. `nearest`: halves to even, `half_up`: halves up, both never past the bound of "
+        "`shorter_side` or `longer_side`",
+        choices=("nearest", "half_up", "down", "up"),
+    )
+    two_steps: bool = option(
+        False,
+        "with `multiple`: resized to whole pixels first (halves to even), and that picture to multiples, as in Depth "
+        "Anything 3; a step that changes nothing is left out",
     )
     min_side: int = option(1, "images that would be read with a shorter side are refused", unit="px", low=1)
     max_side: int | None = option(
@@ -66,6 +72,8 @@ class SizeRule:
         box = self.fixed or self.fit
         if box and self.multiple != 1:
             raise ModelError(f"{where}: 'multiple' goes with sizes that change, {given[0]} {list(box)} has its own")
+        if self.two_steps and self.multiple == 1:
+            raise ModelError(f"{where}: 'two_steps' goes with a 'multiple', found none")
 
 
 @dataclass(frozen=True)
@@ -96,8 +104,8 @@ class ImageInput:
     resample: str = option(
         MISSING,
         "kernel of the resize. `cubic`: a = -0.75, of OpenCV and torch (-0.5 with `antialias`, as in Pillow); "
-        "`area`: mean over each new pixel's area, `cubic` where a side grows",
-        choices=("linear", "cubic", "area"),
+        "`area`: mean over each new pixel's area, `cubic` where a side grows; `lanczos`: a = 3, with `antialias` only",
+        choices=("linear", "cubic", "area", "lanczos"),
     )
     range: int = option(MISSING, "grey levels run from 0 to this before `mean` and `std`", choices=(1, 255))
     pad: Padding | None = option(None, "with `fit` only, see below")
@@ -110,10 +118,11 @@ class ImageInput:
     channels: str = option("rgb", "their order", choices=("rgb", "bgr"))
     layout: str = option(
         "nchw",
-        "of the tensor; `n1chw`: with an axis of one view, as in Depth Anything 3",
-        choices=("nchw", "nhwc", "n1chw"),
+        "of the tensor; `n1chw`: with an axis of one view, as in Depth Anything 3; `chw`, `hwc`: of one image, without "
+        "an axis for the batch",
+        choices=("nchw", "nhwc", "n1chw", "chw", "hwc"),
     )
-    dtype: str = option("float32", "of the tensor", choices=("float32", "float16", "uint8"))
+    dtype: str = option("float32", "of the tensor", choices=("float32", "float16", "float64", "uint8"))
     mean: tuple[float, ...] = option(
         (0.0, 0.0, 0.0), "of each channel in the network's order, in the units of `range`", low=-255, high=255, count=3
     )
@@ -128,7 +137,9 @@ class ImageInput:
                 f"size rule {self.size.rule}: fit and pad go together"
             )
         if self.antialias and self.resample == "area":
-            raise ModelError(f"{where}: area is a mean already, expected antialias with linear or cubic only")
+            raise ModelError(f"{where}: area is a mean already, expected antialias with other kernels only")
+        if self.resample == "lanczos" and not self.antialias:
+            raise ModelError(f"{where}: resample is lanczos without antialias, expected antialias: true, as in Pillow")
         if self.dtype == "uint8" and (self.range, *self.mean, *self.std) != (255, 0, 0, 0, 1, 1, 1):
             raise ModelError(f"{where}: dtype uint8 takes grey levels, expected range 255 without mean and std")
 
@@ -140,10 +151,21 @@ class CameraInput:
     name: str = option(MISSING, "of the input in the graph")
     form: str = option(
         MISSING,
-        "`focal_px`: f at the processed size, one number an image; `matrix`: the 3x3 K at the processed size, "
-        "padding included, pixel centres at integers",
-        choices=("focal_px", "matrix"),
+        "`focal_px`: f, one number an image; `matrix`: the 3x3 K; `matrix4`: K in the upper left of a 4x4; "
+        "`inverse_matrix`: the inverse of K; `vector`: fx, fy, cx, cy; `rays`: x, y, z of the unit vector to what each "
+        "pixel sees, 3 channels first, lens distortion included. All at the processed size, padding included",
+        choices=("focal_px", "matrix", "matrix4", "inverse_matrix", "vector", "rays"),
     )
+    pixel_centres: str = option(
+        "integers",
+        "of the principal point: the middle of the first pixel is at 0, as in ROS and OpenCV, or (`halves`) at 0.5",
+        choices=("integers", "halves"),
+    )
+
+    def check(self, where: str) -> None:
+        """Raise ModelError where fields contradict each other."""
+        if self.pixel_centres != "integers" and self.form in ("focal_px", "rays"):
+            raise ModelError(f"{where}: pixel_centres goes with a form that has a principal point, found {self.form}")
 
 
 @dataclass(frozen=True)
@@ -163,6 +185,10 @@ class Outputs:
         "`recover_focal_shift`)",
     )
     scale: str = option("", "a factor for each image that the depth is multiplied by")
+    factor: float = option(
+        1.0, "`depth`, or the z of `points`, times this and plus `offset` is what `kind` says: 0.001 for millimetres"
+    )
+    offset: float = option(0.0, "see `factor`")
     normals: str = option("", "surface normals, 3 channels first or last, further channels are left out")
     normals_signs: tuple[int, ...] = option(
         (1, 1, 1),
@@ -170,9 +196,15 @@ class Outputs:
         choices=(-1, 1),
         count=3,
     )
-    confidence: str = option("", "from 0 to 1")
+    confidence: str = option("", "from 0 to 1, unless `confidence_form` says otherwise")
+    confidence_form: str = option(
+        "share",
+        "`share`: higher is better; `error`: larger is worse, of no unit, from about 1 up (UniDepthV2): the confidence "
+        "is 1 / max(output, 1)",
+        choices=("share", "error"),
+    )
     confidence_clamp: bool = option(
-        False, "values below 0 become 0 and above 1 become 1; without it a graph that gives such is refused"
+        False, "values below 0 become 0 and above 1 become 1; without it a graph that gives more than 1.05 is refused"
     )
     sky: str = option("", "score of sky: metric depth there is +inf")
     sky_above: float | None = option(None, "where the score is above this there is sky; this or `sky_below`")
@@ -202,6 +234,13 @@ class Outputs:
             raise ModelError(
                 f"{where} gives {found}, expected sky with one of sky_above and sky_below, or none of them"
             )
+        if not (self.factor and math.isfinite(self.factor) and math.isfinite(self.offset)):
+            raise ModelError(
+                f"{where} gives factor {self.factor:g} and offset {self.offset:g}, expected a factor other than 0"
+            )
+        if self.confidence_form != "share" and (not self.confidence or self.confidence_clamp):
+            found = "with confidence_clamp" if self.confidence else "without confidence"
+            raise ModelError(f"{where} gives confidence_form {found}, expected confidence without confidence_clamp")
         if self.points_shift and not self.points:
             raise ModelError(f"{where}: points_shift goes with points, found depth")
         if self.range_m is not None and not (metric and self.range_m[0] < self.range_m[1]):
@@ -215,8 +254,9 @@ class Processing:
 
     kind: str = option(
         MISSING,
-        "of the depth output. `metric`: metres; `canonical`: depth = output * f / `focal_px`; `inverse_metric`: "
-        "depth = 1 / output; `inverse_canonical`: depth = f / (`focal_px` * output); `inverse_affine`: relative",
+        "of the depth output. `metric`: metres; `canonical`: depth = output * f / `focal_px`; `log_metric`: depth = "
+        "exp(output); `inverse_metric`: depth = 1 / output; `inverse_canonical`: depth = f / (`focal_px` * output); "
+        "`inverse_affine`: relative",
         choices=KINDS,
     )
     input: ImageInput = option(MISSING, "the image, see below")
@@ -253,6 +293,8 @@ class Processing:
         """Raise ModelError where fields contradict each other."""
         self.input.check(f"{where}, input")
         self.outputs.check(f"{where}, outputs", self.depth_kind is DepthKind.METRIC)
+        if self.intrinsics is not None:
+            self.intrinsics.check(f"{where}, intrinsics")
         if ("canonical" in self.kind) != (self.focal_px is not None):
             found = f"kind {self.kind} {'without' if self.focal_px is None else 'with'} focal_px"
             raise ModelError(f"{where} gives {found}, expected focal_px with the canonical kinds only")

@@ -8,6 +8,7 @@ torch with the same weights.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import cv2
@@ -29,7 +30,7 @@ def resize_images(images: Tensor, size: Size, kernel: str, antialias: bool = Fal
 
     Args:
         kernel: "linear"; "cubic" with a = -0.75, -0.5 where antialiased; "area", the mean over each new pixel's area,
-            "cubic" where a side grows.
+            "cubic" where a side grows; "lanczos" with a = 3, antialiased only.
         antialias: widen the kernel where the image shrinks, as Pillow does, on uint8 to the bit; not with "area", which
             is a mean already.
     """
@@ -48,7 +49,9 @@ def resize_images(images: Tensor, size: Size, kernel: str, antialias: bool = Fal
 def resize_images_torch(images: Tensor, size: Size, kernel: str, antialias: bool = False) -> Tensor:
     """`resize_images` of float32 on any device; "area" shrinks only."""
     if kernel == "area":
-        return _area_matrix(images, size)
+        return _by_matrices(images, size, _area_weights)
+    if kernel == "lanczos":
+        return _by_matrices(images, size, _lanczos_weights)
     planes, mode = images.permute(0, 3, 1, 2), _TORCH[kernel]
     resized = functional.interpolate(planes, size[::-1], mode=mode, align_corners=False, antialias=antialias)
     return resized.permute(0, 2, 3, 1)
@@ -99,12 +102,12 @@ def resize_area(images: Tensor, size: Size) -> Tensor:
 
 def resize_area_matrix(images: Tensor, size: Size) -> Tensor:
     """`resize_area` on any device."""
-    return _area_matrix(images.float(), size).round_().clamp_(0, 255).to(torch.uint8)
+    return _by_matrices(images.float(), size, _area_weights).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def _area_matrix(images: Tensor, size: Size) -> Tensor:
-    rows = _area_weights(images.shape[1], size[1], str(images.device))
-    columns = _area_weights(images.shape[2], size[0], str(images.device))
+def _by_matrices(images: Tensor, size: Size, weights: Callable[[int, int, str], Tensor]) -> Tensor:
+    rows = weights(images.shape[1], size[1], str(images.device))
+    columns = weights(images.shape[2], size[0], str(images.device))
     return torch.einsum("yh,nhwc,xw->nyxc", rows, images, columns)
 
 
@@ -134,7 +137,7 @@ def resize_pillow(images: Tensor, size: Size, kernel: str) -> Tensor:
     off by up to two grey levels in up to 5 % of the pixels. Source: Pillow `src/libImaging/Resample.c`.
 
     Args:
-        kernel: "linear", or "cubic" (with a = -0.5).
+        kernel: "linear", "cubic" (with a = -0.5), or "lanczos" (with a = 3).
     """
     width, height = images.shape[2], images.shape[1]
     passes = [(2, size[0]), (1, size[1])]
@@ -162,7 +165,23 @@ def _pillow_pass(images: Tensor, axis: int, target: int, kernel: str) -> Tensor:
 @lru_cache(maxsize=64)
 def _pillow_taps(source: int, target: int, kernel: str, device: str) -> tuple[Tensor, Tensor]:
     """Where each new pixel looks, (taps, target) int64, and its weights there, (taps, target) int32 fixed-point."""
-    radius = {"linear": 1.0, "cubic": 2.0}[kernel]
+    places, weights = _pillow_weights(source, target, kernel)
+    fixed = np.trunc(weights * (1 << _PILLOW_BITS) + np.copysign(0.5, weights)).astype(np.int32)
+    return torch.from_numpy(places.T.copy()).to(device), torch.from_numpy(fixed.T.copy()).to(device)
+
+
+@lru_cache(maxsize=32)
+def _lanczos_weights(source: int, target: int, device: str) -> Tensor:
+    """(target, source) float32 on the device, rows sum to 1."""
+    places, taps = _pillow_weights(source, target, "lanczos")
+    weights = np.zeros((target, source))
+    np.add.at(weights, (np.arange(target)[:, None], places), taps)
+    return torch.from_numpy(weights.astype(np.float32)).to(device)
+
+
+def _pillow_weights(source: int, target: int, kernel: str) -> tuple[np.ndarray, np.ndarray]:
+    """Where each new pixel looks, (target, taps), and its weights there, float64 with rows that sum to 1."""
+    radius = {"linear": 1.0, "cubic": 2.0, "lanczos": 3.0}[kernel]
     scale = source / target
     stretch = max(scale, 1.0)
     centre = (np.arange(target) + 0.5) * scale
@@ -172,14 +191,14 @@ def _pillow_taps(source: int, target: int, kernel: str, device: str) -> tuple[Te
     weights = _pillow_kernel(np.abs(places - centre[:, None] + 0.5) * (1 / stretch), kernel)
     weights[places >= end[:, None]] = 0
     weights /= np.cumsum(weights, axis=1)[:, -1:]  # summed one by one, as Pillow sums them
-    fixed = np.trunc(weights * (1 << _PILLOW_BITS) + np.copysign(0.5, weights)).astype(np.int32)
-    index = np.minimum(places, source - 1)
-    return torch.from_numpy(index.T.copy()).to(device), torch.from_numpy(fixed.T.copy()).to(device)
+    return np.minimum(places, source - 1), weights
 
 
 def _pillow_kernel(x: np.ndarray, kernel: str) -> np.ndarray:
     if kernel == "linear":
         return np.maximum(1 - x, 0)
+    if kernel == "lanczos":
+        return np.where(x < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
     a = -0.5
     inner = ((a + 2) * x - (a + 3)) * x * x + 1
     outer = (((x - 5) * x + 8) * x - 4) * a

@@ -164,6 +164,34 @@ def test_size_rule_of_the_authors(source: tuple[int, int], expected: tuple[int, 
     assert place(*source, shorter_side=518, multiple=14).content == expected
 
 
+@pytest.mark.parametrize(
+    ("source", "first", "content"),
+    [
+        ((640, 480), (504, 378), (504, 378)),
+        ((1242, 375), (504, 152), (504, 154)),
+        ((1280, 720), (504, 284), (504, 280)),
+        ((1920, 1080), (504, 284), (504, 280)),
+        ((504, 301), (504, 301), (504, 308)),  # 21.5 steps: up
+        ((100, 504), (100, 504), (98, 504)),
+    ],
+)
+def test_two_steps(source: tuple[int, int], first: tuple[int, int], content: tuple[int, int]) -> None:
+    """Sizes of Depth Anything 3, and that the second step is of the first one's picture, by OpenCV on grey levels."""
+    rule = SizeRule(longer_side=504, multiple=14, rounding="half_up", two_steps=True)
+    declared = ImageInput("x", rule, "area", 255, resample_dtype="uint8")
+    place = layout(*source, declared)
+    assert (place.first, place.content) == (first, content)
+    assert place.scale == (content[0] / source[0], content[1] / source[1])
+    image = np.random.default_rng(0).integers(0, 256, (source[1], source[0], 3), dtype=np.uint8)
+    expected = image
+    for size in (first, content):
+        grows = size[0] > expected.shape[1] or size[1] > expected.shape[0]
+        if size != expected.shape[1::-1]:
+            expected = cv2.resize(expected, size, interpolation=cv2.INTER_CUBIC if grows else cv2.INTER_AREA)
+    found = image_input(torch.from_numpy(image)[None], declared, place)
+    assert np.array_equal(found[0].permute(1, 2, 0).numpy(), expected.astype(np.float32))
+
+
 def test_halves_round_to_even() -> None:
     assert place(3, 2, shorter_side=5, multiple=5).content == (10, 5)  # 1.5 steps -> 2
     assert place(5, 2, shorter_side=5, multiple=5).content == (10, 5)  # 2.5 steps -> 2

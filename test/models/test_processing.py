@@ -106,7 +106,7 @@ def test_every_field_is_documented() -> None:
             "m.yaml: 'input': 'size': 'shorter_sid' is not known, did you mean 'shorter_side'?",
         ),
         (changed(zzz=1), "m.yaml: 'zzz' is not known, expected one of: kind, input, outputs, focal_px"),
-        (changed(kind=None), "m.yaml lacks 'kind', expected one of: metric, canonical, inverse_metric"),
+        (changed(kind=None), "m.yaml lacks 'kind', expected one of: metric, canonical, log_metric"),
         (changed("outputs", resize=None), "m.yaml: 'outputs' lacks 'resize', expected one of: linear, corners, cubic"),
         (changed("input", name=None), "m.yaml: 'input' lacks 'name', expected a text"),
         (changed(kind="metrik"), "m.yaml: 'kind' is 'metrik', expected one of: metric, canonical"),
@@ -147,7 +147,19 @@ def test_strict(content: object, expected: str) -> None:
         (changed("input", "size", multiple=14), "'multiple' goes with sizes that change, fixed [8, 6] has its own"),
         (changed("input", pad={"where": "centre"}), "has a pad, expected none with size rule fixed"),
         (changed("input", size={"fit": [8, 6]}), "has no pad, expected it with size rule fit"),
-        (changed("input", antialias=True, resample="area"), "area is a mean already, expected antialias with linear"),
+        (changed("input", antialias=True, resample="area"), "area is a mean already, expected antialias with other"),
+        (changed("input", resample="lanczos"), "resample is lanczos without antialias, expected antialias: true"),
+        (changed("input", "size", two_steps=True), "'two_steps' goes with a 'multiple', found none"),
+        (changed("outputs", factor=0), "gives factor 0 and offset 0, expected a factor other than 0"),
+        (changed("outputs", confidence_form="error"), "gives confidence_form without confidence, expected confidence"),
+        (
+            changed("outputs", confidence="c", confidence_form="error", confidence_clamp=True),
+            "gives confidence_form with confidence_clamp",
+        ),
+        (
+            changed(intrinsics={"name": "k", "form": "rays", "pixel_centres": "halves"}),
+            "m.yaml, intrinsics: pixel_centres goes with a form that has a principal point, found rays",
+        ),
         (changed("input", dtype="uint8"), "dtype uint8 takes grey levels, expected range 255 without mean and std"),
         (changed("input", dtype="uint8", range=255, mean=[1, 1, 1]), "expected range 255 without mean and std"),
         (changed("outputs", depth=None), "m.yaml, outputs gives neither, expected either depth or points"),
@@ -233,8 +245,10 @@ def test_the_contracts_in_the_documentation(repository: Path) -> None:
     assert relative.depth_kind is DepthKind.INVERSE_AFFINE
     third = found["Depth Anything 3, metric"]
     assert (third.kind, third.focal_px, third.focal) == ("canonical", 300, "mean")
-    assert third.input.size == SizeRule(longer_side=504, multiple=14)
+    assert third.input.size == SizeRule(longer_side=504, multiple=14, rounding="half_up", two_steps=True)
     assert (third.outputs.sky, third.outputs.sky_above) == ("sky", 0.3)
+    unidepth = found["UniDepthV2"]
+    assert unidepth.intrinsics.form == "rays" and unidepth.outputs.confidence_form == "error"
     moge = found["MoGe-2"]
     assert moge.outputs.points_shift and moge.outputs.scale == "metric_scale"
     assert moge.input_names == ("image", "num_tokens")

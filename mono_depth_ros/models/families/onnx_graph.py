@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.preprocess import CAMERA_RANKS
 from mono_depth_ros.models.processing import Processing
 from mono_depth_ros.models.weights.files import check_is_binary
 
@@ -167,10 +168,16 @@ _AXES: dict[str, tuple[int | str, ...]] = {
     "nchw": ("n", 3, "h", "w"),
     "nhwc": ("n", "h", "w", 3),
     "n1chw": ("n", 1, 3, "h", "w"),
+    "chw": (3, "h", "w"),
+    "hwc": ("h", "w", 3),
 }
 _CAMERA: dict[str, tuple[str, tuple[tuple[int | str, ...], ...]]] = {
     "focal_px": ("(N, 1), (N,) or one number", ((), ("n",), ("n", 1))),
     "matrix": ("(N, 3, 3) or (3, 3)", ((3, 3), ("n", 3, 3))),
+    "matrix4": ("(N, 4, 4) or (4, 4)", ((4, 4), ("n", 4, 4))),
+    "inverse_matrix": ("(N, 3, 3) or (3, 3)", ((3, 3), ("n", 3, 3))),
+    "vector": ("(N, 4) or (4,)", ((4,), ("n", 4))),
+    "rays": ("(N, 3, H, W) or (3, H, W)", ((3, "h", "w"), ("n", 3, "h", "w"))),
 }
 
 
@@ -186,6 +193,8 @@ def check_fit(graph: Graph, processing: Processing) -> None:
         if port.shape is not None and not any(_fits(port.shape, shape) for shape in shapes):
             expected = f"{words} for intrinsics as {processing.intrinsics.form}"
             raise ModelError(f"{graph.path} has the input {port}, expected {expected}")
+        if processing.intrinsics.form == "rays" and port.shape is not None:
+            _check_sides(graph, port, shapes[len(port.shape) - 3], processing)
     for name in processing.constants:
         if any(side not in (1,) and isinstance(side, int) for side in ports[name].shape or ()):
             raise ModelError(f"{graph.path} has the input {ports[name]}, expected one number for the constant '{name}'")
@@ -195,11 +204,11 @@ def takes_batches(graph: Graph, processing: Processing) -> bool:
     """Whether several images can be given at once."""
     ports = {port.name: port for port in graph.inputs}
     shape = ports[processing.input.name].shape
-    if shape is not None and shape[0] == 1:
+    if processing.input.layout in ("chw", "hwc") or (shape is not None and shape[0] == 1):
         return False
     if processing.intrinsics is None or (shape := ports[processing.intrinsics.name].shape) is None:
         return True
-    return len(shape) > {"focal_px": 0, "matrix": 2}[processing.intrinsics.form] and shape[0] != 1
+    return len(shape) > CAMERA_RANKS[processing.intrinsics.form] and shape[0] != 1
 
 
 def _check_names(graph: Graph, what: str, found: tuple[Port, ...], expected: tuple[str, ...], hint: str) -> None:
@@ -215,7 +224,7 @@ def _check_names(graph: Graph, what: str, found: tuple[Port, ...], expected: tup
 
 
 def _check_image(graph: Graph, port: Port, processing: Processing) -> None:
-    wanted, rule = processing.input, processing.input.size
+    wanted = processing.input
     axes = _AXES[wanted.layout]
     if port.dtype != wanted.dtype:
         raise ModelError(f"{graph.path} has the input {port}, its contract file says dtype {wanted.dtype}")
@@ -225,11 +234,17 @@ def _check_image(graph: Graph, port: Port, processing: Processing) -> None:
     if not _fits(port.shape, axes):
         raise ModelError(f"{graph.path} has the input {port}, {expected}")
     batch = port.shape[0]
-    if isinstance(batch, int) and batch != 1:
+    if axes[0] == "n" and isinstance(batch, int) and batch != 1:
         raise ModelError(f"{graph.path} has the input {port}, expected a batch of 1 or of any number, not of {batch}")
+    _check_sides(graph, port, axes, processing)
+
+
+def _check_sides(graph: Graph, port: Port, axes: tuple[int | str, ...], processing: Processing) -> None:
+    """Raise ModelError where height and width are fixed in the graph and others by the contract."""
+    rule = processing.input.size
     box = rule.fixed or rule.fit
     for axis, name, index in (("w", "width", 0), ("h", "height", 1)):
-        side = port.shape[axes.index(axis)]
+        side = (port.shape or axes)[axes.index(axis)]
         if isinstance(side, int) and (box is None or side != box[index]):
             given = f"{rule.rule}: {list(box)}" if box else rule.rule
             raise ModelError(

@@ -180,6 +180,14 @@ class _Trying:
         if isinstance(network, GraphFile):
             runtime = OnnxRuntimeEngine(network, torch.device("cpu"), "fp32")
             reference = _on_the_cpu(runtime, network, examples, device, "ONNX Runtime fp32 on the CPU")
+            if not any(bool(network.depth(outputs).isfinite().any()) for outputs in reference.outputs):
+                half = " Its weights are in float16, which overflows: an export in float32 may be right." * (
+                    network.precision == "fp16"
+                )
+                raise ModelError(
+                    f"{network.name} gives no number at all (NaN) on the test images, on the CPU in float32 too, "
+                    f"expected depth: no engine can mend that, another export of the network can.{half}"
+                )
             cure = "engine:=onnxruntime device:=cpu"
             if network.precision != "fp32":
                 cure += f", or an export of {network.name} with weights in float32"

@@ -19,6 +19,7 @@ _MODULES = {
     "verify": "verifying",
     "check": "checking",
     "export": "exporting",
+    "inspect": "inspecting",
 }
 """The module of each subcommand; it has a function `run`."""
 
@@ -67,6 +68,15 @@ def add_parser(subparsers: Any) -> None:
     export.add_argument(
         "--out", type=path, metavar="PATH", help="The file or its folder (default: NAME.onnx or NAME.xml in this one)."
     )
+    inspect = actions.add_parser(
+        "inspect",
+        help="inputs and outputs of an ONNX file, and a contract file to begin with",
+        description="Print the inputs and outputs of an ONNX file and a contract file to begin with, which says what "
+        "the network reads and gives. Exports of well-known networks are recognised by their names and shapes.",
+        examples=("mono_depth models inspect model.onnx", "mono_depth models inspect model.onnx --write"),
+    )
+    inspect.add_argument("file", type=path, metavar="FILE.onnx", help="the ONNX file")
+    inspect.add_argument("--write", action="store_true", help="Write the contract beside the file, if none is.")
     for action in actions.choices.values():
         action.add_argument("--json", action="store_true", help="Print JSON on stdout.")
         action.set_defaults(run=run)

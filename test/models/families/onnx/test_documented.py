@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.models.families.onnx import OnnxModel, load
 from mono_depth_ros.models.processing import Processing, contract_path
 from mono_depth_ros.models.runtime.engine import EngineOptions
@@ -60,10 +61,25 @@ def test_depth_anything_3(documented: Documented, score: float) -> None:
         "Depth Anything 3, metric", body, f"{PLANE} depth, {PLANE} sky", "float[N, 1, 3, H, W] pixel_values"
     )
     (prediction,) = model.predict(IMAGE, [CAMERA])
-    # read at 504 x 154: 152.2 rows are 10.9 steps of 14
+    # read at 504 x 154: first at 504 x 152, which is 10.9 steps of 14
     focal = (721.5 * 504 / 1242 + 700 * 154 / 375) / 2
     expected = 2 * focal / 300 if score < 0.3 else torch.inf
     assert torch.allclose(prediction.values, torch.tensor(expected), rtol=1e-6)
+
+
+def test_unidepth_v2(documented: Documented) -> None:
+    """All lies 6 m from the camera: depth is the z of the given rays times that, and 1.5 of an error is 2/3."""
+    body = f"""{RED.format("rgbs")} {value("radius", 6)} pts_3d = Mul(rays, radius) {value("confidence", 1.5)}
+        shape = Constant<value_ints=[1, 3, 3]>() k = ReduceMean<axes=[1, 2, 3], keepdims=0>(zero)
+        intrinsics = Expand(k, shape)"""
+    gives = "float[N, 3, 462, 630] pts_3d, float[N, 1, 462, 630] confidence, float[N, 3, 3] intrinsics"
+    model = documented("UniDepthV2", body, gives, "float[N, 3, 462, 630] rgbs, float[N, 3, 462, 630] rays")
+    assert model.spec.needs_camera and model.spec.confidence
+    (prediction,) = model.predict(IMAGE, [CAMERA])
+    seen = rays(CAMERA)
+    expected = 6 / (1 + seen.square().sum(-1)).sqrt()
+    assert float((prediction.values / expected - 1).abs().max()) < 2e-3  # of the resize back, at the border
+    assert torch.allclose(prediction.confidence, torch.tensor(2 / 3))
 
 
 @pytest.mark.parametrize(("mask", "known"), [(0.9, True), (0.1, False)])

@@ -85,8 +85,25 @@ def test_no_distance_is_unknown(model, camera, value: float) -> None:
 
 
 def test_a_network_that_gives_no_numbers_is_refused(model) -> None:
-    with pytest.raises(ModelError, match="AbsRel nan"):
+    with pytest.raises(ModelError, match=r"gives no number at all \(NaN\) on the test images.*another export") as error:
         model(constant("zero", 0.0) + " depth = Div(zero, zero)")
+    assert "engine:=" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "changes", "known"),
+    [
+        (-1.0, {}, False),
+        (0.0, {"kind": "inverse_metric"}, False),
+        (5000.0, {"outputs": {"range_m": [0, 80]}}, False),
+        (-1.0, {"kind": "inverse_affine"}, True),
+        (-1.0, {"kind": "log_metric"}, True),
+        (5000.0, {"outputs": {"range_m": [0, 80], "factor": 0.001}}, True),
+    ],
+)
+def test_a_graph_without_any_depth_is_warned_of(model, caplog, value: float, changes: dict, known: bool) -> None:
+    model(constant("depth", value), **changes)
+    assert ("gives no depth at all on two test images" in caplog.text) is not known
 
 
 @pytest.mark.parametrize(("value", "expected"), [(0.0, math.inf), (-1.0, math.nan), (0.5, 2.0)])
