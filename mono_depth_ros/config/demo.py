@@ -115,7 +115,9 @@ class CameraNodeConfig(Config):
 class WorldNodeConfig(Config):
     """The synthetic world, and the camera and lidar that drive through it."""
 
-    scene: str = option("room", "The kind of world.", choices=("room", "corridor", "warehouse", "street", "yard"))
+    scene: str = option(
+        "room", "The kind of world.", choices=("room", "corridor", "warehouse", "street", "yard", "course")
+    )
     seed: int = option(0, "Another seed is another world of this kind.", low=0, high=2**31 - 1)
     rate: float = option(10.0, "The node publishes so many images a second.", unit="Hz", low=0.1, high=200.0)
     duration: float = option(0.0, "The drive is this long; 0 is endless.", unit="s", low=0.0, high=3600.0)

@@ -23,6 +23,8 @@ from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.training.config import VALIDATION_SEED, TrainConfig
 
 META = np.dtype([("fx", "f8"), ("fy", "f8"), ("cx", "f8"), ("cy", "f8"), ("kind", "u1"), ("seed", "i8")])
+KINDS = ("room", "corridor", "warehouse", "street", "yard")
+"""Of scenes that a network learns from."""
 _FILES = ("rgb", "depth", "meta", "done")
 
 
@@ -69,15 +71,13 @@ class PoolSpec:
 
 def pool_spec(config: TrainConfig, validation: bool) -> PoolSpec:
     """The training pool (worlds from `seed` * 10^5, below 10^7) or the held-out one (worlds from 10^7 on)."""
-    from mono_depth_ros.world import KINDS
-
     first = VALIDATION_SEED if validation else config.seed * 100_000
     frames = config.validation_frames if validation else config.frames
     if not validation and first + frames > VALIDATION_SEED:
         raise DataError(f"seed {config.seed} needs worlds up to {first + frames}, expected below {VALIDATION_SEED}")
     hfov = (config.hfov_min_deg, config.hfov_max_deg)
     views = 1 if validation else config.views
-    return PoolSpec(frames, views, config.width, config.height, first, tuple(KINDS), hfov, config.centre_shift)
+    return PoolSpec(frames, views, config.width, config.height, first, KINDS, hfov, config.centre_shift)
 
 
 def sample_camera(spec: PoolSpec, rng: np.random.Generator) -> Camera:

@@ -17,7 +17,7 @@ from mono_depth_ros.world.pose import camera_pose
 
 HARMONICS = 5
 SAMPLES = 256
-LOOPS = {"room", "yard"}
+LOOPS = {"room", "yard", "course"}
 TURN_LIMIT = 0.9  # rad/s
 
 

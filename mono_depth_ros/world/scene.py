@@ -67,6 +67,18 @@ class Light:
         return np.concatenate([*parts, [self.haze, self.clouds, self.exposure, min(self.ceiling, 1e6), 0.0, 0.0]])
 
 
+@dataclass(frozen=True)
+class Thing:
+    """Something by its name, and the rectangle of the floor that it is on or above: metres, world frame."""
+
+    name: str
+    x: float
+    y: float
+    yaw: float  # radians, of its length
+    length: float
+    width: float
+
+
 @dataclass(frozen=True, eq=False)
 class Scene:
     """N solids and K materials; arrays are float64 unless said otherwise."""
@@ -81,6 +93,7 @@ class Scene:
     materials: np.ndarray  # (K, MATERIAL_WIDTH)
     light: Light
     drivable: np.ndarray  # (D, 4) x0 y0 x1 y1: where a camera may be, solids permitting
+    things: tuple[Thing, ...] = ()  # what is to be found in it, where that is known
 
     def corners(self) -> np.ndarray:
         """(N, 8, 3) world corners of every solid's oriented bounding box."""
@@ -105,6 +118,7 @@ class SceneBuilder:
         self.drivable: list[tuple[float, float, float, float]] = []
         self.lamps: list[tuple[float, ...]] = []
         self.footprints: list[tuple[float, float, float, float, float]] = []
+        self.things: list[Thing] = []
         self._frames: list[tuple[float, float, float, float]] = [(0.0, 0.0, 0.0, 0.0)]
 
     def at(self, x: float, y: float, yaw: float = 0.0, z: float = 0.0) -> SceneBuilder:
@@ -213,6 +227,10 @@ class SceneBuilder:
         self.footprints.append(new)
         return True
 
+    def note(self, name: str, x: float, y: float, yaw: float, length: float, width: float) -> None:
+        """Say what is there, in the current frame."""
+        self.things.append(Thing(name, *self._to_world(x, y), self._frames[-1][3] + yaw, length, width))
+
     def build(self, light: Light) -> Scene:
         """Freeze into arrays."""
         kind, center, rot, half, material, tint, solid = zip(*self.rows, strict=True)
@@ -227,6 +245,7 @@ class SceneBuilder:
             materials=np.array(self.materials, dtype=np.float64),
             light=light,
             drivable=np.array(self.drivable, dtype=np.float64).reshape(-1, 4),
+            things=tuple(self.things),
         )
 
 

@@ -12,6 +12,7 @@ from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.world.corridor import corridor
+from mono_depth_ros.world.course import course
 from mono_depth_ros.world.freespace import FreeSpace, free_space
 from mono_depth_ros.world.path import CameraPath, make_path
 from mono_depth_ros.world.pose import camera_pose
@@ -29,10 +30,11 @@ _GENERATORS: dict[str, Callable[[np.random.Generator], Scene]] = {
     "warehouse": warehouse,
     "street": street,
     "yard": yard,
+    "course": course,
 }
-INDOOR = ("room", "corridor", "warehouse")
+KINDS = tuple(_GENERATORS)  # a world's random numbers follow from the place in it: a new kind comes last
+INDOOR = ("room", "corridor", "warehouse", "course")
 OUTDOOR = ("street", "yard")
-KINDS = INDOOR + OUTDOOR
 MOST_PITCH, MOST_ROLL = np.radians(12.0), np.radians(2.0)
 
 
