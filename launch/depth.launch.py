@@ -24,8 +24,10 @@ from mono_depth_ros.config import (
     AlignmentNodeConfig,
     DepthConfig,
     DepthNodeConfig,
+    GroundConfig,
     ImageConfig,
     ModelConfig,
+    ObstacleConfig,
 )
 from mono_depth_ros.config import REFERENCES as NAMES
 from mono_depth_ros.errors import ConfigError
@@ -39,8 +41,8 @@ from mono_depth_ros.nodes.ros.launching import (
     option_parameters,
 )
 
-CLASSES = (ModelConfig, DepthConfig, DepthNodeConfig, ImageConfig)
-ALIGNMENT_NODE = (AlignmentNodeConfig, ImageConfig, *ALIGNMENT)
+CLASSES = (ModelConfig, DepthConfig, DepthNodeConfig, ImageConfig, GroundConfig, ObstacleConfig)
+ALIGNMENT_NODE = (AlignmentNodeConfig, ImageConfig, *ALIGNMENT, ObstacleConfig)
 OWN = (
     "reference",
     "seed",

@@ -75,6 +75,10 @@ class SamplesError(FrameError):
     """A reference that cannot be used, or that gives no sample of the image at hand."""
 
 
+class ObstacleError(FrameError):
+    """An image that obstacles cannot be found in: the robot's frame or floor is not known, or the mask does not fit."""
+
+
 class FitError(DataError):
     """Samples and a prediction that no curve fits, or no floor to fit. `reason` is a short slug, counted by it."""
 

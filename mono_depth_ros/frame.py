@@ -110,6 +110,14 @@ class Frame:
         """(H, W) float32: 1/m, or what a relative model gives, without unit; larger is nearer, NaN unknown."""
         return 1 / self.depth if self._metric else self.prediction.values
 
+    @cached_property
+    def certain(self) -> torch.Tensor:
+        """(H, W) float32 metres: `depth`, and NaN where its uncertainty is above `max_relative_error` of it."""
+        most, sigma = self.config.max_relative_error, self.uncertainty
+        if most <= 0 or sigma is None:
+            return self.depth
+        return torch.where(sigma <= most * self.depth, self.depth, torch.nan)
+
     def picture(self, low: float | None = None, high: float | None = None) -> torch.Tensor:
         """(H, W, 3) uint8 RGB of the inverse depth, near is warm: for eyes, never for measuring.
 
@@ -212,12 +220,9 @@ class Frame:
 
     def _solid(self, edge_ratio: float) -> torch.Tensor:
         """The depth without flying pixels, and without what is too uncertain."""
-        depth, most, sigma = self.depth, self.config.max_relative_error, self.uncertainty
-        if edge_ratio > 0:
-            depth = torch.where(depth_edges(depth, edge_ratio), torch.nan, depth)
-        if most <= 0 or sigma is None:
-            return depth
-        return torch.where(sigma <= most * depth, depth, torch.nan)
+        if edge_ratio <= 0:
+            return self.certain
+        return torch.where(depth_edges(self.depth, edge_ratio), torch.nan, self.certain)
 
 
 class HostFrames:

@@ -21,6 +21,7 @@ from mono_depth_ros.config.demo import (
 from mono_depth_ros.config.depth import DepthConfig, DepthNodeConfig, ModelConfig
 from mono_depth_ros.config.images import ImageConfig
 from mono_depth_ros.config.motion import MotionConfig
+from mono_depth_ros.config.obstacles import ObstacleConfig
 from mono_depth_ros.config.offline import BagConfig, EvalConfig, EvalModelConfig, FleetConfig, OfflineStereoConfig
 from mono_depth_ros.config.option import Config, allowed, check, names, option
 
@@ -46,6 +47,7 @@ __all__ = [
     "ImageConfig",
     "ModelConfig",
     "MotionConfig",
+    "ObstacleConfig",
     "OfflineStereoConfig",
     "PlayConfig",
     "RecorderConfig",

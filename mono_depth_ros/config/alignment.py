@@ -143,7 +143,7 @@ class StereoConfig(Config):
 
 @dataclass(frozen=True)
 class GroundConfig(Config):
-    """The floor as the reference: no second sensor."""
+    """Where the floor is: for obstacles above it, and as the reference without a second sensor."""
 
     camera_height: float = option(
         0.0,
@@ -152,11 +152,15 @@ class GroundConfig(Config):
         low=0.0,
         high=100.0,
     )
-    base_frame: str = option("", "The frame on the floor, z up, such as base_footprint, for height and pitch by tf2.")
+    base_frame: str = option(
+        "",
+        "The frame on the floor, x ahead and z up, such as base_footprint: obstacles are given in it, and tf2 tells "
+        "height and pitch by it.",
+    )
     pitch_deg: str = option(
         "",
-        "The pitch of the camera in degrees, positive looks down; empty takes it from tf2, the imu topic or the "
-        "fit itself.",
+        "The pitch of the camera in degrees, positive looks down; empty takes it from tf2, the imu topic or "
+        "what is seen of the floor.",
     )
     roll_deg: float = option(
         0.0, "The roll of the camera; it counts with pitch_deg.", unit="deg", low=-180.0, high=180.0
@@ -190,9 +194,6 @@ class AlignmentNodeConfig(ManagedNodeConfig):
         "",
         "'x y z qx qy qz qw', metres and a unit quaternion that take points of the reference into the camera's optical "
         "frame; empty takes it from tf2. Of several references it is that of the one sensor among them.",
-    )
-    tf_timeout: float = option(
-        0.1, "The node waits this long for a transform, or a pose on odom, that is late.", unit="s", low=0.0, high=10.0
     )
     calibration: str = option(
         "", "The YAML file with scale and shift to begin with, if it is there; ~/save writes it.", dynamic=True

@@ -10,7 +10,7 @@ from mono_depth_ros.config.option import Config, option
 
 @dataclass(frozen=True)
 class ManagedNodeConfig(Config):
-    """Who configures and activates a node; the first options of each."""
+    """Who configures and activates a node, and what each can do; the first options of each."""
 
     autostart: bool = option(True, "The node configures and activates itself, without a lifecycle manager.")
     bond_timeout: float = option(
@@ -29,4 +29,11 @@ class ManagedNodeConfig(Config):
         low=0.0,
         high=1000.0,
         dynamic=True,
+    )
+    obstacles: bool = option(
+        False,
+        "What stands on the floor, and what is free, come out beside the depth for costmaps: obstacles, free and scan.",
+    )
+    tf_timeout: float = option(
+        0.1, "The node waits this long for a transform, or a pose on odom, that is late.", unit="s", low=0.0, high=10.0
     )

@@ -12,7 +12,10 @@ from mono_depth_ros.config.images import hfov_option
 from mono_depth_ros.config.option import Config, names, option
 from mono_depth_ros.errors import ConfigError
 
-BAG_OUTPUTS = ("depth", "compressed", "points", "color", "normals", "confidence", "aligned", "uncertainty")
+BAG_OUTPUTS = (
+    *("depth", "compressed", "points", "obstacles", "scan", "color", "normals", "confidence"),
+    *("aligned", "uncertainty"),
+)
 """What `mono_depth bag` can write."""
 
 

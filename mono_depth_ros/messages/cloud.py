@@ -52,6 +52,9 @@ class CloudLayout:
         ]
 
 
+XYZ = CloudLayout((("x", np.float32), ("y", np.float32), ("z", np.float32)))
+"""Points without colour."""
+
 XYZRGB = CloudLayout((("x", np.float32), ("y", np.float32), ("z", np.float32), ("rgb", np.float32)))
 """Coloured points as PCL and rviz read them: rgb holds the bits of 0x00RRGGBB (`geometry.cloud.pack_cloud`)."""
 

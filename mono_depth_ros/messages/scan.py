@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sensor_msgs/LaserScan to points."""
+"""sensor_msgs/LaserScan: to points, and from ranges."""
 
 from __future__ import annotations
 
+import array
 import math
 from typing import Any
 
@@ -11,8 +12,24 @@ from numpy.typing import NDArray
 
 from mono_depth_ros.errors import SamplesError
 
+Floats = NDArray[np.float32]
 
-def scan_points(msg: Any) -> NDArray[np.float32]:
+
+def fill_scan(msg: Any, angles: tuple[float, float, float], limits: tuple[float, float], ranges: Floats) -> None:
+    """Write a scan of a moment into a LaserScan; the header is left alone.
+
+    Args:
+        msg: of rclpy or rosbags. angles: angle_min, angle_max and angle_increment, radians. limits: range_min and
+            range_max, metres. ranges: (N,) float32 metres; +inf free, NaN unknown (REP 117).
+    """
+    msg.angle_min, msg.angle_max, msg.angle_increment = angles
+    msg.range_min, msg.range_max = limits
+    msg.time_increment = msg.scan_time = 0.0
+    # Anything else than its own kind of array is looked at value by value in a message of rclpy.
+    msg.ranges = array.array("f", ranges.tobytes()) if isinstance(msg.ranges, array.array) else ranges
+
+
+def scan_points(msg: Any) -> Floats:
     """The returns of a scan as points of its frame: x forward, y left, z = 0, where angle 0 looks along x.
 
     Beam i looks at `angle_min + i * angle_increment`; `angle_max` is not used, since drivers are one beam off in it.

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from mono_depth_ros.config.obstacles import ObstacleConfig
-from mono_depth_ros.errors import FrameError
+from mono_depth_ros.errors import ObstacleError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.obstacles.floor import RING_M, follow_floor
 from mono_depth_ros.obstacles.scan import Scan, flat_scan
@@ -58,13 +58,13 @@ def find_obstacles(
         mask: (H, W) bool, False on the robot's own body.
 
     Raises:
-        FrameError: reason `no_floor` where no base frame is given and no floor is seen; `mask_size`.
+        ObstacleError: reason `no_floor` where no base frame is given and no floor is seen; `mask_size`.
     """
     if base_from_camera is None:
-        raise FrameError("no floor is seen, and where the camera is on the robot is not known", "no_floor")
+        raise ObstacleError("no floor is seen, and where the camera is on the robot is not known", "no_floor")
     if mask is not None and mask.shape != depth.shape:
         found = f"the mask is {mask.shape[1]}x{mask.shape[0]}, the depth {depth.shape[1]}x{depth.shape[0]}"
-        raise FrameError(f"{found}: expected the same size", "mask_size")
+        raise ObstacleError(f"{found}: expected the same size", "mask_size")
     view = obstacle_view(camera, base_from_camera)
     small = depth[:: view.stride, :: view.stride]
     known = small > 0

@@ -43,6 +43,11 @@ def untrusted(abs_rel: float, max_abs_rel: float, kept: str = "") -> str:
     )
 
 
+def no_obstacles(why: str) -> str:
+    """A sentence on obstacles that somebody subscribes to and the last image has none of."""
+    return f"no obstacles: {why}"
+
+
 @dataclass(frozen=True)
 class Feed:
     """How an input is doing.
@@ -99,6 +104,7 @@ class Facts:
         image, camera_info: the inputs. image_name: of the topic before remapping.
         qos_conflict, camera_problem: a sentence, or "". relative: the model's depth has no metres.
         remedy: what to do that large images arrive. no_depth, concern: of `Usable`, a sentence or "".
+        no_obstacles: why there are none though somebody subscribes. obstacle_concern: what is doubtful about them.
     """
 
     image: Feed
@@ -114,6 +120,8 @@ class Facts:
     remedy: str = ""
     no_depth: str = ""
     concern: str = ""
+    no_obstacles: str = ""
+    obstacle_concern: str = ""
 
 
 def judge(facts: Facts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
@@ -137,8 +145,10 @@ def judge(facts: Facts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
     # What was wrong with the latest images is so until there are better ones, also between two of a slow camera.
     if facts.no_depth:
         return ERROR, facts.no_depth
-    if facts.concern:
-        return WARN, facts.concern
+    if facts.no_obstacles:
+        return ERROR, no_obstacles(facts.no_obstacles)
+    if facts.obstacle_concern or facts.concern:
+        return WARN, facts.obstacle_concern or facts.concern
     if facts.relative and now.published:
         return WARN, "relative model: depth/inverse has no metres; align it with a reference or choose a metric model"
     if now.received > before.received and not published:

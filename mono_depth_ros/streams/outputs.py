@@ -16,15 +16,17 @@ import numpy as np
 import torch
 
 from mono_depth_ros.messages.camera_info import copy_camera_info, fill_camera_info
-from mono_depth_ros.messages.cloud import XYZRGB, XYZRGBNORMAL, CloudLayout, fill_cloud
+from mono_depth_ros.messages.cloud import XYZ, XYZRGB, XYZRGBNORMAL, CloudLayout, fill_cloud
 from mono_depth_ros.messages.compressed import fill_jpeg
 from mono_depth_ros.messages.compressed_depth import fill_compressed_depth
 from mono_depth_ros.messages.depth import depth_in_mm, encode_depth
 from mono_depth_ros.messages.image import fill_image
-from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, COMPRESSED, IMAGE
+from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, COMPRESSED, IMAGE, SCAN
+from mono_depth_ros.messages.scan import fill_scan
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.prediction import DepthKind
+from mono_depth_ros.streams.obstacles import Finding, Placed
 from mono_depth_ros.transfer import Download, download
 
 ALIGNED_POINTS, ALIGNED_UNCERTAINTY = "aligned/points", "aligned/uncertainty"
@@ -37,6 +39,7 @@ FIRST = frozenset(
 """Topics that nodes publish before anything is made of the depth: what is there when the network has run."""
 
 _PACKED, _LIVE = "compressed", "live"  # options of what image_transport has as twins; those of pictures only nodes give
+_PLACED = ("obstacles", "scan")  # options of what needs to know where the camera is on the robot
 _COLOUR = [name for name, _ in XYZRGB.columns].index("rgb")
 
 
@@ -49,6 +52,7 @@ class Result:
         camera_info: the message of the image's camera, given on as it is; None: `frame.camera` is written.
         encoding: of metric depth: 32FC1 or 16UC1. point_field: the PointField class that goes with the messages.
         coloured: `frame.rgb` is an image. If not, points have no colour: none is made up.
+        obstacles: of the frame, where they are wanted.
     """
 
     frame: Frame
@@ -57,6 +61,7 @@ class Result:
     encoding: str
     point_field: Any
     coloured: bool = True
+    obstacles: Finding | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,8 @@ class Output:
         options: names that must all be wanted, as of `mono_depth bag --outputs`; none: it is always there.
         given_by: whether a model can serve it: relative depth never appears as metres.
         values: what of the frame the message holds, on the model's device; None: nothing.
-        write: writes a result and these values, on the host, into a message, all but the header.
+        write: writes a result and these values, on the host, into a message, all but the header, unless that is of
+            another frame than the image's. False: there is nothing to publish of this result.
     """
 
     topic: str
@@ -76,7 +82,12 @@ class Output:
     options: tuple[str, ...]
     given_by: Callable[[ModelSpec], bool]
     values: Callable[[Result], torch.Tensor] | None
-    write: Callable[[Any, Result, Any], None]
+    write: Callable[[Any, Result, Any], bool | None]
+
+    @property
+    def placed(self) -> bool:
+        """Whether it needs to know where the camera was on the robot, by transforms that come after the image."""
+        return not set(_PLACED).isdisjoint(self.options)
 
 
 class Contents:
@@ -88,36 +99,37 @@ class Contents:
 
     def __init__(self, wanted: Iterable[tuple[Result, Output]]) -> None:
         there = [item for item in wanted if item[1].values is not None and item[0].frame.device.type != "cpu"]
-        self._keys = [(id(result), output.topic) for result, output in there]
-        self._download = Download([output.values(result) for result, output in there if output.values is not None])
+        unique = {(id(result), output.values): result for result, output in there}
+        self._keys = list(unique)
+        self._download = Download([values(result) for (_, values), result in unique.items() if values is not None])
 
     def wait(self) -> None:
         """Until all is on the host: nothing more is asked of the GPU."""
         self._download.wait()
 
-    def fill(self, message: Any, output: Output, result: Result) -> None:
-        """Write a result into a message, all but the header."""
-        output.write(message, result, self._values(output, result))
+    def fill(self, message: Any, output: Output, result: Result) -> bool:
+        """Write a result into a message, all but the header, as `Output.write`. False: there is nothing to publish."""
+        return output.write(message, result, self._values(output, result)) is not False
 
     def known(self, result: Result) -> float:
         """`Frame.known` of a result that was wanted with KNOWN."""
         return float(self._values(KNOWN, result))
 
     def _values(self, output: Output, result: Result) -> Any:
-        if (key := (id(result), output.topic)) in self._keys:
+        if (key := (id(result), output.values)) in self._keys:
             return self._download.arrays()[self._keys.index(key)]
         return download(output.values(result))[0] if output.values is not None else None
 
 
-def depth_outputs(spec: ModelSpec, rectify: bool) -> list[Output]:
+def depth_outputs(spec: ModelSpec, rectify: bool, obstacles: bool = False) -> list[Output]:
     """What the depth node publishes with a model: without `rectify` no images of its own."""
-    without = {"aligned"} if rectify else {"aligned", "rectify"}
+    without = {"aligned", *(() if rectify else ("rectify",)), *(() if obstacles else _PLACED)}
     return [output for output in OUTPUTS if without.isdisjoint(output.options) and output.given_by(spec)]
 
 
-def aligned_outputs() -> list[Output]:
+def aligned_outputs(obstacles: bool = False) -> list[Output]:
     """What the alignment node publishes."""
-    return [output for output in OUTPUTS if "aligned" in output.options]
+    return [output for output in OUTPUTS if "aligned" in output.options and (obstacles or not output.placed)]
 
 
 def is_metric(spec: ModelSpec) -> bool:
@@ -166,6 +178,36 @@ def _uncertainty(result: Result) -> torch.Tensor:
     return torch.full_like(result.frame.depth, torch.nan) if sigma is None else sigma
 
 
+def _placed(result: Result, depth: Any) -> Placed | None:
+    assert result.obstacles is not None, "who wants obstacles says where the camera is"
+    return result.obstacles.placed(depth)
+
+
+def _write_obstacles(message: Any, result: Result, depth: Any) -> bool:
+    if (found := _placed(result, depth)) is None:
+        return False
+    message.header = type(result.header)(stamp=result.header.stamp, frame_id=found.frame)
+    fill_cloud(message, found.points, result.point_field, XYZ, dense=True)
+    return True
+
+
+def _write_free(message: Any, result: Result, depth: Any) -> bool:
+    if (found := _placed(result, depth)) is None:
+        return False
+    fill_cloud(message, found.free, result.point_field, XYZ, dense=True)
+    return True
+
+
+def _write_scan(message: Any, result: Result, depth: Any) -> bool:
+    found = _placed(result, depth)
+    if found is None or (scan := found.scan) is None:
+        return False
+    message.header = type(result.header)(stamp=result.header.stamp, frame_id=found.frame)
+    angles = scan.angle_min, scan.angle_max, scan.angle_increment
+    fill_scan(message, angles, (scan.range_min, scan.range_max), scan.ranges)
+    return True
+
+
 def _write_color(message: Any, _: Result, picture: Any) -> None:
     fill_image(message, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), "bgr8")
 
@@ -197,6 +239,11 @@ _COLOR = (lambda result: result.frame.picture(), _write_color)
 _RGB = (lambda result: result.frame.rgb,)
 _INFO = (None, _write_camera_info)
 
+
+def _certain(result: Result) -> torch.Tensor:
+    return result.frame.certain
+
+
 KNOWN = Output("", "", (), lambda _: True, lambda result: result.frame.known, lambda *_: None)
 """What no message holds: the fraction of known pixels, to come from a GPU in the same wait."""
 
@@ -205,6 +252,9 @@ OUTPUTS = (
     Output("depth/image", IMAGE, ("depth",), is_metric, *_DEPTH),
     Output("depth/inverse", IMAGE, ("depth",), _is_relative, _inverse, _as("32FC1")),
     Output("depth/camera_info", CAMERA_INFO, (), lambda _: True, *_INFO),
+    Output("depth/obstacles", CLOUD, ("obstacles",), is_metric, _certain, _write_obstacles),
+    Output("depth/free", CLOUD, ("obstacles",), is_metric, _certain, _write_free),
+    Output("depth/scan", SCAN, ("scan",), is_metric, _certain, _write_scan),
     Output("depth/image/compressedDepth", COMPRESSED, (_PACKED,), is_metric, *_DEPTH_PACKED),
     Output("depth/points", CLOUD, ("points",), is_metric, *_POINTS),
     Output("depth/normals", IMAGE, ("normals",), _has_normals, lambda result: result.frame.normals, _as("32FC3")),
@@ -215,6 +265,9 @@ OUTPUTS = (
     Output("rgb/image_rect/compressed", COMPRESSED, ("rectify", _LIVE), lambda _: True, *_RGB, _jpeg("rgb8")),
     Output("rgb/camera_info", CAMERA_INFO, ("rectify",), lambda _: True, *_INFO),
     Output("aligned/image", IMAGE, ("aligned",), lambda _: True, *_DEPTH),
+    Output("aligned/obstacles", CLOUD, ("aligned", "obstacles"), lambda _: True, _certain, _write_obstacles),
+    Output("aligned/free", CLOUD, ("aligned", "obstacles"), lambda _: True, _certain, _write_free),
+    Output("aligned/scan", SCAN, ("aligned", "scan"), lambda _: True, _certain, _write_scan),
     Output("aligned/image/compressedDepth", COMPRESSED, ("aligned", _PACKED), lambda _: True, *_DEPTH_PACKED),
     Output("aligned/camera_info", CAMERA_INFO, ("aligned",), lambda _: True, *_INFO),
     Output(ALIGNED_UNCERTAINTY, IMAGE, ("aligned", "uncertainty"), lambda _: True, _uncertainty, _as("32FC1")),

@@ -21,7 +21,17 @@ ROOT = Path(__file__).resolve().parents[2]
 BEGIN = "<!-- parameters: `python test/docs/test_parameters.py` writes these tables -->\n"
 END = "<!-- end of the parameters -->\n"
 NODES = {
-    "depth_node": ("Depth node", (config.ModelConfig, config.DepthConfig, config.DepthNodeConfig, config.ImageConfig)),
+    "depth_node": (
+        "Depth node",
+        (
+            config.ModelConfig,
+            config.DepthConfig,
+            config.DepthNodeConfig,
+            config.ImageConfig,
+            config.GroundConfig,
+            config.ObstacleConfig,
+        ),
+    ),
     "alignment_node": (
         "Alignment node",
         (
@@ -34,6 +44,7 @@ NODES = {
             config.GroundConfig,
             config.MotionConfig,
             config.DepthConfig,
+            config.ObstacleConfig,
         ),
     ),
     "camera_node": ("Camera node", (config.CameraNodeConfig, config.CameraTopicsConfig)),

@@ -111,7 +111,9 @@ def is_sentence(text: str) -> bool:
 
 
 ERRORS = {"FrameError": 1, "ImageError": 1, "CameraError": 1, "drop": 0, "SamplesError": 2, "FitError": 2}
-"""What takes a reason last: of a drop (1; 0: the reason comes first), or why a reference does not count (2)."""
+ERRORS["ObstacleError"] = 3
+"""What takes a reason last: of a drop (1; 0: the reason comes first), why a reference does not count (2), or why an
+image has no obstacles (3)."""
 
 # Not of these nodes: files, recordings, the command line, and the node that publishes pictures of files.
 ELSEWHERE = ("datasets/", "tools/", "bags/", "media/camera_argument", "geometry/calibration", "geometry/exif")
@@ -148,7 +150,7 @@ def _reasons_of(item: ast.AST, scope: ast.FunctionDef, file: str) -> Iterator[tu
         return
     for one in slug.split(" / "):
         if re.fullmatch("[a-z_]+", one):
-            yield (2 if kind == 2 else 1), one, text
+            yield max(kind, 1), one, text
 
 
 # What is said for these comes from elsewhere.
@@ -235,6 +237,8 @@ CONCERNS = [
     ),
 ]
 
+OBSTACLE_CONCERNS = said_in("streams/obstacles.py", "concern") + said_in("streams/obstacles.py", "_doubt")
+
 
 def asked(judging: Any, facts: Any, changes: dict[str, Any]) -> Row:
     """The level and the sentence of a function for facts, of which `changes` has some, with counts, or a sentence."""
@@ -289,6 +293,8 @@ def depth() -> list[Row]:
         FAULT,
         {"no_depth": usable(known=0.0).nothing()},
         {"no_depth": usable(known=0.0, covered=0.0).nothing()},
+        {"no_obstacles": "OBSTACLE_PROBLEM"},
+        *({"obstacle_concern": text} for text in OBSTACLE_CONCERNS),
         *({"concern": item.concern(0.01, 2.0)} for item in CONCERNS),
         {"relative": True},
         LOST,
@@ -343,7 +349,9 @@ def alignment() -> list[Row]:
         {"last": BAD, "publish_bad": False},
         {"last": BAD, "metric": False},
         {"no_depth": usable(known=0.0).nothing()},
+        {"no_obstacles": "OBSTACLE_PROBLEM"},
         FAULT,
+        *({"obstacle_concern": text} for text in OBSTACLE_CONCERNS),
         {"few": usable(known=0.004).few(0.01)},
         {"depth_quarrel": quarrel},
         *({"last": replace(GOOD, reason=text)} for text in (*waiting, *left_out, *displaced)),
@@ -391,6 +399,7 @@ TABLES = {
     "REMEDY": (remedies, "middleware"),
     "drops": (lambda: reason_rows(1), "reason"),
     "references": (lambda: reason_rows(2), "reason"),
+    "obstacles": (lambda: reason_rows(3), "reason"),
     "the log": (log, "level"),
 }
 

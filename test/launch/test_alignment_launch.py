@@ -72,6 +72,9 @@ def test_options_go_to_the_node_that_has_them_and_shared_ones_to_both(launched: 
     shared = {
         "autostart",
         "bond_timeout",
+        "obstacles",
+        "cloud_rate",
+        "tf_timeout",
         "lazy",
         "input_timeout",
         "min_depth_fraction",
@@ -82,7 +85,7 @@ def test_options_go_to_the_node_that_has_them_and_shared_ones_to_both(launched: 
     assert own == shared
     given = {"lazy": "false", "stride": "2", "model": "tiny", "cam_from_reference": "0 0 0 0 0 0 1", "local": "false"}
     depth, alignment = launched.nodes(alignment="scan", bandwidth="2", pitch_deg="-3", **given)
-    assert merged(depth) == {"lazy": False, "stride": 2, "model": "tiny"}
+    assert merged(depth) == {"lazy": False, "stride": 2, "model": "tiny", "pitch_deg": "-3"}
     expected = {"lazy": False, "stride": 2, "local": False, "bandwidth": 2.0, "reference": "scan"}
     assert merged(alignment) == expected | {"cam_from_reference": "0 0 0 0 0 0 1", "pitch_deg": "-3"}
 

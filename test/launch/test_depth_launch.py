@@ -21,6 +21,7 @@ from mono_depth_ros.config import (
     ImageConfig,
     ModelConfig,
     MotionConfig,
+    ObstacleConfig,
     ReferenceConfig,
     StereoConfig,
     TrackerConfig,
@@ -36,7 +37,8 @@ ALIGNMENT_CLASSES = (
     GroundConfig,
     MotionConfig,
 )
-OPTIONS = {item.name for cls in (ModelConfig, DepthConfig, DepthNodeConfig, ImageConfig) for item in fields(cls)}
+DEPTH_CLASSES = (ModelConfig, DepthConfig, DepthNodeConfig, ImageConfig, GroundConfig, ObstacleConfig)
+OPTIONS = {item.name for cls in DEPTH_CLASSES for item in fields(cls)}
 ALIGNMENT = {item.name for cls in (*ALIGNMENT_CLASSES, ImageConfig) for item in fields(cls)} - {"reference", "seed"}
 WIRING = {"params_file", "namespace", "node_name", "use_sim_time", "log_level", "alignment", "fastdds_profile"} | {
     "alignment_params_file"

@@ -15,7 +15,14 @@ from mono_depth_ros import config
 
 FOLDER = Path(__file__).resolve().parents[2] / "config"
 CLASSES = {
-    "depth.yaml": (config.ModelConfig, config.DepthConfig, config.DepthNodeConfig, config.ImageConfig),
+    "depth.yaml": (
+        config.ModelConfig,
+        config.DepthConfig,
+        config.DepthNodeConfig,
+        config.ImageConfig,
+        config.GroundConfig,
+        config.ObstacleConfig,
+    ),
     "alignment.yaml": (
         config.AlignmentNodeConfig,
         config.ImageConfig,
@@ -26,6 +33,7 @@ CLASSES = {
         config.GroundConfig,
         config.MotionConfig,
         config.DepthConfig,
+        config.ObstacleConfig,
     ),
 }
 HEADS = {

@@ -8,21 +8,25 @@ from types import SimpleNamespace
 import pytest
 import torch
 from rclpy.serialization import serialize_message
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, LaserScan, PointCloud2, PointField
 
 from mono_depth_ros.bags.messages import POINT_FIELD, empty, header_of, info_from
 from mono_depth_ros.bags.reader import TYPES
-from mono_depth_ros.config import DepthConfig
+from mono_depth_ros.config import DepthConfig, GroundConfig, ObstacleConfig
 from mono_depth_ros.config.offline import BAG_OUTPUTS
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, COMPRESSED, IMAGE
+from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, COMPRESSED, IMAGE, SCAN
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
+from mono_depth_ros.streams.obstacles import Finding, ObstacleSource
 from mono_depth_ros.streams.outputs import OUTPUTS, Contents, Result, aligned_outputs, depth_outputs
 
-CLASSES = {IMAGE: Image, COMPRESSED: CompressedImage, CAMERA_INFO: CameraInfo, CLOUD: PointCloud2}
+CLASSES = {IMAGE: Image, COMPRESSED: CompressedImage, CAMERA_INFO: CameraInfo, CLOUD: PointCloud2, SCAN: LaserScan}
 CAMERA = Camera(6, 4, 5.0, 5.0, 2.5, 1.5)
+BASE = {ObstacleConfig: ObstacleConfig(base_from_camera="0 0 0.5 -0.5 0.5 -0.5 0.5", voxel_points=1)} | {
+    GroundConfig: GroundConfig(base_frame="base")
+}
 
 
 def spec(kind=DepthKind.METRIC, **changes):
@@ -61,6 +65,14 @@ def test_what_only_some_models_and_options_give():
         "aligned/points",
         "aligned/uncertainty",
     }
+    placed = {"depth/obstacles", "depth/free", "depth/scan"}
+    assert topics(depth_outputs(spec(), rectify=False, obstacles=True)) - plain == placed
+    assert not placed & topics(depth_outputs(spec(DepthKind.INVERSE_AFFINE), rectify=False, obstacles=True))
+    assert topics(aligned_outputs(True)) - topics(aligned_outputs()) == {
+        "aligned/obstacles",
+        "aligned/free",
+        "aligned/scan",
+    }
     assert "depth/normals" in topics(depth_outputs(spec(DepthKind.INVERSE_AFFINE, normals=True), rectify=False))
 
 
@@ -90,8 +102,13 @@ def test_messages_of_rclpy_and_rosbags_have_the_same_bytes(output, given):
     recorded = empty(output.kind, header)
     info = info_from(Camera(6, 4, 5.0, 5.0, 2.5, 1.5, "plumb_bob", (0.1, 0.2, 0.0, 0.0, 0.0)), header)
     live_info = CameraInfo(height=4, width=6, distortion_model="plumb_bob", d=info.d, k=info.k, r=info.r, p=info.p)
-    fill(live, output, Result(frame, live.header, live_info if given else None, "32FC1", PointField))
-    fill(recorded, output, Result(frame, header, info if given else None, "32FC1", POINT_FIELD))
+    for message, own_header, own_info, field in (
+        (live, live.header, live_info, PointField),
+        (recorded, header, info, POINT_FIELD),
+    ):
+        found = Finding(ObstacleSource(BASE.get, None), frame, own_header)
+        given_on = own_info if given else None
+        fill(message, output, Result(frame, own_header, given_on, "32FC1", field, obstacles=found))
     # Once more by rosbags: the middleware leaves the bytes between two fields as they were.
     sent = TYPES.deserialize_cdr(serialize_message(live), output.kind)
     assert bytes(TYPES.serialize_cdr(sent, output.kind)) == bytes(TYPES.serialize_cdr(recorded, output.kind))

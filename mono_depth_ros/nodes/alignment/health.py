@@ -12,7 +12,7 @@ import numpy as np
 from mono_depth_ros.alignment.align import Histogram
 from mono_depth_ros.alignment.aligner import Aligned
 from mono_depth_ros.metrics import DepthMetrics
-from mono_depth_ros.streams.health import ERROR, OK, WARN, Feed, all_dropped, many_lost, untrusted
+from mono_depth_ros.streams.health import ERROR, OK, WARN, Feed, all_dropped, many_lost, no_obstacles, untrusted
 from mono_depth_ros.streams.monitor import Snapshot
 
 
@@ -27,6 +27,7 @@ class AlignmentFacts:
         fuse_problem: why results are not combined, a sentence or "".
         metric: samples are metres; else errors say how far the scale holds, and nothing of metres.
         no_depth, few: of `Usable`, a sentence or ""; of pictures and clocks the depth node speaks.
+        no_obstacles, obstacle_concern: as of `Facts`.
     """
 
     lazy: bool
@@ -49,6 +50,8 @@ class AlignmentFacts:
     few: str = ""
     fuse_problem: str = ""
     metric: bool = True
+    no_obstacles: str = ""
+    obstacle_concern: str = ""
 
 
 def judge_alignment(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
@@ -99,10 +102,20 @@ def _of_results(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> tuple
         return ERROR, dropped
     if facts.no_depth:
         return ERROR, facts.no_depth
+    if facts.no_obstacles:
+        return ERROR, no_obstacles(facts.no_obstacles)
     if last is None:
         return OK, "working on the first images"
     lost = many_lost("depth images", now.recent_loss, facts.remedy)
-    for problem in (facts.few, facts.depth_quarrel, last.reason, facts.colour_problem, facts.fuse_problem, lost):
+    for problem in (
+        facts.obstacle_concern,
+        facts.few,
+        facts.depth_quarrel,
+        last.reason,
+        facts.colour_problem,
+        facts.fuse_problem,
+        lost,
+    ):
         if problem:
             return WARN, problem
     return OK, f"{last.state}, publishing {now.rate_out_hz:.1f} Hz{_error(last, facts.metric)}"

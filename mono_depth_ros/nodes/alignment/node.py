@@ -11,13 +11,14 @@ from mono_depth_ros.config import (
     AlignmentNodeConfig,
     DepthConfig,
     ImageConfig,
+    ObstacleConfig,
 )
 from mono_depth_ros.nodes.alignment.services import AlignmentServices
 from mono_depth_ros.nodes.alignment.session import AlignmentSession
 from mono_depth_ros.nodes.ros.lifecycle import ManagedNode
 from mono_depth_ros.nodes.ros.runtime import run
 
-_CONFIGS = (AlignmentNodeConfig, ImageConfig, *ALIGNMENT, DepthConfig)
+_CONFIGS = (AlignmentNodeConfig, ImageConfig, *ALIGNMENT, DepthConfig, ObstacleConfig)
 
 
 class AlignmentNode(ManagedNode[AlignmentSession]):

@@ -30,22 +30,25 @@ class Source:
     Args:
         config: names it; not `none`. options: the node's.
 
+    Attributes:
+        transforms: by tf2; None where nothing has to be asked for, or tf2_ros is not installed.
+
     Raises:
         ConfigError: its extrinsics are missing or no rotation, or the floor's height is not known.
     """
 
     def __init__(self, node: Node, config: AlignmentNodeConfig, options: Parameters) -> None:
         given = _parsed(config.cam_from_reference)
-        self._tf: TransformLookup | None = None
+        self.transforms: TransformLookup | None = None
         # Another reference may be elsewhere, and poses are of another frame.
         alone = given is not None and len(config.references) == 1 and not options.get(MotionConfig).fuse
         if tf2_module() is not None and not (alone and not options.get(GroundConfig).base_frame):
-            self._tf = TransformLookup(node, config.tf_timeout)
+            self.transforms = TransformLookup(node, config.tf_timeout)
         self._inputs: dict[str, Input] = {}
         context = Context(
             options=options.get,
             given=given,
-            transform=self._tf.lookup if self._tf is not None else None,
+            transform=self.transforms.lookup if self.transforms is not None else None,
             topic=lambda name: self._inputs[name].topic,
             published=lambda name: self._inputs[name].feed.publishers > 0,
             patience_s=config.tf_timeout,
@@ -125,8 +128,8 @@ class Source:
     def close(self) -> None:
         """Let go of everything."""
         self.listen(False)
-        if self._tf is not None:
-            self._tf.close()
+        if self.transforms is not None:
+            self.transforms.close()
 
 
 def _parsed(text: str) -> np.ndarray | None:

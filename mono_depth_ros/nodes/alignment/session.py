@@ -70,7 +70,8 @@ class AlignmentSession(Session[DepthJob]):
         figures |= alignment_figures(stream.last, stream.offset_s, stream.metric)
         if self._options.get(MotionConfig).fuse:
             figures["pixels combined with earlier ones (%)"] = f"{100 * stream.fusion.share:.0f}"
-        figures |= stream.reference.figures() if stream.reference is not None else {}
+        for source in (stream.reference, stream.obstacles):
+            figures |= source.figures() if source is not None else {}
         return [Report("", self._monitor, partial(judge_alignment, stream.facts()), figures)]
 
     def _config(self) -> AlignmentNodeConfig:

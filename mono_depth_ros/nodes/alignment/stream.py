@@ -29,6 +29,7 @@ from mono_depth_ros.nodes.alignment.colours import Colours
 from mono_depth_ros.nodes.alignment.health import AlignmentFacts
 from mono_depth_ros.nodes.alignment.inputs import DepthInputs, decode_prediction
 from mono_depth_ros.nodes.alignment.references import Source
+from mono_depth_ros.nodes.obstacles import obstacle_sources, said_of
 from mono_depth_ros.nodes.ros.middleware import rmw
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.publishing import Outputs
@@ -39,6 +40,7 @@ from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.streams.cameras import Calibration
 from mono_depth_ros.streams.health import Feed
 from mono_depth_ros.streams.monitor import Monitor
+from mono_depth_ros.streams.obstacles import Finding
 from mono_depth_ros.streams.outputs import ALIGNED_POINTS, ALIGNED_UNCERTAINTY, aligned_outputs
 from mono_depth_ros.streams.references.base import ReferenceMatch, View
 
@@ -59,6 +61,7 @@ class AlignmentStream(MessageStream):
     Attributes:
         aligner: scale and shift. outputs: the publishers. reference: what fixes the scale; None for none.
         last: what became of the last image that got as far; None before the first. offset_s: reference minus image.
+        obstacles: finds them, where they are asked for.
         fusion: with the results before, if that is wanted. metric: the last samples were metres, as of ReferenceMatch.
         reference_problem, colour_problem, fuse_problem: what was wrong with them for the last image, or "".
     """
@@ -67,11 +70,13 @@ class AlignmentStream(MessageStream):
         super().__init__(session.node, monitor, "depth")
         self._session, self._options, self.aligner = session, options, aligner
         config = self._config()
-        self.outputs = Outputs(session, self, aligned_outputs(), lambda: self._config().cloud_rate)
+        self.outputs = Outputs(session, self, aligned_outputs(config.obstacles), lambda: self._config().cloud_rate)
         self.reference: Source | None = None
         if config.reference != "none":
             self.reference = Source(session.node, config, options)
             session.closing(self.reference.close)
+        transforms = self.reference.transforms if self.reference is not None else None
+        (self.obstacles,) = obstacle_sources(session, options, config, transforms=transforms)
         self._colours = Colours(session.node, config.image_transport, lambda: options.get(ImageConfig))
         session.closing(lambda: self._colours.open(False))
         self._inputs = DepthInputs(session.node, self._config, self._on_depth, monitor.loss)
@@ -166,8 +171,8 @@ class AlignmentStream(MessageStream):
         tracker = self._options.get(TrackerConfig)
         self.aligner.configure(config, match.tracker_config(tracker) if match is not None else tracker)
         wanted = self.outputs.wanted(ALIGNED_UNCERTAINTY) or self._options.get(MotionConfig).fuse
-        if self.outputs.wanted(ALIGNED_POINTS) and self._options.get(DepthConfig).max_relative_error > 0:
-            wanted = True
+        if self._options.get(DepthConfig).max_relative_error > 0:
+            wanted |= not self.outputs.wanted_options().isdisjoint(("points", "obstacles", "scan"))
         try:
             if match is None:
                 return self.aligner.update(view.prediction, None, view.stamp_ns, uncertainty=wanted)
@@ -217,7 +222,14 @@ class AlignmentStream(MessageStream):
         with torch.inference_mode():
             rgb = view.rgb if view.rgb is not None else torch.zeros((*aligned.values.shape, 3), dtype=torch.uint8)
             frame = Frame(rgb, view.camera, aligned, self._options.get(DepthConfig))
-            known = self.outputs.publish(header, frame, calibration.message, encoding, coloured=view.rgb is not None)
+            known = self.outputs.publish(
+                header,
+                frame,
+                calibration.message,
+                encoding,
+                coloured=view.rgb is not None,
+                obstacles=Finding(self.obstacles, frame, header) if self.obstacles is not None else None,
+            )
         self.published(header, depth.received_s, known)
 
     def _on_depth(self, message: Any, kind: DepthKind, received_s: float) -> None:
@@ -228,6 +240,7 @@ class AlignmentStream(MessageStream):
         """What the health sentence needs to know at this moment."""
         config, depth, info = self._config(), self._inputs.feed, self._inputs.camera_info
         reference = self.reference.feed() if self.reference is not None else Feed()
+        no_obstacles, doubtful = said_of(self.obstacles, self.outputs)
         return AlignmentFacts(
             lazy=config.lazy,
             subscribers=self.outputs.subscribers(),
@@ -249,6 +262,8 @@ class AlignmentStream(MessageStream):
             remedy=transport.remedy(rmw(), "both nodes"),
             no_depth=self.usable.nothing(),
             few=self.usable.few(config.min_depth_fraction),
+            no_obstacles=no_obstacles,
+            obstacle_concern=doubtful,
         )
 
     def _config(self) -> AlignmentNodeConfig:

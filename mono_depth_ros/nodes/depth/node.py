@@ -5,17 +5,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from mono_depth_ros.config import DepthConfig, DepthNodeConfig, ImageConfig, ModelConfig
+from mono_depth_ros.config import DepthConfig, DepthNodeConfig, GroundConfig, ImageConfig, ModelConfig, ObstacleConfig
 from mono_depth_ros.nodes.depth.session import DepthSession
 from mono_depth_ros.nodes.ros.lifecycle import ManagedNode
 from mono_depth_ros.nodes.ros.runtime import run
+
+_CONFIGS = (DepthNodeConfig, ImageConfig, ModelConfig, DepthConfig, GroundConfig, ObstacleConfig)
 
 
 class DepthNode(ManagedNode[DepthSession]):
     """One model for one or several cameras. See the README for topics and parameters; `config` has the defaults."""
 
     def __init__(self, **node_options: Any) -> None:
-        super().__init__("depth", DepthNodeConfig, ImageConfig, ModelConfig, DepthConfig, **node_options)
+        super().__init__("depth", *_CONFIGS, **node_options)
 
     def new_session(self) -> DepthSession:
         return DepthSession(self, self.options, self.monitors)

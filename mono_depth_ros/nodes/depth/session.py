@@ -18,6 +18,7 @@ from mono_depth_ros.models.runtime.device import give_back
 from mono_depth_ros.models.runtime.device_errors import DeviceWatch
 from mono_depth_ros.models.runtime.device_time import DeviceTime
 from mono_depth_ros.nodes.depth.stream import CameraStream, ImageJob
+from mono_depth_ros.nodes.obstacles import obstacle_sources
 from mono_depth_ros.nodes.ros.diagnostics import Report
 from mono_depth_ros.nodes.ros.guard import end_process
 from mono_depth_ros.nodes.ros.parameters import Parameters
@@ -25,6 +26,7 @@ from mono_depth_ros.nodes.ros.session import Session
 from mono_depth_ros.pipeline import Pipeline
 from mono_depth_ros.streams.health import judge
 from mono_depth_ros.streams.monitor import Monitor
+from mono_depth_ros.streams.outputs import is_metric
 
 _SIZES = 16  # of images that something is made for ahead: a camera has one
 _UNREAD = 8  # times of frames that may wait to be read
@@ -63,9 +65,14 @@ class DepthSession(Session[ImageJob]):
 
     def open(self) -> None:
         assert self.pipeline is not None
-        model = self.pipeline.model
-        for name, monitor in self._monitors.items():
-            stream = CameraStream(self, name, monitor, model.spec, self._options, self._on_image, self._on_size)
+        model, config = self.pipeline.model, self._config()
+        if config.obstacles and not is_metric(model.spec):
+            self.node.get_logger().warning(
+                f"obstacles need metres, and {model.spec.name} gives relative depth: those of the alignment node do"
+            )
+        sources = obstacle_sources(self, self._options, config, len(self._monitors))
+        for (name, monitor), found in zip(self._monitors.items(), sources, strict=True):
+            stream = CameraStream(self, name, monitor, model.spec, self._options, self._on_image, self._on_size, found)
             self.streams.append(stream)
             self.node.get_logger().info(f"{model.spec.name} on {model.device}, {model.engine}: {stream.topics()}")
 
@@ -110,7 +117,10 @@ class DepthSession(Session[ImageJob]):
         self._read_times()
 
     def reports(self) -> list[Report]:
-        return [Report(stream.name, stream.monitor, partial(judge, stream.facts())) for stream in self.streams]
+        return [
+            Report(stream.name, stream.monitor, partial(judge, stream.facts()), stream.figures())
+            for stream in self.streams
+        ]
 
     def _read_times(self) -> None:
         """Of a GPU that is still at it, as where nobody copies a result, the time is read after a later frame."""

@@ -18,6 +18,7 @@ from mono_depth_ros.messages.camera_info import camera_from_info
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.runtime.device_time import DeviceTime
+from mono_depth_ros.nodes.obstacles import said_of
 from mono_depth_ros.nodes.ros.middleware import rmw
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.publishing import Outputs
@@ -31,6 +32,7 @@ from mono_depth_ros.streams.cameras import KEPT, Calibration, CameraInfos
 from mono_depth_ros.streams.health import Facts
 from mono_depth_ros.streams.images import ImageReader
 from mono_depth_ros.streams.monitor import Monitor
+from mono_depth_ros.streams.obstacles import Finding, ObstacleSource
 from mono_depth_ros.streams.outputs import depth_outputs
 from mono_depth_ros.streams.rates import RateLimit
 
@@ -51,6 +53,7 @@ class CameraStream(MessageStream):
         spec: of the model, which decides what there is to publish.
         options: with the configurations of the node.
         offer: gets the images. sized: gets width and height of the images that the model will see, when they are known.
+        obstacles: finds them, where they are asked for.
 
     Attributes:
         infos: the camera_info messages. outputs: the publishers.
@@ -65,11 +68,14 @@ class CameraStream(MessageStream):
         options: Parameters,
         offer: Callable[[ImageJob], None],
         sized: Callable[[int, int], None],
+        obstacles: ObstacleSource | None = None,
     ) -> None:
         super().__init__(session.node, monitor, f"frame of {name}" if name else "frame")
         config = options.get(DepthNodeConfig)
         self.name, self._spec, self._options, self._offer = name, spec, options, offer
-        outputs, prefix = depth_outputs(spec, config.rectify), f"{name}/" if name else ""
+        self._obstacles = obstacles
+        outputs = depth_outputs(spec, config.rectify, obstacles is not None)
+        prefix = f"{name}/" if name else ""
         self.outputs = Outputs(session, self, outputs, lambda: self._config().cloud_rate, prefix)
         self._rate = RateLimit()
         self.infos = CameraInfos(config.rectified, config.rectify)
@@ -120,8 +126,9 @@ class CameraStream(MessageStream):
         header = job.message.header
         info = calibration.message if calibration.into is None else None
         encoding = self._config().depth_encoding
+        found = Finding(self._obstacles, frame, header) if self._obstacles is not None else None
         try:
-            known = self.outputs.publish(header, frame, info, encoding, ready_s=lambda: estimate.end_s)
+            known = self.outputs.publish(header, frame, info, encoding, ready_s=lambda: estimate.end_s, obstacles=found)
         except RuntimeError as error:
             if blamed := estimate.blamed(error):
                 raise blamed from error
@@ -132,6 +139,7 @@ class CameraStream(MessageStream):
         """What the health sentence needs to know at this moment."""
         config = self._config()
         image, info = self._image.feed, self._info.feed
+        no_obstacles, doubtful = said_of(self._obstacles, self.outputs)
         return Facts(
             image=image,
             image_name=image_name(self.name),
@@ -146,7 +154,13 @@ class CameraStream(MessageStream):
             no_depth=self.usable.nothing(),
             concern=self.usable.concern(config.min_depth_fraction, config.input_timeout),
             remedy=transport.remedy(rmw(), "the camera driver"),
+            no_obstacles=no_obstacles,
+            obstacle_concern=doubtful,
         )
+
+    def figures(self) -> dict[str, str]:
+        """Key-value pairs for diagnostics."""
+        return self._obstacles.figures() if self._obstacles is not None else {}
 
     def _on_info(self, message: Any) -> None:
         self.infos.add(message)

@@ -21,6 +21,7 @@ from mono_depth_ros.nodes.ros.session import Session
 from mono_depth_ros.nodes.ros.stream import MessageStream
 from mono_depth_ros.nodes.ros.topics import message_class
 from mono_depth_ros.pipeline import Frame
+from mono_depth_ros.streams.obstacles import Finding
 from mono_depth_ros.streams.outputs import FIRST, KNOWN, Contents, Output, Result
 from mono_depth_ros.streams.rates import RateLimit
 from mono_depth_ros.threads import use_one_core
@@ -78,6 +79,12 @@ class Outputs:
         with self._lock:
             return topic in self._publishers and self._publishers[topic].get_subscription_count() > 0
 
+    def wanted_options(self) -> frozenset[str]:
+        """The options of all topics that somebody subscribes to."""
+        return frozenset(
+            option for topic, item in self._outputs.items() if self.wanted(topic) for option in item.options
+        )
+
     def subscribers(self) -> int:
         """How many subscriptions all the topics have together."""
         with self._lock:
@@ -91,6 +98,7 @@ class Outputs:
         encoding: str,
         coloured: bool = True,
         ready_s: Callable[[], float] = lambda: math.nan,
+        obstacles: Finding | None = None,
     ) -> float:
         """Make and publish what is subscribed to; the monitor gets the time of each topic. Returns `Frame.known`.
 
@@ -101,7 +109,7 @@ class Outputs:
         Raises:
             FrameError: reason `ended` or `inactive`: of the session.
         """
-        result = Result(frame, header, camera_info, encoding, PointField, coloured)
+        result = Result(frame, header, camera_info, encoding, PointField, coloured, obstacles)
         due = self._clouds.due(time.monotonic(), self._cloud_rate())
         wanted = [out for topic, out in self._outputs.items() if self.wanted(topic) and (due or not _is_cloud(out))]
         with nullcontext() if frame.device.type == "cpu" else self._stream.monitor.stage(COPY, ready_s):
@@ -134,7 +142,8 @@ class Outputs:
         with self._stream.monitor.stage(output.topic):
             message = self._messages[output.topic]
             message.header = result.header
-            contents.fill(message, output, result)
+            if not contents.fill(message, output, result):
+                return
             self._session.check()
             with self._sending[output.topic]:
                 # Not while others wait to know who subscribes: for a large cloud this takes its time.

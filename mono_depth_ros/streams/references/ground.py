@@ -36,7 +36,7 @@ class GroundReference(Reference):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._config = config = context.options(GroundConfig)
-        self._up = _pitched(config)
+        self._up = pitched_up(config)
         self._imu: Nearest[Any] = Nearest(_KEPT)
         if config.camera_height == 0 and not config.base_frame:
             raise ConfigError(
@@ -97,7 +97,8 @@ class GroundReference(Reference):
             raise SamplesError(f"imu: {error}", "imu_invalid") from error
 
 
-def _pitched(config: GroundConfig) -> np.ndarray | None:
+def pitched_up(config: GroundConfig) -> np.ndarray | None:
+    """(3,) up in the optical frame, as `pitch_deg` and `roll_deg` say it; None where no pitch is given."""
     text = config.pitch_deg.strip()
     if not text:
         return None

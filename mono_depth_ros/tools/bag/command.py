@@ -21,6 +21,7 @@ from mono_depth_ros.config import (
     ImageConfig,
     ModelConfig,
     MotionConfig,
+    ObstacleConfig,
     ReferenceConfig,
     StereoConfig,
     TrackerConfig,
@@ -94,6 +95,7 @@ def add_parser(subparsers: Any) -> None:
     alignment = parser.add_argument_group("alignment")
     for cls in ALIGNMENT:
         add_options(alignment, cls)
+    add_options(parser.add_argument_group("obstacles"), ObstacleConfig)
     parser.set_defaults(run=run)
 
 
@@ -134,6 +136,7 @@ def run(args: argparse.Namespace) -> int:
         stereo=config_from(args, StereoConfig),
         ground=config_from(args, GroundConfig),
         motion=config_from(args, MotionConfig),
+        obstacles=config_from(args, ObstacleConfig),
         resume=args.resume,
         force=args.force,
     )

@@ -23,6 +23,7 @@ from mono_depth_ros.config import (
     GroundConfig,
     ImageConfig,
     MotionConfig,
+    ObstacleConfig,
     ReferenceConfig,
     StereoConfig,
     TrackerConfig,
@@ -30,8 +31,10 @@ from mono_depth_ros.config import (
 from mono_depth_ros.errors import ConfigError, FrameError, ModelError, MonoDepthError
 from mono_depth_ros.media.camera_argument import CameraArgument
 from mono_depth_ros.models.base import DepthModel
+from mono_depth_ros.paths import expanded
 from mono_depth_ros.pipeline import Pipeline
 from mono_depth_ros.prediction import DepthKind
+from mono_depth_ros.streams.obstacles import ObstacleSource
 from mono_depth_ros.streams.outputs import Output
 from mono_depth_ros.streams.usable import Usable
 from mono_depth_ros.threads import Behind, ahead
@@ -74,6 +77,7 @@ class Job:
     stereo: StereoConfig = field(default_factory=StereoConfig)
     ground: GroundConfig = field(default_factory=GroundConfig)
     motion: MotionConfig = field(default_factory=MotionConfig)
+    obstacles: ObstacleConfig = field(default_factory=ObstacleConfig)
     resume: bool = False
     force: bool = False
 
@@ -84,8 +88,8 @@ class Job:
 
     @property
     def alignment(self) -> dict[type[Config], Config]:
-        """The options of the alignment and its reference, by class."""
-        own = (self.align, self.tracker, self.reference, self.stereo, self.ground, self.motion)
+        """The options of the alignment, its reference, and of obstacles, by class."""
+        own = (self.align, self.tracker, self.reference, self.stereo, self.ground, self.motion, self.obstacles)
         return {type(item): item for item in (self.images, *own)}
 
     @property
@@ -110,7 +114,9 @@ def check_input(job: Job) -> None:
     CameraArgument.given(job.bag.camera, job.bag.hfov)
     with BagReader(job.source) as reader:
         chosen = choose(reader, job.bag)
-        _beside(reader, job, Places(reader, chosen.image))
+        places = Places(reader, chosen.image)
+        _beside(reader, job, places)
+        _obstacles(job, places)
         if job.bag.map:
             open3d()
         if chosen.poses:
@@ -154,7 +160,9 @@ def convert(
                 tell(f"warning: {words}")
         places = Places(reader, chosen.image, tell)
         recorded = _beside(reader, job, places, tell)
-        source, options = fingerprint([*reader.files, *filter(None, [places.file])]), option_values(*job.configs)
+        obstacles = _obstacles(job, places, tell)
+        others = [places.file, expanded(job.obstacles.mask) if obstacles is not None and job.obstacles.mask else None]
+        source, options = fingerprint([*reader.files, *filter(None, others)]), option_values(*job.configs)
         options |= {"model": model.spec.name, "engine": model.engine, "batch": batch_size(job.bag, model)}
         copied, channels, notes = _channels(reader, topics, job)
         for words in notes:
@@ -172,6 +180,8 @@ def convert(
             clear_folders(job.bag)
         progress = progress or Progress(options, source)
         begun, decoder.bits.found = progress.frames, progress.image_bits
+        if obstacles is not None:
+            obstacles.missed = progress.no_obstacles
         alignment = None
         if recorded is not None:
             uncertainty = "uncertainty" in job.bag.wanted or job.depth.max_relative_error > 0 or bool(job.bag.map)
@@ -204,7 +214,18 @@ def convert(
             if places.poses is not None and job.bag.map:
                 surface = MapExport(job.bag, places.poses, progress.map)
             sink = Sink(
-                segments, topics, progress, job.bag, tell, conclude, usable, places, alignment, exports, surface
+                segments,
+                topics,
+                progress,
+                job.bag,
+                tell,
+                conclude,
+                usable,
+                places,
+                alignment,
+                exports,
+                surface,
+                obstacles,
             )
             size, first = progress.options["batch"], progress.batches
             inputs = recorded.inputs if recorded is not None else {}
@@ -241,6 +262,21 @@ def _beside(
     for sentence in words:
         tell(sentence)
     return recorded
+
+
+def _obstacles(job: Job, places: Places, tell: Callable[[str], None] = lambda _: None) -> ObstacleSource | None:
+    """What finds obstacles, if they are wanted. Where the camera is on the robot, is told."""
+    wanted = {"obstacles", "scan"} & set(job.bag.wanted)
+    if not wanted:
+        return None
+    source = ObstacleSource(lambda cls: job.alignment[cls], places.lookup, max_pixels=job.images.max_image_pixels)
+    if "scan" in wanted and (problem := source.concern(scan=True)):
+        raise ConfigError(f"outputs holds scan, and there is {problem}")
+    if source.base_frame and not job.obstacles.base_from_camera:
+        give = "give --base-from-camera 'x y z qx qy qz qw', camera to base"
+        words = places.need(source.base_frame, places.camera, give)
+        tell(f"obstacles in '{source.base_frame}': camera {words}")
+    return source
 
 
 def _go_on(stream: Iterator[Batch], first: int, places: Places, alignment: Alignment | None) -> Iterator[Batch]:

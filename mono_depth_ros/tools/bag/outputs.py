@@ -11,6 +11,7 @@ from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.frame import Frame, HostFrames
 from mono_depth_ros.models.base import ModelSpec
+from mono_depth_ros.streams.obstacles import Finding, ObstacleSource
 from mono_depth_ros.streams.outputs import KNOWN, OUTPUTS, Contents, Output, Result, is_metric
 from mono_depth_ros.tools.bag.frames import BagFrame, Batch
 
@@ -30,6 +31,8 @@ def written_topics(config: BagConfig, spec: ModelSpec) -> dict[str, Output]:
         raise ConfigError(f"{spec.name} gives relative depth: compressed depth needs an alignment or a metric model")
     if not metric and "points" in wanted and "aligned" not in wanted:
         raise ConfigError(f"{spec.name} gives relative depth: points need --align-topic or a metric model")
+    if not metric and "aligned" not in wanted and (placed := {"obstacles", "scan"} & set(wanted)):
+        raise ConfigError(f"{spec.name} gives relative depth: {', '.join(sorted(placed))} need an alignment")
     if not metric and "normals" in wanted and not spec.normals:
         raise ConfigError(f"{spec.name} gives relative depth and no normals: expected a metric model")
     prefix = f"/{name}/" if (name := config.namespace.strip("/")) else "/"
@@ -45,13 +48,14 @@ class Leaving:
     do: messages are made when they are written, beside the network.
 
     Args:
-        topics, depth_encoding: what is written. whole: alignment or exports need the results themselves.
+        topics, depth_encoding: what is written; of what is `placed` later. whole: the results themselves are needed.
     """
 
     def __init__(self, batch: Batch, topics: dict[str, Output], depth_encoding: str, whole: bool) -> None:
         self._batch = batch
         self._frames = [frame for frame in batch.frames if _device(frame) != "cpu"]
-        self._topics = {topic: output for topic, output in topics.items() if "aligned" not in output.options}
+        early = {topic: output for topic, output in topics.items() if not output.placed}
+        self._topics = {topic: output for topic, output in early.items() if "aligned" not in output.options}
         self._results = [_result(frame, frame.result, depth_encoding) for frame in self._frames]
         outputs = (*self._topics.values(), KNOWN)
         self._contents = Contents((result, output) for result in self._results for output in outputs)
@@ -71,25 +75,32 @@ class Leaving:
         return self._batch
 
 
-def encode(frame: BagFrame, topics: dict[str, Output], depth_encoding: str) -> Iterator[tuple[str, memoryview]]:
+def encode(
+    frame: BagFrame, topics: dict[str, Output], depth_encoding: str, obstacles: ObstacleSource | None = None
+) -> Iterator[tuple[str, memoryview]]:
     """(topic, bytes) of every message of a frame, which are those that the nodes publish.
 
     A frame without alignment has no messages of it.
     """
+    sources = {True: frame.aligned, False: frame.result}
+    results = {key: _result(frame, source, depth_encoding, obstacles) for key, source in sources.items() if source}
     for topic, output in topics.items():
-        source = frame.aligned if "aligned" in output.options else frame.result
+        result = results.get("aligned" in output.options)
         kind, message = frame.messages.pop(topic, ("", None))
-        if message is None and source is not None:
+        if message is None and result is not None:
             kind, message = output.kind, empty(output.kind, frame.header)
-            result = _result(frame, source, depth_encoding)
-            Contents([(result, output)]).fill(message, output, result)
+            if not Contents([(result, output)]).fill(message, output, result):
+                continue
         if message is not None:
             yield topic, TYPES.serialize_cdr(message, kind)
 
 
-def _result(frame: BagFrame, source: Frame | None, depth_encoding: str) -> Result:
+def _result(
+    frame: BagFrame, source: Frame | None, depth_encoding: str, obstacles: ObstacleSource | None = None
+) -> Result:
     assert source is not None
-    return Result(source, frame.header, frame.camera_info, depth_encoding, POINT_FIELD)
+    found = Finding(obstacles, source, frame.header) if obstacles is not None else None
+    return Result(source, frame.header, frame.camera_info, depth_encoding, POINT_FIELD, obstacles=found)
 
 
 def _device(frame: BagFrame) -> str:

@@ -12,14 +12,15 @@ from mono_depth_ros.bags.topics import counted, has_colour, named, only, sibling
 from mono_depth_ros.config import BagConfig, Config, GroundConfig, MotionConfig
 from mono_depth_ros.errors import DataError
 from mono_depth_ros.geometry.rigid import rigid_from_text
-from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, IMAGE, IMU, bare
+from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, IMAGE, IMU, SCAN, bare
+from mono_depth_ros.streams.outputs import OUTPUTS
 from mono_depth_ros.streams.references import REFERENCES, make_reference
 from mono_depth_ros.streams.references.base import Context, Reference
 from mono_depth_ros.tools.bag.camera_poses import open_poses
 from mono_depth_ros.tools.bag.places import Places, first_frame
 
 _GIVE = "give --cam-from-reference 'x y z qx qy qz qw', reference to camera"
-_OURS = ("/depth/points", "/aligned/points")
+_OURS = tuple(f"/{output.topic}" for output in OUTPUTS if output.kind in (CLOUD, SCAN))
 
 
 class RecordedReference:
@@ -134,7 +135,7 @@ def _first(reader: BagReader, config: BagConfig, kind: str) -> str:
     """The topic of a reference that has one: by its type."""
     if config.align_topic:
         return named(reader, config.align_topic, (kind,), "--align-topic")
-    found = [item for item in _of_kind(reader, kind) if not (kind == CLOUD and item.name.endswith(_OURS))]
+    found = [item for item in _of_kind(reader, kind) if not item.name.endswith(_OURS)]
     if kind == IMAGE:
         found = [item for item in found if not has_colour(reader, item)]
     sentence = f"{reader.path} holds %s {kind.rpartition('/')[2]} topics to align with"

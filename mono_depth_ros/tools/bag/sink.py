@@ -15,6 +15,7 @@ from mono_depth_ros.atomic import write_error
 from mono_depth_ros.bags.writer import SegmentWriter
 from mono_depth_ros.config import BagConfig
 from mono_depth_ros.errors import MonoDepthError
+from mono_depth_ros.streams.obstacles import ObstacleSource
 from mono_depth_ros.streams.outputs import Output
 from mono_depth_ros.streams.usable import Usable
 from mono_depth_ros.tools.bag.align import Alignment, view_of
@@ -38,7 +39,7 @@ class Sink:
         conclude: called when all is written, before that is remembered: what is known of the input only then goes into
             `progress`. usable: what is wrong with the results.
         places: gets what comes with each frame. alignment: of the frames, if it is wanted. exports: get every frame
-            that has metres. surface: likewise.
+            that has metres. surface: likewise. obstacles: finds them, if they are wanted.
     """
 
     def __init__(
@@ -54,11 +55,12 @@ class Sink:
         alignment: Alignment | None = None,
         exports: Sequence[Export] = (),
         surface: MapExport | None = None,
+        obstacles: ObstacleSource | None = None,
     ) -> None:
         self._writer, self._topics, self._progress = writer, topics, progress
         self._config, self._tell, self._conclude, self._usable = config, tell, conclude, usable
         self._told: set[str] = set()
-        self._places = places
+        self._places, self._obstacles = places, obstacles
         self._alignment, self._exports, self._surface = alignment, exports, surface
         self._segment_frames, self._segment_begun_s = 0, time.monotonic()
         self._unfinished = False
@@ -66,7 +68,8 @@ class Sink:
     @torch.inference_mode()
     def leaving(self, batch: Batch) -> Leaving:
         """What is written of a batch, on its way to the host; in the thread of the network."""
-        whole = self._alignment is not None or bool(self._exports) or self._surface is not None
+        users = (self._alignment, self._surface, self._obstacles)
+        whole = bool(self._exports) or any(user is not None for user in users)
         return Leaving(batch, self._topics, self._config.depth_encoding, whole)
 
     @torch.inference_mode()
@@ -135,7 +138,7 @@ class Sink:
             self._judge(frame, frame.known)
         if self._alignment is not None:
             self._alignment.align(frame)
-        for topic, data in encode(frame, self._topics, self._config.depth_encoding):
+        for topic, data in encode(frame, self._topics, self._config.depth_encoding, self._obstacles):
             self._writer.write(topic, frame.message.log_ns, data)
             self._progress.wrote(topic)
         metres = frame.result if self._alignment is None else frame.aligned

@@ -35,6 +35,8 @@ def results(
     messages = {name: progress.messages.get(name, 0) for name in wanted} if counted else {}
     missing = [Reasons(progress.reasons).sentence("depth of", progress.written, progress.frames)]
     doubts: list[str] = []
+    if count := len(without := Reasons(progress.without_obstacles)):
+        missing.append(f"no obstacles of {count} results: {without.words(count)}")
     if alignment is not None and counted and progress.written:
         aligned = progress.written - len(alignment.unaligned)
         missing.append(alignment.unaligned.sentence("aligned", aligned, progress.written))

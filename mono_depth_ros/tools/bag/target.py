@@ -38,7 +38,8 @@ class Progress:
     Attributes:
         options: everything that decides the bytes of the result, by name. source: of the input, by file.
         batches: finished. frames: images read, of which `written` became depth and `dropped` did not, by reason.
-        reasons: of `dropped`, see `Reasons.values`. messages: written, by topic, and files of each export by its name.
+        reasons: of `dropped`, see `Reasons.values`. without_obstacles: likewise, of results.
+        messages: written, by topic, and files of each export by its name.
         alignment, map: their sums and state, as JSON values. image_bits: see `BitDepth.found`.
         notes: sentences on what else is missing. damage: of the input. done: the input was read to its end or damage.
     """
@@ -50,6 +51,7 @@ class Progress:
     written: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     reasons: dict[str, Any] = field(default_factory=dict)
+    without_obstacles: dict[str, Any] = field(default_factory=dict)
     messages: dict[str, int] = field(default_factory=dict)
     alignment: dict[str, Any] = field(default_factory=dict)
     map: dict[str, Any] = field(default_factory=dict)
@@ -64,6 +66,12 @@ class Progress:
         reasons = Reasons(self.reasons)
         reasons.add(str(problem), problem.reason)
         self.reasons = reasons.values()
+
+    def no_obstacles(self, reason: str, sentence: str) -> None:
+        """Count a result without obstacles."""
+        reasons = Reasons(self.without_obstacles)
+        reasons.add(sentence, reason)
+        self.without_obstacles = reasons.values()
 
     def wrote(self, what: str) -> None:
         """Count a message of a topic, or a file of an export."""
