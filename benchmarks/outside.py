@@ -48,8 +48,12 @@ _RENDERED = (1280, 720)  # larger ones are enlarged
 _LONG_S = 60.0  # a slope of memory says something from here on
 
 
-def write_messages(folder: Path, case: Case) -> None:
-    """What the camera of a case publishes, serialised: pictures of the synthetic world and their camera_info."""
+def messages(folder: Path, case: Case) -> Path:
+    """The folder of what a case's camera publishes, serialised: pictures of the synthetic world, their camera_info."""
+    here = folder / f"{case.size[0]}x{case.size[1]}_{'jpeg' if case.jpeg else 'raw'}"
+    if here.exists():
+        return here
+    here.mkdir()
     from rclpy.serialization import serialize_message
     from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -69,15 +73,19 @@ def write_messages(folder: Path, case: Case) -> None:
             fill_jpeg(message, rgb, "bgr8")
         else:
             fill_image(message, rgb[..., ::-1], "bgr8")
-        (folder / f"image{index}.cdr").write_bytes(serialize_message(message))
+        (here / f"image{index}.cdr").write_bytes(serialize_message(message))
     info = CameraInfo()
     info.header.frame_id = "camera"
     fill_camera_info(info, Camera.from_fov(case.size, 70.0))
-    (folder / "info.cdr").write_bytes(serialize_message(info))
+    (here / "info.cdr").write_bytes(serialize_message(info))
+    return here
 
 
-def measure(case: Case, seconds: float) -> dict[str, Any]:
+def measure(case: Case, seconds: float, folder: Path, parameters: Sequence[str] = ()) -> dict[str, Any]:
     """One case, as plain values.
+
+    Args:
+        folder: keeps what is published, for other cases. parameters: more of the depth node, NAME:=VALUE.
 
     Raises:
         MonoDepthError: a process ended.
@@ -85,32 +93,33 @@ def measure(case: Case, seconds: float) -> dict[str, Any]:
     stock = stock_environment()
     ours = stock | transport.environment(stock)
     node_command = [sys.executable, "-m", "mono_depth_ros.nodes.depth_node", "--ros-args", *case.parameters()]
+    node_command += [word for parameter in parameters for word in ("-p", parameter)]
     if case.cameras == ("",):
         node_command += ["-r", "image:=/cam/image_raw"]
     if case.peer is not None:
         node_command = [sys.executable, str(PARTS / "peer.py"), *case.peer]
     ends = [sys.executable, str(PARTS / "ends.py")]
-    with tempfile.TemporaryDirectory(prefix="mono_depth_bench-") as folder, tempfile.TemporaryFile("w+") as log:
-        write_messages(Path(folder), case)
-        kind = "CompressedImage" if case.jpeg else "Image"
-        with (
-            process(node_command, ours if case.peer is not None else stock, log) as node,
-            process([*ends, "viewer", *case.outputs()], stock, log) as view,
-            process([*ends, "camera", folder, kind, str(case.rate_hz), *case.inputs()], ours, log) as camera,
-        ):
-            children = {"node": node, "camera": camera, "viewer": view}
-            viewer = Viewer(view)
-            deadline_s = time.monotonic() + _FIRST_S
-            while not viewer.first.wait(0.1) and time.monotonic() < deadline_s:
-                _check(children, log)
-            time.sleep(_SETTLE_S)
-            load = os.getloadavg()[0]
-            watch = _Watch({name: child.pid for name, child in children.items()})
-            watch.wait(seconds)
+    kind = "CompressedImage" if case.jpeg else "Image"
+    pictures = str(messages(folder, case))
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        process(node_command, ours if case.peer is not None else stock, log) as node,
+        process([*ends, "viewer", *case.outputs()], stock, log) as view,
+        process([*ends, "camera", pictures, kind, str(case.rate_hz), *case.inputs()], ours, log) as camera,
+    ):
+        children = {"node": node, "camera": camera, "viewer": view}
+        viewer = Viewer(view)
+        deadline_s = time.monotonic() + _FIRST_S
+        while not viewer.first.wait(0.1) and time.monotonic() < deadline_s:
             _check(children, log)
-            assert camera.stdin is not None
-            camera.stdin.close()
-            sent, seen = np.array(stamps(camera)), np.array(viewer.finish()).reshape(-1, 5)
+        time.sleep(_SETTLE_S)
+        load = os.getloadavg()[0]
+        watch = _Watch({name: child.pid for name, child in children.items()})
+        watch.wait(seconds)
+        _check(children, log)
+        assert camera.stdin is not None
+        camera.stdin.close()
+        sent, seen = np.array(stamps(camera)), np.array(viewer.finish()).reshape(-1, 5)
     begin_ns, end_ns = watch.window_ns
     elapsed_s = (end_ns - begin_ns) / 1e9
     seen = seen[(seen[:, 3] >= begin_ns) & (seen[:, 3] < end_ns)]
@@ -196,16 +205,17 @@ def table(arguments: argparse.Namespace) -> dict[str, Any]:
     for size in SIZES:
         if any(case.size == size for case in wanted):
             rows.append(network(size, min(arguments.seconds, 5.0)))
-    for case in wanted:
-        reason = case.missing
-        if "--outliers" in (case.peer or ()) and find_spec("open3d") is None:
-            reason = "pip install open3d"
-        if reason:
-            left_out[case.name] = reason
-            print(f"{case.name} is left out: {reason}", file=sys.stderr)
-            continue
-        rows.append(measure(case, arguments.seconds))
-        print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(prefix="mono_depth_bench-") as folder:
+        for case in wanted:
+            reason = case.missing
+            if "--outliers" in (case.peer or ()) and find_spec("open3d") is None:
+                reason = "pip install open3d"
+            if reason:
+                left_out[case.name] = reason
+                print(f"{case.name} is left out: {reason}", file=sys.stderr)
+                continue
+            rows.append(measure(case, arguments.seconds, Path(folder), arguments.parameter))
+            print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
     return {
         "what": "the depth node (tiny, defaults), a camera and a subscriber in three processes over DDS",
         "seconds": arguments.seconds,
@@ -223,11 +233,18 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="Only cases of this name are measured, such as 640x480/cloud or 'flood/*'; nothing is written then.",
     )
+    parser.add_argument(
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME:=VALUE",
+        help="A parameter of the depth node besides those of the case, such as threads:=1; nothing is written then.",
+    )
     parser.add_argument("--seconds", type=float, default=8.0, help="For how long each case is measured.")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return run(__file__, table, argv, _add_options, written=lambda given: not given.case)
+    return run(__file__, table, argv, _add_options, written=lambda given: not (given.case or given.parameter))
 
 
 if __name__ == "__main__":

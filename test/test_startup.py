@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -180,3 +181,28 @@ def test_without_the_id_of_a_process_it_ends_with_its_parent(node):
     process = node("up(); time.sleep(60)", "-c", code, **{EXIT_WITH_PARENT: "1"})
     process.kill()
     assert "is gone: shutting down" in ended(process)[1]  # which comes when the node has closed it
+
+
+@pytest.mark.skipif("glibc" not in platform.libc_ver(), reason="only glibc has the setting")
+@pytest.mark.parametrize(("environment", "kept"), [({}, True), ({"MALLOC_MMAP_THRESHOLD_": "1000000"}, False)])
+def test_a_node_keeps_freed_memory_unless_the_environment_says_how(tmp_path, environment, kept):
+    (tmp_path / "a_node.py").write_text(
+        "import resource\n"
+        "def main():\n"
+        "    faults = []\n"
+        "    for _ in range(3):\n"
+        "        bytearray(40_000_000)\n"
+        "        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)\n"
+        "    print(faults[2] - faults[0])\n"
+        "    return 0\n"
+    )
+    path = os.pathsep.join((str(tmp_path), *sys.path))
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", NODE],
+        env={**clean, "PYTHONPATH": path, **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert (int(done.stdout) < 1000) == kept, "a block of 40 MB has some 10,000 pages"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,9 @@ from outside_parts.figures import figures
 
 
 @pytest.mark.slow
-def test_a_case_is_measured_over_dds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_case_is_measured_over_dds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(outside, "_SETTLE_S", 0.2)
-    found = outside.measure(Case("small", (160, 120), ("image", "cloud"), jpeg=True, cameras=("a", "b")), 1.0)
+    found = outside.measure(Case("small", (160, 120), ("image", "cloud"), jpeg=True, cameras=("a", "b")), 1.0, tmp_path)
     depth, cloud = (found["topics"][topic] for topic in ("depth/image", "depth/points"))
     assert found["sent_hz"] > 0 and depth["hz"] > 0 and cloud["hz"] > 0 and depth["slowest_hz"] > 0
     assert 0 < depth["latency_ms"]["p50"] < depth["age_ms"]["p50"] < 20_000
