@@ -20,7 +20,7 @@ from mono_depth_ros.alignment.align import (
     per_frame,
     usable,
 )
-from mono_depth_ros.alignment.fit import choose_curve, fit_curve
+from mono_depth_ros.alignment.fit import choose_curve, fit_curve, inverse_gain
 from mono_depth_ros.alignment.result import Alignment, Curve
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.alignment.scale_file import SavedScale
@@ -105,7 +105,8 @@ class Aligner:
         """
         with self._lock:
             config = per_frame(self._config, stamp_ns)
-            config = config if local else replace(config, local=False)
+            if not local:  # such samples choose no curve
+                config = replace(config, local=False, curve="auto" if config.curve == "best" else config.curve)
             reason, outliers = "", 0.0
             given = _no_samples(prediction)
             if self._fresh_load:
@@ -200,8 +201,10 @@ class Aligner:
         self, prediction: DepthPrediction, fitted: Samples, known: int, config: AlignConfig, stamp_ns: int
     ) -> str:
         """Fit and filter, of so many samples that are known those that are consistent; why not, or ""."""
-        choose_curve(prediction.kind, config.curve)
         values = at(prediction.values, fitted)
+        if choose_curve(prediction.kind, config.curve) is None and self._kind in (prediction.kind, None):
+            curve = self._tracker.best_curve(inverse_gain(values, fitted.depth, config, fitted.weight))
+            config = replace(config, curve=curve.value)
         try:
             fit = fit_curve(values, fitted.depth, prediction.kind, config, fitted.weight)
         except FitError as error:
@@ -212,8 +215,11 @@ class Aligner:
             x = 1 / x
         if self._kind not in (prediction.kind, None):  # 1/p is no relative prediction, though the curve is the same
             self._tracker.reset()
+        before = self._tracker.fit
         if self._tracker.update(fit, x, stamp_ns):
             self._kind = prediction.kind
+            if config.curve != self._config.curve and before is not None and before.curve is not fit.curve:
+                return fit.note or f"the curve is {fit.curve.value} from here on: it tells held-out samples better"
             return fit.note
         return fit.note or "the fit of this image is far from the scale so far: waiting for the next one to agree"
 

@@ -10,6 +10,9 @@ decides there; else, where a wall fills half of the image, it would fit the wall
 Errors of a monocular depth grow with the distance, so it is the relative error that is alike everywhere: ln d has
 errors of one size, 1/d such that grow with 1/d. Far samples would then decide alone what 1/d is at zero, where their
 own errors (a lidar's, or half a pixel's) are not small any more: below a tenth of the median 1/d they count as alike.
+
+Of two curves that one is better which tells samples that it was not fitted to: a third of them at random, and the
+nearest, the middle and the farthest third, for curves part where there are no samples.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from mono_depth_ros.prediction import DepthKind
 
 Floats = NDArray[np.float64]
 
+CLEARLY = 0.05  # of ln of the errors of two curves: as much better must the other one be
 _HYPOTHESES = 160  # with 30 % outliers 160 pairs hold a good one but for once in 1e46 times, with 50 % in 1e20
 _SCORED_SAMPLES = 256  # samples that a hypothesis is scored on
 _CAUCHY_SCALE = 0.05  # relative error below which it hardly matters to the consensus by how much a sample is off
@@ -42,6 +46,9 @@ _MAX_SHIFT = 10.0  # 1/m: farther than that from zero, infinity would lie within
 _MAX_SCALE_DEVIATION = 0.3  # relative standard deviation of the scale, above which the samples do not fix it
 _MIN_LINE_SAMPLES = 3  # samples without which a line through them cannot be wrong
 _ASSUMED_DEVIATION = 0.1  # relative standard deviation of a scale from fewer samples than that
+_MOST_TRIED, _LEAST_TRIED = 500, 30  # samples that choose a curve
+_FOLDS = 3
+_TRIED_OFF = 0.7  # of ln d: held out and farther off than that, all are alike
 _MIN_RANGE = 1e-3  # spread of the prediction relative to its size, below which scale and shift are one number
 
 
@@ -68,6 +75,8 @@ def fit_curve(
         ConfigError: a curve of metric predictions asked for with a relative one.
     """
     curve = choose_curve(kind, config.curve)
+    if curve is None:
+        curve = Curve.INVERSE if inverse_gain(prediction, depth, config, weight) > CLEARLY else Curve.SCALE
     known = np.isfinite(prediction)
     prediction, depth = prediction[known], depth[known]
     if len(depth) < config.min_samples:
@@ -108,14 +117,74 @@ def _check_halves(curve: Curve, x: Floats, y: Floats, given: Floats, config: Ali
         raise FitError(f"two halves of the samples say depths that are {100 * found:.0f} % apart", "ambiguous")
 
 
-def choose_curve(kind: DepthKind, name: str) -> Curve:
-    """The curve of `AlignConfig.curve` for predictions of a kind. Raises ConfigError for one that needs metres."""
-    if name == "auto":
-        return Curve.INVERSE if kind is DepthKind.INVERSE_AFFINE else Curve.SCALE
+def choose_curve(kind: DepthKind, name: str) -> Curve | None:
+    """The curve of `AlignConfig.curve` for predictions of a kind; None: the samples choose.
+
+    Raises:
+        ConfigError: one that needs metres, for predictions that have none.
+    """
+    if name in ("auto", "best"):
+        if kind is DepthKind.INVERSE_AFFINE:
+            return Curve.INVERSE
+        return Curve.SCALE if name == "auto" else None
     curve = Curve(name)
     if kind is DepthKind.INVERSE_AFFINE and curve is not Curve.INVERSE:
-        raise ConfigError(f"curve is {name}, expected inverse or auto: a relative prediction has no metres")
+        raise ConfigError(f"curve is {name}, expected inverse, auto or best: a relative prediction has no metres")
     return curve
+
+
+def inverse_gain(
+    prediction: NDArray[np.floating],
+    depth: NDArray[np.floating],
+    config: AlignConfig,
+    weight: NDArray[np.floating] | None = None,
+) -> float:
+    """ln of how much larger the error of `scale` is than that of `inverse`, at samples that are held out.
+
+    Args:
+        prediction: (N,) metres. The others are as for `fit_curve`.
+
+    Returns:
+        0 where the samples are too few to tell.
+    """
+    known = np.flatnonzero(np.isfinite(prediction))
+    chosen = known[np.random.default_rng(config.seed).permutation(len(known))[:_MOST_TRIED]]
+    count = len(chosen)
+    if count < max(_LEAST_TRIED, config.min_samples):
+        return 0.0
+    p, d = prediction[chosen].astype(np.float64), depth[chosen].astype(np.float64)
+    given = np.ones(count) if weight is None else weight[chosen].astype(np.float64)
+    x, y, ratio = 1 / p, 1 / d, np.log(d / p)
+    whole = fit_curve(p, d, DepthKind.METRIC, replace(config, curve=Curve.INVERSE.value), given)
+    if whole.note:  # there is none
+        return 0.0
+    told = whole.shift + whole.scale * x
+    noise = np.maximum(told, 0.1 * float(np.median(y)))
+    of_scale = _huber(np.abs(ratio - _median(ratio, given)), given)
+    of_inverse = _huber(np.abs(told - y) / noise, given) / noise**2
+    by_depth = np.argsort(np.argsort(p, kind="stable")) * _FOLDS // count
+    errors = np.zeros(2)
+    for held in (fold == k for fold in (by_depth, np.arange(count) % _FOLDS) for k in range(_FOLDS)):
+        rest = ~held
+        try:
+            scale, shift, _ = _weighted_line(x[rest], y[rest], of_inverse[rest])
+        except FitError:
+            return 0.0
+        if scale <= 0:
+            return 0.0
+        near = np.minimum(p[held], float(np.quantile(p[rest], _FAR)))
+        with np.errstate(divide="ignore"):
+            by_inverse = np.log(np.maximum(shift + scale / near, 0.0) * near * d[held] / p[held])
+        by_scale = ratio[held] - _dot(of_scale[rest], ratio[rest]) / float(of_scale[rest].sum())
+        errors += [_dot(given[held], np.minimum(np.abs(of), _TRIED_OFF)) for of in (by_scale, by_inverse)]
+    of_scale_alone, of_both = np.maximum(errors, 1e-9).tolist()
+    return float(np.log(of_scale_alone / of_both))
+
+
+def _huber(off: Floats, given: Floats) -> Floats:
+    """(N,) weights, by how far each is off."""
+    spread = max(1.4826 * _median(off, given), _MIN_SPREAD)
+    return given * np.minimum(1.0, _HUBER * spread / np.maximum(off, 1e-12))
 
 
 def _fit_line(curve: Curve, x: Floats, y: Floats, given: Floats, config: AlignConfig) -> Fit:

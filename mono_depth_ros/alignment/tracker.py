@@ -9,6 +9,9 @@ than fits of this scene usually lie, for what a network errs from image to image
 covariance of residuals knows of it. If the next one agrees with it, or three in a row lie to the same side, the scene
 has changed, and the estimate begins anew from the latest two. Distances are measured in depth, over the samples, since
 scale and shift alone trade against each other.
+
+Where the samples choose the curve (`best`), another begins anew too, and only where several images in a row speak
+clearly for it.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mono_depth_ros.alignment.fit import CLEARLY
 from mono_depth_ros.alignment.result import Curve, Fit
 from mono_depth_ros.config import TrackerConfig
 
@@ -33,6 +37,7 @@ _MIN_OUTLIER_DISTANCE = 0.02  # of the depth: nearer than this no fit is an outl
 _INDEPENDENT = 100  # samples count as this many at most: the errors of neighbouring pixels are alike
 _BACK_S = 1.0  # time that jumps back farther than this begins anew: a recording that loops
 _MIN_MEMORY_S = 0.1
+_CHANGE_AFTER = 5  # images in a row that speak for another curve
 _DECAY = 0.9  # of the running mean of squared distances
 
 
@@ -60,6 +65,7 @@ class Tracker:
         self._mean_square = 0.0  # mean square of ln(d of the fit / d of the estimate)
         self._previous_outlier: Fit | None = None  # the fit before, if it was one
         self._outliers_in_a_row = 0  # negative: they are nearer than the estimate
+        self._for_another = 0  # images in a row that speak for another curve
 
     @property
     def fit(self) -> Fit | None:
@@ -89,6 +95,15 @@ class Tracker:
     def restamp(self, stamp_ns: int) -> None:
         """Take the estimate as made at this moment: the clock of a loaded curve begins with the first image."""
         self._stamp_ns = stamp_ns
+
+    def best_curve(self, gain: float) -> Curve:
+        """The curve to go on with, of a metric prediction; `gain` is `inverse_gain` of one more image."""
+        better = Curve.INVERSE if gain > CLEARLY else Curve.SCALE
+        if self._fit is None:
+            return better
+        another = self._fit.curve is not better and abs(gain) > CLEARLY
+        self._for_another = self._for_another + 1 if another else 0
+        return better if self._for_another >= _CHANGE_AFTER else self._fit.curve
 
     def update(self, fit: Fit, values: Floats, stamp_ns: int) -> bool:
         """Take in the fit of one frame.
@@ -139,6 +154,7 @@ class Tracker:
 
     def _begin(self, fit: Fit, stamp_ns: int) -> None:
         self._fit, self._previous_outlier, self._outliers_in_a_row, self._stamp_ns = fit, None, 0, stamp_ns
+        self._for_another = 0
         self._information, self._weighted = np.zeros((2, 2)), np.zeros(2)
         self._add(fit)
 

@@ -27,8 +27,8 @@ class AlignConfig(Config):
         "auto",
         "The curve from a prediction to depth d. inverse: 1/d = shift + scale * x, x the prediction's inverse depth; "
         "log: ln d = shift + scale * ln p; scale: d = scale * p; auto: inverse for relative predictions, scale for "
-        "metric ones.",
-        choices=("auto", "inverse", "log", "scale"),
+        "metric ones; best: of metric ones scale or inverse, as samples say that are held out.",
+        choices=("auto", "best", "inverse", "log", "scale"),
     )
     min_samples: int = option(
         20,

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mono_depth_ros.alignment.aligner import Aligner
+from mono_depth_ros.alignment.result import Curve
 from mono_depth_ros.alignment.samples import Samples, samples_from_depth
 from mono_depth_ros.config import AlignConfig, TrackerConfig
 from mono_depth_ros.errors import ConfigError
@@ -156,6 +157,30 @@ def test_a_makeshift_says_so(aligner):
     flat = DepthPrediction(torch.full((48, 64), 2.0), DepthKind.METRIC)
     aligner = Aligner(AlignConfig(local=False, curve="log"))
     assert "a scale alone is fitted" in aligner.update(flat, samples(), 0).reason
+
+
+def test_the_best_curve_changes_after_several_images_and_says_so():
+    straight = prediction()
+    bent = DepthPrediction(torch.from_numpy(1 / (1 / TRUTH + 0.3)), DepthKind.METRIC)
+    aligner = Aligner(AlignConfig(local=False, curve="best"))
+    found = [
+        aligner.update(one, samples(), k * S // 10)
+        for k, one in enumerate([straight, *3 * [bent], straight, *7 * [bent]])
+    ]
+    assert [one.alignment.fit.curve for one in found] == 9 * [Curve.SCALE] + 3 * [Curve.INVERSE]
+    said = ["the curve is inverse" in one.reason for one in found]
+    assert said.index(True) == 9 and sum(said) == 1
+    np.testing.assert_allclose(found[-1].prediction.values[2:], TRUTH[2:], rtol=1e-3)  # farther lies no sample
+    again = Aligner(AlignConfig(local=False, curve="best"))
+    again.load(aligner.saved_scale())
+    assert again.update(straight, samples(), 0).alignment.fit.curve is Curve.INVERSE
+
+
+def test_samples_that_fix_a_scale_only_choose_no_curve():
+    bent = DepthPrediction(torch.from_numpy(1 / (1 / TRUTH + 0.3)), DepthKind.METRIC)
+    aligner = Aligner(AlignConfig(curve="best"))
+    found = [aligner.update(bent, samples(), k * S // 10, local=False).alignment.fit.curve for k in range(8)]
+    assert found == 8 * [Curve.SCALE]
 
 
 def test_samples_that_fix_nothing_never_raise(aligner):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mono_depth_ros.alignment.fit import fit_curve
+from mono_depth_ros.alignment.fit import fit_curve, inverse_gain
 from mono_depth_ros.alignment.result import Curve, as_prediction
 from mono_depth_ros.config import AlignConfig
 from mono_depth_ros.errors import ConfigError, FitError
@@ -72,6 +72,42 @@ def test_metric_predictions_in_log_and_in_inverse_depth():
     assert fit.scale == pytest.approx(0.9, rel=1e-4) and fit.shift == pytest.approx(0.2, rel=1e-3)
     fit = fit_curve(1 / ((1 / d - 0.01) / 1.1), d, METRIC, AlignConfig(curve="inverse"))
     assert fit.scale == pytest.approx(1.1, rel=1e-4) and fit.shift == pytest.approx(0.01, rel=1e-3)
+
+
+def depth_and_metric(kind: str, count: int = 300, seed: int = 4, noise: float = 0.1):
+    """(p, d) of a prediction that errs by a factor, or by a line in inverse depth."""
+    rng = np.random.default_rng(seed)
+    d = np.exp(rng.uniform(np.log(0.5), np.log(10), count))
+    exact = d / 1.25 if kind == "scale" else 1.1 / (1 / d - 0.05)
+    return exact * np.exp(noise * rng.normal(size=count)), d
+
+
+def test_the_best_curve_is_the_one_that_tells_samples_held_out():
+    best = AlignConfig(curve="best")
+    for seed in range(10):
+        assert fit_curve(*depth_and_metric("scale", seed=seed), METRIC, best).curve is Curve.SCALE
+        fit = fit_curve(*depth_and_metric("inverse", seed=seed), METRIC, best)
+        assert fit.curve is Curve.INVERSE and not fit.note and np.isfinite(fit.far)
+    assert fit_curve(*planted(300, 0), RELATIVE, best).curve is Curve.INVERSE
+    flat = np.full(300, 2.0), np.linspace(1, 5, 300)
+    fit = fit_curve(*flat, METRIC, best)
+    assert fit.curve is Curve.SCALE and not fit.note
+
+
+def test_few_samples_choose_no_curve():
+    assert fit_curve(*depth_and_metric("inverse", 25, noise=0), METRIC, AlignConfig(curve="best")).curve is Curve.SCALE
+    one = AlignConfig(curve="best", min_samples=1)
+    assert fit_curve(np.array([2.0]), np.array([3.0]), METRIC, one).scale == pytest.approx(1.5)
+
+
+def test_what_a_curve_gains():
+    p, d = depth_and_metric("inverse", 3000)
+    config, weight = AlignConfig(), np.ones(len(d))
+    assert inverse_gain(p, d, config) == inverse_gain(p, d, config, weight) > 0.5
+    assert inverse_gain(*depth_and_metric("scale", 3000), config) < 0.05
+    wrong = np.r_[p, np.full(500, np.nan), 9 * np.ones(1000)], np.r_[d, np.ones(1500)]
+    weight = np.r_[np.ones(3500), np.full(1000, 1e-6)]
+    assert inverse_gain(*wrong, config, weight) > 0.5 > inverse_gain(*wrong, config)
 
 
 @pytest.mark.parametrize(

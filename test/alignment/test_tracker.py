@@ -140,3 +140,16 @@ def test_a_makeshift_does_not_replace_the_curve_that_was_asked_for():
     assert not tracker.update(makeshift, X, 100_000_000) and tracker.fit.curve is Curve.LOG
     assert tracker.update(makeshift, X, 100_000_000_000) and tracker.fit.curve is Curve.SCALE
     assert tracker.update(fit(0.9, 0.1, Curve.LOG), X, 100_100_000_000) and tracker.fit.curve is Curve.LOG
+
+
+def test_another_curve_is_taken_where_several_images_in_a_row_speak_clearly_for_it():
+    tracker = Tracker(TrackerConfig())
+    assert (tracker.best_curve(0.04), tracker.best_curve(0.06)) == (Curve.SCALE, Curve.INVERSE)  # nothing yet to keep
+    run(tracker, [2.0])
+    said = [tracker.best_curve(gain) for gain in (0.3, 0.3, 0.3, 0.3, 0.04, 0.3, 0.3, 0.3, 0.3, 0.3)]
+    assert said == 9 * [Curve.SCALE] + [Curve.INVERSE]
+    tracker.update(fit(0.5, 0.04, Curve.INVERSE), X, 1_000_000_000)
+    said = [tracker.best_curve(gain) for gain in (-0.3, -0.3, -0.3, -0.3, 0.3, *5 * [-0.3])]
+    assert said == 9 * [Curve.INVERSE] + [Curve.SCALE]
+    tracker.reset()
+    assert tracker.best_curve(-0.3) is Curve.SCALE

@@ -318,7 +318,7 @@ def _depth(case: dict[str, Any]) -> Row:
 def alignment() -> list[Row]:
     quarrel = said_in("nodes/alignment/inputs.py", "quarrel")[0].replace("…", "TOPIC")
     colour = said_in("nodes/alignment/stream.py", "_rgb")[0].replace("…", "COLOUR_PROBLEM")
-    waiting = [text for text in said_in("alignment/aligner.py", "_learn") if "far" in text]
+    waiting = [text for text in said_in("alignment/aligner.py", "_learn") if "far" in text or "from here on" in text]
     fit = source("alignment/fit.py")
     note = next(words(k.value, k) for k in ast.walk(fit) if isinstance(k, ast.keyword) and k.arg == "note")
     old = [text for text in said_in("alignment/aligner.py", "update") if "old" in text]
