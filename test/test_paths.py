@@ -15,7 +15,7 @@ from mono_depth_ros.geometry.calibration import read_calibration
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.media.depth import read_depth
 from mono_depth_ros.media.images import find_images, read_image
-from mono_depth_ros.models.weights.files import read_pth
+from mono_depth_ros.models.weights.pickles import read_pth
 from mono_depth_ros.paths import expanded, require_file, short_name
 
 

@@ -15,7 +15,7 @@ from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.loading import load_model
-from mono_depth_ros.models.weights.files import read_pth
+from mono_depth_ros.models.weights.pickles import read_pth
 
 _CONTRACT = {
     "kind": "metric",

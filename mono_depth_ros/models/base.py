@@ -75,16 +75,18 @@ def find(name: str) -> CatalogueEntry | None:
     """
     if name in CATALOGUE:
         return CATALOGUE[name]
-    if is_hub_name(name) and (found := [entry for entry in CATALOGUE.values() if entry.hub == name]):
+    repository, revision = hub_name(name)
+    found = [entry for entry in CATALOGUE.values() if repository and entry.hub == repository]
+    if found and revision in ("", found[0].revision):
         if len(found) > 1:
             names = ", ".join(entry.name for entry in found)
             raise ModelError(f"{name} holds several models, expected one of: {names}")
         return found[0]
     if name and _exists(name):
         return None
-    if name.startswith(("/", ".", "~")) or name.endswith((".onnx", ".pth")):
+    if name.startswith(("/", ".", "~")) or name.endswith((".onnx", ".pth", ".pt", ".ckpt")):
         raise ModelError(f"model '{shown(name, 500)}': there is no such file or directory")
-    if is_hub_name(name):
+    if repository:
         return None
     close = difflib.get_close_matches(name.lower().replace("-", "_"), CATALOGUE, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(close)}?" if close else "."
@@ -94,9 +96,14 @@ def find(name: str) -> CatalogueEntry | None:
     )
 
 
-def is_hub_name(name: str) -> bool:
-    """True for `organisation/repository`; False for catalogue names and for paths that say they are paths."""
-    return re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name) is not None
+def hub_name(name: str) -> tuple[str, str]:
+    """Repository and revision of `organisation/repository` or `organisation/repository@revision`.
+
+    "" where it is neither: a catalogue name, or a path that says it is one. The revision is a commit, branch or tag, or
+    "" where none is named.
+    """
+    parts = re.fullmatch(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(\w[\w./-]*))?", name)
+    return ("", "") if parts is None else (parts[1], parts[2] or "")
 
 
 def _exists(name: str) -> bool:

@@ -12,15 +12,19 @@ from zipfile import BadZipFile, ZipFile
 
 from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.base import DepthModel, find
+from mono_depth_ros.models.base import DepthModel, find, hub_name
 from mono_depth_ros.models.catalogue import CatalogueEntry
 from mono_depth_ros.models.runtime.device import describe, pick_device, set_threads
 from mono_depth_ros.models.runtime.engine import EngineOptions
 from mono_depth_ros.models.weights.files import read_json
+from mono_depth_ros.models.weights.pickles import SUFFIXES
 from mono_depth_ros.paths import expanded
 from mono_depth_ros.progress import tell
 
 LOGGER = logging.getLogger(__name__)
+
+_NAMES_BYTES = 2**22
+"""At the head of an old file of torch.save, in which all names are."""
 
 FAMILIES = {
     "tiny": "",
@@ -62,12 +66,22 @@ def family_of(source: Path) -> str:
         ModelError: it is none of ours; found and expected.
     """
     if source.is_file():
-        if source.suffix not in (".onnx", ".pth"):
-            raise ModelError(f"{source} is a {source.suffix or 'nameless'} file, expected .onnx or .pth")
+        if source.suffix not in (".onnx", *SUFFIXES):
+            kinds = f"expected .onnx, {', '.join(SUFFIXES)} or a directory"
+            raise ModelError(f"{source} is a {source.suffix or 'nameless'} file, {kinds}")
         return "onnx" if source.suffix == ".onnx" else _family_of_pth(source)
     path = source / "config.json"
     if not path.is_file() and any(source.glob("metric_depth_vit_*.pth")):
         return "metric3d_v2"
+    return family_of_config(path)
+
+
+def family_of_config(path: Path) -> str:
+    """The family that a config.json says.
+
+    Raises:
+        ModelError: as `family_of`.
+    """
     found = read_json(path).get("model_type")
     types = {model_type: family for family, model_type in FAMILIES.items() if model_type}
     if not isinstance(found, str) or found not in types:
@@ -80,7 +94,10 @@ def _family_of_pth(path: Path) -> str:
     try:
         with ZipFile(path) as archive:
             names = b"".join(archive.read(name) for name in archive.namelist() if name.endswith("/data.pkl"))
-    except (BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError):
+    except BadZipFile:
+        with path.open("rb") as file:
+            names = file.read(_NAMES_BYTES)
+    except (OSError, ValueError, NotImplementedError, RuntimeError):
         return "depth_anything_v2"  # whose reader says what is wrong with the file
     ours = any(name in names for name in (b"depth_model.", b"decoder.token2feature."))
     return "metric3d_v2" if ours else "depth_anything_v2"
@@ -101,7 +118,7 @@ def load_model(config: ModelConfig) -> DepthModel:
         source, family = _source(entry), entry.family
     else:
         path = expanded(config.model)
-        source = path if path.exists() else _snapshot(config.model)
+        source = path if path.exists() else _snapshot(*hub_name(config.model), check=family_of_config)
         family = family_of(source)
     tell(f"loading {config.model}")  # its weights may have been fetched meanwhile
     input_size = _input_size(config, family) if config.input_size else None
@@ -136,7 +153,7 @@ def _source(entry: CatalogueEntry) -> Path:
     return _snapshot(entry.hub, entry.revision, entry.files, entry.hub_file) / entry.hub_file
 
 
-def _snapshot(repository: str, *what: Any) -> Path:
+def _snapshot(*what: Any, **more: Any) -> Path:
     from mono_depth_ros.models.weights.fetch import snapshot  # HTTP and TLS, which a path and `tiny` do without
 
-    return snapshot(repository, *what)
+    return snapshot(*what, **more)

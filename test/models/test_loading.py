@@ -120,6 +120,6 @@ def test_the_family_is_what_config_says(tmp_path: Path) -> None:
 def test_files_and_empty_directories_of_no_family_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"holds nothing, expected config\.json"):
         family_of(tmp_path)
-    (tmp_path / "weights.bin").write_bytes(b"1")
-    with pytest.raises(ModelError, match=r"weights\.bin is a \.bin file, expected \.onnx or \.pth"):
-        family_of(tmp_path / "weights.bin")
+    (tmp_path / "weights.h5").write_bytes(b"1")
+    with pytest.raises(ModelError, match=r"weights\.h5 is a \.h5 file, expected \.onnx, \.pth, \.pt, \.ckpt, \.bin or"):
+        family_of(tmp_path / "weights.h5")

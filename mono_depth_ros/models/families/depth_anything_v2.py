@@ -4,8 +4,8 @@
 The reference is github.com/DepthAnything/Depth-Anything-V2, `depth_anything_v2/dpt.py` and `util/transform.py`.
 
 Relative or metric, and up to which depth? The tensors are the same. What a checkpoint is, is said by its SHA-256 where
-it is a file that the catalogue knows, by config.json in a directory, by NAME.yaml beside NAME.pth, or by the authors'
-name for the file; all that is said must agree.
+it is a file that the catalogue knows, by config.json in a directory, by NAME.yaml beside NAME.pth, by the authors' name
+for the file, or by the arguments of a training that are saved with it; all that is said must agree.
 
     kind: metric          # or inverse_affine
     max_depth_m: 20       # of a metric one
@@ -48,9 +48,9 @@ from mono_depth_ros.models.weights.files import (
     check_kind,
     fill,
     kind_in_words,
-    read_safetensors,
     weight_files,
 )
+from mono_depth_ros.models.weights.pickles import read_directory, read_pth, setting
 from mono_depth_ros.prediction import DepthKind
 
 LOGGER = logging.getLogger(__name__)
@@ -164,7 +164,7 @@ def read(source: Path, expected: CatalogueEntry | None = None) -> Checkpoint:
     if source.is_file():
         size, weights = read_pth_weights(source)
     else:
-        size, weights = read_config(source).size, authors_names(read_safetensors(source))
+        size, weights = read_config(source).size, authors_names(read_directory(source))
     stated = what_it_is(source, expected)
     if stated.entry is not None and SIZES[stated.entry.size] != size:
         raise ModelError(f"{source} is {size_name(size)}, expected {stated.entry.size} by its {stated.by}")
@@ -183,7 +183,8 @@ def what_it_is(source: Path, expected: CatalogueEntry | None) -> Statement:
     """
     if source.is_file():
         check_is_binary(source, "a .pth of the authors")
-        stated = _agreed(source, [_by_digest(source), _by_sidecar(source), _by_name(source)])
+        said = [_by_digest(source), _by_sidecar(source), _by_name(source)]
+        stated = _agreed(source, said if any(said) else [_by_training(source)])
     else:
         config = read_config(source)
         by_digest = _by_digest(source / WHOLE) if expected is None and (source / WHOLE).is_file() else None
@@ -235,6 +236,14 @@ def _by_name(path: Path) -> Statement | None:
     """What the authors' file of this name is."""
     named = [entry for entry in CATALOGUE.values() if entry.official and entry.official == path.name]
     return _of_entry(named[0], _NAME) if named else None
+
+
+def _by_training(path: Path) -> Statement | None:
+    """What a checkpoint of training says of its range: in the authors' `metric_depth/train.py` it is an argument."""
+    limit = setting(read_pth(path, "a .pth of the authors"), "max_depth")
+    if not isinstance(limit, (int, float)) or not 0 < limit < math.inf:
+        return None
+    return Statement(DepthKind.METRIC, float(limit), "max_depth of its training")
 
 
 def _of_entry(entry: CatalogueEntry | None, by: str) -> Statement | None:

@@ -20,7 +20,8 @@ from torch import Tensor
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.networks.depth_anything import SIZES, NetworkSize
 from mono_depth_ros.models.networks.vit import PATCH, VitSize
-from mono_depth_ros.models.weights.files import read_json, read_pth
+from mono_depth_ros.models.weights.files import read_json
+from mono_depth_ros.models.weights.pickles import read_pth, tensors_in
 from mono_depth_ros.prediction import DepthKind
 
 _KINDS = {"relative": DepthKind.INVERSE_AFFINE, "metric": DepthKind.METRIC}
@@ -81,13 +82,11 @@ _STRANGERS = (
         "backbone.embeddings.",
         "of transformers' names, expected the authors' (those belong into a directory)",
     ),
-    ("model_state_dict", "of Metric3D"),
     ("depth_model.", "of Metric3D"),
     ("core.core.", "of ZoeDepth or of the metric Depth Anything V1, which is a ZoeDepth"),
     ("pretrained.model.", "of MiDaS or DPT"),
     ("encoder.patch_encoder.", "of Depth Pro"),
-    ("model.backbone.pretrained.", "of Depth Anything 3"),
-    ("module.pretrained.", "saved in training, with 'module.' before every name, expected the names without it"),
+    ("backbone.pretrained.", "of Depth Anything 3"),
     ("blocks.", "of a DINOv2 encoder alone"),
 )
 
@@ -196,8 +195,8 @@ def read_pth_weights(path: Path) -> tuple[NetworkSize, dict[str, Tensor]]:
     Raises:
         ModelError: the file is cut off, damaged, of another format or of another model, or would run code.
     """
-    found = read_pth(path, "a .pth of the authors")
-    _check_tensors(found, path)
+    found = tensors_in(read_pth(path, "a .pth of the authors"), path)
+    _check_whose(found, path)
     token = found.get("pretrained.cls_token")
     if token is None:
         there = ", ".join(sorted(found)[:3])
@@ -208,36 +207,15 @@ def read_pth_weights(path: Path) -> tuple[NetworkSize, dict[str, Tensor]]:
     if token.ndim != 3 or token.shape[-1] not in sizes:
         known = ", ".join(f"{width} ({size_name(size)})" for width, size in sizes.items())
         raise ModelError(f"{path} has an encoder of shape {tuple(token.shape)}, expected its last side among: {known}")
-    return sizes[token.shape[-1]], dict(found)
+    return sizes[token.shape[-1]], found
 
 
-def _check_tensors(found: Any, path: Path) -> None:
-    if not isinstance(found, Mapping) or not found:
-        raise ModelError(f"{path} holds {type(found).__name__}, expected tensors by their names")
-    names = [str(name) for name in found]
-    if not any(name.startswith("pretrained.blocks.") for name in names):
-        for prefix, whose in _STRANGERS:
-            if any(name.startswith(prefix) for name in names):
-                raise ModelError(f"{path} holds weights {whose}; expected those of Depth Anything V2")
-    inside = [name for name in ("model", "state_dict") if isinstance(found.get(name), Mapping)]
-    if inside:
-        whose = _whose(found[inside[0]])
-        raise ModelError(
-            f"{path} is a checkpoint of training{whose} with {', '.join(names[:5])}, expected the weights alone: "
-            f"save its {inside[0]!r} as a file of its own"
-        )
-    odd = [name for name, value in found.items() if not (isinstance(value, Tensor) and isinstance(name, str))]
-    if odd:
-        raise ModelError(
-            f"{path} holds {type(found[odd[0]]).__name__} under {odd[0]!r}, expected tensors by their names"
-        )
-
-
-def _whose(found: Mapping[str, Any]) -> str:
-    for prefix, whose in _STRANGERS[:-2]:
-        if any(str(name).startswith(prefix) for name in found):
-            return f" {whose}"
-    return ""
+def _check_whose(found: Mapping[str, Tensor], path: Path) -> None:
+    if any(name.startswith("pretrained.blocks.") for name in found):
+        return
+    for prefix, whose in _STRANGERS:
+        if any(name.startswith(prefix) for name in found):
+            raise ModelError(f"{path} holds weights {whose}; expected those of Depth Anything V2")
 
 
 def size_name(size: NetworkSize) -> str:

@@ -16,7 +16,7 @@ the crop is put into the middle; binning and resizing before us are in the focal
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -34,7 +34,8 @@ from mono_depth_ros.models.networks.metric3d_encoder import MULTIPLE, SIZES, Net
 from mono_depth_ros.models.processing import ImageInput, Outputs, Padding, Processing, SizeRule
 from mono_depth_ros.models.resample import Size
 from mono_depth_ros.models.runtime.engine import EngineOptions, Network
-from mono_depth_ros.models.weights.files import check_digest, fill, read_pth
+from mono_depth_ros.models.weights.files import check_digest, fill
+from mono_depth_ros.models.weights.pickles import read_pth, tensors_in
 
 INPUT_SIZE: Size = (1064, 616)
 """(width, height) that the network was trained at."""
@@ -67,8 +68,6 @@ FILES = {
 """The authors' names, at https://huggingface.co/JUGGHM/Metric3D."""
 
 Weights = dict[str, Tensor]
-
-_STATE = "model_state_dict"
 
 
 class Metric3D(DeclaredModel):
@@ -161,15 +160,8 @@ def read(path: Path) -> tuple[str, Weights]:
     Raises:
         ModelError: the file is damaged, of another format or of another model, or would run code.
     """
-    found = read_pth(path, "a .pth of the authors of Metric3D v2")
-    if not isinstance(found, Mapping) or not found:
-        raise ModelError(f"{path} holds {type(found).__name__}, expected tensors by their names under {_STATE}")
-    state = found.get(_STATE, found)
-    odd = [name for name, value in state.items() if not isinstance(value, Tensor)] if isinstance(state, Mapping) else []
-    if not isinstance(state, Mapping) or not state or odd:
-        what = f"{odd[0]} of type {type(state[odd[0]]).__name__}" if odd else type(state).__name__
-        raise ModelError(f"{path} holds {what}, expected tensors by their names under {_STATE}")
-    weights = {re.sub(r"^(module\.|depth_model\.)+", "", str(name)): value for name, value in state.items()}
+    state = tensors_in(read_pth(path, "a .pth of the authors of Metric3D v2"), path)
+    weights = {re.sub(r"^(module\.|depth_model\.)+", "", name): value for name, value in state.items()}
     return _size_of(weights, path), weights
 
 

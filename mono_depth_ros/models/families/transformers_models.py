@@ -3,7 +3,7 @@
 
 The reference is `transformers` itself: the network with the processor of its family (`image_processing_pil_*.py`). Its
 processors are not used: they want Pillow images on the host or torchvision. What is in the files decides, never their
-name. Only safetensors are read: no pickle, no code from a checkpoint.
+name. Nothing in them is run: of a pickle only tensors are read, and no code from a checkpoint.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.processing import ImageInput, SizeRule
 from mono_depth_ros.models.runtime.engine import Network
-from mono_depth_ros.models.weights.files import check_finite, check_is_binary, read_json, weight_files
+from mono_depth_ros.models.weights.files import PICKLE, check_finite, check_is_binary, read_json, weight_files
+from mono_depth_ros.models.weights.pickles import read_directory
 
-PREPROCESSOR = "preprocessor_config.json"
+PREPROCESSOR, PROCESSOR = "preprocessor_config.json", "processor_config.json"
 
 _UNUSED_ENDS = ("mask_token", "relative_position_index", "num_batches_tracked", ".k_idx", ".k_minus_1")
 """Ends of names that some exports have and inference does not: pre-training's token, tables that are computed."""
@@ -114,7 +115,10 @@ class Preprocessor:
 def read_preprocessor(
     directory: Path, published: Preprocessor, multiple: str, keys: Collection[str] = ()
 ) -> Preprocessor:
-    """What the checkpoint's preprocessor_config.json asks for; `published` where there is none or it does not say.
+    """What the checkpoint's processor asks for; `published` where there is none or it does not say.
+
+    It is in preprocessor_config.json, or under `image_processor` in processor_config.json, which counts where both are
+    there, as in transformers.
 
     Args:
         multiple: the key in the file that `Preprocessor.multiple` comes from, "" for none.
@@ -123,10 +127,19 @@ def read_preprocessor(
     Raises:
         ModelError: the file is damaged or asks for something that is not done here; found and expected.
     """
-    path = directory / PREPROCESSOR
-    if not path.is_file():
-        return published
-    values = {key: value for key, value in read_json(path).items() if value is not None}
+    path, asked = directory / PREPROCESSOR, {}
+    if (nested := directory / PROCESSOR).is_file():
+        path, asked = nested, read_json(nested)
+        _refuse_code(path, asked)
+        inner = asked.get("image_processor", {})
+        _check(path, "image_processor", inner, isinstance(inner, dict), "an object")
+        asked = inner
+    if not asked:
+        path = directory / PREPROCESSOR
+        if not path.is_file():
+            return published
+        asked = read_json(path)
+    values = {key: value for key, value in asked.items() if value is not None}
     _refuse_code(path, values)
     changes: dict[str, Any] = {}
     image: dict[str, Any] = {}
@@ -230,12 +243,13 @@ def load_network(directory: Path, name: str, values: dict[str, Any], unused: tup
         import transformers
     except ImportError as error:
         raise ModelError(f"{directory} needs the package transformers: pip install transformers") from error
-    _check_weight_files(directory)
+    pickled = _check_weight_files(directory)
     network_class: Any = getattr(transformers, f"{name}ForDepthEstimation")
     with _quiet(transformers):
         try:
             network, report = network_class.from_pretrained(
-                directory,
+                None if pickled else directory,
+                state_dict=pickled,
                 config=getattr(transformers, f"{name}Config").from_dict(values),
                 dtype=torch.float32,
                 use_safetensors=True,
@@ -257,14 +271,18 @@ def load_network(directory: Path, name: str, values: dict[str, Any], unused: tup
     return network.eval().requires_grad_(False)
 
 
-def _check_weight_files(directory: Path) -> None:
+def _check_weight_files(directory: Path) -> dict[str, Tensor] | None:
+    """The weights of a pickle, which transformers does not get to see; None where there are safetensors."""
     files = sorted(directory.glob("*.safetensors"))
+    if not files and (directory / PICKLE).is_file():
+        return read_directory(directory)
     if not files:
         others = sorted(item.name for item in directory.iterdir() if item.suffix in (".bin", ".pth", ".pt", ".ckpt"))
         found = f"only {', '.join(others)}, which can run code when loaded" if others else "no weights"
         raise ModelError(f"{directory} holds {found}, expected model.safetensors")
     for path in files:
         check_is_binary(path, "safetensors")
+    return None
 
 
 def _check_report(directory: Path, report: dict[str, Any], unused: tuple[str, ...]) -> None:

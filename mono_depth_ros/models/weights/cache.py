@@ -16,8 +16,8 @@ from pathlib import Path
 from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.errors import ModelError
 
-CONFIG, PROCESSOR = "config.json", "preprocessor_config.json"
-WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+CONFIG, PROCESSORS = "config.json", ("preprocessor_config.json", "processor_config.json")
+WEIGHTS, INDEX, PICKLE = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -85,7 +85,8 @@ def is_whole(directory: Path, file: str = "") -> bool:
 def missing_weights(directory: Path) -> list[str]:
     """The names of files of weights that a directory should have and has not."""
     if (directory / WEIGHTS).is_file() or not (directory / INDEX).is_file():
-        return [] if (directory / WEIGHTS).is_file() else [WEIGHTS]
+        whole = any((directory / name).is_file() for name in (WEIGHTS, PICKLE))
+        return [] if whole else [WEIGHTS]
     try:
         names = set(json.loads((directory / INDEX).read_text(encoding="utf-8"))["weight_map"].values())
     except (OSError, ValueError, RecursionError, KeyError, AttributeError, TypeError):

@@ -21,7 +21,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, OpenerDirector, Request, build_opener
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.weights.cache import COMMIT, CONFIG, INDEX, PROCESSOR, WEIGHTS
+from mono_depth_ros.models.weights.cache import COMMIT, CONFIG, INDEX, PICKLE, PROCESSORS, WEIGHTS
 
 LOGGER = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class HubClient:
     def listing(
         self, repository: str, revision: str = "", known: Mapping[str, str] | None = None, file: str = ""
     ) -> Listing:
-        """The files of a checkpoint: config.json, preprocessor_config.json, safetensors and their index, nothing else.
+        """The files of a checkpoint: config.json, the processor's, and safetensors with their index, nothing else.
 
         Args:
             known: SHA-256 that files must have, by their names.
@@ -185,7 +185,7 @@ class HubClient:
 def wanted(names: list[str], file: str = "") -> list[str]:
     """Of a repository's files those that are fetched: `file`, or a checkpoint of transformers.
 
-    Of that never a pickle, never code, nothing from folders.
+    Of that never code, nothing from folders, and a pickle, of which only tensors are read, where there is nothing else.
 
     Raises:
         FetchError: they are not there; says what there is.
@@ -199,6 +199,8 @@ def wanted(names: list[str], file: str = "") -> list[str]:
         weights = [WEIGHTS]
     elif INDEX in names:
         weights = [INDEX, *(name for name in names if name.endswith(".safetensors"))]
+    elif PICKLE in names:
+        weights = [PICKLE]
     else:
         kinds = (".safetensors", ".bin", ".pth", ".pt", ".onnx", ".h5", ".msgpack")
         there = [name for name in names if name.endswith(kinds)]
@@ -209,7 +211,7 @@ def wanted(names: list[str], file: str = "") -> list[str]:
         raise FetchError(f"the repository has {found}{why}, expected {WEIGHTS}{pull}")
     if CONFIG not in names:
         raise FetchError(f"the repository has no {CONFIG}, expected a checkpoint of transformers")
-    return [CONFIG, *(name for name in (PROCESSOR,) if name in names), *weights]
+    return [CONFIG, *(name for name in PROCESSORS if name in names), *weights]
 
 
 def unreachable(error: Exception, host: str, timeout_s: float) -> FetchError:

@@ -11,6 +11,7 @@ from pathlib import Path
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.models.weights.cache import (
+    CONFIG,
     cache_folder,
     find_snapshot,
     other_snapshots,
@@ -29,7 +30,13 @@ Progress = Callable[[int, int], None]
 """Called with the bytes that are here and the bytes that there are in total."""
 
 
-def snapshot(repository: str, revision: str = "", known: Mapping[str, str] | None = None, file: str = "") -> Path:
+def snapshot(
+    repository: str,
+    revision: str = "",
+    known: Mapping[str, str] | None = None,
+    file: str = "",
+    check: Callable[[Path], object] | None = None,
+) -> Path:
     """The local directory of a hub repository's checkpoint, fetched at first use.
 
     The cache is asked first, so a robot starts without network and with the weights it was tested with.
@@ -38,12 +45,13 @@ def snapshot(repository: str, revision: str = "", known: Mapping[str, str] | Non
         revision: a commit, branch or tag; "" is `main`.
         known: SHA-256 that files must have when they are fetched, by their names.
         file: the one file that is the checkpoint, where it is not in the format of transformers.
+        check: raises ModelError for a config.json of a checkpoint that is of no use, before its weights are fetched.
 
     Raises:
         ModelError: neither cached nor to be fetched; says why, how to fetch it elsewhere and where to put it.
     """
     found = find_snapshot(repository, revision, file)
-    return found or fetch(repository, revision, known, log_progress(repository), file)
+    return found or fetch(repository, revision, known, log_progress(repository), file, check)
 
 
 def fetch(
@@ -52,16 +60,18 @@ def fetch(
     known: Mapping[str, str] | None = None,
     progress: Progress | None = None,
     file: str = "",
+    check: Callable[[Path], object] | None = None,
 ) -> Path:
     """The directory of a checkpoint in the hub's cache, fetched where it is not there.
 
     HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE, HF_ENDPOINT and HF_TOKEN are honoured. An interrupted fetch goes on where it
-    ended. Of a repository only config.json, preprocessor_config.json and safetensors are fetched.
+    ended. Of a repository only config.json, the processor's and safetensors are fetched, or pytorch_model.bin where
+    there are none.
 
     Args:
         revision: a commit, branch or tag; "" is the newest there is.
         known: SHA-256 that files must have when they are fetched, by their names.
-        file: the one file that is the checkpoint, where it is not in the format of transformers.
+        file: the one file that is the checkpoint, where it is not in the format of transformers. check: see `snapshot`.
 
     Raises:
         ModelError: it is not cached and cannot be fetched; says why, how to fetch it elsewhere and where to put it.
@@ -74,7 +84,7 @@ def fetch(
         listing = client.listing(repository, revision, known, file)
         blobs = repository_folder(repository) / "blobs"
         targets = {file.name: blobs / file.etag for file in listing.files}
-        _download_all(client, listing, targets, cache_folder(), progress)
+        _download_all(client, listing, targets, cache_folder(), progress, check)
         return put_snapshot(repository, listing.commit, revision or "main", targets)
     except OSError as error:
         raise ModelError(f"{repository} cannot be fetched: {unwritable(error, cache_folder())}") from error
@@ -173,7 +183,12 @@ def _name(repository: str, file: str) -> str:
 
 
 def _download_all(
-    client: HubClient, listing: Listing, targets: Mapping[str, Path], folder: Path, progress: Progress | None
+    client: HubClient,
+    listing: Listing,
+    targets: Mapping[str, Path],
+    folder: Path,
+    progress: Progress | None,
+    check: Callable[[Path], object] | None = None,
 ) -> None:
     total, here = sum(file.size for file in listing.files), 0
 
@@ -191,6 +206,8 @@ def _download_all(
             download(client, listing, file, targets[file.name], add)
         else:
             add(file.size)
+        if check is not None and file.name == CONFIG:
+            check(targets[file.name])
 
 
 def _size(path: Path) -> int:

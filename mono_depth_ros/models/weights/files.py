@@ -7,8 +7,6 @@ And the network that they go into: of the kind that is expected, down to every w
 from __future__ import annotations
 
 import json
-import pickle
-import re
 import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -24,7 +22,7 @@ from mono_depth_ros.models.catalogue import CatalogueEntry
 from mono_depth_ros.paths import require_file
 from mono_depth_ros.prediction import DepthKind
 
-INDEX, WHOLE = "model.safetensors.index.json", "model.safetensors"
+INDEX, WHOLE, PICKLE = "model.safetensors.index.json", "model.safetensors", "pytorch_model.bin"
 _PICKLES = (".bin", ".pth", ".pt", ".ckpt", ".pkl")
 
 
@@ -46,8 +44,9 @@ def read_safetensors(directory: Path) -> dict[str, Tensor]:
 
 
 def weight_files(directory: Path) -> tuple[Path, ...]:
-    """The files that `read_safetensors` may read, as far as they are there."""
-    return tuple(sorted(path for path in directory.iterdir() if path.name == INDEX or path.suffix == ".safetensors"))
+    """The files that the weights of a directory may be read from, as far as they are there."""
+    names = (INDEX, PICKLE)
+    return tuple(sorted(path for path in directory.iterdir() if path.name in names or path.suffix == ".safetensors"))
 
 
 def check_digest(path: Path, expected: str) -> None:
@@ -55,30 +54,6 @@ def check_digest(path: Path, expected: str) -> None:
     found = sealed_sha256(path)
     if found != expected:
         raise ModelError(f"{path} has the SHA-256 {found}, expected {expected}: damaged or changed, fetch it again")
-
-
-def read_pth(path: Path, expected: str) -> Any:
-    """What a .pth holds, tensors mapped into memory; nothing in it is run.
-
-    Args:
-        expected: what the file should be, for the errors, such as "a .pth of the authors".
-
-    Raises:
-        ModelError: the file is cut off, damaged, of another format, or would run code.
-    """
-    head = check_is_binary(path, expected)
-    if head[:4] != b"PK\x03\x04":
-        raise ModelError(f"{path} is no file of torch.save in its zip format, expected {expected}")
-    check_zip(path)
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except pickle.UnpicklingError as error:
-        named = re.search(r"(?:GLOBAL|global:?|class) ([\w.]+\.\w+)", str(error))
-        what = f" ({named[1]})" if named else ""
-        raise ModelError(f"{path} holds objects that can run code when loaded{what}, expected tensors alone") from error
-    except Exception as error:  # torch raises many kinds for damaged files
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path} cannot be read, expected {expected}: {reason}") from error
 
 
 def read_json(path: Path) -> dict[str, Any]:

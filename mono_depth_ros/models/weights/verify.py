@@ -13,7 +13,8 @@ from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.weights.cache import (
     CONFIG,
     INDEX,
-    PROCESSOR,
+    PICKLE,
+    PROCESSORS,
     blob_digest,
     missing_weights,
 )
@@ -85,7 +86,7 @@ def checkpoint_files(directory: Path) -> list[Path]:
         there = sorted(directory.iterdir())
     except OSError as error:
         raise ModelError(f"{directory} cannot be read ({error.strerror}), expected a checkpoint's directory") from error
-    names, suffixes = (CONFIG, PROCESSOR, INDEX), (".safetensors", ".pth")
+    names, suffixes = (CONFIG, *PROCESSORS, INDEX, PICKLE), (".safetensors", ".pth")
     return [path for path in there if path.is_file() and (path.name in names or path.suffix in suffixes)]
 
 

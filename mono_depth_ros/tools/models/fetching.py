@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.base import find, is_hub_name
+from mono_depth_ros.models.base import find, hub_name
 from mono_depth_ros.models.weights.fetch import fetch, fetch_to
 
 
@@ -24,10 +24,13 @@ def run(args: argparse.Namespace) -> int:
     entry = find(args.name)
     if entry is not None and not entry.hub:
         return _shipped(args)
-    if entry is None and not is_hub_name(args.name):
+    repository, named = hub_name(args.name)
+    if entry is None and not repository:
         raise ModelError(f"'{args.name}' is a path, expected a catalogue name or a hub name organisation/repository")
-    repository = args.name if entry is None else entry.hub
-    revision, known, file = ("", {}, "") if entry is None else (entry.revision, entry.files, entry.hub_file)
+    if named and args.revision not in (None, named):
+        raise ModelError(f"'{args.name}' and --revision {args.revision} name two revisions, expected one")
+    repository = repository if entry is None else entry.hub
+    revision, known, file = (named, {}, "") if entry is None else (entry.revision, entry.files, entry.hub_file)
     if args.revision not in (None, revision):
         revision, known = args.revision, {}  # what the catalogue knows is of its own revision
     licence = "not in the catalogue, see its page on the hub" if entry is None else entry.licence

@@ -15,9 +15,13 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants, snapshot_download
 
+from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ModelError
+from mono_depth_ros.models.base import find, hub_name
+from mono_depth_ros.models.catalogue import CATALOGUE
+from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.models.weights import fetch
-from mono_depth_ros.models.weights.cache import find_snapshot
+from mono_depth_ros.models.weights.cache import PICKLE, find_snapshot
 from mono_depth_ros.models.weights.fetch import snapshot
 from mono_depth_ros.models.weights.verify import check_directory
 
@@ -60,6 +64,26 @@ def test_a_branch_and_a_pull_request(hub, cache) -> None:
     assert find_snapshot("org/depth", "refs/pr/7") == directory and find_snapshot("org/depth") is None
     found = snapshot_download("org/depth", revision="refs/pr/7", cache_dir=cache, local_files_only=True)
     assert Path(found) == directory
+
+
+def test_a_pickle_is_fetched_where_there_is_nothing_else(hub, files) -> None:
+    """Of it only tensors are read."""
+    del files["model.safetensors"]
+    directory = fetch.fetch("org/depth")
+    assert sorted(path.name for path in directory.iterdir()) == ["config.json", "preprocessor_config.json", PICKLE]
+    assert find_snapshot("org/depth") == directory
+    assert all(check.good for check in check_directory(directory))
+
+
+def test_a_revision_behind_the_name(hub, files) -> None:
+    """`organisation/repository@revision` is what --revision gives; a catalogue's model of another one is none of it."""
+    with pytest.raises(ModelError):  # of these weights
+        load_model(ModelConfig(model="org/depth@refs/pr/7"))
+    assert hub.requests[0].path == "/api/models/org/depth/revision/refs/pr/7"
+    entry = CATALOGUE["depth_anything_v2_small"]
+    assert find(entry.hub) == find(f"{entry.hub}@{entry.revision}") == entry
+    assert find(f"{entry.hub}@main") is None
+    assert hub_name("org/depth") == ("org/depth", "") and hub_name("./org/depth@x") == ("", "")
 
 
 def test_a_dropped_connection_goes_on_where_it_ended(hub, files) -> None:

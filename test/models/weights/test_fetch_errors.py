@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 from pathlib import Path
@@ -11,8 +12,10 @@ from urllib.error import URLError
 import pytest
 from huggingface_hub import constants
 
+from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE
+from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.models.weights import client, fetch
 from mono_depth_ros.models.weights.client import unreachable, wanted
 
@@ -172,8 +175,16 @@ def test_places_that_cannot_be(hub, place: str) -> None:
 
 def test_a_repository_without_safetensors(hub, files) -> None:
     del files["model.safetensors"]
-    expected = "the repository has only pytorch_model.bin, which can run code when loaded, expected model.safetensors"
+    files["model.ckpt.pth"] = files.pop("pytorch_model.bin")
+    expected = "the repository has only model.ckpt.pth, which can run code when loaded, expected model.safetensors"
     assert expected in error_of()
+
+
+def test_a_family_that_is_not_supported_is_said_before_its_weights_are_fetched(hub, files) -> None:
+    files["config.json"] = json.dumps({"model_type": "llama"}).encode()
+    with pytest.raises(ModelError, match="says model_type 'llama', expected one of: depth_anything"):
+        load_model(ModelConfig(model="org/depth"))
+    assert not hub.asked("model.safetensors")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import shutil
@@ -10,7 +11,9 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,6 +21,7 @@ from mono_depth_ros.cache import sha256
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.models.families.depth_anything_v2 import load, read, spec_of
+from mono_depth_ros.models.loading import family_of
 from mono_depth_ros.prediction import DepthKind
 
 RELATIVE, METRIC = "depth_anything_v2_vits.pth", "depth_anything_v2_metric_hypersim_vits.pth"
@@ -159,12 +163,13 @@ def test_depth_anything_v1_is_named(named) -> None:
     [
         ({"model_state_dict": {"depth_model.encoder.x": torch.zeros(1)}}, "weights of Metric3D"),
         ({"pretrained.model.blocks.0.x": torch.zeros(1)}, "weights of MiDaS or DPT"),
-        ({"model": {"core.core.pretrained.x": torch.zeros(1)}}, "checkpoint of training of ZoeDepth"),
+        ({"model": {"core.core.pretrained.x": torch.zeros(1)}}, "weights of ZoeDepth"),
         (
             {"model": {"pretrained.x": torch.zeros(1)}, "epoch": 3},
-            "training with model, epoch, expected the weights alone",
+            "has no tensor pretrained.cls_token but pretrained.x",
         ),
-        ({"module.pretrained.cls_token": torch.zeros(1)}, "'module.' before every name"),
+        ({"module.blocks.0.x": torch.zeros(1)}, "of a DINOv2 encoder alone"),
+        ({"model": {"epoch": 3}}, "holds int under 'epoch', expected tensors by"),
         ({"backbone.embeddings.cls_token": torch.zeros(1)}, "of transformers' names, expected the authors'"),
         ({"blocks.0.norm1.weight": torch.zeros(1)}, "of a DINOv2 encoder alone"),
         ({"weight": torch.zeros(1)}, "has no tensor pretrained.cls_token but weight"),
@@ -186,15 +191,61 @@ def test_files_that_run_code_are_refused(stored) -> None:
 
     with pytest.raises(ModelError, match=r"objects that can run code when loaded.*system.*, expected tensors alone"):
         read(stored({"pretrained.cls_token": Harmful()}))
-    with pytest.raises(ModelError, match=r"objects that can run code when loaded \(argparse\.Namespace\)"):
-        import argparse
-
-        read(stored({"pretrained.cls_token": torch.zeros(1), "args": argparse.Namespace()}))
+    with pytest.raises(ModelError, match=r"objects that can run code when loaded \(.*PosixPath\)"):
+        read(stored({"pretrained.cls_token": torch.zeros(1), "args": Path("x")}))
 
 
-def test_the_format_before_zip_is_refused(stored) -> None:
-    with pytest.raises(ModelError, match=r"no file of torch\.save in its zip format"):
-        read(stored({"weight": torch.zeros(1)}, _use_new_zipfile_serialization=False))
+def nested(weights: dict) -> dict[str, Any]:
+    """A checkpoint in the forms of trainings, by its name."""
+    module = {f"module.{name}": value for name, value in weights.items()}
+    optimizer = {"state": {}, "param_groups": [{"lr": 5e-6}]}
+    beside = {"optimizer": optimizer, "epoch": 3, "previous_best": {"d1": np.float64(0.9)}}
+    return {
+        "the authors' train.py": {"model": module, **beside},
+        "its inner dictionary": module,
+        "lightning": {
+            "state_dict": {f"model.{name}": value for name, value in weights.items()},
+            "epoch": 3,
+        },
+        "twice": {"state_dict": {"model": {f"model.module.{name}": value for name, value in weights.items()}}},
+        "compiled": {f"_orig_mod.{name}": value for name, value in weights.items()},
+    }
+
+
+@pytest.mark.parametrize("form", [*nested({})])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_checkpoints_of_trainings(stored, small_weights, form: str, zipped: bool) -> None:
+    """All that people have, also of torch before 1.6, is the same network."""
+    path = stored(nested(small_weights)[form], _use_new_zipfile_serialization=zipped)
+    assert family_of(path) == "depth_anything_v2"
+    network = read(path).network()
+    name = "depth_head.scratch.output_conv1.weight"
+    assert torch.equal(network.state_dict()[name], small_weights[name])
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".ckpt"])
+@pytest.mark.parametrize("where", ["args", "hyper_parameters"])
+def test_the_range_is_that_of_the_training(stored, small_weights, tmp_path: Path, suffix: str, where: str) -> None:
+    """`train.py --max-depth 10`: else NAME.yaml has to say it."""
+    settings = {"max_depth": 10.0}
+    held = argparse.Namespace(**settings) if where == "args" else settings
+    path = stored({"model": small_weights, where: held}).rename(tmp_path / f"latest{suffix}")
+    found = read(path)
+    assert (found.stated.kind, found.stated.max_depth_m) == (DepthKind.METRIC, 10.0)
+    assert found.stated.by == "max_depth of its training" and family_of(path) == "depth_anything_v2"
+    path.with_suffix(".yaml").write_text("kind: metric\nmax_depth_m: 80\n")
+    assert read(path).stated.max_depth_m == 80.0  # who writes it there knows better
+    path.with_suffix(".yaml").unlink()
+    with pytest.raises(ModelError, match=r"does not say whether it is relative or metric"):
+        read(stored({"model": small_weights, "max_depth": None}).rename(tmp_path / f"plain{suffix}"))
+
+
+def test_a_cut_off_file_of_the_old_format(stored, small_weights) -> None:
+    path = stored(small_weights, _use_new_zipfile_serialization=False)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 1000)
+    with pytest.raises(ModelError, match=r"cannot be read, expected a \.pth of the authors"):
+        read(path)
 
 
 @pytest.mark.parametrize("keep", [4, 1000, 0.5, -1])

@@ -3,18 +3,43 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 import torch
 from by_transformers import CPU, assert_same, by_transformers, pattern_image, predict
 
+from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.families import depth_pro, dpt, glpn, zoedepth
 from mono_depth_ros.models.families.transformers_models import Preprocessor, read_preprocessor
 from mono_depth_ros.models.loading import loader
 from mono_depth_ros.models.preprocess import normalised
 
 pytestmark = pytest.mark.usefixtures("torchvision_stand_in")
+
+
+def test_the_nested_form_is_honoured_and_counts_first(broken) -> None:
+    """processor_config.json as transformers 5 writes it, with the image's processor inside."""
+    directory = broken("dpt", processor={"image_mean": [0.5, 0.5, 0.5]})
+    published = (dpt.PUBLISHED, "ensure_multiple_of")
+    for content, mean in (
+        ({"image_processor": {"image_mean": [0.1, 0.2, 0.3]}, "processor_class": "X"}, (0.1, 0.2, 0.3)),
+        ({"processor_class": "X"}, (0.5, 0.5, 0.5)),
+    ):
+        (directory / "processor_config.json").write_text(json.dumps(content))
+        assert read_preprocessor(directory, *published).image.mean == mean
+    for content, said in (
+        (
+            {"image_processor": {"do_pad": True}},
+            r"processor_config\.json asks for do_pad = True",
+        ),
+        ({"image_processor": 3}, r"processor_config\.json asks for image_processor = 3, expected an object"),
+        ({"auto_map": {"AutoProcessor": "evil.Evil"}}, "names code of its own"),
+    ):
+        (directory / "processor_config.json").write_text(json.dumps(content))
+        with pytest.raises(ModelError, match=said):
+            read_preprocessor(directory, *published)
 
 
 @pytest.mark.parametrize(

@@ -103,10 +103,17 @@ def test_damaged_weights(broken, family: str) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_pickled_weights_only(broken, family: str) -> None:
+def test_pickled_weights_only(checkpoint, broken, family: str) -> None:
+    """Of pytorch_model.bin tensors are read, alone: the model is the same; what is no file of torch.save is refused."""
     path = broken(family) / "model.safetensors"
-    path.rename(path.with_name("pytorch_model.bin"))
-    with pytest.raises(ModelError, match=r"only pytorch_model.bin, which can run code.*expected model.safetensors"):
+    pickle = path.with_name("pytorch_model.bin")
+    torch.save(load_file(path), pickle)
+    path.unlink()
+    image = pattern_image(96, 64)
+    found, expected = (predict(load(directory), image)[0] for directory in (path.parent, checkpoint(family)))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    pickle.write_bytes(b"pickle" * 9)
+    with pytest.raises(ModelError, match=r"pytorch_model\.bin is no file of torch\.save, expected weights alone"):
         load(path.parent)
 
 
