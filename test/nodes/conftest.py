@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,9 +17,11 @@ import numpy as np
 import pytest
 import rclpy
 import torch
+from geometry_msgs.msg import TransformStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -27,6 +30,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.nodes.depth.node import DepthNode
+from mono_depth_ros.nodes.ros.transforms import transform_message
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.tools.demo.environment import node_environment
 
@@ -215,6 +219,82 @@ def rig(ros, monkeypatch) -> Callable[..., Rig]:
 @pytest.fixture
 def plane_model() -> type[PlaneModel]:
     return PlaneModel
+
+
+def fake_tf2() -> Any:
+    """tf2_ros as far as it is used: tf2_ros_py/tf2_ros/buffer.py, transform_listener.py and tf2_py's exceptions."""
+    module: Any = types.ModuleType("tf2_ros")
+
+    class TransformException(Exception):
+        pass
+
+    for name in ("Lookup", "Connectivity", "Extrapolation", "InvalidArgument"):
+        setattr(module, f"{name}Exception", type(f"{name}Exception", (TransformException,), {}))
+    module.TransformException = TransformException
+
+    class Buffer:
+        """Transforms that hold up to a time; several parts of the tree do not touch."""
+
+        def __init__(self, cache_time: Any = None, node: Any = None) -> None:
+            self.known: dict[tuple[str, str], tuple[np.ndarray, int]] = {}
+            self.waited: list[float] = []
+            self.jump_handle = types.SimpleNamespace(unregister=lambda: self.waited.append(-1.0))
+            module.buffer = self
+
+        def set(self, target: str, source: str, matrix: Any, until_ns: int = 2**62) -> None:
+            self.known[target, source] = (np.asarray(matrix, float), until_ns)
+
+        def lookup_transform(self, target: str, source: str, time_: Any, timeout: Any = None) -> TransformStamped:
+            timeout = timeout or Duration()
+            end = time.monotonic() + timeout.nanoseconds / 1e9
+            self.waited.append(timeout.nanoseconds / 1e9)
+            while True:
+                try:
+                    return self._core(target, source, time_)
+                except TransformException:
+                    if time.monotonic() >= end:
+                        raise
+                time.sleep(0.02)
+
+        def _core(self, target: str, source: str, time_: Any) -> TransformStamped:
+            for frame in (target, source):
+                if frame.startswith("/"):
+                    raise module.InvalidArgumentException(f"frame_id \"{frame}\" cannot start with a '/'")
+                if not any(frame in pair for pair in self.known):
+                    raise module.LookupException(f'"{frame}" passed to lookupTransform does not exist')
+            if (target, source) not in self.known:
+                raise module.ConnectivityException(f"'{target}' and '{source}' are not part of the same tree")
+            matrix, until_ns = self.known[target, source]
+            if time_.nanoseconds > until_ns:
+                raise module.ExtrapolationException("Lookup would require extrapolation into the future")
+            found = TransformStamped(child_frame_id=source, transform=transform_message(matrix))
+            found.header.frame_id = target
+            return found
+
+    class TransformListener:
+        def __init__(self, buffer: Any, node: Any) -> None:
+            self.registered = True
+            module.listener = self
+
+        def unregister(self) -> None:
+            self.registered = False
+
+    module.Buffer, module.TransformListener = Buffer, TransformListener
+    return module
+
+
+@pytest.fixture
+def tf2(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """tf2_ros, installed."""
+    module = fake_tf2()
+    monkeypatch.setitem(sys.modules, "tf2_ros", module)
+    return module
+
+
+@pytest.fixture
+def no_tf2(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tf2_ros, not installed."""
+    monkeypatch.setitem(sys.modules, "tf2_ros", None)
 
 
 class NodeProcess:

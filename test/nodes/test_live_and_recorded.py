@@ -17,7 +17,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from rosbags.highlevel import AnyReader
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, Image, LaserScan, PointCloud2
 
 from mono_depth_ros.bags.messages import POINT_FIELD, empty, info_from
 from mono_depth_ros.bags.reader import TYPES
@@ -26,7 +26,7 @@ from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.messages.cloud import fill_cloud
 from mono_depth_ros.messages.image import fill_image
-from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, IMAGE
+from mono_depth_ros.messages.kinds import CAMERA_INFO, CLOUD, IMAGE, SCAN
 from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.nodes.alignment.node import AlignmentNode
 from mono_depth_ros.nodes.depth.node import DepthNode
@@ -37,13 +37,16 @@ _spec = importlib.util.spec_from_file_location("bag_kit", Path(__file__).parents
 kit = sys.modules[_spec.name] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(kit)
 
-CLASSES = {IMAGE: Image, CAMERA_INFO: CameraInfo, CLOUD: PointCloud2}
+CLASSES = {IMAGE: Image, CAMERA_INFO: CameraInfo, CLOUD: PointCloud2, SCAN: LaserScan}
 MODEL = {"model": "tiny", "engine": "torch", "precision": "fp32", "threads": 1, "device": "cpu"}
+ROBOT = {"base_frame": "base", "base_from_camera": "0.2 0 0.8 -0.5 0.5 -0.5 0.5"}
 OUTPUTS = {"depth/image": IMAGE, "depth/camera_info": CAMERA_INFO, "depth/points": CLOUD, "depth/color": IMAGE} | {
     "aligned/image": IMAGE,
     "aligned/camera_info": CAMERA_INFO,
     "aligned/points": CLOUD,
 }
+OUTPUTS |= {f"{of}/{name}": CLOUD for of in ("depth", "aligned") for name in ("obstacles", "free")}
+OUTPUTS |= {"depth/scan": SCAN, "aligned/scan": SCAN}
 WIDTH, HEIGHT, FRAMES = 128, 96, 5
 LIDAR = (0.1, -0.05, -0.2), (0.5, -0.5, 0.5, 0.5)
 
@@ -106,12 +109,13 @@ def live(ros, reference, messages):
     where = {"cam_from_reference": "0.1 -0.05 -0.2 0.5 -0.5 0.5 0.5"} if reference == "lidar" else {}
     own = {"lidar": "points", "depth": "reference/depth"}[reference]
     words = ["--ros-args", "-r", "image:=/camera/image_raw", "-r", f"{own}:=/sensor"]
+    given = {DepthNode: MODEL, AlignmentNode: {"reference": reference, **where}}
     nodes = [
-        DepthNode(parameter_overrides=[Parameter(k, value=v) for k, v in MODEL.items()], cli_args=words),
-        AlignmentNode(
-            parameter_overrides=[Parameter(k, value=v) for k, v in {"reference": reference, **where}.items()],
+        make(
+            parameter_overrides=[Parameter(k, value=v) for k, v in {**own, **ROBOT, "obstacles": True}.items()],
             cli_args=words,
-        ),
+        )
+        for make, own in given.items()
     ]
     for node in nodes:
         assert node.trigger_configure().name == "SUCCESS" and node.trigger_activate().name == "SUCCESS"
@@ -156,8 +160,8 @@ def live(ros, reference, messages):
 def test_the_nodes_and_mono_depth_bag_give_the_same_bytes(ros, recording, tmp_path):
     reference, maker = recording
     maker.write(tmp_path / "in.mcap")
-    words = [f"--{name}={value}" for name, value in MODEL.items()]
-    words += ["--reference", reference, "--outputs", "depth,points,color,aligned"]
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in {**MODEL, **ROBOT}.items()]
+    words += ["--reference", reference, "--outputs", "depth,points,obstacles,scan,color,aligned"]
     assert main(["bag", str(tmp_path / "in.mcap"), "--out", str(tmp_path / "out"), *words]) == 0
     recorded = {}
     with AnyReader([tmp_path / "out"]) as reader:

@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A reference of a real node, messages handed to its subscriptions, and a tf2_ros that behaves as the real one."""
+"""A reference of a real node, and messages handed to its subscriptions."""
 
 from __future__ import annotations
 
-import sys
-import time
-import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,8 +10,6 @@ import numpy as np
 import pytest
 import rclpy
 import torch
-from geometry_msgs.msg import TransformStamped
-from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
@@ -30,7 +25,6 @@ from mono_depth_ros.config import (
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.nodes.alignment.references import Source
 from mono_depth_ros.nodes.ros.parameters import Parameters
-from mono_depth_ros.nodes.ros.transforms import transform_message
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.streams.references.base import ReferenceMatch, View
 
@@ -147,82 +141,6 @@ class Messages:
 @pytest.fixture
 def messages() -> type[Messages]:
     return Messages
-
-
-def fake_tf2() -> Any:
-    """tf2_ros as far as it is used: tf2_ros_py/tf2_ros/buffer.py, transform_listener.py and tf2_py's exceptions."""
-    module: Any = types.ModuleType("tf2_ros")
-
-    class TransformException(Exception):
-        pass
-
-    for name in ("Lookup", "Connectivity", "Extrapolation", "InvalidArgument"):
-        setattr(module, f"{name}Exception", type(f"{name}Exception", (TransformException,), {}))
-    module.TransformException = TransformException
-
-    class Buffer:
-        """Transforms that hold up to a time; several parts of the tree do not touch."""
-
-        def __init__(self, cache_time: Any = None, node: Any = None) -> None:
-            self.known: dict[tuple[str, str], tuple[np.ndarray, int]] = {}
-            self.waited: list[float] = []
-            self.jump_handle = types.SimpleNamespace(unregister=lambda: self.waited.append(-1.0))
-            module.buffer = self
-
-        def set(self, target: str, source: str, matrix: Any, until_ns: int = 2**62) -> None:
-            self.known[target, source] = (np.asarray(matrix, float), until_ns)
-
-        def lookup_transform(self, target: str, source: str, time_: Any, timeout: Any = None) -> TransformStamped:
-            timeout = timeout or Duration()
-            end = time.monotonic() + timeout.nanoseconds / 1e9
-            self.waited.append(timeout.nanoseconds / 1e9)
-            while True:
-                try:
-                    return self._core(target, source, time_)
-                except TransformException:
-                    if time.monotonic() >= end:
-                        raise
-                time.sleep(0.02)
-
-        def _core(self, target: str, source: str, time_: Any) -> TransformStamped:
-            for frame in (target, source):
-                if frame.startswith("/"):
-                    raise module.InvalidArgumentException(f"frame_id \"{frame}\" cannot start with a '/'")
-                if not any(frame in pair for pair in self.known):
-                    raise module.LookupException(f'"{frame}" passed to lookupTransform does not exist')
-            if (target, source) not in self.known:
-                raise module.ConnectivityException(f"'{target}' and '{source}' are not part of the same tree")
-            matrix, until_ns = self.known[target, source]
-            if time_.nanoseconds > until_ns:
-                raise module.ExtrapolationException("Lookup would require extrapolation into the future")
-            found = TransformStamped(child_frame_id=source, transform=transform_message(matrix))
-            found.header.frame_id = target
-            return found
-
-    class TransformListener:
-        def __init__(self, buffer: Any, node: Any) -> None:
-            self.registered = True
-            module.listener = self
-
-        def unregister(self) -> None:
-            self.registered = False
-
-    module.Buffer, module.TransformListener = Buffer, TransformListener
-    return module
-
-
-@pytest.fixture
-def tf2(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """tf2_ros, installed."""
-    module = fake_tf2()
-    monkeypatch.setitem(sys.modules, "tf2_ros", module)
-    return module
-
-
-@pytest.fixture
-def no_tf2(monkeypatch: pytest.MonkeyPatch) -> None:
-    """tf2_ros, not installed."""
-    monkeypatch.setitem(sys.modules, "tf2_ros", None)
 
 
 @pytest.fixture
