@@ -34,7 +34,11 @@ def test_arguments_exist(recorded: Callable[[str], Any], command: str) -> None:
 
 
 def test_arguments_in_the_text_exist(recorded: Callable[[str], Any]) -> None:
-    known = accepted(recorded, "demo.launch.py").keys() | {"__ns", "__node"}
+    known = (
+        accepted(recorded, "demo.launch.py").keys()
+        | recorded("nav2_depth.launch.py").defaults.keys()
+        | {"__ns", "__node"}
+    )
     for line in TEXT.splitlines():
         if "ros2 run" not in line:
             named = set(re.findall(r"(?<![\w/])(\w+):=", line))
