@@ -88,24 +88,26 @@ def placed(given):
                 "the place of that one"
             )
         return told(given, frame, rigid_from_text(given("base_from_camera"))), {}
-    own = {}
-    if said == ["mount"]:
-        body = rigid_from_mount(given("mount"))
-        if not mount:
-            own["base_from_camera"] = " ".join(map(repr, pose(body @ MOUNT_FROM_OPTICAL)))
-    else:
-        if not given("pitch_deg"):
-            return [unknown("pitch_deg:=DEGREES")], {}  # the node sees by the floor how the camera is turned
-        body = rigid_from_mount(f"0 0 {given('camera_height')} {given('roll_deg') or 0} {given('pitch_deg')} 0")
-        if mount:
-            own = dict.fromkeys(("camera_height", "pitch_deg", "roll_deg"), "")  # tf2 has it all
-    return told(given, mount, body) if mount else told(given, frame, body @ MOUNT_FROM_OPTICAL), own
+    if said == ["camera_height"] and not given("pitch_deg"):
+        raise ConfigError(
+            "camera_height is given without pitch_deg, expected both: tf2 has to know how the camera looks"
+        )
+    height = f"0 0 {given('camera_height')} {given('roll_deg') or 0} {given('pitch_deg')} 0"
+    body = rigid_from_mount(given("mount") or height)
+    if mount:
+        return told(given, mount, body), {}
+    optical = body @ MOUNT_FROM_OPTICAL
+    return told(given, frame, optical), {"base_from_camera": " ".join(map(repr, pose(optical)))}
 
 
 def told(given, child, matrix):
-    """The node of tf2_ros that publishes where a frame is in `base_frame`."""
+    """What tells tf2 where a frame is in `base_frame`, or a sentence where its name is not known."""
     if not child:
-        return [unknown("camera_frame:=NAME, the frame_id of the images")]
+        words = (
+            "tf2 is not told where the camera is, which costmap layers need that clear with free: give "
+            "camera_frame:=NAME, the frame_id of the images"
+        )
+        return [LogInfo(msg=words)]
     names = ("x", "y", "z", "qx", "qy", "qz", "qw")
     numbers = [word for name, value in zip(names, pose(matrix), strict=True) for word in (f"--{name}", f"{value:.9f}")]
     return [
@@ -117,11 +119,6 @@ def told(given, child, matrix):
             arguments=[*numbers, "--frame-id", given("base_frame"), "--child-frame-id", child],
         )
     ]
-
-
-def unknown(missing):
-    """What is said where a layer that clears with the topic free would find no transform."""
-    return LogInfo(msg=f"tf2 is not told where the camera is, which layers that clear with free need: give {missing}")
 
 
 def pose(matrix):

@@ -56,13 +56,14 @@ def test_the_frames_of_a_driver_are_hung_up_at_their_root(launched: Any) -> None
     parent, child, pose, own = told(launched, camera="realsense", mount="0.1 0 0.4 0 0 90", base_frame="base_footprint")
     assert (parent, child, own) == ("base_footprint", "camera_link", {})
     np.testing.assert_allclose(pose[:3, :3] @ [1, 0, 0], [0, 1, 0], atol=1e-7)
-    assert told(launched, camera="realsense", camera_height="0.4", pitch_deg="10")[3]["camera_height"] == ""
+    assert told(launched, camera="realsense", camera_height="0.4", pitch_deg="10")[1::2] == ("camera_link", {})
 
 
 def test_height_and_pitch_are_enough(launched: Any) -> None:
     given = {"camera_height": "0.5", "pitch_deg": "30", "camera_frame": "front_optical"}
     _, child, pose, own = told(launched, image="/image", **given)
-    assert child == "front_optical" and own == {}  # depth.launch.py has the arguments by itself
+    assert child == "front_optical"
+    np.testing.assert_allclose(rigid_from_text(own["base_from_camera"]), pose, atol=1e-7)
     np.testing.assert_allclose(pose @ [0, 0, 1, 1], [np.cos(np.pi / 6), 0, 0, 1], atol=1e-7)
     upside_down = told(launched, image="/image", roll_deg="180", **given)[2]
     np.testing.assert_allclose(upside_down[:3, :3] @ [1, 0, 0], [0, 1, 0], atol=1e-7)
@@ -75,10 +76,11 @@ def test_a_pose_of_the_optical_frame_is_told_as_it_is(launched: Any) -> None:
         started(launched, base_from_camera=text, camera="realsense")
 
 
-@pytest.mark.parametrize("given", [{"mount": "0 0 1 0 0 0"}, {"camera_height": "1"}])
-def test_what_is_not_known_is_not_invented_but_said(launched: Any, given: dict[str, str]) -> None:
-    (sentence,), _ = started(launched, image="/image", **given)
-    assert "tf2 is not told where the camera is" in sentence.known["msg"]
+def test_what_is_not_known_is_not_invented_but_said(launched: Any) -> None:
+    (sentence,), own = started(launched, image="/image", mount="0 0 1 0 0 0")
+    assert "tf2 is not told where the camera is" in sentence.known["msg"] and own["base_from_camera"]
+    with pytest.raises(ConfigError, match="camera_height is given without pitch_deg"):
+        started(launched, image="/image", camera_height="1")
 
 
 def test_two_places_are_one_too_many(launched: Any) -> None:
