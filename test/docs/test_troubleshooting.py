@@ -143,14 +143,17 @@ def _reasons_of(item: ast.AST, scope: ast.FunctionDef, file: str) -> Iterator[tu
             calls = [c for c in ast.walk(source(file)) if getattr(getattr(c, "func", None), "id", "") == scope.name]
             slug = " / ".join(words(call.args[at], call) for call in calls)
         text = words(arguments[0], scope)
-    elif isinstance(item, ast.Return) and scope.returns is not None and ast.unparse(scope.returns) == "tuple[str, str]":
-        assert isinstance(item.value, ast.Tuple)
+    elif isinstance(item, ast.Return) and isinstance(item.value, ast.Tuple) and _gives_two_texts(scope):
         kind, slug, text = 2, words(item.value.elts[1], scope), words(item.value.elts[0], scope)
     else:
         return
     for one in slug.split(" / "):
         if re.fullmatch("[a-z_]+", one):
             yield max(kind, 1), one, text
+
+
+def _gives_two_texts(scope: ast.FunctionDef) -> bool:
+    return scope.returns is not None and ast.unparse(scope.returns) == "tuple[str, str]"
 
 
 # What is said for these comes from elsewhere.
