@@ -128,7 +128,9 @@ def start(context):
 
     on = given("alignment") != "none"
     file = [existing_file("params_file", given("params_file"))] if given("params_file") else []
-    parameters = [*file, *option_parameters(given, *CLASSES, without=METRES if on else ())]
+    live = given("alignment") not in ("none", "calibration")
+    follows = [{"scale_aligned": True}] if live and given("target_latency") else []
+    parameters = [*follows, *file, *option_parameters(given, *CLASSES, without=METRES if on else ())]
     nodes = [node(given, "depth_node", given("node_name"), parameters, remappings(given), **again(given))]
     if on:
         nodes.append(alignment(given))

@@ -117,6 +117,28 @@ class DepthNodeConfig(ManagedNodeConfig):
         high=1000.0,
         dynamic=True,
     )
+    target_latency: float = option(
+        0.0,
+        "The network's input size is stepped down and up so that the median time from an image's arrival in the node "
+        "to its published depth stays under this; 0 leaves it at the model's own.",
+        unit="s",
+        low=0.0,
+        high=60.0,
+        dynamic=True,
+    )
+    min_input_size: int = option(
+        0,
+        "With target_latency, the shorter side at which the network reads an image is not stepped below this; 0 means "
+        "half of the model's own.",
+        unit="px",
+        low=0,
+        high=4096,
+    )
+    scale_aligned: bool = option(
+        False,
+        "An alignment node gives this node's depth its scale: target_latency needs that of models whose metres depend "
+        "on the input size.",
+    )
     image_transport: str = option(
         "raw", "The node subscribes to Image or to CompressedImage.", choices=("raw", "compressed")
     )

@@ -6,6 +6,7 @@ Most families are their network and its declaration: `DeclaredModel`.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from mono_depth_ros.models.base import DepthModel, ModelSpec, check_batch
 from mono_depth_ros.models.postprocess import postprocess
 from mono_depth_ros.models.preprocess import image_input, layout
 from mono_depth_ros.models.processing import Processing
+from mono_depth_ros.models.resample import Size
 from mono_depth_ros.models.runtime.choice import make_engine
 from mono_depth_ros.models.runtime.engine import EngineOptions, GraphFile, Inputs, Network
 from mono_depth_ros.prediction import DepthPrediction
@@ -84,6 +86,27 @@ class EngineModel(ABC):
         ):  # the largest serves all
             self.predict(rgb.expand(size, -1, -1, -1), cameras * size)
 
+    def scaled(self, factor: float) -> EngineModel:
+        """This model, network and engine shared, that reads images at a fraction of the size.
+
+        Raises:
+            ModelError: it cannot; why not.
+        """
+        raise ModelError("it reads every image at a size of its own")
+
+    @property
+    def scale_depends_on_size(self) -> bool:
+        """As of `Processing`."""
+        return False
+
+    def reads(self, width: int, height: int) -> Size:
+        """(width, height) at which the network of a model that can be scaled reads an image of this size.
+
+        Raises:
+            ImageError, ModelError: it cannot read such an image, or cannot be scaled.
+        """
+        raise ModelError("it reads every image at a size of its own")
+
     @abstractmethod
     def preprocess(self, rgb: Tensor, cameras: Sequence[Camera]) -> Inputs:
         """The network's inputs, float32 on the device, of (N, H, W, 3) uint8 images on the device."""
@@ -108,6 +131,27 @@ class DeclaredModel(EngineModel):
         keys = {name: key for key, name in processing.outputs.wanted.items()}
         self._keys = [keys.get(name) for name in network.outputs]
         super().__init__(spec, network, options)
+
+    @property
+    def scale_depends_on_size(self) -> bool:
+        """As of its `Processing`."""
+        return self.processing.scale_depends_on_size
+
+    def scaled(self, factor: float) -> DeclaredModel:
+        """See `EngineModel.scaled`."""
+        image = self.processing.input
+        rule = image.size.scaled(factor)
+        axes = self.network.axes if isinstance(self.network, GraphFile) else self.network.shapes
+        sides = {image.layout.index(side) for side in "hw"}  # of nchw, n1chw, hwc ...
+        if not axes or not sides <= set(axes[0]):
+            raise ModelError("its graph takes images of one size")
+        found = copy.copy(self)
+        found.processing = replace(self.processing, input=replace(image, size=rule))
+        return found
+
+    def reads(self, width: int, height: int) -> Size:
+        """See `EngineModel.reads`."""
+        return layout(width, height, self.processing.input).canvas
 
     def preprocess(self, rgb: Tensor, cameras: Sequence[Camera]) -> Inputs:
         """The image as the network reads it.

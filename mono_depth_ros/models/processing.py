@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -63,6 +63,18 @@ class SizeRule:
     def rule(self) -> str:
         """Which of RULES it is."""
         return next(name for name in RULES if getattr(self, name))
+
+    def scaled(self, factor: float) -> SizeRule:
+        """The rule for images read at this fraction of the size.
+
+        Raises:
+            ModelError: the size is fixed, or is that of the image.
+        """
+        for name in ("shorter_side", "longer_side"):
+            if side := getattr(self, name):
+                return replace(self, **{name: max(round(side * factor), 1)})
+        box = self.fixed or self.fit
+        raise ModelError(f"it reads every image {f'at {box[0]}x{box[1]}' if box else 'at its own size'}")
 
     def check(self, where: str) -> None:
         """Raise ModelError unless exactly one rule is given and the other fields suit it."""
@@ -283,6 +295,12 @@ class Processing:
     def needs_camera(self) -> bool:
         """True where the intrinsics change the result."""
         return "canonical" in self.kind or self.intrinsics is not None or self.outputs.points_shift
+
+    @property
+    def scale_depends_on_size(self) -> bool:
+        """True where the metres change with the size that an image is read at: the focal length at that size scales the
+        output, and the network makes up for it only as far as it was trained to (Depth Anything 3 metric)."""
+        return "canonical" in self.kind
 
     @property
     def input_names(self) -> tuple[str, ...]:

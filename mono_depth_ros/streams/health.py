@@ -48,6 +48,14 @@ def no_obstacles(why: str) -> str:
     return f"no obstacles: {why}"
 
 
+def missed(latency_s: float, target_s: float, size: str) -> str:
+    """A sentence on a latency that no input size holds; `size`: the smallest."""
+    return (
+        f"the latency, {latency_s * 1e3:.0f} ms, misses target_latency, {target_s * 1e3:.0f} ms, at the smallest input "
+        f"size too, {size}: choose a smaller model, a faster device or a smaller min_input_size"
+    )
+
+
 @dataclass(frozen=True)
 class Feed:
     """How an input is doing.
@@ -103,7 +111,8 @@ class Facts:
     Attributes:
         image, camera_info: the inputs. image_name: of the topic before remapping.
         qos_conflict, camera_problem: a sentence, or "". relative: the model's depth has no metres.
-        remedy: what to do that large images arrive. no_depth, concern: of `Usable`, a sentence or "".
+        remedy: what to do that large images arrive. no_depth, concern: of `Usable`, a sentence or "". late: likewise,
+            of `InputSize`.
         no_obstacles: why there are none though somebody subscribes. obstacle_concern: what is doubtful about them.
     """
 
@@ -122,6 +131,7 @@ class Facts:
     concern: str = ""
     no_obstacles: str = ""
     obstacle_concern: str = ""
+    late: str = ""
 
 
 def judge(facts: Facts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
@@ -153,6 +163,8 @@ def judge(facts: Facts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
         return WARN, "relative model: depth/inverse has no metres; align it with a reference or choose a metric model"
     if now.received > before.received and not published:
         return OK, "working on the first frames" if not now.published else "working: slower than the report period"
+    if facts.late:
+        return WARN, facts.late
     if lost := many_lost("images", now.recent_loss, facts.remedy):
         return WARN, lost
     return OK, f"publishing {now.rate_out_hz:.1f} Hz, latency p50 {now.latency_p50_ms:.0f} ms"

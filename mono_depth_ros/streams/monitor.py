@@ -116,6 +116,12 @@ class Monitor:
         with self._lock:
             self._stages.setdefault(name, deque(maxlen=_WINDOW)).append(seconds)
 
+    @property
+    def rate_in_hz(self) -> float:
+        """Of arrivals, over the last seconds; 0 where that is not known."""
+        with self._lock:
+            return _rate(self._arrivals, time.monotonic())
+
     def snapshot(self) -> Snapshot:
         with self._lock:
             now, recent_loss = time.monotonic(), self.loss.recent()

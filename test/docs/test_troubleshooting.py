@@ -300,6 +300,7 @@ def depth() -> list[Row]:
         *({"obstacle_concern": text} for text in OBSTACLE_CONCERNS),
         *({"concern": item.concern(0.01, 2.0)} for item in CONCERNS),
         {"relative": True},
+        {"late": health.missed(0.093, 0.05, "WIDTHxHEIGHT")},
         LOST,
         {"recent_loss": Loss(90, 30, 25)},
         {"published": 0},

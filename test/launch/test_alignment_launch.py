@@ -43,6 +43,15 @@ def test_the_alignment_node_runs_beside_the_depth_node(launched: Any, reference:
     assert alignment["additional_env"] == depth["additional_env"] and alignment["remappings"] == []
 
 
+def test_a_scale_that_is_aligned_live_may_change_with_the_input_size(launched: Any) -> None:
+    def given(**arguments: str) -> Any:
+        return merged(launched.nodes(target_latency="0.1", **arguments)[0]).get("scale_aligned")
+
+    assert given(alignment="lidar") is True
+    assert given() is None and given(alignment="calibration", calibration="/c.yaml") is None
+    assert given(alignment="lidar", scale_aligned="false") is False
+
+
 def test_topics_go_to_the_node_under_its_own_names(launched: Any) -> None:
     given = {"points": "/lidar/points", "left": "/s/left", "left_info": "/s/info", "reference_depth": "/d", "imu": "/i"}
     depth, alignment = launched.nodes(alignment="lidar", image="/cam/image_raw", camera_info="/cam/info", **given)

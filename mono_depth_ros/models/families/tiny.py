@@ -43,6 +43,7 @@ class TinyModel(EngineModel):
     """
 
     no_contract = "it reads the rays of the camera"
+    _factor = 1.0  # of the sides at which images are read
 
     def __init__(self, options: EngineOptions, weights: Path | None = None) -> None:
         """Load the shipped weights, or a `weights` file.
@@ -67,9 +68,19 @@ class TinyModel(EngineModel):
         super().__init__(ModelSpec.of(CATALOGUE["tiny"]), network, options)
         self.predict(*check_frame(*CHECK_SIZES[0]))  # so that the first frame is not slow
 
+    def scaled(self, factor: float) -> TinyModel:
+        """See `EngineModel.scaled`."""
+        found = copy.copy(self)
+        found._factor = self._factor * factor
+        return found
+
+    def reads(self, width: int, height: int) -> Size:
+        """See `EngineModel.reads`."""
+        return input_size(width, height, self._factor)
+
     def preprocess(self, rgb: Tensor, cameras: Sequence[Camera]) -> Inputs:
         """rgb (N, 3, h, w) in [0, 1] and rays (N, 2, h, w), channels last."""
-        size = input_size(rgb.shape[2], rgb.shape[1])
+        size = self.reads(rgb.shape[2], rgb.shape[1])
         grids = torch.stack([_input_rays(camera, size, str(self.device)) for camera in cameras])
         return resize_area(rgb, size).permute(0, 3, 1, 2).float().div_(255), grids
 
@@ -84,14 +95,15 @@ def load(_source: Path, options: EngineOptions, _expected: CatalogueEntry | None
     return TinyModel(options)
 
 
-def input_size(width: int, height: int) -> Size:
-    """(width, height) the network reads an image of `width` x `height` at: multiples of 32, about 256 * 192 pixels.
+def input_size(width: int, height: int, factor: float = 1.0) -> Size:
+    """(width, height) the network reads an image of `width` x `height` at: multiples of 32, about 256 * 192 pixels,
+    times `factor` the sides.
 
     The aspect ratio is kept as near as multiples of 32 allow; never below 32. Raises ModelError for sizes under 1.
     """
     if width < 1 or height < 1:
         raise ModelError(f"image size: found {width}x{height}, expected at least 1x1")
-    scale = math.sqrt(INPUT_AREA / (width * height))
+    scale = factor * math.sqrt(INPUT_AREA / (width * height))
     fitted = [max(1, round(side * scale / MULTIPLE)) * MULTIPLE for side in (width, height)]
     return fitted[0], fitted[1]
 

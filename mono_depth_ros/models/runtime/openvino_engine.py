@@ -60,6 +60,7 @@ class OpenVinoEngine:
                 listed = ", ".join(sorted(name for port in found for name in port))
                 raise ModelError(f"{path.name} has {what} {listed}, expected {', '.join(names)}")
         self._types = [np.dtype(self._model.input(name).get_element_type().to_dtype()) for name in graph.inputs]
+        self.shapes_kept = SHAPES_KEPT
         self._requests: OrderedDict[tuple[torch.Size, ...], Any] = OrderedDict()
 
     @torch.inference_mode()
@@ -88,7 +89,7 @@ class OpenVinoEngine:
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
-        while len(self._requests) >= SHAPES_KEPT:
+        while len(self._requests) >= self.shapes_kept:
             self._requests.popitem(last=False)
         self._requests[shapes] = _core().compile_model(model, "CPU", settings).create_infer_request()
         return self._requests[shapes]

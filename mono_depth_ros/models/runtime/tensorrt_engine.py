@@ -63,7 +63,7 @@ class TensorRtEngine:
             self._folder = folder or _folder_of(graph, device, precision)
         except OSError as error:
             raise ModelError(f"{error.filename} cannot be read: {error.strerror}") from error
-        self._given = folder is not None
+        self._given, self.shapes_kept = folder is not None, SHAPES_KEPT
         self._engines: OrderedDict[Shapes, tuple[int, OnnxRuntimeEngine]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -111,7 +111,7 @@ class TensorRtEngine:
         else:
             done = "loaded" if known else "built"
             LOGGER.info("%s: the TensorRT engine for %s was %s in %.1f s", self.graph.name, label, done, took)
-        while len(self._engines) >= SHAPES_KEPT:
+        while len(self._engines) >= self.shapes_kept:
             self._engines.popitem(last=False)
         self._engines[key] = (count, engine)
         return outputs

@@ -3,9 +3,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
-from mono_depth_ros.config import DepthConfig, DepthNodeConfig, GroundConfig, ImageConfig, ModelConfig, ObstacleConfig
+from mono_depth_ros.config import (
+    Config,
+    DepthConfig,
+    DepthNodeConfig,
+    GroundConfig,
+    ImageConfig,
+    ModelConfig,
+    ObstacleConfig,
+)
 from mono_depth_ros.nodes.depth.session import DepthSession
 from mono_depth_ros.nodes.ros.lifecycle import ManagedNode
 from mono_depth_ros.nodes.ros.runtime import run
@@ -18,9 +27,15 @@ class DepthNode(ManagedNode[DepthSession]):
 
     def __init__(self, **node_options: Any) -> None:
         super().__init__("depth", *_CONFIGS, **node_options)
+        self.options.veto = self._veto
 
     def new_session(self) -> DepthSession:
         return DepthSession(self, self.options, self.monitors)
+
+    def _veto(self, configs: Mapping[type[Config], Config]) -> None:
+        size = self.session.input_size if self.session is not None else None
+        if size is not None:
+            size.check(cast(DepthNodeConfig, configs[DepthNodeConfig]))
 
     def streams(self) -> tuple[str, ...]:
         return self.options.get(DepthNodeConfig).camera_names

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 from rclpy.lifecycle import LifecycleNode
@@ -23,8 +25,9 @@ from mono_depth_ros.nodes.ros.diagnostics import Report
 from mono_depth_ros.nodes.ros.guard import end_process
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.session import Session
-from mono_depth_ros.pipeline import Pipeline
+from mono_depth_ros.pipeline import Frame, Pipeline
 from mono_depth_ros.streams.health import judge
+from mono_depth_ros.streams.input_size import InputSize
 from mono_depth_ros.streams.monitor import Monitor
 from mono_depth_ros.streams.outputs import is_metric
 
@@ -35,11 +38,12 @@ _LOST: list[Pipeline | None] = []
 
 
 class DepthSession(Session[ImageJob]):
-    """Attributes: pipeline: with the model, once it is loaded. streams: one for each camera."""
+    """Attributes: pipeline: with the model, once it is loaded. input_size: of it. streams: one for each camera."""
 
     def __init__(self, node: LifecycleNode, options: Parameters, monitors: Mapping[str, Monitor]) -> None:
         super().__init__(node)
         self.pipeline: Pipeline | None = None
+        self.input_size: InputSize | None = None
         self.streams: list[CameraStream] = []
         self._options, self._monitors = options, monitors
         self._sizes: set[tuple[int, int]] = set()
@@ -55,11 +59,13 @@ class DepthSession(Session[ImageJob]):
         except Exception as error:
             self._noticed(error)
             raise
-        self.pipeline = Pipeline(model, self._options.get(DepthConfig))
+        say = self.node.get_logger().info
+        self.input_size = InputSize(model, self._options.get(ModelConfig), self._config(), say)
+        self.pipeline = Pipeline(self.input_size.model, self._options.get(DepthConfig))
         bridge.cv_bridge()  # looked for once, and not while the first frame waits
 
     def unload(self) -> None:
-        self.pipeline = None
+        self.pipeline = self.input_size = None
         if not self.busy:
             give_back()
 
@@ -82,7 +88,12 @@ class DepthSession(Session[ImageJob]):
         known = (width, height) in self._sizes or len(self._sizes) >= _SIZES
         if self.pipeline is not None and not known and width * height <= largest:
             self._sizes.add((width, height))
-            self.ahead(partial(prepare, self.pipeline.model, width, height, len(self._monitors)))
+            self.ahead(partial(self._prepare, width, height))
+
+    def _prepare(self, width: int, height: int) -> None:
+        size, count = self.input_size, len(self._monitors)
+        if size is not None and not size.prepare(width, height, count, self._config().target_latency):
+            prepare(size.loaded, width, height, count)
 
     def _on_image(self, job: ImageJob) -> None:
         partners = sum(stream.expected() for stream in self.streams)
@@ -90,13 +101,17 @@ class DepthSession(Session[ImageJob]):
 
     def work(self, jobs: list[ImageJob]) -> None:
         """Decode, estimate, publish: what goes wrong with one camera's image costs that image alone."""
-        pipeline, decoded = self.pipeline, []
+        pipeline, size, decoded, begun_s = self.pipeline, self.input_size, [], time.monotonic()
         for job in jobs:
             with job.stream.handling():
                 self.check()
                 if self._lost is not None:
                     raise FrameError(str(self._lost), "device_lost")
-                decoded.append((job, *job.stream.decode(job)))
+                shot, calibration = job.stream.decode(job)
+                camera = calibration.into or calibration.camera
+                if size is not None:  # now, where somebody has asked for a latency since the camera was known
+                    size.prepare(camera.width, camera.height, len(self._monitors), self._config().target_latency)
+                decoded.append((job, shot, calibration))
         if not decoded:
             return
         assert pipeline is not None
@@ -104,6 +119,7 @@ class DepthSession(Session[ImageJob]):
         self._watch.turn()
         with DeviceTime(pipeline.model.device) as estimate:
             frames = pipeline.estimate_batch([shot for _, shot, _ in decoded])
+        published: list[tuple[ImageJob, Frame]] = []
         for (job, _, calibration), frame in zip(decoded, frames, strict=True):
             with job.stream.handling(self._noticed):
                 self.check()
@@ -113,14 +129,42 @@ class DepthSession(Session[ImageJob]):
                 else:
                     job.stream.publish(job, frame, calibration, estimate)
                     self._watch.worked()
+                    published.append((job, frame))
+        self._hold_latency(published, begun_s)
         self._unread.append((estimate, [job.stream.monitor for job, _, _ in decoded]))
         self._read_times()
 
     def reports(self) -> list[Report]:
+        size = self.input_size
         return [
-            Report(stream.name, stream.monitor, partial(judge, stream.facts()), stream.figures())
+            Report(
+                stream.name,
+                stream.monitor,
+                partial(judge, replace(stream.facts(), late=size.late(stream.name) if size else "")),
+                {**stream.figures(), **(size.figures(stream.name) if size else {})},
+            )
             for stream in self.streams
         ]
+
+    def _hold_latency(self, published: list[tuple[ImageJob, Frame]], begun_s: float) -> None:
+        """Step the input size, if need be, once the depth of these images is out."""
+        if self.input_size is None or not published:
+            return
+        first_s = min(job.received_s for job, _ in published)
+        rate_hz = max(job.stream.monitor.rate_in_hz for job, _ in published)
+        rate_hz = min(rate_hz, self._config().max_rate or math.inf)
+        frames = {job.stream.name: frame for job, frame in published}
+        try:
+            self.input_size.take(
+                frames,
+                time.monotonic() - first_s,
+                max(begun_s - first_s, 0.0),
+                1 / rate_hz if rate_hz else math.nan,
+                self._config().target_latency,
+            )
+        except Exception as error:
+            self._noticed(error)
+            self.node.get_logger().warning(f"the change of the depth with the input size is not known: {error}")
 
     def _read_times(self) -> None:
         """Of a GPU that is still at it, as where nobody copies a result, the time is read after a later frame."""

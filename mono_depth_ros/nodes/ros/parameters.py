@@ -6,7 +6,7 @@ from __future__ import annotations
 import difflib
 import math
 from array import array
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import Field, fields, replace
 from typing import Any, TypeVar
 
@@ -33,6 +33,9 @@ class Parameters:
         classes: configuration classes; their field names must not overlap.
         locked: tells whether the node is configured, so that only dynamic parameters may change; None: it always is.
         fixed: names of parameters that are read once, when the node starts.
+
+    Attributes:
+        veto: raises ConfigError for configurations that a change would lead to and that do not suit the node as it is.
 
     Raises:
         ConfigError: an override that is out of range, of the wrong type or misspelt.
@@ -61,6 +64,7 @@ class Parameters:
         for name, item in self._options.items():
             node.declare_parameter(name, values[name], self._descriptor(item), ignore_override=True)
         _refuse_unknown(node, given, self._options)
+        self.veto: Callable[[Mapping[type[Config], Config]], None] = lambda _: None
         node.checked = self._checked
         node.add_on_set_parameters_callback(self._set)
 
@@ -111,7 +115,7 @@ class Parameters:
             value = _converted(item, change.value)
             check(item, value)
             kept.append(Parameter(change.name, value=value))
-        self._updated(kept)
+        self.veto(self._updated(kept))
         return kept
 
     def _updated(self, changes: list[Parameter]) -> dict[type[Config], Config]:
