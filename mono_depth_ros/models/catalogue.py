@@ -133,6 +133,15 @@ class CatalogueEntry:
         return self.parameters_m * (4 if self.hub else 2)
 
     @property
+    def checked(self) -> str:
+        """What of the weights is compared with the catalogue when they are loaded by this name."""
+        if not self.hub:
+            return "shipped"
+        known = self.hub_file or "model.safetensors"
+        size = "shapes" if self.size else "number"
+        return "SHA-256" if known in self.files else f"commit, {size}" if self.revision else size
+
+    @property
     def commercial(self) -> bool | None:
         """Whether the licence of the weights allows commercial use; None where none is stated for them."""
         if "none is stated" in self.licence:

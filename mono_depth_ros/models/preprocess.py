@@ -95,6 +95,8 @@ def _size(width: int, height: int, rule: SizeRule) -> Size:
         scale, low = max(rule.shorter_side / width, rule.shorter_side / height), rule.shorter_side
     elif rule.longer_side is not None:
         scale, high = min(rule.longer_side / width, rule.longer_side / height), rule.longer_side
+    elif rule.near is not None:  # as `get_resize_output_image_size` of transformers' DPT
+        scale = min((rule.near[0] / width, rule.near[1] / height)[::-1], key=lambda factor: abs(1 - factor))
 
     def fit(side: int) -> int:
         """`nearest` as in Depth-Anything-V2 `util/transform.py`, `constrain_to_multiple_of`."""

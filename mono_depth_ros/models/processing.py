@@ -22,16 +22,23 @@ from mono_depth_ros.prediction import DepthKind
 
 DOCUMENTATION = "docs/onnx_models.md in the source of mono_depth_ros"
 KINDS = ("metric", "canonical", "log_metric", "inverse_metric", "inverse_canonical", "inverse_affine")
-RULES = ("fixed", "shorter_side", "longer_side", "fit", "source")
+RULES = ("fixed", "shorter_side", "longer_side", "near", "fit", "source")
 
 
 @dataclass(frozen=True)
 class SizeRule:
-    """At which size the network reads an image: exactly one of the first five, width before height."""
+    """At which size the network reads an image: exactly one of the first six, width before height."""
 
     fixed: tuple[int, ...] | None = option(None, "stretched to this width and height", unit="px", low=1, count=2)
     shorter_side: int | None = option(None, "aspect ratio kept, both sides at least this", unit="px", low=1)
     longer_side: int | None = option(None, "aspect ratio kept, both sides at most this", unit="px", low=1)
+    near: tuple[int, ...] | None = option(
+        None,
+        "aspect ratio kept, by the factor to this width or to this height, whichever changes the image less",
+        unit="px",
+        low=1,
+        count=2,
+    )
     fit: tuple[int, ...] | None = option(
         None,
         "aspect ratio kept, as large as fits into this width and height, the rest padded",
@@ -41,7 +48,7 @@ class SizeRule:
     )
     source: bool = option(False, "as it is")
     multiple: int = option(
-        1, "with `shorter_side`, `longer_side`, `source`: both sides become multiples of this", unit="px", low=1
+        1, "with `shorter_side`, `longer_side`, `near`, `source`: both sides become multiples of this", unit="px", low=1
     )
     rounding: str = option(
         "nearest",

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from mono_depth_ros.models.catalogue import CATALOGUE
+from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
+from mono_depth_ros.models.weights.known import parameters_in
 
 Checkpoint = Callable[..., Path]
 
@@ -126,6 +127,11 @@ def pattern() -> Callable[[int, int], np.ndarray]:
     return pattern_image
 
 
+def entry_for(entry: CatalogueEntry, directory: Path) -> CatalogueEntry:
+    """The catalogue's entry as if the weights of this directory were the published ones, without digests."""
+    return replace(entry, revision="", files={}, parameters_m=parameters_in(directory) / 1e6)
+
+
 @pytest.fixture
 def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Path], None]:
     """An empty, offline hub cache; `hub_cache(repository, directory)` puts a checkpoint into it.
@@ -144,6 +150,6 @@ def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str,
         (root / "refs" / "main").write_text(commit)
         for name, entry in CATALOGUE.items():
             if entry.hub == repository:
-                monkeypatch.setitem(CATALOGUE, name, replace(entry, revision="", files={}))
+                monkeypatch.setitem(CATALOGUE, name, entry_for(entry, directory))
 
     return put

@@ -19,14 +19,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
 from mono_depth_ros.cache import sealed_sha256
-from mono_depth_ros.config.yaml_text import load_yaml
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
@@ -43,14 +40,15 @@ from mono_depth_ros.models.processing import ImageInput, Outputs, Processing, Si
 from mono_depth_ros.models.runtime.engine import EngineOptions, Network
 from mono_depth_ros.models.weights.files import (
     WHOLE,
-    check_digests,
     check_is_binary,
     check_kind,
     fill,
     kind_in_words,
     weight_files,
 )
+from mono_depth_ros.models.weights.known import check_known
 from mono_depth_ros.models.weights.pickles import read_directory, read_pth, setting
+from mono_depth_ros.models.weights.sidecar import read_sidecar, sidecar_of
 from mono_depth_ros.prediction import DepthKind
 
 LOGGER = logging.getLogger(__name__)
@@ -68,7 +66,6 @@ RELATIVE = Processing(
     outputs=Outputs(resize="corners", depth="depth"),
 )
 
-_KINDS = {kind.value: kind for kind in (DepthKind.METRIC, DepthKind.INVERSE_AFFINE)}
 _DIGEST, _CONFIG, _NAME = "SHA-256", "config.json", "name"
 
 
@@ -170,7 +167,8 @@ def read(source: Path, expected: CatalogueEntry | None = None) -> Checkpoint:
         raise ModelError(f"{source} is {size_name(size)}, expected {stated.entry.size} by its {stated.by}")
     if expected is not None and SIZES[expected.size] != size:
         raise ModelError(f"{expected.name}: {source} is {size_name(size)}, expected {expected.size}")
-    check_digests(source, expected)
+    if not source.is_file():
+        check_known(source, expected)
     return Checkpoint(source, stated, size, weights)
 
 
@@ -254,25 +252,8 @@ def _by_sidecar(path: Path) -> Statement | None:
     """What NAME.yaml beside NAME.pth says.
 
     Raises:
-        ModelError: it is there and unreadable, has a misspelt key or values that are not possible.
+        ModelError: see `read_sidecar`.
     """
-    sidecar = path.with_suffix(".yaml")
-    if not sidecar.is_file():
-        return None
-    try:
-        values: Any = load_yaml(sidecar.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ModelError(f"{sidecar} cannot be read as YAML: {' '.join(str(error).split())}") from error
-    keys = ("kind", "max_depth_m")
-    odd = sorted(map(str, set(values) - set(keys))) if isinstance(values, dict) else [repr(values)]
-    if odd:
-        raise ModelError(f"{sidecar} has {', '.join(odd)}, expected only: {', '.join(keys)}")
-    kind, limit = values.get("kind"), values.get("max_depth_m")
-    if not isinstance(kind, str) or kind not in _KINDS:
-        raise ModelError(f"{sidecar} says kind {kind!r}, expected {' or '.join(_KINDS)}")
-    number = isinstance(limit, (int, float)) and not isinstance(limit, bool) and math.isfinite(limit) and limit > 0
-    if _KINDS[kind] is DepthKind.METRIC and not number:
-        raise ModelError(f"{sidecar} is metric with max_depth_m {limit!r}, expected metres, such as 20 or 80")
-    if _KINDS[kind] is not DepthKind.METRIC and limit is not None:
-        raise ModelError(f"{sidecar} is {kind} with max_depth_m {limit!r}, expected none: it has no metres")
-    return Statement(_KINDS[kind], None if limit is None else float(limit), f"{sidecar.name} beside it")
+    sidecar = sidecar_of(path)
+    said = read_sidecar(sidecar, bounded=True)
+    return None if said is None else Statement(*said, f"{sidecar.name} beside it")

@@ -29,7 +29,8 @@ from mono_depth_ros.models.families.transformers_models import (
 )
 from mono_depth_ros.models.processing import ImageInput, Outputs, Processing, SizeRule
 from mono_depth_ros.models.runtime.engine import EngineOptions, Inputs
-from mono_depth_ros.models.weights.files import check_digests, check_kind
+from mono_depth_ros.models.weights.files import check_kind
+from mono_depth_ros.models.weights.known import check_known
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 IMAGE = ImageInput(
@@ -73,7 +74,7 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
     """The model of a checkpoint directory: see `loading.Loader`."""
     values = read_config(source, "depth_pro", "DepthProForDepthEstimation")
     check_kind(source / "config.json", DepthKind.METRIC, None, expected)
-    check_digests(source, expected)
+    check_known(source, expected)
     image = read_preprocessor(source, Preprocessor(IMAGE), "").image
     patch = values.get("patch_size", 384)
     if image.size.fixed != (4 * patch, 4 * patch):  # a quarter of it is one patch: the coarsest of its three scales

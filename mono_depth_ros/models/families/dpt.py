@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DPT, MiDaS 3 (Ranftl et al. 2021, arXiv 2103.13413): affine-invariant inverse depth, large and hybrid.
+"""DPT (Ranftl et al. 2021, arXiv 2103.13413): MiDaS 3, large and hybrid, MiDaS 3.1 and DINOv2's heads.
 
-The reference is `DPTForDepthEstimation` with `image_processing_pil_dpt.py` of `transformers`. Images are squashed to a
-square, whatever their shape.
+The reference is `DPTForDepthEstimation` with `image_processing_pil_dpt.py` of `transformers`. MiDaS 3
+squashes images to a square, whatever their shape; of the others their own files say what they read.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from mono_depth_ros.models.catalogue import CatalogueEntry
 from mono_depth_ros.models.engine_model import DeclaredModel
 from mono_depth_ros.models.families.transformers_models import (
     PREPROCESSOR,
+    PROCESSOR,
     Preprocessor,
     network_in,
     read_config,
@@ -24,8 +26,12 @@ from mono_depth_ros.models.families.transformers_models import (
 )
 from mono_depth_ros.models.processing import ImageInput, Outputs, Processing, SizeRule
 from mono_depth_ros.models.runtime.engine import EngineOptions
-from mono_depth_ros.models.weights.files import check_digests, check_kind
+from mono_depth_ros.models.weights.files import check_kind
+from mono_depth_ros.models.weights.known import check_known
+from mono_depth_ros.models.weights.sidecar import read_sidecar, sidecar_of
 from mono_depth_ros.prediction import DepthKind
+
+LOGGER = logging.getLogger(__name__)
 
 PROCESSING = Processing(
     kind="inverse_affine",
@@ -44,31 +50,85 @@ PROCESSING = Processing(
 PUBLISHED = Preprocessor(PROCESSING.input)
 
 
+_MIDAS_31 = ("swinv2", "beit")
+_BACKBONES = (*_MIDAS_31, "dinov2")
+_UNUSED = ("auxiliary_head.", "dpt.pooler.")
+"""Segmentation's second head and the pooler of the encoder are in some exports."""
+
+
 def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) -> DeclaredModel:
     """The model of a checkpoint directory: see `loading.Loader`."""
     path = source / "config.json"
     values = read_config(source, "dpt", "DPTForDepthEstimation")
-    check_kind(path, DepthKind.INVERSE_AFFINE, None, expected)
-    check_digests(source, expected)
-    _check_variant(path, values, expected)
+    backbone = _backbone(path, values)
+    kind, limit = _kind(source, backbone)
+    check_kind(path, kind, limit, expected)
+    _check_variant(path, values, backbone, expected)
+    check_known(source, expected)
     preprocessor = read_preprocessor(source, PUBLISHED, "ensure_multiple_of", ("keep_aspect_ratio",))
-    _check_size(source / PREPROCESSOR, preprocessor, values)
-    processing = replace(PROCESSING, input=preprocessor.image)
-    spec = ModelSpec.of(expected) if expected else ModelSpec(str(source), "dpt", DepthKind.INVERSE_AFFINE, "not stated")
-    # Segmentation's second head and the pooler of the encoder are in some exports.
-    unused = ("auxiliary_head.", "dpt.pooler.")
-    network = network_in(source, spec, "DPT", values, "inverse_depth", {0: "batch"}, unused)
+    image = _image_of_backbone(source, preprocessor) if backbone else preprocessor.image
+    if not backbone:
+        _check_size(source / PREPROCESSOR, preprocessor, values)
+    metric = kind is DepthKind.METRIC
+    outputs = Outputs("cubic", "depth", range_m=(0.0, limit) if limit else None) if metric else PROCESSING.outputs
+    processing = replace(PROCESSING, kind=kind.value, input=image, outputs=outputs)
+    spec = ModelSpec.of(expected) if expected else ModelSpec(str(source), "dpt", kind, "not stated", limit)
+    step = "" if image.size.multiple == 1 else f"{image.size.multiple}*"
+    shapes = {0: "batch"} if image.size.fixed else {0: "batch", 2: f"{step}rows", 3: f"{step}columns"}
+    network = network_in(source, spec, "DPT", values, outputs.depth, shapes, _UNUSED)
     return DeclaredModel(spec, network, processing, options)
 
 
-def _check_variant(path: Path, values: dict[str, Any], expected: CatalogueEntry | None) -> None:
+def _backbone(path: Path, values: dict[str, Any]) -> str:
+    """The encoder's model_type; "" for MiDaS 3, whose encoders are DPT's own."""
+    inner = values.get("backbone_config")
+    if not inner or values.get("is_hybrid"):
+        return ""
+    found = inner.get("model_type") if isinstance(inner, dict) else inner
+    if found not in _BACKBONES:
+        raise ModelError(f"{path} has a backbone_config of {found!r}, expected one of: {', '.join(_BACKBONES)}")
+    return str(found)
+
+
+def _kind(source: Path, backbone: str) -> tuple[DepthKind, float | None]:
+    """What the depth means: by DIRECTORY.yaml, else inverse depth, which all of MiDaS gives.
+
+    Raises:
+        ModelError: the encoder is DINOv2's, whose published heads give depth or inverse depth, and nothing says which.
+    """
+    said = read_sidecar(sidecar_of(source), bounded=False) if backbone else None
+    if said is not None:
+        return said
+    if backbone and backbone not in _MIDAS_31:
+        raise ModelError(
+            f"{source} does not say whether it gives metres or inverse depth, as no DPT with {backbone} does: write "
+            f"{sidecar_of(source)} with `kind: metric` (as for facebook/dpt-dinov2-small-nyu) or `kind: "
+            "inverse_affine`; a model of the hub becomes a directory by `mono_depth models fetch NAME --out DIR`"
+        )
+    if backbone:
+        LOGGER.warning("%s is taken for MiDaS 3.1, relative inverse depth, by its encoder %s", source, backbone)
+    return DepthKind.INVERSE_AFFINE, None
+
+
+def _check_variant(path: Path, values: dict[str, Any], backbone: str, expected: CatalogueEntry | None) -> None:
     hybrid = bool(values.get("is_hybrid"))
-    if values.get("backbone_config") and not hybrid:
-        # DINOv2's give depth, not inverse depth, MiDaS 3.1's another contract yet; the file does not say.
-        raise ModelError(f"{path} has a backbone_config, expected MiDaS 3: none (large), or is_hybrid true (hybrid)")
-    found = "dpt_hybrid" if hybrid else "dpt_large"
+    found = f"DPT with {backbone}" if backbone else "dpt_hybrid" if hybrid else "dpt_large"
     if expected is not None and found != expected.name:
         raise ModelError(f"{expected.name}: {path} is {found} (is_hybrid {hybrid}), expected {expected.name}")
+
+
+def _image_of_backbone(source: Path, preprocessor: Preprocessor) -> ImageInput:
+    """The declaration for an encoder that reads other sizes than MiDaS 3, which its own files have to give."""
+    if not any((source / name).is_file() for name in (PREPROCESSOR, PROCESSOR)):
+        raise ModelError(f"{source} has no {PREPROCESSOR}, expected it: the size that its encoder reads is there")
+    size, multiple = preprocessor.image.size.fixed, preprocessor.multiple
+    assert size is not None
+    if multiple != int(multiple):
+        raise ModelError(f"{source / PREPROCESSOR} asks for ensure_multiple_of {multiple:g}, expected a whole number")
+    if preprocessor.keep_aspect_ratio:
+        return replace(preprocessor.image, size=SizeRule(near=size, multiple=int(multiple)))
+    whole = tuple(round(side / multiple) * int(multiple) for side in size)
+    return replace(preprocessor.image, size=SizeRule(fixed=whole))
 
 
 def _check_size(path: Path, preprocessor: Preprocessor, values: dict[str, Any]) -> None:

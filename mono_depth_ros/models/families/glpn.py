@@ -29,7 +29,8 @@ from mono_depth_ros.models.families.transformers_models import (
 )
 from mono_depth_ros.models.processing import ImageInput, Outputs, Processing, SizeRule
 from mono_depth_ros.models.runtime.engine import EngineOptions
-from mono_depth_ros.models.weights.files import check_digests, check_kind
+from mono_depth_ros.models.weights.files import check_kind
+from mono_depth_ros.models.weights.known import check_known
 from mono_depth_ros.prediction import DepthKind
 
 LOGGER = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
         raise ModelError(f"{path} has max_depth {max_depth_m:g}, expected whole metres")
     values["max_depth"] = int(max_depth_m)
     check_kind(path, DepthKind.METRIC, max_depth_m, expected)
-    check_digests(source, expected)
+    check_known(source, expected)
     preprocessor = read_preprocessor(source, PUBLISHED, "size_divisor")
     if preprocessor.multiple % _STRIDE:
         raise ModelError(

@@ -38,7 +38,8 @@ from mono_depth_ros.models.preprocess import normalised
 from mono_depth_ros.models.processing import ImageInput, SizeRule
 from mono_depth_ros.models.resample import Size, resize_corners, resize_maps
 from mono_depth_ros.models.runtime.engine import EngineOptions, Inputs, Network
-from mono_depth_ros.models.weights.files import WHOLE, check_digests, check_kind
+from mono_depth_ros.models.weights.files import WHOLE, check_kind
+from mono_depth_ros.models.weights.known import check_known
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 LOGGER = logging.getLogger(__name__)
@@ -127,7 +128,7 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
         values["bin_configurations"][0]["max_depth"] = KITTI_M
         LOGGER.warning("%s says bins up to %g m as published; read as %g m", path, PUBLISHED_KITTI_M, KITTI_M)
     check_kind(path, DepthKind.METRIC, max_depth_m, expected)
-    check_digests(source, expected)
+    check_known(source, expected)
     preprocessor = read_preprocessor(source, PUBLISHED, "ensure_multiple_of", ("keep_aspect_ratio", "do_pad"))
     step = f"{int(preprocessor.multiple)}*" if preprocessor.multiple % _STRIDE == 0 else ""
     shapes = {0: "batch", 2: f"{step}rows", 3: f"{step}columns"}

@@ -130,13 +130,6 @@ def check_kind(path: Path, kind: DepthKind, max_depth_m: float | None, expected:
         raise ModelError(f"{expected.name}: {path} is {kind_in_words(kind, max_depth_m)}, expected {wanted}")
 
 
-def check_digests(directory: Path, expected: CatalogueEntry | None) -> None:
-    """Raise ModelError where a file has another SHA-256 than the catalogue knows of it."""
-    for name, digest in (expected.files if expected else {}).items():
-        if (directory / name).is_file():
-            check_digest(directory / name, digest)
-
-
 def fill(network: nn.Module, weights: Mapping[str, Tensor], where: Path, what: str, unused: Collection[str]) -> None:
     """Give a network on the meta device its weights, in float32; every one is used, none is made up, all are copied.
 

@@ -68,6 +68,7 @@ def describe(entry: CatalogueEntry) -> dict[str, Any]:
         "hub": entry.hub,
         "revision": entry.revision,
         "sha256": entry.files,
+        "checked": entry.checked,
         "official": entry.official,
         "cached": path is not None or not entry.hub,
         "path": None if path is None else str(path / entry.hub_file),
@@ -75,8 +76,8 @@ def describe(entry: CatalogueEntry) -> dict[str, Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Aligned columns with a heading, at most 100 wide; what a licence has in brackets stands below, under a star."""
-    lines = [("name", "kind", "licence", "commercial", "MB", "cached")]
+    """Aligned columns with a heading, at most 120 wide; what a licence has in brackets stands below, under a star."""
+    lines = [("name", "kind", "licence", "commercial", "MB", "cached", "checked")]
     notes: dict[str, None] = {}  # a set that keeps its order
     for row in rows:
         here = "shipped" if not row["hub"] else "yes" if row["cached"] else "no"
@@ -85,7 +86,9 @@ def table(rows: list[dict[str, Any]]) -> str:
         if bracket:
             licence = f"{licence}*"
             notes[f"* {note.removesuffix(')')}"] = None
-        lines.append((row["name"], kind, licence, COMMERCIAL[row["commercial"]], f"{row['megabytes']:.0f}", here))
+        lines.append(
+            (row["name"], kind, licence, COMMERCIAL[row["commercial"]], f"{row['megabytes']:.0f}", here, row["checked"])
+        )
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     aligned = [
         "  ".join(
@@ -128,6 +131,7 @@ def in_words(known: dict[str, Any]) -> str:
         "commercial": COMMERCIAL[known["commercial"]],
         "hub": known["hub"] or "-",
         "revision": known["revision"] or ("not known, the newest is fetched" if known["hub"] else "-"),
+        "checked": f"{known['checked']} of the weights, whenever they are loaded by this name",
         "SHA-256": digests or ("not known" if known["hub"] else "-"),
         "official file": f"{known['official']}, by its path" if known["official"] else "-",
         "cached": where,

@@ -34,15 +34,16 @@ def call(*words: str) -> int:
 def test_list_has_one_line_for_each_model(capsys) -> None:
     assert call("list") == 0
     heading, *lines = capsys.readouterr().out.splitlines()
-    assert heading.split() == ["name", "kind", "licence", "commercial", "MB", "cached"]
+    assert heading.split() == ["name", "kind", "licence", "commercial", "MB", "cached", "checked"]
     assert [line.split()[0] for line in lines] == [*CATALOGUE, "*"]
-    assert max(map(len, lines)) <= 100
+    assert max(map(len, lines)) <= 120
     large = " ".join(lines[list(CATALOGUE).index("depth_anything_v2_large")].split())
-    assert large == "depth_anything_v2_large relative CC-BY-NC-4.0 no 1341 no"
+    assert large == "depth_anything_v2_large relative CC-BY-NC-4.0 no 1341 no SHA-256"
     indoor = " ".join(lines[list(CATALOGUE).index("depth_anything_v2_metric_indoor_small")].split())
-    assert indoor == "depth_anything_v2_metric_indoor_small metric to 20 m Apache-2.0 yes 99 no"
-    assert lines[0].endswith("3  shipped")
-    assert lines[-2].split() == ["metric3d_v2_giant", "metric", "BSD-2-Clause*", "not", "stated", "5511", "no"]
+    assert indoor == "depth_anything_v2_metric_indoor_small metric to 20 m Apache-2.0 yes 99 no SHA-256"
+    assert lines[0].endswith("3  shipped  shipped")
+    giant = "metric3d_v2_giant metric BSD-2-Clause* not stated 5511 no commit, shapes"
+    assert lines[-2].split() == giant.split()
     assert lines[-1] == "* the code's; none is stated for the weights"
 
 

@@ -22,6 +22,7 @@ from mono_depth_ros.models.families.transformers_models import DepthOnly
 from mono_depth_ros.models.loading import family_of, loader
 from mono_depth_ros.models.runtime.engine import Network
 from mono_depth_ros.models.runtime.graph import content_hash
+from mono_depth_ros.models.weights.known import parameters_in
 from mono_depth_ros.prediction import DepthKind
 
 FAMILIES = ["zoedepth", "dpt", "glpn", "depth_pro"]
@@ -30,7 +31,34 @@ BINS = [{"name": "nyu", "n_bins": 16, "min_depth": 1e-3, "max_depth": 10.0}]
 
 def load(directory: Path, name: str = "") -> Any:
     """By path, or as if it had come from the hub under the catalogue's `name`; small ones have other digests."""
-    return loader(family_of(directory))(directory, CPU, replace(CATALOGUE[name], files={}) if name else None)
+    entry = replace(CATALOGUE[name], files={}, parameters_m=parameters_in(directory) / 1e6) if name else None
+    return loader(family_of(directory))(directory, CPU, entry)
+
+
+@pytest.mark.parametrize("name", ["dpt_large", "dpt_hybrid", "glpn_nyu", "glpn_kitti"])
+def test_a_small_network_is_none_of_the_catalogue(checkpoint, name: str) -> None:
+    """Of these no SHA-256 is known: their number of weights has to be right."""
+    how = {"hybrid": True} if name == "dpt_hybrid" else {"max_depth": 80} if name == "glpn_kitti" else {}
+    directory = checkpoint(name.partition("_")[0], **how)
+    expected = rf"^{name}: .* million weights, expected about {CATALOGUE[name].parameters_m:g} million"
+    with pytest.raises(ModelError, match=expected):
+        loader(family_of(directory))(directory, CPU, CATALOGUE[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "checked"),
+    [
+        ("tiny", "shipped"),
+        ("depth_anything_v2_small", "SHA-256"),
+        ("depth_anything_v2_base", "commit, shapes"),
+        ("dpt_large", "number"),
+        ("depth_pro", "commit, number"),
+        ("metric3d_v2_large", "SHA-256"),
+        ("metric3d_v2_giant", "commit, shapes"),
+    ],
+)
+def test_the_catalogue_says_what_it_checks(name: str, checked: str) -> None:
+    assert CATALOGUE[name].checked == checked
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -208,7 +236,7 @@ def test_code_in_a_checkpoint(broken, family: str, where: str) -> None:
         ("zoedepth", {"bin_configurations": BINS * 3}, "expected one or two"),
         ("zoedepth", {"bin_centers_type": "hybrid1"}, "'hybrid1', expected 'softplus' or 'normed'"),
         ("zoedepth", {"backbone_config": {"model_type": "swinv2"}}, "expected one of model_type 'beit'"),
-        ("dpt", {"backbone_config": {"model_type": "dinov2"}}, "has a backbone_config, expected MiDaS 3"),
+        ("dpt", {"backbone_config": {"model_type": "dinov2"}}, "does not say whether it gives metres or inverse depth"),
         ("dpt", {"backbone": "resnet50"}, "takes its backbone from elsewhere"),
         ("dpt", {"architectures": ["DPTForSemanticSegmentation"]}, "expected 'DPTForDepthEstimation'"),
     ],
