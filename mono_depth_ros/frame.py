@@ -140,7 +140,9 @@ class Frame:
         config = config if edge_ratio is None else replace(config, edge_ratio=edge_ratio)
         step = config.stride
         points = self.points[::step, ::step]
-        known = torch.isfinite(points[..., 2]) & torch.isfinite(self._solid(config.edge_ratio)[::step, ::step])
+        known = torch.isfinite(points[..., 2]) & torch.isfinite(self.certain[::step, ::step])
+        if (edges := self._edges(config.edge_ratio, step)) is not None:
+            known &= ~edges
         return points[known], self.rgb[::step, ::step][known]
 
     def write_ply(
@@ -150,14 +152,18 @@ class Frame:
         points, colours = download(*self.cloud(stride, edge_ratio))
         return write_ply(path, points, colours)
 
-    def packed_cloud(self) -> torch.Tensor:
+    def packed_cloud(self, out: torch.Tensor | None = None) -> torch.Tensor:
         """(H / stride, W / stride, 4) float32 x, y, z, rgb, organised: `pack_cloud` without flying pixels.
 
         With `cloud_normals` (..., 8): normal_x, normal_y, normal_z and curvature follow.
+
+        Args:
+            out: is written, without `cloud_normals`, and returned; None for new memory.
         """
-        depth, step = self._solid(self.config.edge_ratio), self.config.stride
-        grid = rays(self._camera("a cloud needs").strided(step), depth.device)
-        packed = pack_cloud(depth[::step, ::step], grid, self.rgb[::step, ::step])
+        step = self.config.stride
+        grid = rays(self._camera("a cloud needs").strided(step), self.device)
+        edges = self._edges(self.config.edge_ratio, step)
+        packed = pack_cloud(self.certain[::step, ::step], grid, self.rgb[::step, ::step], edges, out)
         if not self.config.cloud_normals:
             return packed
         normals = torch.where(torch.isfinite(packed[..., 2:3]), self.normals[::step, ::step], torch.nan)
@@ -218,11 +224,9 @@ class Frame:
     def _rays(self, what: str) -> torch.Tensor:
         return rays(self._camera(what), self.device)
 
-    def _solid(self, edge_ratio: float) -> torch.Tensor:
-        """The depth without flying pixels, and without what is too uncertain."""
-        if edge_ratio <= 0:
-            return self.certain
-        return torch.where(depth_edges(self.depth, edge_ratio), torch.nan, self.certain)
+    def _edges(self, ratio: float, step: int) -> torch.Tensor | None:
+        """(H / step, W / step) bool, flying pixels; None where they are kept."""
+        return depth_edges(self.depth, ratio, step) if ratio > 0 else None
 
 
 class HostFrames:

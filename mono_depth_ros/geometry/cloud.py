@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import torch
 
+from mono_depth_ros.geometry.cloud_bands import band_edges, band_pack
+
 _EDGE_STEP = 5  # pixels between the slope at a pixel and the slopes it is compared with
 
 
@@ -25,20 +27,33 @@ def unproject(depth: torch.Tensor, rays: torch.Tensor) -> torch.Tensor:
     return points
 
 
-def pack_cloud(depth: torch.Tensor, rays: torch.Tensor, rgb: torch.Tensor) -> torch.Tensor:
+def pack_cloud(
+    depth: torch.Tensor,
+    rays: torch.Tensor,
+    rgb: torch.Tensor,
+    left_out: torch.Tensor | None = None,
+    out: torch.Tensor | None = None,
+) -> torch.Tensor:
     """An organised coloured cloud, as the bytes of a PointCloud2 with float32 fields x, y, z, rgb.
 
     Args:
         depth: (H, W) float32 metres.
         rays: (H, W, 2) float32.
         rgb: (H, W, 3) uint8.
+        left_out: (H, W) bool, pixels without a point; None for none.
+        out: (H, W, 4) float32, contiguous, on the same device, to be written; None for new memory.
 
     Returns:
         (H, W, 4) float32; the last channel holds the colour as the bits of 0x00RRGGBB, as PCL and rviz read it.
         Points of non-finite depth are NaN.
     """
-    cloud = depth.new_empty((*depth.shape, 4))
-    _fill_xyz(cloud, depth, rays)
+    cloud = depth.new_empty((*depth.shape, 4)) if out is None else out
+    if depth.device.type == "cpu":
+        band_pack(
+            depth.numpy(), rays.numpy(), rgb.numpy(), None if left_out is None else left_out.numpy(), cloud.numpy()
+        )
+        return cloud
+    _fill_xyz(cloud, depth if left_out is None else torch.where(left_out, torch.nan, depth), rays)
     colour = cloud.view(torch.uint8)[..., 12:]  # little endian: b, g, r, 0
     for channel in range(3):
         colour[..., 2 - channel] = rgb[..., channel]
@@ -65,7 +80,7 @@ def limit_range(depth: torch.Tensor, min_depth_m: float, max_depth_m: float) -> 
     return limited if max_depth_m == torch.inf else torch.where(depth > max_depth_m, torch.inf, limited)
 
 
-def depth_edges(depth: torch.Tensor, ratio: float) -> torch.Tensor:
+def depth_edges(depth: torch.Tensor, ratio: float, stride: int = 1) -> torch.Tensor:
     """Flying pixels: those on a jump between a near and a far surface, where networks smear one into the other.
 
     Inverse depth is linear in the pixel on any plane, so its slope over two pixels is compared with the slopes
@@ -74,14 +89,17 @@ def depth_edges(depth: torch.Tensor, ratio: float) -> torch.Tensor:
     Args:
         depth: (H, W) float32 metres; non-finite values count as infinitely far.
         ratio: the smallest jump, relative to the inverse depth at the pixel (0.1: a tenth of the distance).
+        stride: every n-th pixel and row is looked at; its neighbours are those of the whole image.
 
     Returns:
-        (H, W) bool, True on edges.
+        (H / stride, W / stride) bool, True on edges.
     """
+    if depth.device.type == "cpu":
+        return torch.from_numpy(band_edges(depth.numpy(), ratio, stride, _EDGE_STEP))
     inverse = torch.where(torch.isfinite(depth) & (depth > 0), 1.0 / depth, torch.zeros_like(depth))
     limit = ratio * inverse
-    edges = _slope_jumps(inverse, limit)
-    return edges | _slope_jumps(inverse.T, limit.T).T
+    across = _slope_jumps(inverse[::stride], limit[::stride])[:, ::stride]
+    return across | _slope_jumps(inverse[:, ::stride].T, limit[:, ::stride].T).T[::stride]
 
 
 def _slope_jumps(inverse: torch.Tensor, limit: torch.Tensor) -> torch.Tensor:
