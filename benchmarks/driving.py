@@ -10,6 +10,9 @@ marked farther than that from any obstacle, as a share of the free cells.
 The depth is the true one, that of `tiny`, and that aligned by a lidar of 16 beams and, on drives, by motion. Cleared
 and kept: on a costmap that is marked all over, the share of the voxels which true rays cross that become free, and of
 the others that stay, of every tenth view.
+
+Single things of a course, from 1 to 4 m: the share of their cells that is found; of a ramp, seen from below, the share
+that is marked, as a robot could drive up there.
 """
 
 from __future__ import annotations
@@ -17,9 +20,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -28,100 +29,29 @@ import torch
 
 from common import run
 from costmap import AHEAD, CELL_M, ObstacleLayer, VoxelLayer, crossed
-from mono_depth_ros.alignment.aligner import Aligner
-from mono_depth_ros.config import DepthConfig, ModelConfig, MotionConfig
+from driving_views import CAMERA, View, approaches, drive, views
+from mono_depth_ros.config import DepthConfig, ModelConfig
 from mono_depth_ros.config.obstacles import ObstacleConfig
-from mono_depth_ros.errors import DataError, FrameError
 from mono_depth_ros.frame import Frame
-from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rays import rays
-from mono_depth_ros.geometry.rigid import inverse, rigid_from_pose
 from mono_depth_ros.models.loading import load_model
-from mono_depth_ros.motion.window import MotionWindow
 from mono_depth_ros.obstacles.finder import Obstacles, find_obstacles
 from mono_depth_ros.pipeline import Pipeline
-from mono_depth_ros.prediction import DepthKind, DepthPrediction
-from mono_depth_ros.world import SpinningLidar, World, WorldFrame
+from mono_depth_ros.prediction import DepthPrediction
+from mono_depth_ros.world import World
+from mono_depth_ros.world.scene import Thing
 
-CAMERA = Camera.from_fov((640, 480), 70.0)
 KINDS = ("room", "corridor", "warehouse", "yard")
-SEED, WORLDS, FRAMES = 40_000_000, 10, 5  # of each kind, and views and frames in each
-RATE_HZ, SKIPPED, EVERY = 15.0, 15, 5  # a drive: images before the first frame, and from one to the next
-DRIFT, TURN_DEG_S = 0.01, 0.2  # of the wheels, as in motion.py
+SEED, WORLDS = 40_000_000, 10  # of each kind
 FARTHEST_M = 4.0
 LOW_M, HIGH_M, FLOOR_M = 0.1, 1.8, 0.05  # heights of obstacles; a point nearer to the height 0 is the floor
 CLEARED_EVERY = 10
-SOURCES = ("true", "tiny", "lidar", "motion")
 SETS = ("views", "drives")
-
-
-@dataclass
-class View:
-    """One image. truth: (H, W) metres. base: (4, 4) base_from_camera, whose base is on the floor below the camera.
-
-    depths: by source, (H, W) metres and their uncertainty, as predictions.
-    """
-
-    rgb: np.ndarray
-    truth: np.ndarray
-    base: np.ndarray
-    depths: dict[str, DepthPrediction]
-
-
-def base_from(pose: np.ndarray) -> np.ndarray:
-    """(4, 4) base_from_camera of world_from_camera: the base is on the floor below the camera and turned as it is."""
-    yaw = math.atan2(pose[1, 2], pose[0, 2])
-    base = rigid_from_pose([*pose[:2, 3], 0.0], [0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2)])
-    return np.asarray(inverse(base) @ pose)
-
-
-def metric(depth: np.ndarray) -> DepthPrediction:
-    return DepthPrediction(torch.from_numpy(depth), DepthKind.METRIC)
-
-
-def view_of(world: World, pose: np.ndarray, seen: WorldFrame, frame: Frame, seed: int) -> View:
-    """One image as it is, and aligned by a sweep."""
-    lidar = SpinningLidar()
-    scan = lidar.scan(world, pose @ lidar.camera_from_lidar, seed)
-    aligned = frame.align(scan.xyz, cam_from_lidar=lidar.camera_from_lidar)
-    depths = {"true": metric(seen.depth), "tiny": frame.prediction, "lidar": aligned.prediction}
-    return View(seen.rgb, seen.depth, base_from(pose), depths)
-
-
-def views(pipeline: Pipeline, world: World) -> Iterator[View]:
-    """From anywhere in a world."""
-    rng = np.random.default_rng(world.seed)
-    for index in range(FRAMES):
-        pose = world.random_pose(rng)
-        seen = world.render(CAMERA, pose, normals=False)
-        yield view_of(world, pose, seen, pipeline.estimate(seen.rgb, CAMERA), index)
-
-
-def drive(pipeline: Pipeline, world: World) -> Iterator[View]:
-    """The frames of a drive, which motion aligns too."""
-    path, rng = world.path(0), np.random.default_rng(world.seed)
-    scale, turn = 1 + DRIFT * rng.normal(), math.radians(TURN_DEG_S) / RATE_HZ * rng.choice((-1, 1))
-    drift = rigid_from_pose([0, 0, 0], [0, math.sin(turn / 2), 0, math.cos(turn / 2)])
-    window, aligner, odom, before = MotionWindow(MotionConfig()), Aligner(), np.eye(4), None
-    for index in range(SKIPPED + EVERY * (FRAMES - 1) + 1):
-        pose, stamp_ns, samples = path.pose(index / RATE_HZ), round(1e9 * (1 + index / RATE_HZ)), None
-        if before is not None:
-            step = inverse(before) @ pose
-            step[:3, 3] *= scale
-            odom = odom @ step @ drift
-        before = pose
-        seen = world.render(CAMERA, pose, normals=False)
-        with suppress(DataError, FrameError):
-            gray = np.asarray(cv2.cvtColor(seen.rgb, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-            samples = window.update(gray, CAMERA, odom, stamp_ns)
-        if index % EVERY:
-            continue
-        frame = pipeline.estimate(seen.rgb, CAMERA)
-        moved = aligner.update(frame.prediction, samples, stamp_ns, guide=torch.from_numpy(seen.rgb)).prediction
-        if index >= SKIPPED:
-            view = view_of(world, pose, seen, frame, index)
-            view.depths["motion"] = moved or frame.prediction
-            yield view
+COURSES = 6
+HEIGHTS = {
+    "lower than 5 cm": (0.005, 0.06), "pole": (0.1, 1.8), "table edge": (0.5, 1.8), "ramp": (-0.02, 1.0),
+    "step down": (-0.02, 0.02),
+}  # fmt: skip
 
 
 def plain_points(view: View, prediction: DepthPrediction) -> np.ndarray:
@@ -146,11 +76,10 @@ class Truth:
     """obstacle, free: (AHEAD, 2 * AHEAD) bool, what the true depth shows of the cells within FARTHEST_M."""
 
     def __init__(self, view: View) -> None:
-        grid = rays(CAMERA).numpy()
-        ray = np.concatenate([grid, np.ones_like(grid[..., :1])], axis=-1)
-        self._depth, self._ray, self._base = view.truth, ray, view.base
+        self._view, self._ray = view, rays_of_pixels()
         known = np.isfinite(view.truth)
-        points = _in_base(ray[known] * view.truth[known][:, None], view.base)
+        self._points = self._ray[known] * view.truth[known][:, None]
+        points = _in_base(self._points, view.base)
         height = points[:, 2]
         surfaces, floor = VoxelLayer(), VoxelLayer()
         surfaces.mark(points, np.zeros(3), LOW_M, HIGH_M, math.inf)
@@ -170,14 +99,33 @@ class Truth:
         wrong = marked & self.within & (_distance(self.surface) > self.tolerance)
         return np.array([self.obstacle.sum(), found.sum(), wrong.sum(), self.free.sum()])
 
+    def cells_of(self, thing: Thing) -> np.ndarray:
+        """(AHEAD, 2 * AHEAD) bool: where it is seen."""
+        points = _in_base(self._points, self._view.pose)
+        x, y = points[:, 0] - thing.x, points[:, 1] - thing.y
+        c, s = math.cos(thing.yaw), math.sin(thing.yaw)
+        margin = -0.1 if thing.name == "ramp" else 0.02
+        on = (np.abs(c * x + s * y) < thing.length / 2 + margin) & (np.abs(c * y - s * x) < thing.width / 2 + margin)
+        low, high = HEIGHTS[thing.name]
+        on &= (points[:, 2] > low) & (points[:, 2] < high)
+        layer = VoxelLayer()
+        layer.mark(_in_base(self._points[on], self._view.base), np.zeros(3), -1.0, HIGH_M, math.inf)
+        return layer.cells() & (self.range < FARTHEST_M + 0.5)
+
     def crossed(self) -> np.ndarray:
         """(AHEAD, 2 * AHEAD, LAYERS) bool: the voxels in which nothing is, as far as the true rays tell."""
-        depth = self._depth[::2, ::2]
+        depth = self._view.truth[::2, ::2]
         far = np.where(np.isfinite(depth), depth, 2 * FARTHEST_M)[..., None]
-        ends = _in_base((self._ray[::2, ::2] * far).reshape(-1, 3), self._base)
+        ends = _in_base((self._ray[::2, ::2] * far).reshape(-1, 3), self._view.base)
         seen = VoxelLayer()
-        seen.marked[crossed(ends, self._base[:3, 3], math.inf)] = True
+        seen.marked[crossed(ends, self._view.base[:3, 3], math.inf)] = True
         return seen.marked
+
+
+def rays_of_pixels() -> np.ndarray:
+    """(H, W, 3) of one metre of depth."""
+    grid = rays(CAMERA).numpy()
+    return np.concatenate([grid, np.ones_like(grid[..., :1])], axis=-1)
 
 
 def _distance(cells: np.ndarray) -> np.ndarray:
@@ -216,6 +164,31 @@ def clearing(truth: Truth, found: Obstacles, view: View) -> np.ndarray:
     return np.array(counts)
 
 
+def marks(view: View, prediction: DepthPrediction, found: Obstacles) -> dict[str, np.ndarray]:
+    """(AHEAD, 2 * AHEAD) bool, by what marks."""
+    cloud = marked_by_cloud(plain_points(view, prediction), view.base[:3, 3])
+    return {"cloud": cloud, "obstacles": marked_by_obstacles(found)}
+
+
+def things(pipeline: Pipeline, courses: int) -> dict[str, Any]:
+    """By name, source, what marks, and distance: percent of the cells that are found, or marked, of a ramp."""
+    counts: dict[tuple[str, str, str, float], np.ndarray] = {}
+    for index in range(courses):
+        for thing, distance, view in approaches(pipeline, World.generate("course", SEED + index)):
+            truth = Truth(view)
+            cells = truth.cells_of(thing)
+            for source, prediction in view.depths.items():
+                for what, marked in marks(view, prediction, obstacles_of(view, prediction)).items():
+                    there = marked if thing.name == "ramp" else _distance(marked) <= truth.tolerance
+                    key = (thing.name, source, what, distance)
+                    counts[key] = counts.get(key, 0) + np.array([cells.sum(), (cells & there).sum()])
+    found: dict[str, Any] = {}
+    for (name, source, what, distance), (all_of, there) in sorted(counts.items()):
+        row = found.setdefault(name, {}).setdefault(source, {}).setdefault(what, {})
+        row[f"{distance:g} m"] = percent(there, all_of)
+    return found
+
+
 def percent(part: float, whole: float) -> float:
     return round(100 * float(part) / max(float(whole), 1.0), 2)
 
@@ -241,8 +214,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
                     truth = Truth(view)
                     for source, prediction in view.depths.items():
                         found = obstacles_of(view, prediction)
-                        cloud = marked_by_cloud(plain_points(view, prediction), view.base[:3, 3])
-                        for what, marked in (("cloud", cloud), ("obstacles", marked_by_obstacles(found))):
+                        for what, marked in marks(view, prediction, found).items():
                             key = (name, kind, source, what)
                             scores[key] = scores.get(key, 0) + truth.score(marked)
                         if name == SETS[0] and frames[name] % CLEARED_EVERY == 0:
@@ -266,6 +238,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             }
             for source, c in cleared.items()
         },
+        "things": things(pipeline, min(arguments.worlds, COURSES)),
     }
 
 

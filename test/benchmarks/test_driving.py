@@ -11,6 +11,7 @@ import pytest
 import costmap
 import driving
 from costmap import AHEAD, ObstacleLayer, VoxelLayer
+from driving_views import View, metric
 from mono_depth_ros.world import World
 
 EYE = np.array([0.0, 0.0, 0.6])
@@ -61,8 +62,7 @@ def view():
     world = World.generate("corridor", 60_000_000)
     pose = world.random_pose(np.random.default_rng(0))
     seen = world.render(driving.CAMERA, pose, normals=False)
-    depths = {"true": driving.metric(seen.depth)}
-    return driving.View(seen.rgb, seen.depth, driving.base_from(pose), depths)
+    return View(seen.rgb, seen.depth, pose, {"true": metric(seen.depth)})
 
 
 def test_the_figures_of_a_view(view):
