@@ -95,8 +95,8 @@ class Truth:
 
     def score(self, marked: np.ndarray) -> np.ndarray:
         """(4,): obstacles, those of them found, false cells, free cells."""
-        found = self.obstacle & (_distance(marked) <= self.tolerance)
-        wrong = marked & self.within & (_distance(self.surface) > self.tolerance)
+        found = self.obstacle & (distance_to(marked) <= self.tolerance)
+        wrong = marked & self.within & (distance_to(self.surface) > self.tolerance)
         return np.array([self.obstacle.sum(), found.sum(), wrong.sum(), self.free.sum()])
 
     def cells_of(self, thing: Thing) -> np.ndarray:
@@ -128,7 +128,7 @@ def rays_of_pixels() -> np.ndarray:
     return np.concatenate([grid, np.ones_like(grid[..., :1])], axis=-1)
 
 
-def _distance(cells: np.ndarray) -> np.ndarray:
+def distance_to(cells: np.ndarray) -> np.ndarray:
     """(AHEAD, 2 * AHEAD) metres to the nearest of the cells."""
     if not cells.any():
         return np.full(cells.shape, np.inf)
@@ -179,7 +179,7 @@ def things(pipeline: Pipeline, courses: int) -> dict[str, Any]:
             cells = truth.cells_of(thing)
             for source, prediction in view.depths.items():
                 for what, marked in marks(view, prediction, obstacles_of(view, prediction)).items():
-                    there = marked if thing.name == "ramp" else _distance(marked) <= truth.tolerance
+                    there = marked if thing.name == "ramp" else distance_to(marked) <= truth.tolerance
                     key = (thing.name, source, what, distance)
                     counts[key] = counts.get(key, 0) + np.array([cells.sum(), (cells & there).sum()])
     found: dict[str, Any] = {}
@@ -189,11 +189,12 @@ def things(pipeline: Pipeline, courses: int) -> dict[str, Any]:
     return found
 
 
-def percent(part: float, whole: float) -> float:
-    return round(100 * float(part) / max(float(whole), 1.0), 2)
+def percent(part: float, whole: float) -> float | None:
+    return round(100 * float(part) / float(whole), 2) if whole else None
 
 
-def shares(counts: np.ndarray) -> dict[str, float]:
+def shares(counts: np.ndarray) -> dict[str, float | None]:
+    """Of the counts of `Truth.score`; None where there is nothing to find, or no free cell."""
     return {"found": percent(counts[1], counts[0]), "false": percent(counts[2], counts[3])}
 
 

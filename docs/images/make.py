@@ -3,7 +3,8 @@
 
 overview.jpg and street.jpg are of a drive through a street: of its frames the one whose mean error the lidar divides by
 the largest factor, as on the demo's page. report.jpg is that page after a run of the demo. motion.jpg and
-motion_scale.png are of 7-Scenes, whose folder is in that of the environment's MONO_DEPTH_DATA.
+motion_scale.png are of 7-Scenes, whose folder is in that of the environment's MONO_DEPTH_DATA. obstacles.jpg is a view
+that benchmarks/driving.py does not score.
 """
 
 from __future__ import annotations
@@ -39,11 +40,17 @@ from mono_depth_ros.tools.demo.panels import panel
 from mono_depth_ros.tools.report import charts
 from mono_depth_ros.tools.report.page import chart_figure, page, read
 from mono_depth_ros.tools.report.pictures import DepthScale
+from mono_depth_ros.world import World
 
 HERE = Path(__file__).parent
+sys.path.append(str(HERE.parents[1] / "benchmarks"))
+import driving  # noqa: E402
+from driving_views import views  # noqa: E402
+
 STREET = WorldNodeConfig(scene="street", seed=3, rate=1.0)
 FRAMES = 20
 FAR = 25.0  # metres: what is farther is not in the picture of the cloud
+OBSTACLES = ("room", 70_000_004, 4)  # kind and seed of a world, and which of its views
 DEMO = ("--scene", "room", "--duration", "10")
 
 FLAGS = (
@@ -104,7 +111,7 @@ def write(name: str, bgr: np.ndarray) -> None:
 
 def main() -> None:
     """All of them, or those that are named; motion.jpg brings motion_scale.png with it."""
-    wanted = sys.argv[1:] or ["overview.jpg", "street.jpg", "report.jpg", "motion.jpg"]
+    wanted = sys.argv[1:] or ["overview.jpg", "street.jpg", "report.jpg", "motion.jpg", "obstacles.jpg"]
     with tempfile.TemporaryDirectory() as name:
         if {"overview.jpg", "street.jpg"} & set(wanted):
             street(Path(name))
@@ -112,6 +119,8 @@ def main() -> None:
             report(Path(name))
         if "motion.jpg" in wanted:
             motion(Path(name))
+        if "obstacles.jpg" in wanted:
+            obstacles()
 
 
 def street(folder: Path) -> None:
@@ -179,6 +188,43 @@ def motion(folder: Path) -> None:
     chosen = seen[sorted(gains)[len(gains) // 2][1]]
     scale = DepthScale.of((chosen.motion, chosen.truth))
     write("motion.jpg", narrowed(panel(chosen, scale, 440)))
+
+
+def obstacles() -> None:
+    """A view of `tiny` with a lidar, and the costmaps of its cloud and of its obstacles beside the true one."""
+    kind, seed, index = OBSTACLES
+    view = list(views(Pipeline(load_model("tiny", engine="torch").model), World.generate(kind, seed)))[index]
+    truth, aligned = driving.Truth(view), view.depths["lidar"]
+    found = driving.marks(view, aligned, driving.obstacles_of(view, aligned))
+    depth = DepthScale.of((aligned.values.numpy(), view.truth)).picture(aligned.values.numpy())
+    top = [("camera", cv2.cvtColor(view.rgb, cv2.COLOR_RGB2BGR)), ("depth of tiny, aligned by a lidar", depth)]
+    maps = {"costmap of the cloud": found["cloud"], "costmap of the obstacles": found["obstacles"],
+            "true obstacles": truth.obstacle}  # fmt: skip
+    below = [(title, costmap_picture(truth, marked)) for title, marked in maps.items()]
+    rows = [np.hstack([titled(*cell, width) for cell in row]) for row, width in ((top, 506), (below, 334))]
+    write("obstacles.jpg", np.vstack(rows))
+
+
+def costmap_picture(truth: driving.Truth, marked: np.ndarray) -> np.ndarray:
+    """BGR, from above, 4 m ahead: marked right is black and wrong red, missed orange, free floor light, unseen grey."""
+    right = driving.distance_to(truth.surface) <= truth.tolerance
+    missed = truth.obstacle & (driving.distance_to(marked) > truth.tolerance)
+    picture = np.full((*marked.shape, 3), (196, 190, 184), np.uint8)
+    for cells, colour in ((truth.free, (250, 248, 246)), (missed, (60, 170, 245)), (marked & right, (48, 40, 34)),
+                          (marked & ~right, (50, 50, 225))):  # fmt: skip
+        picture[cells & truth.within] = colour
+    middle, reach = marked.shape[1] // 2, round(driving.FARTHEST_M / driving.CELL_M)
+    aside = round(0.75 * reach)
+    return picture[:reach, middle - aside : middle + aside][::-1, ::-1]  # ahead is up, left is left
+
+
+def titled(title: str, picture: np.ndarray, width: int) -> np.ndarray:
+    height = round(picture.shape[0] * width / picture.shape[1])
+    kind = cv2.INTER_AREA if picture.shape[1] > width else cv2.INTER_NEAREST
+    cell = np.full((height + 42, width + 8, 3), 255, np.uint8)
+    cv2.putText(cell, title, (4, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (52, 44, 38), 1, cv2.LINE_AA)
+    cell[34 : 34 + height, 4 : 4 + width] = cv2.resize(picture, (width, height), interpolation=kind)
+    return cell
 
 
 if __name__ == "__main__":
