@@ -89,7 +89,7 @@ class SteppedModel:
         """
         if len(self._seconds) >= _KNOWN:
             self._seconds.clear()
-        sizes = self._of(width, height)
+        sizes = self.sizes(width, height)
         known = len(self._seconds) + (not self.prepared(width, height))
         if hasattr(self._model.run, "shapes_kept"):
             self._model.run.shapes_kept = max(self._model.run.shapes_kept, SIZES * count * known)
@@ -121,10 +121,10 @@ class SteppedModel:
         return float(ratio[ratio.isfinite() & (ratio > 0)].nanmedian())
 
     def _at(self, width: int, height: int, level: int) -> EngineModel:
-        sizes = self._of(width, height)
+        sizes = self.sizes(width, height)
         return sizes[min(level, len(sizes) - 1)]
 
-    def _of(self, width: int, height: int) -> list[EngineModel]:
+    def sizes(self, width: int, height: int) -> list[EngineModel]:
         """The model at each level for images of this size, the largest first."""
         if (width, height) not in self._sizes:
             if len(self._sizes) >= _KNOWN:

@@ -57,7 +57,7 @@ def test_the_network_reads_the_size_of_the_level(name, request, monkeypatch):
     seen = []
     run = model.run
     own = model.predict(RGB, [CAMERA])[0].values
-    for item in [model, *stepped._of(640, 480)]:
+    for item in [model, *stepped.sizes(640, 480)]:
         monkeypatch.setattr(item, "run", lambda *inputs: seen.append(tuple(inputs[0].shape[2:])) or run(*inputs))
     results = []
     for level in range(4):
