@@ -209,6 +209,21 @@ def _transformers(
     )
 
 
+_DEPTH_ANYTHING_3 = CatalogueEntry(
+    "depth_anything_3_metric_large",
+    "depth_anything_3",
+    "metric",
+    "Apache-2.0",
+    334.2,
+    902.0,
+    "longer side 504, in two steps, sides to multiples of 14",
+    needs_camera=True,
+    size="large",
+    hub="depth-anything/DA3METRIC-LARGE",
+)
+"""Depth Anything 3, https://github.com/ByteDance-Seed/Depth-Anything-3."""
+
+
 def _metric3d(size: str, official: str, parameters_m: float, gflop: float) -> CatalogueEntry:
     """Metric3D v2, https://github.com/YvanYin/Metric3D."""
     return CatalogueEntry(
@@ -245,6 +260,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         _transformers("glpn_kitti", "vinvino02/glpn-kitti", "Apache-2.0", 61.2, 157.0, 80.0),
         # 304 M of its parameters guess the focal length, which is known here: they are fetched but not run.
         _transformers("depth_pro", "apple/DepthPro-hf", "apple-amlr", 952.0, 18865.0),
+        _DEPTH_ANYTHING_3,
         _metric3d("small", "metric_depth_vit_small_800k.pth", 37.5, 636.0),
         _metric3d("large", "metric_depth_vit_large_800k.pth", 411.9, 5772.0),
         _metric3d("giant", "metric_depth_vit_giant2_800k.pth", 1377.7, 16206.0),

@@ -34,6 +34,7 @@ FAMILIES = {
     "dpt": "dpt",
     "glpn": "glpn",
     "depth_pro": "depth_pro",
+    "depth_anything_3": "",
     "onnx": "",
 }
 """The `model_type` in config.json of each family, "" where its checkpoints have no config.json."""
@@ -82,7 +83,10 @@ def family_of_config(path: Path) -> str:
     Raises:
         ModelError: as `family_of`.
     """
-    found = read_json(path).get("model_type")
+    values = read_json(path)
+    if str(values.get("model_name", "")).startswith("da3"):
+        return "depth_anything_3"
+    found = values.get("model_type")
     types = {model_type: family for family, model_type in FAMILIES.items() if model_type}
     if not isinstance(found, str) or found not in types:
         raise ModelError(f"{path} says model_type {found!r}, expected one of: {', '.join(sorted(types))}")

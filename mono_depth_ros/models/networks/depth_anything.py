@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as functional
@@ -58,7 +59,7 @@ class FusionBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.out_conv = nn.Conv2d(channels, channels, 1)
-        self.resConfUnit1 = ResidualConvUnit(channels)
+        self.resConfUnit1: nn.Module = ResidualConvUnit(channels)
         self.resConfUnit2 = ResidualConvUnit(channels)
 
     def forward(self, path: Tensor | None, features: Tensor, size: Sequence[int]) -> Tensor:
@@ -87,20 +88,24 @@ class Scratch(nn.Module):
             nn.Conv2d(width // 2, _DETAIL, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(_DETAIL, 1, 1), last
         )
 
-    def forward(self, levels: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+    def fused(self, levels: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+        """The features (N, width / 2, H, W) that the last convolutions read, from those of the four levels."""
         layers = (self.layer1_rn, self.layer2_rn, self.layer3_rn, self.layer4_rn)
         one, two, three, four = (layer(level) for layer, level in zip(layers, levels, strict=True))
         path = self.refinenet4(None, four, three.shape[2:])
         path = self.refinenet3(path, three, two.shape[2:])
         path = self.refinenet2(path, two, one.shape[2:])
         path = self.refinenet1(path, one, [2 * side for side in one.shape[2:]])
-        return self.output_conv2(upsample(self.output_conv1(path), size))
+        return upsample(self.output_conv1(path), size)
+
+    def forward(self, levels: Sequence[Tensor], size: Sequence[int]) -> Any:
+        return self.output_conv2(self.fused(levels, size))
 
 
 class DptHead(nn.Module):
-    """Four feature maps (N, C, H / 14, W / 14) to one map (N, 1, H, W)."""
+    """Four feature maps (N, C, H / 14, W / 14) to what `scratch` makes of them, such as one map (N, 1, H, W)."""
 
-    def __init__(self, embed_dim: int, channels: Sequence[int], width: int, last: nn.Module) -> None:
+    def __init__(self, embed_dim: int, channels: Sequence[int], scratch: Scratch) -> None:
         super().__init__()
         self.projects = nn.ModuleList(nn.Conv2d(embed_dim, count, 1) for count in channels)
         self.resize_layers = nn.ModuleList(
@@ -111,9 +116,9 @@ class DptHead(nn.Module):
                 nn.Conv2d(channels[3], channels[3], 3, stride=2, padding=1),
             )
         )
-        self.scratch = Scratch(channels, width, last)
+        self.scratch = scratch
 
-    def forward(self, features: Sequence[Tensor]) -> Tensor:
+    def forward(self, features: Sequence[Tensor]) -> Any:
         rows, columns = features[0].shape[2:]
         levels = [
             resize(project(level))
@@ -130,7 +135,8 @@ class DepthAnythingNetwork(nn.Module):
         self.max_depth_m = max_depth_m
         self.pretrained = VisionTransformer(size.vit)
         last = nn.ReLU() if max_depth_m is None else nn.Sigmoid()
-        self.depth_head = DptHead(size.vit.embed_dim, size.channels, size.width, last)
+        scratch = Scratch(size.channels, size.width, last)
+        self.depth_head = DptHead(size.vit.embed_dim, size.channels, scratch)
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, 3, H, W) float, normalised, sides multiples of 14, to (N, H, W)."""

@@ -31,6 +31,8 @@ class VitSize:
     out_indices: tuple[int, ...]
     grid: int = 37
     """Side of the square of learned position embeddings: 518 / 14."""
+    last_eps: float = 1e-6
+    """Of the norm of the features."""
 
 
 class TokenLinear(nn.Linear):
@@ -139,7 +141,7 @@ class VisionTransformer(nn.Module):
         self.cls_token = nn.Parameter(torch.zeros(1, 1, size.embed_dim))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + size.grid**2, size.embed_dim))
         self.blocks = nn.ModuleList(Block(size.embed_dim, size.num_heads) for _ in range(size.num_layers))
-        self.norm = nn.LayerNorm(size.embed_dim, eps=1e-6)
+        self.norm = nn.LayerNorm(size.embed_dim, eps=size.last_eps)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(N, 3, H, W) float, normalised, sides multiples of 14, to the features (N, C, H / 14, W / 14)."""
