@@ -99,7 +99,7 @@ def cluster(samples: Samples, prediction: NDArray[np.floating], guide: torch.Ten
         known = known[np.linspace(0, len(known) - 1, _MOST).astype(np.int64)]
     if len(known) < _MIN_SAMPLES:
         return None
-    chosen = samples.select(known)
+    chosen = samples if len(known) == len(samples) else samples.select(known)
     pairs = _Pairs(chosen, prediction[known])
     found = _search(pairs, guide)
     if found is None or found.excess < 0 or pairs.jumps_within(found) > _WITHIN:

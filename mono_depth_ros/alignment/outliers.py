@@ -10,6 +10,8 @@ go; then it is looked again, among those that stay.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -145,6 +147,16 @@ def _differences(
 
 def neighbours(samples: Samples, kept: Flags) -> NDArray[np.int64]:
     """(N, K) others around each, of those that are kept, nearly the nearest; -1: none."""
+    return _of_all(samples) if kept.all() else _neighbours(samples, kept)
+
+
+@lru_cache(maxsize=1)
+def _of_all(samples: Samples) -> NDArray[np.int64]:
+    """Which are asked for twice."""
+    return _neighbours(samples, np.ones(len(samples), dtype=bool))
+
+
+def _neighbours(samples: Samples, kept: Flags) -> NDArray[np.int64]:
     count, cell = len(samples), _cell(samples)
     found = _in_cells(samples, np.arange(count), kept, cell)
     if count > _FEW:

@@ -143,11 +143,12 @@ class Triangulation:
         """Which of single pixels (Q,) without a sample lie in triangles, and (3, K) the corners of these."""
         sample = np.concatenate((np.zeros(_FIRST, dtype=np.int64), self._order))
         inside, corners, find = [], [], self._division
+        locate, following, first, last = find.locate, find.getEdge, find.edgeOrg, find.edgeDst
         order = self._winding(rows, columns)
         for number, *place in zip(order.tolist(), columns[order].tolist(), rows[order].tolist(), strict=True):
-            edge = find.locate(place)[1]
-            ends = find.edgeOrg(edge)[0], find.edgeDst(edge)[0], find.edgeDst(find.getEdge(edge, _NEXT_LEFT))[0]
-            if min(ends) >= _FIRST:
+            edge = locate(place)[1]
+            ends = one, two, three = first(edge)[0], last(edge)[0], last(following(edge, _NEXT_LEFT))[0]
+            if one >= _FIRST and two >= _FIRST and three >= _FIRST:
                 inside.append(number)
                 corners.append(ends)
         of = sample[np.array(corners, dtype=np.int64).reshape(-1, 3).T]

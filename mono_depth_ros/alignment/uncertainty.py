@@ -127,8 +127,8 @@ def _jumps(depth: torch.Tensor, window: int) -> torch.Tensor:
     if depth.device.type == "cpu":  # of any window at the same time
         square = np.ones((window, window), np.uint8)
         nearest, farthest = cv2.erode(low.numpy(), square), cv2.dilate(high.numpy(), square)
-        with np.errstate(over="ignore", invalid="ignore"):  # where nothing is known
-            return torch.from_numpy(np.nan_to_num(farthest - nearest, neginf=0.0))
+        with np.errstate(over="ignore"):  # where nothing is known
+            return torch.from_numpy(np.maximum(farthest - nearest, 0.0))
     both = torch.stack((high, -low))[None]
     for kernel in ((1, window), (window, 1)):
         both = torch.nn.functional.max_pool2d(both, kernel, stride=1, padding=(kernel[0] // 2, kernel[1] // 2))

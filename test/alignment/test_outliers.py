@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from mono_depth_ros.alignment.outliers import _unsupported, contradicted
+from mono_depth_ros.alignment.outliers import _unsupported, contradicted, neighbours
 from mono_depth_ros.alignment.samples import Samples
 
 SIZE = (240, 320)
@@ -121,3 +121,11 @@ def test_twenty_thousand_do_not_take_long() -> None:
     start = time.process_time()
     contradicted(samples, smooth(samples))
     assert time.process_time() - start < 0.2
+
+
+def test_neighbours_of_all_are_sought_once() -> None:
+    samples = spread(300)
+    all_kept = np.ones(300, dtype=bool)
+    assert neighbours(samples, all_kept) is neighbours(samples, all_kept.copy())
+    some = neighbours(samples, np.arange(300) % 2 == 0)
+    assert (some % 2 == 0)[some >= 0].all()
