@@ -157,6 +157,11 @@ class GroundConfig(Config):
         "The frame on the floor, x ahead and z up, such as base_footprint: obstacles are given in it, and tf2 tells "
         "height and pitch by it.",
     )
+    base_from_camera: str = option(
+        "",
+        "'x y z qx qy qz qw', metres and a unit quaternion that take points of the camera's optical frame into "
+        "base_frame; empty takes it from tf2. Of several cameras one each, with ; between them.",
+    )
     pitch_deg: str = option(
         "",
         "The pitch of the camera in degrees, positive looks down; empty takes it from tf2, the imu topic or "

@@ -50,11 +50,6 @@ class ObstacleConfig(Config):
         dynamic=True,
     )
 
-    base_from_camera: str = option(
-        "",
-        "'x y z qx qy qz qw', metres and a unit quaternion that take points of the camera's optical frame into "
-        "base_frame; empty takes it from tf2. Of several cameras one each, with ; between them.",
-    )
     mask: str = option(
         "",
         "An image of the camera's size, black where the robot's own body is seen, which is no obstacle; empty means "

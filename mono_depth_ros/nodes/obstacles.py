@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mono_depth_ros.config import GroundConfig, ImageConfig, ObstacleConfig
+from mono_depth_ros.config import GroundConfig, ImageConfig
 from mono_depth_ros.config.managed import ManagedNodeConfig
 from mono_depth_ros.nodes.ros.parameters import Parameters
 from mono_depth_ros.nodes.ros.publishing import Outputs
@@ -31,7 +31,8 @@ def obstacle_sources(
     """
     if not config.obstacles:
         return [None] * cameras
-    asked = options.get(GroundConfig).base_frame and not options.get(ObstacleConfig).base_from_camera
+    ground = options.get(GroundConfig)
+    asked = ground.base_frame and not ground.base_from_camera
     if asked and transforms is None and tf2_module() is not None:
         transforms = TransformLookup(session.node, config.tf_timeout)
         session.closing(transforms.close)

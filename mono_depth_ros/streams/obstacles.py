@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from mono_depth_ros.config import GroundConfig, ObstacleConfig
 from mono_depth_ros.errors import ConfigError, DataError, FrameError, ImageError, ObstacleError
 from mono_depth_ros.frame import Frame
-from mono_depth_ros.geometry.rigid import inverse, rigid_from_text, transform_points
+from mono_depth_ros.geometry.rigid import inverse, transform_points
 from mono_depth_ros.media.images import read_image
 from mono_depth_ros.messages.kinds import bare
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.obstacles.finder import find_obstacles
 from mono_depth_ros.obstacles.scan import Scan
 from mono_depth_ros.paths import expanded
-from mono_depth_ros.streams.references.ground import pitched_up
+from mono_depth_ros.streams.references.ground import given_base, pitched_up
 
 Floats = NDArray[np.float32]
 Matrix = NDArray[np.float64]
@@ -75,8 +75,7 @@ class ObstacleSource:
         self.missed: Callable[[str, str], None] = lambda *_: None
         config, ground = options(ObstacleConfig), options(GroundConfig)
         self.base_frame = bare(ground.base_frame.strip())
-        given = _part("base_from_camera", config.base_from_camera, camera)
-        self._given = _rigid(given) if given else None
+        self._given = given_base(_part("base_from_camera", ground.base_from_camera, camera))
         self._transform = transform
         if self._given is not None and not self.base_frame:
             raise ConfigError(
@@ -180,13 +179,6 @@ def _part(name: str, text: str, camera: tuple[int, int]) -> str:
     if len(parts) != count:
         raise ConfigError(f"{name} has {len(parts)} parts, expected {count}: one a camera, in their order, parted by ;")
     return parts[number]
-
-
-def _rigid(text: str) -> Matrix:
-    try:
-        return rigid_from_text(text)
-    except ConfigError as error:
-        raise ConfigError(f"base_from_camera: {error}") from error
 
 
 def _level(config: GroundConfig) -> Matrix | None:

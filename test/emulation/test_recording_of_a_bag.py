@@ -14,7 +14,7 @@ import torch
 from bag import write_bag
 from fake_cuda import Runtime
 from mono_depth_ros.bags.reader import BagReader
-from mono_depth_ros.config import BagConfig
+from mono_depth_ros.config import BagConfig, GroundConfig
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
@@ -48,12 +48,14 @@ def test_a_bag_from_the_gpu_is_that_from_the_cpu(gpu: Runtime, tmp_path: Path, m
     for device in ("cpu", "cuda:0"):
         folder = tmp_path / device.replace(":", "")
         export = {"export_tum": str(folder / "tum"), "export_ply": str(folder / "ply")}
-        options = BagConfig(outputs="depth,points,normals,color", depth_encoding="16UC1", batch=4, **export)
+        wanted = "depth,points,obstacles,scan,normals,color"
+        options = BagConfig(outputs=wanted, depth_encoding="16UC1", batch=4, **export)
+        robot = GroundConfig(base_frame="base", base_from_camera="0 0 1 -0.5 0.5 -0.5 0.5")
         with gpu.counted() as work:
-            convert(Job(tmp_path / "in", folder / "out.mcap", options), Red(device))
+            convert(Job(tmp_path / "in", folder / "out.mcap", options, ground=robot), Red(device))
         files = {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.p[nl][gy]"))}
         made[device] = content(folder / "out.mcap"), files
-    assert made["cpu"] == made["cuda:0"] and len(made["cpu"][0]) == 11 * 5
+    assert made["cpu"] == made["cuda:0"] and len(made["cpu"][0]) == 11 * 8
     assert len(made["cpu"][1]) == 33
     assert threads == {threading.main_thread().name}
     batches, palette = 3, 2  # colours are uploaded once

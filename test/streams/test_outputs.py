@@ -24,8 +24,9 @@ from mono_depth_ros.streams.outputs import OUTPUTS, Contents, Result, aligned_ou
 
 CLASSES = {IMAGE: Image, COMPRESSED: CompressedImage, CAMERA_INFO: CameraInfo, CLOUD: PointCloud2, SCAN: LaserScan}
 CAMERA = Camera(6, 4, 5.0, 5.0, 2.5, 1.5)
-BASE = {ObstacleConfig: ObstacleConfig(base_from_camera="0 0 0.5 -0.5 0.5 -0.5 0.5", voxel_points=1)} | {
-    GroundConfig: GroundConfig(base_frame="base")
+BASE = {
+    ObstacleConfig: ObstacleConfig(voxel_points=1),
+    GroundConfig: GroundConfig(base_frame="base", base_from_camera="0 0 0.5 -0.5 0.5 -0.5 0.5"),
 }
 
 

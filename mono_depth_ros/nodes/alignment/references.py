@@ -42,7 +42,8 @@ class Source:
         self.transforms: TransformLookup | None = None
         # Another reference may be elsewhere, and poses are of another frame.
         alone = given is not None and len(config.references) == 1 and not options.get(MotionConfig).fuse
-        if tf2_module() is not None and not (alone and not options.get(GroundConfig).base_frame):
+        ground = options.get(GroundConfig)
+        if tf2_module() is not None and not (alone and (ground.base_from_camera or not ground.base_frame)):
             self.transforms = TransformLookup(node, config.tf_timeout)
         self._inputs: dict[str, Input] = {}
         context = Context(

@@ -12,6 +12,7 @@ from mono_depth_ros.alignment.gravity import up_from_attitude, up_from_gravity, 
 from mono_depth_ros.alignment.ground import ground_samples
 from mono_depth_ros.config import GroundConfig, ReferenceConfig
 from mono_depth_ros.errors import ConfigError, DataError, SamplesError
+from mono_depth_ros.geometry.rigid import rigid_from_text
 from mono_depth_ros.messages.kinds import IMU
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.streams.pairing import Nearest
@@ -24,11 +25,12 @@ _KEPT = 400  # messages of an IMU: a second or two
 class GroundReference(Reference):
     """No sensor but perhaps `imu`; every image is its own reference, for scale and shift only.
 
-    Up is, in this order: `pitch_deg` and `roll_deg`; z of `base_frame` by transforms; by the IMU, once it has been
-    heard; what the floor itself says. The height is `camera_height`, else that of the camera in `base_frame`.
+    Up is, in this order: `pitch_deg` and `roll_deg`; z of `base_frame` by `base_from_camera` or transforms; by the IMU,
+    once it has been heard; what the floor itself says. The height is `camera_height`, else that of the camera in
+    `base_frame`.
 
     Raises:
-        ConfigError: no height, a pitch that is no number, or a base_frame where transforms are not known.
+        ConfigError: no height, a pitch that is no number, or a base_frame that the camera is not known in.
     """
 
     local = False
@@ -37,6 +39,7 @@ class GroundReference(Reference):
         super().__init__(context)
         self._config = config = context.options(GroundConfig)
         self._up = pitched_up(config)
+        self._base_from_camera = given_base(config.base_from_camera) if config.base_frame else None
         self._imu: Nearest[Any] = Nearest(_KEPT)
         if config.camera_height == 0 and not config.base_frame:
             raise ConfigError(
@@ -44,10 +47,10 @@ class GroundReference(Reference):
                 "frame on the floor, for tf2 to tell it"
             )
         self._based = bool(config.base_frame) and (self._up is None or config.camera_height == 0)
-        if self._based and context.transform is None:
+        if self._based and context.transform is None and self._base_from_camera is None:
             raise ConfigError(
-                f"base_frame is '{config.base_frame}', but tf2_ros is not installed: give camera_height and "
-                "pitch_deg instead"
+                f"base_frame is '{config.base_frame}', but tf2_ros is not installed: give base_from_camera, or "
+                "camera_height and pitch_deg instead"
             )
         if not self._based and self._up is None:
             self._extrinsics = Extrinsics(context, required=False)
@@ -59,8 +62,10 @@ class GroundReference(Reference):
     def samples(self, view: View) -> ReferenceMatch | None:
         height_m, up = self._config.camera_height, self._up
         if self._based:
-            assert self.context.transform is not None
-            base_from_cam = self.context.transform(self._config.base_frame, view.frame, view.stamp_ns)
+            base_from_cam = self._base_from_camera
+            if base_from_cam is None:
+                assert self.context.transform is not None
+                base_from_cam = self.context.transform(self._config.base_frame, view.frame, view.stamp_ns)
             up = base_from_cam[2, :3] if up is None else up
             height_m = height_m or self._height(float(base_from_cam[2, 3]))
         elif up is None and len(self._imu):
@@ -95,6 +100,14 @@ class GroundReference(Reference):
             return up_from_gravity((a.x, a.y, a.z), cam_from_imu)
         except DataError as error:
             raise SamplesError(f"imu: {error}", "imu_invalid") from error
+
+
+def given_base(text: str) -> np.ndarray | None:
+    """(4, 4) of the text of base_from_camera; None for an empty one."""
+    try:
+        return rigid_from_text(text) if text.strip() else None
+    except ConfigError as error:
+        raise ConfigError(f"base_from_camera: {error}") from error
 
 
 def pitched_up(config: GroundConfig) -> np.ndarray | None:

@@ -272,7 +272,7 @@ def _obstacles(job: Job, places: Places, tell: Callable[[str], None] = lambda _:
     source = ObstacleSource(lambda cls: job.alignment[cls], places.lookup, max_pixels=job.images.max_image_pixels)
     if "scan" in wanted and (problem := source.concern(scan=True)):
         raise ConfigError(f"outputs holds scan, and there is {problem}")
-    if source.base_frame and not job.obstacles.base_from_camera:
+    if source.base_frame and not job.ground.base_from_camera:
         give = "give --base-from-camera 'x y z qx qy qz qw', camera to base"
         words = places.need(source.base_frame, places.camera, give)
         tell(f"obstacles in '{source.base_frame}': camera {words}")

@@ -79,6 +79,8 @@ class RecordedReference:
     def _place(self, name: str, topics: Mapping[str, str], configs: Mapping[type[Config], Any]) -> str:
         """Where a reference is, in words; raises where it is not known, before anything is converted."""
         camera, ground = self._places.camera, configs[GroundConfig]
+        if name == "ground" and ground.base_from_camera and ground.base_frame:
+            return f"camera above '{ground.base_frame}': as given by --base-from-camera"
         if name == "ground" and ground.base_frame:
             return f"camera above '{ground.base_frame}': {self._places.need(ground.base_frame, camera)}"
         if not topics:

@@ -10,6 +10,7 @@ import pytest
 from sensor_msgs.msg import Imu
 
 from mono_depth_ros.errors import ConfigError, FitError, SamplesError
+from mono_depth_ros.geometry.rigid import quaternion
 from mono_depth_ros.prediction import DepthKind
 
 HEIGHT_M, PITCH_DEG = 1.2, 10.0
@@ -68,6 +69,12 @@ def test_height_and_pitch_by_tf2(reference, tf2):
     with pytest.raises(SamplesError, match=r"-0\.2 m above 'base_footprint'") as error:
         rig.samples(values=FLOOR)
     assert error.value.reason == "ground_height"
+
+
+def test_height_and_pitch_by_hand_need_no_tf2(reference, no_tf2):
+    pose = " ".join(map(str, (*BASE_FROM_CAM[:3, 3], *quaternion(BASE_FROM_CAM[:3, :3]))))
+    rig = reference("ground", base_frame="base_footprint", base_from_camera=pose)
+    assert right(rig.samples(values=2 / FLOOR, kind=DepthKind.INVERSE_AFFINE))
 
 
 def test_the_given_height_goes_before_tf2(reference, tf2):
