@@ -224,6 +224,23 @@ _DEPTH_ANYTHING_3 = CatalogueEntry(
 """Depth Anything 3, https://github.com/ByteDance-Seed/Depth-Anything-3."""
 
 
+def _moge(size: str, encoder: str, parameters_m: float, gflop: float | None) -> CatalogueEntry:
+    """MoGe-2 with normals, https://github.com/microsoft/MoGe."""
+    return CatalogueEntry(
+        f"moge_2_{size}",
+        "moge_2",
+        "metric",
+        "MIT (the code's; none is stated for the weights)",
+        parameters_m,
+        gflop,
+        "about 3600 patches of 14x14",
+        needs_camera=True,
+        normals=True,
+        hub=f"Ruicheng/moge-2-{encoder}-normal",
+        hub_file="model.pt",
+    )
+
+
 def _metric3d(size: str, official: str, parameters_m: float, gflop: float) -> CatalogueEntry:
     """Metric3D v2, https://github.com/YvanYin/Metric3D."""
     return CatalogueEntry(
@@ -261,6 +278,9 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         # 304 M of its parameters guess the focal length, which is known here: they are fetched but not run.
         _transformers("depth_pro", "apple/DepthPro-hf", "apple-amlr", 952.0, 18865.0),
         _DEPTH_ANYTHING_3,
+        _moge("small", "vits", 35.0, 1311.0),
+        _moge("base", "vitb", 104.0, None),
+        _moge("large", "vitl", 331.0, None),
         _metric3d("small", "metric_depth_vit_small_800k.pth", 37.5, 636.0),
         _metric3d("large", "metric_depth_vit_large_800k.pth", 411.9, 5772.0),
         _metric3d("giant", "metric_depth_vit_giant2_800k.pth", 1377.7, 16206.0),

@@ -35,6 +35,7 @@ FAMILIES = {
     "glpn": "glpn",
     "depth_pro": "depth_pro",
     "depth_anything_3": "",
+    "moge_2": "",
     "onnx": "",
 }
 """The `model_type` in config.json of each family, "" where its checkpoints have no config.json."""
@@ -74,6 +75,8 @@ def family_of(source: Path) -> str:
     path = source / "config.json"
     if not path.is_file() and any(source.glob("metric_depth_vit_*.pth")):
         return "metric3d_v2"
+    if not path.is_file() and (source / "model.pt").is_file():
+        return _family_of_pth(source / "model.pt")
     return family_of_config(path)
 
 
@@ -103,6 +106,8 @@ def _family_of_pth(path: Path) -> str:
             names = file.read(_NAMES_BYTES)
     except (OSError, ValueError, NotImplementedError, RuntimeError):
         return "depth_anything_v2"  # whose reader says what is wrong with the file
+    if b"model_config" in names and b"points_head." in names:
+        return "moge_2"
     ours = any(name in names for name in (b"depth_model.", b"decoder.token2feature."))
     return "metric3d_v2" if ours else "depth_anything_v2"
 

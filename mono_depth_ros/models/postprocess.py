@@ -172,10 +172,15 @@ def _channels(value: Tensor, key: str, name: str) -> Tensor:
 SHIFT_SAMPLES = 64
 """Rows and columns of points that the shift is fitted to, as in the authors' code."""
 _SHIFT_STEPS = 100
+_UNEXPLAINED = 0.5
+"""Of the pixels' squared distances from the centre, that a fit may leave: at infinity it leaves all of them."""
 
 
 def recover_shift(points: Tensor, valid: Tensor | None, focal: float) -> float:
-    """The constant that, added to z, makes the points project to the pixels they belong to; NaN where nothing is valid.
+    """The constant that, added to z, makes the points project to the pixels they belong to.
+
+    NaN where nothing is valid, and where no constant does it: the points of a network that saw nothing it knows have
+    their best fit at infinity.
 
     For point maps that lack it, as those of MoGe (arXiv 2410.19115): it follows from the focal length.
 
@@ -186,8 +191,10 @@ def recover_shift(points: Tensor, valid: Tensor | None, focal: float) -> float:
         points: (h, w, 3) float32. valid: (h, w) bool, None where all are. focal: in pixels of this map.
     """
     height, width = points.shape[:2]
-    rows = torch.linspace(0, height - 1, min(SHIFT_SAMPLES, height), device=points.device).round().long()
-    columns = torch.linspace(0, width - 1, min(SHIFT_SAMPLES, width), device=points.device).round().long()
+    rows, columns = (
+        torch.arange(min(SHIFT_SAMPLES, side), device=points.device) * side // min(SHIFT_SAMPLES, side)
+        for side in (height, width)
+    )
     some = points[rows][:, columns].double()
     good = torch.isfinite(some).all(-1)
     if valid is not None:
@@ -211,7 +218,7 @@ def _fit(xy: np.ndarray, z: np.ndarray, uv: np.ndarray) -> float:
             damping *= 10
         if abs(step) <= 1e-9 * max(abs(shift), float(np.abs(z).mean())):
             break
-    return shift
+    return shift if cost <= _UNEXPLAINED * float((uv**2).sum()) else float("nan")
 
 
 def _terms(xy: np.ndarray, z: np.ndarray, uv: np.ndarray) -> tuple[float, float, float]:

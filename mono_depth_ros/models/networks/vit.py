@@ -145,6 +145,10 @@ class VisionTransformer(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(N, 3, H, W) float, normalised, sides multiples of 14, to the features (N, C, H / 14, W / 14)."""
+        return self.with_token(image)[0]
+
+    def with_token(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+        """As `forward`, and the class token (N, C) of the last features."""
         rows, columns = image.shape[2] // PATCH, image.shape[3] // PATCH
         x = self.patch_embed(image)
         positions = resample_positions(self.pos_embed, rows, columns)
@@ -153,9 +157,9 @@ class VisionTransformer(nn.Module):
         for index, block in enumerate(self.blocks):
             x = block(x)
             if index in self.size.out_indices:
-                patches = self.norm(x)[:, 1:]
-                features.append(patches.transpose(1, 2).unflatten(2, (rows, columns)))
-        return features
+                normed = self.norm(x)
+                features.append(normed[:, 1:].transpose(1, 2).unflatten(2, (rows, columns)))
+        return features, normed[:, 0]
 
 
 def resample_positions(table: Tensor, rows: int, columns: int) -> Tensor:

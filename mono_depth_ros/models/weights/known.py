@@ -27,10 +27,14 @@ def check_known(directory: Path, expected: CatalogueEntry | None) -> None:
             check_digest(directory / name, digest)
     if WHOLE in expected.files:
         return
-    found = parameters_in(directory) / 1e6
-    if abs(found / expected.parameters_m - 1) > _TOLERANCE:
+    check_number(parameters_in(directory), expected, directory)
+
+
+def check_number(count: int, expected: CatalogueEntry | None, where: Path) -> None:
+    """Raise ModelError unless there are about as many weights as the catalogue says."""
+    if expected is not None and abs(count / 1e6 / expected.parameters_m - 1) > _TOLERANCE:
         raise ModelError(
-            f"{expected.name}: {directory} holds {found:.1f} million weights, expected about "
+            f"{expected.name}: {where} holds {count / 1e6:.1f} million weights, expected about "
             f"{expected.parameters_m:g} million: other weights under its name"
         )
 

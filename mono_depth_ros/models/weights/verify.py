@@ -86,7 +86,7 @@ def checkpoint_files(directory: Path) -> list[Path]:
         there = sorted(directory.iterdir())
     except OSError as error:
         raise ModelError(f"{directory} cannot be read ({error.strerror}), expected a checkpoint's directory") from error
-    names, suffixes = (CONFIG, *PROCESSORS, INDEX, PICKLE), (".safetensors", ".pth")
+    names, suffixes = (CONFIG, *PROCESSORS, INDEX, PICKLE), (".safetensors", ".pth", ".pt")
     return [path for path in there if path.is_file() and (path.name in names or path.suffix in suffixes)]
 
 
@@ -116,8 +116,8 @@ def read_sums(directory: Path) -> dict[str, str]:
 
 
 def _required(directory: Path, there: set[str]) -> set[str]:
-    """What a checkpoint cannot be without; an official .pth is one by itself."""
-    official = any(name.endswith(".pth") for name in there) and CONFIG not in there
+    """What a checkpoint cannot be without; an official .pth or .pt is one by itself."""
+    official = any(name.endswith((".pth", ".pt")) for name in there) and CONFIG not in there
     return set() if official else {CONFIG, *missing_weights(directory)}
 
 
