@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mono_depth_ros.alignment.floor_plane import BELOW, MIN_FRACTION, SCORED, SCREENED, SLACK, TOLERANCE
 from mono_depth_ros.errors import FitError
+from mono_depth_ros.geometry.floor_plane import BELOW, MIN_FRACTION, SCORED, SCREENED, SLACK, TOLERANCE
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mono_depth_ros.alignment.floor_line import fit_floor_line
-from mono_depth_ros.alignment.floor_plane import fit_floor_plane
 from mono_depth_ros.alignment.gravity import unit
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.errors import DataError, FitError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.floor_plane import fit_floor_plane
 from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 

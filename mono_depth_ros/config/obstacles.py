@@ -28,7 +28,7 @@ class ObstacleConfig(Config):
         dynamic=True,
     )  # fmt: skip
     min_height: float = option(
-        0.08, "What is lower than this above the floor is driven over.", unit="m", low=0.0, high=10.0, dynamic=True
+        0.1, "What is lower than this above the floor is driven over.", unit="m", low=0.0, high=10.0, dynamic=True
     )
     max_height: float = option(
         1.8, "What is higher than this above the floor is driven under.", unit="m", low=0.01, high=100.0, dynamic=True

@@ -13,14 +13,21 @@ from numpy.typing import NDArray
 from mono_depth_ros.config.obstacles import ObstacleConfig
 from mono_depth_ros.errors import ObstacleError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.rays import rays
+from mono_depth_ros.geometry.rigid import inverse, transform_points
+from mono_depth_ros.obstacles.evidence import evident
 from mono_depth_ros.obstacles.floor import RING_M, follow_floor
+from mono_depth_ros.obstacles.flying import flying_pixels
 from mono_depth_ros.obstacles.scan import Scan, flat_scan
-from mono_depth_ros.obstacles.view import SECTOR, ObstacleView, obstacle_view
+from mono_depth_ros.obstacles.seen_floor import floor_from_camera
+from mono_depth_ros.obstacles.view import ObstacleView, grid_stride, obstacle_view, view_from
 from mono_depth_ros.obstacles.voxels import thinned
 
 Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
-_FREE_STEP = 4  # of the pixels that are looked at: one in so many columns and rows gives a ray that clears
+MAX_RELATIVE_ERROR = 0.15
+"""Of a depth whose uncertainty is known and for which no limit is given: an obstacle that might be anywhere is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +36,8 @@ class Obstacles:
 
     Attributes:
         points: (N, 3) float32, one in each voxel.
-        free: (M, 3) float32: seen from the camera nothing is in the way to there: points of the floor, and of rays that
-            meet nothing within the range, where they leave it.
+        free: (M, 3) float32: seen from the camera nothing is in the way to there: points of the floor, of obstacles and
+            of what is above them, and of rays that meet nothing within the range, where they leave it.
         scan: the same in the plane of the base frame; None without one, as a scan turns about the z axis of its frame.
     """
 
@@ -54,66 +61,103 @@ def find_obstacles(
         depth: (H, W) float32 metres along the optical axis; NaN unknown, +inf beyond range. camera: of it.
         base_from_camera: (4, 4) from the optical frame to one on the floor; None: the floor is that which is seen.
         uncertainty: (H, W) float32 metres, the error to expect. max_relative_error: a pixel with more of it, as a
-            fraction of its depth, is unknown; 0 keeps all.
+            fraction of its depth, is unknown; 0: `MAX_RELATIVE_ERROR`.
         mask: (H, W) bool, False on the robot's own body.
 
     Raises:
-        ObstacleError: reason `no_floor` where no base frame is given and no floor is seen; `mask_size`.
+        ObstacleError: reason `no_floor` where no base frame is given and no floor is seen, `ground_height` where the
+            base frame is not below the camera, `mask_size`.
+        CameraError: a camera of another size. ConfigError: a transform that is not rigid.
     """
-    if base_from_camera is None:
-        raise ObstacleError("no floor is seen, and where the camera is on the robot is not known", "no_floor")
+    height, width = depth.shape
+    camera.check_size(width, height)
     if mask is not None and mask.shape != depth.shape:
-        found = f"the mask is {mask.shape[1]}x{mask.shape[0]}, the depth {depth.shape[1]}x{depth.shape[0]}"
+        found = f"the mask is {mask.shape[1]}x{mask.shape[0]}, the depth {width}x{height}"
         raise ObstacleError(f"{found}: expected the same size", "mask_size")
-    view = obstacle_view(camera, base_from_camera)
-    small = depth[:: view.stride, :: view.stride]
-    known = small > 0
-    if uncertainty is not None and max_relative_error > 0:
-        known &= uncertainty[:: view.stride, :: view.stride] <= max_relative_error * small
+    grid = slice(None, None, grid_stride(camera))
+    metres = np.ascontiguousarray(depth[grid, grid].detach().cpu().numpy(), dtype=np.float32)
+    known = metres > 0
     if mask is not None:
-        known &= mask[:: view.stride, :: view.stride]
-    metres, here = small.cpu().numpy().reshape(-1), known.cpu().numpy().reshape(-1)
-    reach = np.float32(config.max_range)
+        known &= mask[grid, grid].cpu().numpy()
+    error = None
+    if uncertainty is not None:
+        with np.errstate(invalid="ignore"):
+            error = uncertainty[grid, grid].detach().cpu().numpy() / metres
+        # Of what is infinitely far no error is known, and none counts.
+        known &= (error <= (max_relative_error or MAX_RELATIVE_ERROR)) | (metres == np.inf)
+        error = error.reshape(-1)
+    with np.errstate(divide="ignore"):
+        known &= ~flying_pixels(np.where(metres > 0, 1.0 / metres, np.float32(0.0)))
+    metres, known = metres.reshape(-1), known.reshape(-1)
+    if base_from_camera is not None:
+        view = obstacle_view(camera, base_from_camera)
+        if not view.origin[2] > 0:
+            raise ObstacleError(
+                f"the camera is {view.origin[2]:.3g} m above the base frame, expected more than 0: is that frame on "
+                "the floor, z up?",
+                "ground_height",
+            )
+        return _find(metres, known, error, view, config, scans=True)
+    flat = rays(camera.strided(grid.step)).numpy().reshape(-1, 2)
+    seen = floor_from_camera(np.where(known, metres, np.float32(np.nan)), flat, config.max_range)
+    found = _find(metres, known, error, view_from(camera, seen), config, scans=False)
+    back = inverse(seen)
+    return Obstacles(transform_points(back, found.points), transform_points(back, found.free), None)
+
+
+def _find(
+    metres: Floats, known: Mask, error: Floats | None, view: ObstacleView, config: ObstacleConfig, scans: bool
+) -> Obstacles:
+    """As `find_obstacles`, of the view's pixels (M,) in its base frame."""
+    reach, eye = np.float32(config.max_range), float(view.origin[2])
     with np.errstate(invalid="ignore"):
         run = metres * view.along
-        within = here & (run < reach)
-    beyond = here & ~within & np.isfinite(view.along)
-    at = np.flatnonzero(within)
-    run, metres, rise, sector = run[at], metres[at], view.forward[at, 2], view.sector[at]
-    height = view.origin[2] + metres * rise
+        near = known & (run < reach)
+        clear = known & (run >= reach)
+    at = np.flatnonzero(near)
+    run, metres, sector = run[at], metres[at], view.sector[at]
+    height = view.origin[2] + metres * view.forward[at, 2]
     rings = math.ceil(config.max_range / RING_M)
-    cell = sector.astype(np.int64) * rings + np.minimum((run * np.float32(1 / RING_M)).astype(np.int64), rings - 1)
+    ring = np.minimum((run * np.float32(1 / RING_M)).astype(np.int32), rings - 1)
+    cell = sector * rings + ring
     slope = math.tan(math.radians(config.max_slope))
-    floor = follow_floor(height, cell, view.sectors, rings, float(view.origin[2]), slope).reshape(-1)[cell]
+    floor = follow_floor(height, run, cell, view.sectors, rings, eye, slope).reshape(-1)[cell]
     above = height - floor
+
     solid = np.flatnonzero((above > config.min_height) & (above < config.max_height))
-    points = (view.origin + metres[solid, None] * view.forward[at[solid]]).astype(np.float32)
+    pixel = at[solid]
+    area = metres[solid] ** 2 * view.area[pixel]
+    stays = evident(run[solid], sector[solid], view.sectors, area, None if error is None else error[pixel])
+    solid = solid[stays]
+    points = _points(view, at[solid], metres[solid])
     if config.max_drop > 0:
-        points = np.concatenate((points, _edges(view, at, above, floor, metres, config.max_drop)))
-    seen = np.flatnonzero((np.abs(above) <= config.min_height) & _thin(view, at, small.shape[1]))
-    far = np.flatnonzero(beyond)
-    far = far[_thin(view, far, small.shape[1])]
-    ends = (reach / np.maximum(view.along[far], 1e-6))[:, None] * view.forward[far]
-    free = np.concatenate((metres[seen, None] * view.forward[at[seen]], ends)) + view.origin
-    points, free = thinned(points, config.voxel_size, config.voxel_points), free.astype(np.float32)
-    half = view.sectors * SECTOR / 2
-    middle = float(view.bearing.mean())
-    return Obstacles(points, free, flat_scan(points, free, (middle - half, middle + half), config.max_range))
+        points = np.concatenate((points, _edges(view, at, height, above, floor, metres, config.max_drop)))
+    cubes, stays = thinned(points, config.voxel_size, config.voxel_points)
+
+    ends = (np.abs(above) <= config.min_height) | (above >= config.max_height)
+    ends[solid] = True
+    ends &= view.sparse[at]
+    leaves = np.flatnonzero(clear & view.sparse)
+    free = np.concatenate(
+        (_points(view, at[ends], metres[ends]), _points(view, leaves, reach / np.maximum(view.along[leaves], 1e-6)))
+    )
+    scan = flat_scan(points[stays], view, known, clear, config.max_range, config.max_height) if scans else None
+    return Obstacles(cubes, free, scan)
+
+
+def _points(view: ObstacleView, pixels: NDArray[np.intp], metres: Floats) -> Floats:
+    """(N, 3) of pixels at depths, base frame."""
+    points: Floats = view.origin + metres[:, None] * view.forward[pixels]
+    return points
 
 
 def _edges(
-    view: ObstacleView, at: NDArray[np.intp], above: Floats, floor: Floats, metres: Floats, drop: float
+    view: ObstacleView, at: NDArray[np.intp], height: Floats, above: Floats, floor: Floats, metres: Floats, drop: float
 ) -> Floats:
     """(K, 3) where rays that end below the floor should have met it."""
-    below = np.flatnonzero((above < -drop) & (view.forward[at, 2] < 0))
+    # Lower than the floor of the robot too: where the floor was followed up a thing, what is below that is none.
+    below = np.flatnonzero((above < -drop) & (height < -drop))
     ray = view.forward[at[below]]
     meets = (floor[below] - view.origin[2]) / ray[:, 2]
-    nearer = meets < metres[below]
-    edge: Floats = view.origin + meets[nearer, None] * ray[nearer]
-    return edge
-
-
-def _thin(view: ObstacleView, pixels: NDArray[np.intp], width: int) -> NDArray[np.bool_]:
-    row, column = np.divmod(pixels, width)
-    chosen: NDArray[np.bool_] = (row % _FREE_STEP == 0) & (column % _FREE_STEP == 0)
-    return chosen
+    nearer = (meets > 0) & (meets < metres[below])
+    return _points(view, at[below][nearer], meets[nearer])

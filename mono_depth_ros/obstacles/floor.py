@@ -18,27 +18,33 @@ RING_M = 0.1
 _STEP = 0.03  # m, by which the lowest points of two rings differ on a plane
 _OF_HEIGHT = 0.1  # of the camera's: what a wrong scale lifts the floor by, where it is first seen
 _HIDDEN_M = 0.5  # behind a thing the floor is looked for as if it were hidden no longer than this
-_LOW = 0.05  # m above the lowest point of a ring: its floor, where it has any
+_LOW = 0.05  # m from the lowest point of a ring: its floor, where it has any
 
 
-def follow_floor(height: Floats, cell: NDArray[np.int64], sectors: int, rings: int, eye: float, slope: float) -> Floats:
+def follow_floor(
+    height: Floats, run: Floats, cell: NDArray[np.int32], sectors: int, rings: int, eye: float, slope: float
+) -> Floats:
     """Where the floor is.
 
     Args:
-        height: (N,) metres of points, in a frame whose floor is at 0. cell: (N,) of each, sector * rings + ring.
-        eye: the camera's height. slope: rise by run of the steepest ramp.
+        height: (N,) metres of points, in a frame whose floor is at 0. run: (N,) horizontal metres from the camera.
+        cell: (N,) of each, sector * rings + ring. eye: the camera's height. slope: rise by run of the steepest ramp.
 
     Returns:
         (sectors, rings) metres; where none is seen, that of the ring before.
     """
     size = sectors * rings
+    within = np.flatnonzero(np.abs(height) < _STEP + _OF_HEIGHT * eye + np.float32(slope) * run)
+    height, cell = height[within], cell[within]
     lowest = torch.full((size,), torch.inf).scatter_reduce_(
-        0, torch.from_numpy(cell), torch.from_numpy(height), "amin", include_self=True
+        0, torch.from_numpy(cell).long(), torch.from_numpy(height), "amin", include_self=True
     )
-    low = lowest.numpy()
-    near = height < low[cell] + _LOW
-    count = np.bincount(cell[near], minlength=size)
-    total = np.bincount(cell[near], weights=height[near], minlength=size)
+    low = _median_of_three(lowest.numpy().reshape(sectors, rings)).reshape(-1)
+    with np.errstate(invalid="ignore"):
+        near = np.flatnonzero(np.abs(height - low[cell]) < _LOW)
+    of = cell[near]
+    count = np.bincount(of, minlength=size)
+    total = np.bincount(of, weights=height[near], minlength=size)
     mean = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32).reshape(sectors, rings)
     floor = np.zeros((sectors, rings), np.float32)
     now, hidden, seen = np.zeros(sectors, np.float32), np.zeros(sectors, np.float32), np.zeros(sectors, dtype=bool)
@@ -52,3 +58,12 @@ def follow_floor(height: Floats, cell: NDArray[np.int64], sectors: int, rings: i
         seen |= goes_on
         floor[:, ring] = now
     return floor
+
+
+def _median_of_three(low: Floats) -> Floats:
+    """Of each sector and those beside it: a single pixel that is too low is no floor."""
+    if len(low) < 3:
+        return low
+    before, here, after = low[:-2], low[1:-1], low[2:]
+    middle = np.maximum(np.minimum(before, after), np.minimum(np.maximum(before, after), here))
+    return np.concatenate((low[:1], middle, low[-1:]))

@@ -21,17 +21,17 @@ _AROUND = np.array(
 )
 
 
-def thinned(points: Floats, size: float, fewest: int) -> Floats:
+def thinned(points: Floats, size: float, fewest: int) -> tuple[Floats, NDArray[np.bool_]]:
     """The mean of the points in each cube.
 
     Args:
         points: (N, 3) metres. size: of a cube. fewest: points of a cube that has no neighbour, else it is a speck.
 
     Returns:
-        (M, 3) float32 metres.
+        (M, 3) float32 metres; (N,) which points are in a cube that stays.
     """
     if not len(points):
-        return points
+        return points, np.zeros(0, dtype=bool)
     index = np.floor(points * np.float32(1.0 / size)).astype(np.int64) + _MIDDLE
     key = (index[:, 0] << 2 * _BITS) + (index[:, 1] << _BITS) + index[:, 2]
     order = np.argsort(key)
@@ -44,4 +44,6 @@ def thinned(points: Floats, size: float, fewest: int) -> Floats:
     at = np.minimum(np.searchsorted(cubes, neighbours), len(cubes) - 1)
     kept = np.ones(len(cubes), dtype=bool)
     kept[few] = (cubes[at] == neighbours).any(axis=1)
-    return mean[kept]
+    of_points = np.empty(len(points), dtype=bool)
+    of_points[order] = np.repeat(kept, count)
+    return mean[kept], of_points
