@@ -44,7 +44,7 @@ def evident(
     size = sectors * rings
     seen = np.bincount(cell, area / run, size).reshape(sectors, rings).astype(np.float32)
     seen = cv2.boxFilter(seen, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
-    reach = np.ones((sectors, rings), np.float32)
+    reach = np.ones((sectors, rings))
     if error is not None:
         mean = np.bincount(cell, error, size) / np.maximum(np.bincount(cell, minlength=size), 1)
         reach = np.clip(np.round(_ERRORS / STEP * mean), 1, _MAX_RINGS).reshape(sectors, rings)

@@ -72,20 +72,20 @@ def find_obstacles(
     height, width = depth.shape
     camera.check_size(width, height)
     if mask is not None and mask.shape != depth.shape:
-        found = f"the mask is {mask.shape[1]}x{mask.shape[0]}, the depth {width}x{height}"
-        raise ObstacleError(f"{found}: expected the same size", "mask_size")
+        sizes = f"the mask is {mask.shape[1]}x{mask.shape[0]}, the depth {width}x{height}"
+        raise ObstacleError(f"{sizes}: expected the same size", "mask_size")
     grid = slice(None, None, grid_stride(camera))
     metres = np.ascontiguousarray(depth[grid, grid].detach().cpu().numpy(), dtype=np.float32)
     known = metres > 0
     if mask is not None:
         known &= mask[grid, grid].cpu().numpy()
-    error = None
+    error: Floats | None = None
     if uncertainty is not None:
-        with np.errstate(invalid="ignore"):
-            error = uncertainty[grid, grid].detach().cpu().numpy() / metres
+        with np.errstate(divide="ignore", invalid="ignore"):
+            relative = uncertainty[grid, grid].detach().cpu().numpy() / metres
         # Of what is infinitely far no error is known, and none counts.
-        known &= (error <= (max_relative_error or MAX_RELATIVE_ERROR)) | (metres == np.inf)
-        error = error.reshape(-1)
+        known &= (relative <= (max_relative_error or MAX_RELATIVE_ERROR)) | (metres == np.inf)
+        error = relative.reshape(-1).astype(np.float32, copy=False)
     with np.errstate(divide="ignore"):
         known &= ~flying_pixels(np.where(metres > 0, 1.0 / metres, np.float32(0.0)))
     metres, known = metres.reshape(-1), known.reshape(-1)

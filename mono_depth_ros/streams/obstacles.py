@@ -125,8 +125,9 @@ class ObstacleSource:
         self._concern = _doubt(base_from_camera) if base_from_camera is not None else ""
         config = self._options(ObstacleConfig)
         found = find_obstacles(
-            torch.from_numpy(depth), frame.camera, base_from_camera, config, frame.uncertainty, self._mask
-        )
+            torch.from_numpy(depth), frame.camera, base_from_camera, config, frame.uncertainty, self._mask,
+            max_relative_error=frame.config.max_relative_error,
+        )  # fmt: skip
         if base_from_camera is None:
             return Placed(header.frame_id, found.points, None, found.free)
         camera_from_base = inverse(base_from_camera)
