@@ -6,7 +6,8 @@ as cheap as rclpy allows, since all three share this machine's cores (`camera_co
 them). Camera and node have the package's Fast DDS profile. Beside it the network alone, and a node as most are written.
 
 `latency_ms` is from the image's stamp to the moment the node publishes the result, `age_ms` to the moment the
-subscriber has it. A case that needs something that is not there is left out and says why.
+subscriber has it; `stages_p50_ms` and `dropped` are the node's own, from /diagnostics. A case that needs something that
+is not there is left out and says why.
 
     python benchmarks/outside.py                                        everything, about 12 minutes
     python benchmarks/outside.py --case '640x480/*' --case flood/cloud  some, which are printed and not written
@@ -119,7 +120,8 @@ def measure(case: Case, seconds: float, folder: Path, parameters: Sequence[str] 
         _check(children, log)
         assert camera.stdin is not None
         camera.stdin.close()
-        sent, seen = np.array(stamps(camera)), np.array(viewer.finish()).reshape(-1, 5)
+        sent, (messages_seen, said) = np.array(stamps(camera)), viewer.finish()
+    seen = np.array(messages_seen).reshape(-1, 5)
     begin_ns, end_ns = watch.window_ns
     elapsed_s = (end_ns - begin_ns) / 1e9
     seen = seen[(seen[:, 3] >= begin_ns) & (seen[:, 3] < end_ns)]
@@ -135,6 +137,8 @@ def measure(case: Case, seconds: float, folder: Path, parameters: Sequence[str] 
         "node_ms_per_result": round(watch.processor_s["node"] / results * 1e3, 1),
         **{f"{name}_cores": round(busy_s / elapsed_s, 2) for name, busy_s in watch.processor_s.items()},
         "memory_mb": watch.memory(),
+        "stages_p50_ms": {key[6:-9]: float(value) for key, value in said.items() if key.startswith("stage ")},
+        "dropped": {key[9:]: int(value) for key, value in said.items() if key.startswith("dropped: ")},
         "load_average": round(load, 1),
     }
 

@@ -57,7 +57,7 @@ class Case:
         if self.cameras != ("",):
             given["cameras"] = f"[{', '.join(self.cameras)}]"
         if any(view in _OBSTACLES for view in self.views):
-            given |= {"obstacles": "true", "base_from_camera": f"0 0 0.5 {_OPTICAL_AXES}"}
+            given |= {"obstacles": "true", "base_frame": "base_link", "base_from_camera": f"0 0 0.5 {_OPTICAL_AXES}"}
         return [word for name, value in given.items() for word in ("-p", f"{name}:={value}")]
 
     def inputs(self) -> list[str]:

@@ -8,8 +8,9 @@ The camera publishes the files image*.cdr of FOLDER in turns, each after info.cd
 messages that were serialised before, with a new stamp. Of several cameras each has its own moment. The viewer takes
 messages as bytes and looks at their stamps alone; it prints "first" once every topic has come.
 
-Once stdin is closed the camera prints the stamps, and the viewer, of every message: the index of its topic, its stamp,
-when the middleware published it, when it was taken, and its bytes. It is JSON, and times are in nanoseconds.
+Once stdin is closed the camera prints the stamps, and the viewer two things: of every message the index of its topic,
+its stamp, when the middleware published it, when it was taken, and its bytes; and the values of the last /diagnostics.
+It is JSON, and times are in nanoseconds.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any
 
 import rclpy
 import sensor_msgs.msg
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 
@@ -52,9 +54,10 @@ def camera(folder: str, kind: str, rate_hz: str, *topics: str) -> list[int]:
     return sent
 
 
-def viewer(*topics: str) -> list[tuple[int, int, int, int, int]]:
+def viewer(*topics: str) -> list[Any]:
     node = rclpy.create_node("viewer")
     seen: list[tuple[int, int, int, int, int]] = []
+    said: dict[str, str] = {}
 
     def listen(index: int, kind: str, topic: str) -> None:
         def heard(message: Any, info: Any) -> None:
@@ -66,6 +69,11 @@ def viewer(*topics: str) -> list[tuple[int, int, int, int, int]]:
 
     for index, text in enumerate(topics):
         listen(index, *text.split(","))
+
+    def diagnosed(message: DiagnosticArray) -> None:
+        said.update({pair.key: pair.value for pair in message.status[0].values})
+
+    node.create_subscription(DiagnosticArray, "/diagnostics", diagnosed, _NEWEST)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     told = False
@@ -74,7 +82,7 @@ def viewer(*topics: str) -> list[tuple[int, int, int, int, int]]:
         if not told and len({item[0] for item in seen}) == len(topics):
             print("first", flush=True)
             told = True
-    return seen
+    return [seen, said]
 
 
 if __name__ == "__main__":

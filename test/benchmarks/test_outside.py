@@ -24,6 +24,7 @@ def test_a_case_is_measured_over_dds(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert 0 < depth["latency_ms"]["p50"] < depth["age_ms"]["p50"] < 20_000
     assert depth["mb"] == pytest.approx(0.08, abs=0.01) and cloud["mb"] == pytest.approx(0.31, abs=0.01)
     assert found["node_ms_per_result"] > 0 and found["memory_mb"]["end"] > 50
+    assert {"decode", "estimate", "depth/image", "depth/points"} <= set(found["stages_p50_ms"])
 
 
 def test_times_of_a_topic() -> None:
