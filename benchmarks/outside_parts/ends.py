@@ -30,6 +30,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 
+from mono_depth_ros.startup import keep_freed_memory
+
 _NEWEST = QoSProfile(depth=1)  # reliable and volatile
 _STAMP = struct.Struct("<iI")
 _STAMP_AT = 4  # bytes of a serialised message that begins with a header
@@ -86,6 +88,7 @@ def viewer(*topics: str) -> list[Any]:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     rclpy.init()
     end: Callable[..., list[Any]] = camera if sys.argv[1] == "camera" else viewer
     print(json.dumps(end(*sys.argv[2:])), flush=True)
