@@ -4,7 +4,7 @@
 A KeyboardInterrupt raised while a C++ module is loaded ends the process by abort (pybind11's error_already_set), or is
 swallowed by a callback, and the program goes on. So nothing is raised during an import, and in a node nothing at all.
 
-Also how the process of a node allocates memory.
+Also how the process of a node shares a machine with others: its memory, and threads that wait.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LEAVING_S = 1.5
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _AGAIN_S = 0.05  # until the next look whether an import has ended
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of malloc.h
 _KEPT_BYTES = 2**31 - 1  # the largest there
 _LOOK_S = 0.5  # between two looks whether a process is still there, where its end cannot be waited for
 _WATCHER = "mono_depth_ros-signals"  # name of our threads
@@ -55,11 +55,16 @@ def process(main: Callable[[], int]) -> int:
 
 
 def node_main(module: str) -> Callable[[], int]:
-    """The entry point of a node: imports the module and runs its `main`; ends with the process that launched it."""
+    """The entry point of a node: imports the module and runs its `main`; ends with the process that launched it.
+
+    The threads of OpenMP, such as those of a network, sleep while they wait, unless OMP_WAIT_POLICY says otherwise. By
+    themselves they spin: with one other busy process on two cores a small network then has a quarter of its rate.
+    """
 
     def load_and_run() -> int:
         _end_with_parent()
         keep_freed_memory()
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         code: int = importlib.import_module(module).main()
         return code
 
@@ -70,12 +75,14 @@ def keep_freed_memory() -> None:
     """Have glibc keep what is freed for the next image, unless the environment says how it allocates.
 
     By itself it gives blocks above 32 MB, and what is free at the end of its heap, back to the system at once. Fresh
-    pages cost more than filling them: half of the rate of full-HD clouds.
+    pages cost more than filling them: half of the rate of full-HD clouds. One arena for all threads is enough, as a
+    block of another thread is given back whatever these settings say.
     """
     if "GLIBC_TUNABLES" in os.environ or any(name.startswith("MALLOC_") for name in os.environ):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # of glibc alone
     if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 1)
         for parameter in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
             mallopt(parameter, _KEPT_BYTES)
 

@@ -184,20 +184,31 @@ def test_without_the_id_of_a_process_it_ends_with_its_parent(node):
 
 
 @pytest.mark.skipif("glibc" not in platform.libc_ver(), reason="only glibc has the setting")
-@pytest.mark.parametrize(("environment", "kept"), [({}, True), ({"MALLOC_MMAP_THRESHOLD_": "1000000"}, False)])
-def test_a_node_keeps_freed_memory_unless_the_environment_says_how(tmp_path, environment, kept):
+@pytest.mark.parametrize(
+    ("environment", "kept", "policy"),
+    [({}, True, "PASSIVE"), ({"MALLOC_MMAP_THRESHOLD_": "1000000", "OMP_WAIT_POLICY": "ACTIVE"}, False, "ACTIVE")],
+)
+def test_a_node_keeps_freed_memory_and_lets_threads_sleep_unless_told_otherwise(tmp_path, environment, kept, policy):
     (tmp_path / "a_node.py").write_text(
-        "import resource\n"
+        "import os, resource, threading\n"
+        "def fill():\n"
+        "    global before\n"
+        "    for index in range(3):\n"
+        "        bytearray(80_000_000)\n"
+        "        now = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "        before = before if index else now\n"
+        "    print(now - before)\n"
         "def main():\n"
-        "    faults = []\n"
-        "    for _ in range(3):\n"
-        "        bytearray(40_000_000)\n"
-        "        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)\n"
-        "    print(faults[2] - faults[0])\n"
+        "    fill()\n"
+        "    thread = threading.Thread(target=fill)\n"
+        "    thread.start()\n"
+        "    thread.join()\n"
+        "    print(os.environ['OMP_WAIT_POLICY'])\n"
         "    return 0\n"
     )
     path = os.pathsep.join((str(tmp_path), *sys.path))
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    ours = ("MALLOC_", "GLIBC_", "OMP_")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     done = subprocess.run(
         [sys.executable, "-c", NODE],
         env={**clean, "PYTHONPATH": path, **environment},
@@ -205,4 +216,6 @@ def test_a_node_keeps_freed_memory_unless_the_environment_says_how(tmp_path, env
         text=True,
         check=True,
     )
-    assert (int(done.stdout) < 1000) == kept, "a block of 40 MB has some 10,000 pages"
+    first, in_a_thread, said = done.stdout.split()
+    assert [int(faults) < 1000 for faults in (first, in_a_thread)] == [kept, kept], "80 MB are some 20,000 pages"
+    assert said == policy

@@ -34,8 +34,6 @@ def node_environment(log_folder: Path, domain_id: int | None) -> dict[str, str]:
         **transport.environment(),
         EXIT_WITH_PARENT: str(os.getpid()),
         "PYTHONUNBUFFERED": "1",
-        # Threads of the network that spin while they wait would starve the other processes.
-        "OMP_WAIT_POLICY": "PASSIVE",
     }
     if os.environ.get("ROS_DISTRO") in ("humble", "iron"):
         found["ROS_LOCALHOST_ONLY"] = "1"
