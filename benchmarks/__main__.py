@@ -17,6 +17,7 @@ from pathlib import Path
 NAMES = (
     "cloud",
     "tiny",
+    "input_size",
     "world",
     "start",
     "size",

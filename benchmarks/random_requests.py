@@ -43,6 +43,10 @@ GOOD: tuple[tuple[str, dict[str, Any]], ...] = (
     ("cloud_normals", {"type": 1, "bool_value": True}),
     ("depth_encoding", {"type": 4, "string_value": "16UC1"}),
     ("input_timeout", {"type": 3, "double_value": 5.0}),
+    ("target_latency", {"type": 3, "double_value": 0.001}),
+    ("max_rate", {"type": 2, "integer_value": 30}),
+    ("cloud_rate", {"type": 3, "double_value": 5.0}),
+    ("voxel_size", {"type": 3, "double_value": 0.1}),
 )
 """Parameters that may be set while the node runs, with what is converted and what is right."""
 
@@ -58,11 +62,12 @@ class Graph:
         from rclpy.node import Node
         from rclpy.qos import qos_profile_sensor_data
         from rosgraph_msgs.msg import Clock
-        from sensor_msgs.msg import CameraInfo, Image
+        from sensor_msgs.msg import CameraInfo, Image, LaserScan, PointCloud2
 
         rclpy.init()
         self.node, self._spin_once = Node("outsider"), rclpy.spin_once
-        words = "-r image:=/cam/image_raw -p model:=tiny -p engine:=torch -p threads:=1 -p lazy:=false"
+        words = "-r image:=/cam/image_raw -p model:=tiny -p engine:=torch -p threads:=1 -p lazy:=false "
+        words += "-p obstacles:=true"
         self.process = subprocess.Popen(
             [sys.executable, "-m", "mono_depth_ros.nodes.depth_node", "--ros-args", *words.split()],
             stdout=subprocess.DEVNULL,
@@ -72,6 +77,8 @@ class Graph:
         self.errors = 0
         self._clients: dict[str, Any] = {}
         self.node.create_subscription(Image, "/depth/image", self.depth.append, 10)
+        for kind, topic in ((PointCloud2, "points"), (PointCloud2, "obstacles"), (LaserScan, "scan")):
+            self.node.create_subscription(kind, f"/depth/{topic}", lambda _: None, 1)
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_status, 10)
         self._images = self.node.create_publisher(Image, "/cam/image_raw", qos_profile_sensor_data)
         self._infos = self.node.create_publisher(CameraInfo, "/cam/camera_info", 5)
@@ -271,6 +278,8 @@ def parameters(graph: Graph, chance: random.Random, count: int) -> dict[str, int
             if after[name].type != at_start[name].type or (changed and name not in allowed):
                 raise MonoDepthError(f"{name} became {after[name]} by {chosen}, which was answered with {results}")
         before = after
+        if index % 20 == 0 and graph.state() == "active":
+            graph.picture(time.time_ns())  # whatever the parameters are by now, depth comes
         said.update("set" if r.successful else "refused" for r in results)
         if index == count // 2 + count // 8:
             restore(graph, at_start)

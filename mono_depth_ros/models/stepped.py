@@ -87,8 +87,6 @@ class SteppedModel:
         Raises:
             ModelError, ImageError, CameraError: as an image of this size would.
         """
-        if len(self._seconds) >= _KNOWN:
-            self._seconds.clear()
         sizes = self.sizes(width, height)
         known = len(self._seconds) + (not self.prepared(width, height))
         if hasattr(self._model.run, "shapes_kept"):
@@ -129,6 +127,7 @@ class SteppedModel:
         if (width, height) not in self._sizes:
             if len(self._sizes) >= _KNOWN:
                 self._sizes.clear()
+                self._seconds.clear()
             own = min(self._model.reads(width, height))
             lowest = min(self._min_side / own if self._min_side else _MIN_FRACTION, 1.0)
             found = {self._model.reads(width, height): self._model}

@@ -115,6 +115,15 @@ def test_a_size_that_the_engine_cannot_run_is_left_out(small, caplog):
     assert "not stepped to 160x128: the graph has a size of its own" in caplog.text
 
 
+def test_sizes_of_images_without_end_cost_no_memory(small, monkeypatch):
+    monkeypatch.setattr("mono_depth_ros.models.stepped._made_ready", lambda *_: 0.01)
+    stepped = SteppedModel(small)
+    for width in range(320, 360):
+        stepped.prepare(width, 240)
+    assert stepped.prepared(359, 240) and not stepped.prepared(320, 240) and len(stepped._sizes) <= 16
+    assert stepped.reads(320, 240, 3) == (128, 96) and len(stepped.seconds) == 4
+
+
 def test_the_change_of_the_depth_is_the_median_of_the_same_pixels(small):
     stepped = SteppedModel(small)
     own = stepped.predict(RGB, [CAMERA])[0].values

@@ -15,8 +15,9 @@ from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.engine_model import DeclaredModel
+from mono_depth_ros.models.families import depth_anything_3
 from mono_depth_ros.models.families.tiny import TinyModel
-from mono_depth_ros.models.processing import ImageInput, Outputs, Processing, SizeRule
+from mono_depth_ros.models.processing import SizeRule
 from mono_depth_ros.models.runtime.engine import EngineOptions, Network
 from mono_depth_ros.pipeline import Pipeline
 from mono_depth_ros.prediction import DepthKind
@@ -25,25 +26,18 @@ from mono_depth_ros.streams.input_size import InputSize
 CPU = EngineOptions(torch.device("cpu"), "torch", "fp32")
 CAMERA = Camera.from_fov((160, 120), 60)
 RGB = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
-DA3 = Processing(
-    "canonical",
-    ImageInput("image", SizeRule(longer_side=504, multiple=14), "area", 1, layout="n1chw"),
-    Outputs("linear", "depth"),
-    focal_px=300.0,
-    focal="mean",
-)
-"""As Depth Anything 3 metric is declared in docs/onnx_models.md."""
-OPEN = {0: "batch", 3: "rows", 4: "columns"}
+DA3 = depth_anything_3.PROCESSING
+OPEN = {0: "batch", 2: "14*rows", 3: "14*columns"}
 ON = DepthNodeConfig(target_latency=0.05)
 
 
 class Plane(torch.nn.Module):
     def forward(self, image):
-        return image.mean(dim=2) + 1
+        return image.mean(dim=1) + 1, image.mean(dim=1)
 
 
 def declared(processing=DA3, axes=OPEN) -> DeclaredModel:
-    network = Network("da3", Plane(), ("image",), ("depth",), (axes,))
+    network = Network("da3", Plane(), ("image",), ("depth", "sky"), (axes,))
     return DeclaredModel(ModelSpec("da3", "depth_anything_3", DepthKind.METRIC, "none"), network, processing, CPU)
 
 
@@ -57,7 +51,7 @@ def tiny() -> TinyModel:
     [
         (DA3, OPEN, "", "its metres depend on the size at which it reads an image; set scale_aligned"),
         (DA3, {0: "batch"}, "", "its graph takes images of one size"),
-        (DA3, {0: "batch", 3: "rows"}, "", "its graph takes images of one size"),
+        (DA3, {0: "batch", 2: "14*rows"}, "", "its graph takes images of one size"),
         (DA3, {}, "", "its graph takes images of one size"),
         (replace(DA3, input=replace(DA3.input, size=SizeRule(fixed=(504, 378)))), OPEN, "", "every image at 504x378"),
         (replace(DA3, kind="metric", focal_px=None), OPEN, "da3.engine", "the engine da3.engine was built for sizes"),
