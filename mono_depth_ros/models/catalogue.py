@@ -241,6 +241,22 @@ def _moge(size: str, encoder: str, parameters_m: float, gflop: float | None) -> 
     )
 
 
+def _unidepth(size: str, encoder: str, parameters_m: float, gflop: float | None) -> CatalogueEntry:
+    """UniDepthV2, https://github.com/lpiccinelli-eth/UniDepth."""
+    return CatalogueEntry(
+        f"unidepth_v2_{size}",
+        "unidepth_v2",
+        "metric",
+        "CC-BY-NC-4.0",
+        parameters_m,
+        gflop,
+        "0.2 to 0.6 million pixels, sides up to multiples of 14",
+        needs_camera=True,
+        confidence=True,
+        hub=f"lpiccinelli/unidepth-v2-{encoder}14",
+    )
+
+
 def _metric3d(size: str, official: str, parameters_m: float, gflop: float) -> CatalogueEntry:
     """Metric3D v2, https://github.com/YvanYin/Metric3D."""
     return CatalogueEntry(
@@ -281,6 +297,9 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         _moge("small", "vits", 35.0, 1311.0),
         _moge("base", "vitb", 104.0, None),
         _moge("large", "vitl", 331.0, None),
+        _unidepth("small", "vits", 34.2, 232.0),
+        _unidepth("base", "vitb", 114.4, 615.0),
+        _unidepth("large", "vitl", 353.8, None),
         _metric3d("small", "metric_depth_vit_small_800k.pth", 37.5, 636.0),
         _metric3d("large", "metric_depth_vit_large_800k.pth", 411.9, 5772.0),
         _metric3d("giant", "metric_depth_vit_giant2_800k.pth", 1377.7, 16206.0),

@@ -36,6 +36,7 @@ FAMILIES = {
     "depth_pro": "depth_pro",
     "depth_anything_3": "",
     "moge_2": "",
+    "unidepth_v2": "",
     "onnx": "",
 }
 """The `model_type` in config.json of each family, "" where its checkpoints have no config.json."""
@@ -89,6 +90,8 @@ def family_of_config(path: Path) -> str:
     values = read_json(path)
     if str(values.get("model_name", "")).startswith("da3"):
         return "depth_anything_3"
+    if isinstance(model := values.get("model"), dict) and str(model.get("name", "")).startswith("UniDepth"):
+        return "unidepth_v2"
     found = values.get("model_type")
     types = {model_type: family for family, model_type in FAMILIES.items() if model_type}
     if not isinstance(found, str) or found not in types:

@@ -33,6 +33,8 @@ class VitSize:
     """Side of the square of learned position embeddings: 518 / 14."""
     last_eps: float = 1e-6
     """Of the norm of the features."""
+    offset: float = _POSITION_OFFSET
+    """Of the grid at which positions are sampled, see `resample_positions`."""
 
 
 class TokenLinear(nn.Linear):
@@ -151,7 +153,7 @@ class VisionTransformer(nn.Module):
         """As `forward`, and the class token (N, C) of the last features."""
         rows, columns = image.shape[2] // PATCH, image.shape[3] // PATCH
         x = self.patch_embed(image)
-        positions = resample_positions(self.pos_embed, rows, columns)
+        positions = resample_positions(self.pos_embed, rows, columns, self.size.offset)
         x = torch.cat((self.cls_token.expand(x.shape[0], -1, -1), x), dim=1) + positions
         features = []
         for index, block in enumerate(self.blocks):
@@ -162,7 +164,7 @@ class VisionTransformer(nn.Module):
         return features, normed[:, 0]
 
 
-def resample_positions(table: Tensor, rows: int, columns: int) -> Tensor:
+def resample_positions(table: Tensor, rows: int, columns: int, offset: float = _POSITION_OFFSET) -> Tensor:
     """Position embeddings (1, 1 + rows * columns, C) from (1, 1 + n * n, C), the class token's first.
 
     The sampling step is n / (rows + 0.1), not n / rows: `interpolate_pos_encoding` of the authors' DINOv2. Two matrix
@@ -172,9 +174,9 @@ def resample_positions(table: Tensor, rows: int, columns: int) -> Tensor:
     grid = table[0, 1:].reshape(side, side, -1)
     y, x = torch.arange(rows, device=table.device), torch.arange(columns, device=table.device)
     # At the trained size the table is taken as it is; a tensor, not a branch, so that exported graphs know it too.
-    offset = _POSITION_OFFSET * ((y[-1] + 1 != side) | (x[-1] + 1 != side))
-    down = _cubic_weights((y + 0.5) * side / (rows + offset) - 0.5, side).to(table.dtype)
-    across = _cubic_weights((x + 0.5) * side / (columns + offset) - 0.5, side).to(table.dtype)
+    more = offset * ((y[-1] + 1 != side) | (x[-1] + 1 != side))
+    down = _cubic_weights((y + 0.5) * side / (rows + more) - 0.5, side).to(table.dtype)
+    across = _cubic_weights((x + 0.5) * side / (columns + more) - 0.5, side).to(table.dtype)
     grid = torch.einsum("yr,rcd,xc->yxd", down, grid, across)
     return torch.cat((table[:, :1], grid.reshape(1, rows * columns, -1)), dim=1)
 

@@ -24,6 +24,7 @@ import pytest
 import torch
 
 from mono_depth_ros.models.families.depth_anything_v2 import DepthAnythingV2, load, read
+from mono_depth_ros.models.networks.vit import resample_positions
 from mono_depth_ros.models.processing import SizeRule
 from mono_depth_ros.models.resample import resize_images_torch
 
@@ -119,7 +120,10 @@ def test_processing_that_differs_is_seen(narrow, authors, pattern, predict, monk
 
 def test_position_embeddings_that_differ_are_seen(narrow, authors, pattern, predict, monkeypatch) -> None:
     """Without the authors' offset of 0.1, as transformers resamples them."""
-    monkeypatch.setattr("mono_depth_ros.models.networks.vit._POSITION_OFFSET", 0.0)
+    monkeypatch.setattr(
+        "mono_depth_ros.models.networks.vit.resample_positions",
+        lambda table, rows, columns, offset: resample_positions(table, rows, columns, 0.0),
+    )
     found = predict(narrow["relative"], pattern(640, 360))
     assert difference(found, authors["relative_pattern_640x360"]).max() > 2e-3
 
