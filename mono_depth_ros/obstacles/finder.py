@@ -26,8 +26,9 @@ from mono_depth_ros.obstacles.voxels import thinned
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-MAX_RELATIVE_ERROR = 0.15
-"""Of a depth whose uncertainty is known and for which no limit is given: an obstacle that might be anywhere is none."""
+MAX_RELATIVE_ERROR, MAX_ERROR_M = 0.1, 0.2
+"""Of a depth whose uncertainty is known and for which no limit is given, the larger of both: what might be anywhere is
+no obstacle, but what is near is one even where little is known of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,7 @@ def find_obstacles(
         depth: (H, W) float32 metres along the optical axis; NaN unknown, +inf beyond range. camera: of it.
         base_from_camera: (4, 4) from the optical frame to one on the floor; None: the floor is that which is seen.
         uncertainty: (H, W) float32 metres, the error to expect. max_relative_error: a pixel with more of it, as a
-            fraction of its depth, is unknown; 0: `MAX_RELATIVE_ERROR`.
+            fraction of its depth, is unknown; 0: than `MAX_RELATIVE_ERROR` and `MAX_ERROR_M`.
         mask: (H, W) bool, False on the robot's own body.
 
     Raises:
@@ -84,7 +85,8 @@ def find_obstacles(
         with np.errstate(divide="ignore", invalid="ignore"):
             relative = uncertainty[grid, grid].detach().cpu().numpy() / metres
         # Of what is infinitely far no error is known, and none counts.
-        known &= (relative <= (max_relative_error or MAX_RELATIVE_ERROR)) | (metres == np.inf)
+        most = max_relative_error or np.maximum(MAX_RELATIVE_ERROR, MAX_ERROR_M / np.maximum(metres, 0.01))
+        known &= (relative <= most) | (metres == np.inf)
         error = relative.reshape(-1).astype(np.float32, copy=False)
     with np.errstate(divide="ignore"):
         known &= ~flying_pixels(np.where(metres > 0, 1.0 / metres, np.float32(0.0)))
@@ -109,19 +111,21 @@ def _find(
     metres: Floats, known: Mask, error: Floats | None, view: ObstacleView, config: ObstacleConfig, scans: bool
 ) -> Obstacles:
     """As `find_obstacles`, of the view's pixels (M,) in its base frame."""
-    reach, eye = np.float32(config.max_range), float(view.origin[2])
+    reach, eye = np.float32(config.max_range), view.origin[2]
     with np.errstate(invalid="ignore"):
         run = metres * view.along
         near = known & (run < reach)
         clear = known & (run >= reach)
     at = np.flatnonzero(near)
     run, metres, sector = run[at], metres[at], view.sector[at]
-    height = view.origin[2] + metres * view.forward[at, 2]
+    height = eye + metres * view.forward[2][at]
     rings = math.ceil(config.max_range / RING_M)
     ring = np.minimum((run * np.float32(1 / RING_M)).astype(np.int32), rings - 1)
     cell = sector * rings + ring
     slope = math.tan(math.radians(config.max_slope))
-    floor = follow_floor(height, run, cell, view.sectors, rings, eye, slope).reshape(-1)[cell]
+    half = np.flatnonzero(view.half[at])
+    floor = follow_floor(height[half], run[half], cell[half], view.sectors, rings, float(eye), slope)
+    floor = floor.reshape(-1)[cell]
     above = height - floor
 
     solid = np.flatnonzero((above > config.min_height) & (above < config.max_height))
@@ -141,13 +145,18 @@ def _find(
     free = np.concatenate(
         (_points(view, at[ends], metres[ends]), _points(view, leaves, reach / np.maximum(view.along[leaves], 1e-6)))
     )
-    scan = flat_scan(points[stays], view, known, clear, config.max_range, config.max_height) if scans else None
-    return Obstacles(cubes, free, scan)
+    scan = None
+    if scans:
+        x, y = points[:, 0][stays], points[:, 1][stays]
+        scan = flat_scan(x, y, view, known, clear, config.max_range, config.max_height)
+    return Obstacles(cubes, np.ascontiguousarray(free), scan)
 
 
 def _points(view: ObstacleView, pixels: NDArray[np.intp], metres: Floats) -> Floats:
     """(N, 3) of pixels at depths, base frame."""
-    points: Floats = view.origin + metres[:, None] * view.forward[pixels]
+    points = np.empty((3, len(pixels)), np.float32).T  # each axis in one piece
+    for axis in range(3):
+        points[:, axis] = view.origin[axis] + metres * view.forward[axis][pixels]
     return points
 
 
@@ -157,7 +166,6 @@ def _edges(
     """(K, 3) where rays that end below the floor should have met it."""
     # Lower than the floor of the robot too: where the floor was followed up a thing, what is below that is none.
     below = np.flatnonzero((above < -drop) & (height < -drop))
-    ray = view.forward[at[below]]
-    meets = (floor[below] - view.origin[2]) / ray[:, 2]
+    meets = (floor[below] - view.origin[2]) / view.forward[2][at[below]]
     nearer = (meets > 0) & (meets < metres[below])
     return _points(view, at[below][nearer], meets[nearer])

@@ -18,6 +18,7 @@ RING_M = 0.1
 _STEP = 0.03  # m, by which the lowest points of two rings differ on a plane
 _OF_HEIGHT = 0.1  # of the camera's: what a wrong scale lifts the floor by, where it is first seen
 _HIDDEN_M = 0.5  # behind a thing the floor is looked for as if it were hidden no longer than this
+_HOME = 0.05  # m, where the floor of the robot's frame is met again, wherever it was last seen
 _LOW = 0.05  # m from the lowest point of a ring: its floor, where it has any
 
 
@@ -46,13 +47,14 @@ def follow_floor(
     count = np.bincount(of, minlength=size)
     total = np.bincount(of, weights=height[near], minlength=size)
     mean = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32).reshape(sectors, rings)
+    home = np.abs(mean) <= _HOME
     floor = np.zeros((sectors, rings), np.float32)
     now, hidden, seen = np.zeros(sectors, np.float32), np.zeros(sectors, np.float32), np.zeros(sectors, dtype=bool)
     for ring in range(rings):
         hidden += RING_M
         allowed = _STEP + slope * np.minimum(hidden, _HIDDEN_M) + np.where(seen, 0.0, _OF_HEIGHT * eye)
         with np.errstate(invalid="ignore"):
-            goes_on = np.abs(mean[:, ring] - now) <= allowed
+            goes_on = (np.abs(mean[:, ring] - now) <= allowed) | home[:, ring]
         now = np.where(goes_on, mean[:, ring], now)
         hidden[goes_on] = 0.0
         seen |= goes_on

@@ -46,7 +46,7 @@ def _beams(view: ObstacleView, max_range: float, max_height: float) -> tuple[flo
     pixels (count,) of each beam.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        per_metre = view.forward / view.along[:, None]
+        per_metre = (view.forward / view.along).T
         ends = view.origin + np.float32(max_range) * per_metre
         near = view.origin + np.float32(_NEAR_M) * per_metre
     looks = np.isfinite(ends).all(axis=1)
@@ -66,13 +66,13 @@ def _beams(view: ObstacleView, max_range: float, max_height: float) -> tuple[flo
 
 
 def flat_scan(
-    points: Floats, view: ObstacleView, known: NDArray[np.bool_], clear: NDArray[np.bool_],
+    x: Floats, y: Floats, view: ObstacleView, known: NDArray[np.bool_], clear: NDArray[np.bool_],
     max_range: float, max_height: float,
 ) -> Scan:  # fmt: skip
     """The scan of obstacles and of what is free beside them.
 
     Args:
-        points: (N, 3) metres of obstacles, base frame. known, clear: (M,) of the view's pixels: those with a depth, and
+        x, y: (N,) metres of obstacles, base frame. known, clear: (M,) of the view's pixels: those with a depth, and
             those whose rays meet nothing within the range.
         max_height: of obstacles; rays that are higher where they leave the range tell nothing of what is below.
     """
@@ -82,9 +82,10 @@ def flat_scan(
     seen = np.bincount(beam[known & (beam >= 0)], minlength=count)
     through = np.bincount(beam[clear & (beam >= 0)], minlength=count)
     ranges[(through > 0) & (seen >= _KNOWN * pixels)] = np.inf
-    distance = np.hypot(points[:, 0], points[:, 1])
-    turn = (np.arctan2(points[:, 1], points[:, 0]) - first) % (2 * np.pi)
-    hit = (turn / increment).astype(np.int64)
+    distance = np.sqrt(x * x + y * y)
+    turn = np.arctan2(y, x) - np.float32(first)
+    turn = np.where(turn < 0, turn + np.float32(2 * np.pi), turn)
+    hit = (turn * np.float32(1 / increment)).astype(np.int64)
     inside = (hit < count) & (distance <= max_range)
     nearest = torch.full((count,), torch.inf).scatter_reduce_(
         0, torch.from_numpy(hit[inside]), torch.from_numpy(distance[inside]), "amin"

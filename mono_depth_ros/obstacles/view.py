@@ -26,11 +26,11 @@ class ObstacleView:
 
     Attributes:
         stride: every so many pixels one. shape: rows and columns of the grid. origin: (3,) of the camera, metres.
-        forward: (M, 3) by metre of depth; NaN where the lens has no ray.
+        forward: (3, M) by metre of depth; NaN where the lens has no ray.
         along: (M,) horizontal metres by metre of depth.
         sector: (M,) int32 of the bearing from the camera; sectors: how many.
         area: (M,) square metres that a pixel covers at a depth of 1 m.
-        sparse: (M,) bool, every other row and column.
+        half: (M,) bool, every other column; sparse: of every other row.
     """
 
     stride: int
@@ -41,6 +41,7 @@ class ObstacleView:
     sector: NDArray[np.int32]
     sectors: int
     area: Floats
+    half: NDArray[np.bool_]
     sparse: NDArray[np.bool_]
 
 
@@ -72,19 +73,19 @@ def view_from(camera: Camera, base_from_camera: NDArray[np.float64]) -> Obstacle
     grid = rays(camera.strided(stride)).numpy()
     R, t = base_from_camera[:3, :3].astype(np.float32), base_from_camera[:3, 3].astype(np.float32)
     flat = grid.reshape(-1, 2)
-    forward = flat @ R[:, :2].T + R[:, 2]
-    bearing = np.arctan2(forward[:, 1], forward[:, 0])
+    forward = np.ascontiguousarray((flat @ R[:, :2].T + R[:, 2]).T)
+    bearing = np.arctan2(forward[1], forward[0])
     known = np.isfinite(bearing)
     # Bearings are counted from the middle of the view, as a camera that looks back sees both ends of the circle.
     middle = np.arctan2(np.sin(bearing[known]).mean(), np.cos(bearing[known]).mean()) if known.any() else 0.0
     turned = np.where(known, (bearing - middle + np.pi) % (2 * np.pi) - np.pi, 0.0)
     sector = ((turned - turned.min()) / SECTOR).astype(np.int32)
     rows, columns = grid.shape[:2]
-    sparse = np.zeros((rows, columns), dtype=bool)
-    sparse[::2, ::2] = True
+    half, sparse = np.zeros((rows, columns), dtype=bool), np.zeros((rows, columns), dtype=bool)
+    half[:, ::2] = sparse[::2, ::2] = True
     return ObstacleView(
-        stride, (rows, columns), t, forward, np.hypot(forward[:, 0], forward[:, 1]), sector, int(sector.max()) + 1,
-        _area(grid), sparse.reshape(-1),
+        stride, (rows, columns), t, forward, np.hypot(forward[0], forward[1]), sector, int(sector.max()) + 1,
+        _area(grid), half.reshape(-1), sparse.reshape(-1),
     )  # fmt: skip
 
 

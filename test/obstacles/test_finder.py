@@ -147,6 +147,13 @@ def test_an_uncertain_depth_is_unknown() -> None:
     assert (_find(scene, uncertainty=sigma, max_relative_error=0.6).points[:, 1] < -1).any()
 
 
+def test_what_is_near_is_an_obstacle_even_where_little_is_known_of_it() -> None:
+    near, far = (Scene().floor().box((x, -9, 0), (9, 9, 3)) for x in (1.0, 3.0))
+    assert len(_find(near, uncertainty=0.15 * near.tensor).points)
+    assert not len(_find(far, uncertainty=0.15 * far.tensor).points)
+    assert not len(_find(near, uncertainty=0.15 * near.tensor, max_relative_error=0.1).points)
+
+
 def test_an_uncertain_surface_yields_to_a_certain_one_beside_it() -> None:
     scene = Scene().floor().box((3, -9, 0), (4, 9, 1.0))
     sigma = torch.full((240, 320), 0.001)
