@@ -53,7 +53,7 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
         folder("launch", "*.launch.py"),
-        folder("config", "*.yaml", "*.xml"),
+        folder("config", "*.yaml", "*.xml", "*.json"),
         folder("config/cameras", "*.yaml"),
         folder("rviz", "*.rviz"),
     ],

@@ -201,7 +201,7 @@ def obstacles() -> None:
     maps = {"costmap of the cloud": found["cloud"], "costmap of the obstacles": found["obstacles"],
             "true obstacles": truth.obstacle}  # fmt: skip
     below = [(title, costmap_picture(truth, marked)) for title, marked in maps.items()]
-    rows = [np.hstack([titled(*cell, width) for cell in row]) for row, width in ((top, 506), (below, 334))]
+    rows = [np.hstack([titled(*cell, width) for cell in row]) for row, width in ((top, 505), (below, 334))]
     write("obstacles.jpg", np.vstack(rows))
 
 

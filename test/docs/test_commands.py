@@ -20,6 +20,7 @@ PAGES = {
 }
 FOREIGN = {
     "--align": "evo_ape",
+    "--enclave": "ros2 run",
     "--field": "ros2 topic echo",
     "--from-paths": "rosdep",
     "--gpus": "docker",

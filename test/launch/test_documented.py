@@ -15,6 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 TEXT = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
 COMMANDS = sorted({line.strip() for line in re.findall(r"ros2 launch mono_depth_ros [^`\n]*", TEXT)})
 
+RTABMAP = ("approx_sync", "frame_id", "rgb_topic", "depth_topic", "camera_info_topic")
+"""Arguments of rtabmap_launch/launch/rtabmap.launch.py, by its source."""
+
 
 def accepted(recorded: Callable[[str], Any], name: str) -> dict[str, list[str] | None]:
     """The arguments of a launch file with their choices; demo.launch.py hands the others on to depth.launch.py."""
@@ -34,11 +37,8 @@ def test_arguments_exist(recorded: Callable[[str], Any], command: str) -> None:
 
 
 def test_arguments_in_the_text_exist(recorded: Callable[[str], Any]) -> None:
-    known = (
-        accepted(recorded, "demo.launch.py").keys()
-        | recorded("nav2_depth.launch.py").defaults.keys()
-        | {"__ns", "__node"}
-    )
+    files = ("demo.launch.py", "nav2_depth.launch.py")
+    known = {"__ns", "__node", *RTABMAP}.union(*(accepted(recorded, name) for name in files))
     for line in TEXT.splitlines():
         if "ros2 run" not in line:
             named = set(re.findall(r"(?<![\w/])(\w+):=", line))

@@ -106,6 +106,20 @@ def test_the_alignment_node_comes_up_beside_the_depth_node() -> None:
     assert "by /lidar/points" in output and set(codes) == {"depth_node", "alignment_node"}
 
 
+def test_obstacles_come_up_on_a_camera_whose_place_is_given() -> None:
+    given = {"image": "/cam/image_raw", "mount": "0 0 0.3 0 10 0", "model": "tiny", "device": "cpu"}
+    codes, output = launched("nav2_depth.launch.py", "tiny on cpu, ", **given)
+    assert "/cam/image_raw with /cam/camera_info" in output and codes == {"depth_node": 0}
+    codes, output = launched("nav2_depth.launch.py", "tiny on cpu, ", **given, camera_frame="cam")
+    assert set(codes) == {"depth_node", "static_transform_publisher"} and codes["depth_node"] == 0
+
+
+def test_a_driver_is_known_by_its_name() -> None:
+    codes, output = launched("depth.launch.py", "tiny on cpu, ", camera="realsense", model="tiny", device="cpu")
+    assert "/camera/camera/color/image_raw with /camera/camera/color/camera_info" in output
+    assert codes == {"depth_node": 0}
+
+
 def test_the_demo_comes_up() -> None:
     codes, output = launched("demo.launch.py", "tiny on cpu, ", rviz="false")
     assert "tiny on cpu, " in output and set(codes) == {"depth_node", "world_node"}

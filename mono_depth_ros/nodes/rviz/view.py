@@ -7,11 +7,13 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-SHOWN = ("image", "depth/color", "depth/image", "depth/inverse", "depth/points", "aligned/image", "aligned/points")
+_BOTH = ("image", "points", "obstacles", "scan")  # of the depth node, and aligned
+_DEPTH, _ALIGNED = ([f"{node}/{what}" for what in _BOTH] for node in ("depth", "aligned"))
+SHOWN = ("image", "depth/color", "depth/inverse", *_DEPTH, *_ALIGNED)
 """What may be shown of each camera."""
 
-_REPLACED = {"depth/points": "aligned/points", "depth/image": "aligned/image"}
-_TEMPLATES = {"aligned/points": "depth/points", "aligned/image": "depth/image", "depth/inverse": "depth/image"}
+_REPLACED = dict(zip(_DEPTH, _ALIGNED, strict=True))
+_TEMPLATES = dict(zip(_ALIGNED, _DEPTH, strict=True)) | {"depth/inverse": "depth/image"}
 
 
 def view(template: Mapping[str, Any], frame: str, cameras: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
