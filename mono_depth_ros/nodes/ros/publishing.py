@@ -151,7 +151,12 @@ class Outputs:
                     publisher = self._publishers.get(output.topic)
                 if publisher is None:
                     raise FrameError("its publishers are gone", "ended")
-                publisher.publish(message)
+                try:
+                    publisher.publish(message)
+                except Exception:
+                    if self._node.context.ok():
+                        raise
+                    raise FrameError("the process was asked to end meanwhile", "ended") from None
 
     def _on_conflict(self, topic: str, _: Any) -> None:
         self._conflict = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -62,6 +63,18 @@ def test_what_goes_wrong_with_a_cloud_costs_that_cloud(ros, rig, monkeypatch):
     ros.wait(lambda: r.drops().get("cloud_internal_error", 0) > 2 and len(depth) > 4, poll=r.send)
     assert "internal_error" not in r.drops() and r.node.monitors[""].snapshot().published > 4
     ros.wait(lambda: not color)
+
+
+def test_what_cannot_be_published_as_the_process_ends_is_no_error(ros, rig, monkeypatch):
+    r = rig()
+    ros.listen(Image, "/depth/image")
+    outputs = r.node.session.streams[0].outputs
+    gone = SimpleNamespace(publish=lambda _: 1 / 0, get_subscription_count=lambda: 1)
+    monkeypatch.setitem(outputs._publishers, "depth/points", gone)
+    ros.wait(lambda: r.drops().get("cloud_internal_error", 0) > 0, poll=r.send)
+    monkeypatch.setattr(outputs, "_node", SimpleNamespace(context=SimpleNamespace(ok=lambda: False)))
+    ros.wait(lambda: r.drops().get("cloud_ended", 0) > 0, poll=r.send)
+    monkeypatch.undo()
 
 
 @pytest.mark.parametrize("transitions", [["deactivate"], ["deactivate", "cleanup"], ["shutdown"]], ids="-".join)
