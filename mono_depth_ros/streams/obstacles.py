@@ -96,7 +96,7 @@ class ObstacleSource:
         """Of an image; None where it has none, which is counted and said. It may wait for a transform.
 
         Args:
-            header: of the image. depth: `frame.certain` on the host.
+            header: of the image. depth: `frame.depth` on the host.
         """
         try:
             found = self._placed(frame, header, depth)

@@ -151,6 +151,10 @@ def _depth(result: Result) -> torch.Tensor:
     return depth_in_mm(depth) if result.encoding == "16UC1" and depth.device.type != "cpu" else depth
 
 
+def _metres(result: Result) -> torch.Tensor:
+    return result.frame.depth
+
+
 def _inverse(result: Result) -> torch.Tensor:
     return result.frame.prediction.values
 
@@ -233,15 +237,11 @@ def _as(encoding: str) -> Callable[[Any, Result, Any], None]:
 
 
 _DEPTH = (_depth, _write_depth)
-_DEPTH_PACKED = (lambda result: result.frame.depth, _write_packed)
+_DEPTH_PACKED = (_metres, _write_packed)
 _POINTS = (lambda result: result.frame.packed_cloud(), _write_points)
 _COLOR = (lambda result: result.frame.picture(), _write_color)
 _RGB = (lambda result: result.frame.rgb,)
 _INFO = (None, _write_camera_info)
-
-
-def _certain(result: Result) -> torch.Tensor:
-    return result.frame.certain
 
 
 KNOWN = Output("", "", (), lambda _: True, lambda result: result.frame.known, lambda *_: None)
@@ -252,9 +252,9 @@ OUTPUTS = (
     Output("depth/image", IMAGE, ("depth",), is_metric, *_DEPTH),
     Output("depth/inverse", IMAGE, ("depth",), _is_relative, _inverse, _as("32FC1")),
     Output("depth/camera_info", CAMERA_INFO, (), lambda _: True, *_INFO),
-    Output("depth/obstacles", CLOUD, ("obstacles",), is_metric, _certain, _write_obstacles),
-    Output("depth/free", CLOUD, ("obstacles",), is_metric, _certain, _write_free),
-    Output("depth/scan", SCAN, ("scan",), is_metric, _certain, _write_scan),
+    Output("depth/obstacles", CLOUD, ("obstacles",), is_metric, _metres, _write_obstacles),
+    Output("depth/free", CLOUD, ("obstacles",), is_metric, _metres, _write_free),
+    Output("depth/scan", SCAN, ("scan",), is_metric, _metres, _write_scan),
     Output("depth/image/compressedDepth", COMPRESSED, (_PACKED,), is_metric, *_DEPTH_PACKED),
     Output("depth/points", CLOUD, ("points",), is_metric, *_POINTS),
     Output("depth/normals", IMAGE, ("normals",), _has_normals, lambda result: result.frame.normals, _as("32FC3")),
@@ -265,9 +265,9 @@ OUTPUTS = (
     Output("rgb/image_rect/compressed", COMPRESSED, ("rectify", _LIVE), lambda _: True, *_RGB, _jpeg("rgb8")),
     Output("rgb/camera_info", CAMERA_INFO, ("rectify",), lambda _: True, *_INFO),
     Output("aligned/image", IMAGE, ("aligned",), lambda _: True, *_DEPTH),
-    Output("aligned/obstacles", CLOUD, ("aligned", "obstacles"), lambda _: True, _certain, _write_obstacles),
-    Output("aligned/free", CLOUD, ("aligned", "obstacles"), lambda _: True, _certain, _write_free),
-    Output("aligned/scan", SCAN, ("aligned", "scan"), lambda _: True, _certain, _write_scan),
+    Output("aligned/obstacles", CLOUD, ("aligned", "obstacles"), lambda _: True, _metres, _write_obstacles),
+    Output("aligned/free", CLOUD, ("aligned", "obstacles"), lambda _: True, _metres, _write_free),
+    Output("aligned/scan", SCAN, ("aligned", "scan"), lambda _: True, _metres, _write_scan),
     Output("aligned/image/compressedDepth", COMPRESSED, ("aligned", _PACKED), lambda _: True, *_DEPTH_PACKED),
     Output("aligned/camera_info", CAMERA_INFO, ("aligned",), lambda _: True, *_INFO),
     Output(ALIGNED_UNCERTAINTY, IMAGE, ("aligned", "uncertainty"), lambda _: True, _uncertainty, _as("32FC1")),

@@ -50,7 +50,7 @@ def fixed(pose: str = LEVEL, **options) -> ObstacleSource:
 
 def found(of: ObstacleSource, frame: Frame | None = None, head=None):
     frame = frame or room()
-    return of.placed(frame, head or header(), frame.certain.numpy())
+    return of.placed(frame, head or header(), frame.depth.numpy())
 
 
 def test_the_wall_is_ahead_of_the_robot_and_the_floor_is_free():
@@ -106,7 +106,7 @@ def test_all_topics_of_an_image_share_what_was_found():
     of = source(lambda *_: calls.append(1) or rigid_from_text(LEVEL), ground={"base_frame": "base"})
     frame = room()
     finding = Finding(of, frame, header())
-    assert finding.placed(frame.certain.numpy()) is finding.placed(frame.certain.numpy()) and len(calls) == 1
+    assert finding.placed(frame.depth.numpy()) is finding.placed(frame.depth.numpy()) and len(calls) == 1
 
 
 def test_height_and_pitch_do_where_there_is_no_base_frame_but_give_no_scan():
@@ -212,3 +212,10 @@ def test_without_anything_a_floor_that_is_not_seen_is_said():
     of = source()
     blank = Frame(torch.zeros(48, 64, 3), CAMERA, DepthPrediction(torch.full((48, 64), torch.nan), DepthKind.METRIC))
     assert found(of, blank) is None and "no floor is seen" in of.problem
+
+
+def test_sky_is_free_though_no_uncertainty_of_it_is_known():
+    depth = torch.full((48, 64), torch.inf)
+    sky = DepthPrediction(depth, DepthKind.METRIC, uncertainty=torch.full_like(depth, torch.nan))
+    placed = found(fixed(), Frame(torch.zeros(48, 64, 3), CAMERA, sky, DepthConfig(max_relative_error=0.1)))
+    assert len(placed.free) > 50 and np.isposinf(placed.scan.ranges).any()

@@ -171,8 +171,8 @@ class AlignmentStream(MessageStream):
         tracker = self._options.get(TrackerConfig)
         self.aligner.configure(config, match.tracker_config(tracker) if match is not None else tracker)
         wanted = self.outputs.wanted(ALIGNED_UNCERTAINTY) or self._options.get(MotionConfig).fuse
-        if self._options.get(DepthConfig).max_relative_error > 0:
-            wanted |= not self.outputs.wanted_options().isdisjoint(("points", "obstacles", "scan"))
+        limited = self._options.get(DepthConfig).max_relative_error > 0
+        wanted |= not self.outputs.wanted_options().isdisjoint(("obstacles", "scan", *(("points",) if limited else ())))
         try:
             if match is None:
                 return self.aligner.update(view.prediction, None, view.stamp_ns, uncertainty=wanted)

@@ -184,7 +184,8 @@ def convert(
             obstacles.missed = progress.no_obstacles
         alignment = None
         if recorded is not None:
-            uncertainty = "uncertainty" in job.bag.wanted or job.depth.max_relative_error > 0 or bool(job.bag.map)
+            asked = bool({"uncertainty", "obstacles", "scan"} & set(job.bag.wanted)) or bool(job.bag.map)
+            uncertainty = asked or job.depth.max_relative_error > 0
             alignment = Alignment(
                 job.align,
                 job.tracker,

@@ -9,6 +9,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import LaserScan, PointCloud2
 
 from mono_depth_ros.geometry.rigid import rigid_from_text, transform_points
+from mono_depth_ros.streams import obstacles
 
 LEVEL = "0.2 0 1 -0.5 0.5 -0.5 0.5"  # the camera looks ahead, 1 m above the floor
 GIVEN = {"obstacles": True, "base_frame": "base", "base_from_camera": LEVEL}
@@ -18,7 +19,9 @@ def points(message):
     return np.frombuffer(bytes(message.data), np.float32).reshape(-1, 3)
 
 
-def test_obstacles_are_where_the_reference_says_and_the_depth_does_not(robot):
+def test_obstacles_are_where_the_reference_says_and_the_depth_does_not(robot, monkeypatch):
+    given, find = [], obstacles.find_obstacles
+    monkeypatch.setattr(obstacles, "find_obstacles", lambda *a, **k: (given.append(a[4]), find(*a, **k))[1])
     r = robot(**GIVEN)
     marked, scans = r.ros.listen(PointCloud2, "/aligned/obstacles"), r.ros.listen(LaserScan, "/aligned/scan")
     r.drive(lambda: marked and points(marked[-1]).size and scans)
@@ -29,6 +32,7 @@ def test_obstacles_are_where_the_reference_says_and_the_depth_does_not(robot):
     off = np.abs(seen[:, 1] - (30 - 35 * seen[:, 2]) / 70)
     assert len(seen) > 20 and np.median(off) < 0.02
     assert r.values()["obstacles in"] == "base"
+    assert all(uncertainty is not None for uncertainty in given), "whether or not somebody subscribes to it"
 
 
 def test_without_an_alignment_there_are_no_obstacles_in_wrong_metres(robot):
