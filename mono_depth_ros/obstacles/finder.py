@@ -89,7 +89,11 @@ def find_obstacles(
         known &= (relative <= most) | (metres == np.inf)
         error = relative.reshape(-1).astype(np.float32, copy=False)
     with np.errstate(divide="ignore"):
-        known &= ~flying_pixels(np.where(metres > 0, 1.0 / metres, np.float32(0.0)))
+        near = np.where(metres > 0, 1.0 / metres, np.float32(0.0))
+    if camera.model == "equidistant":
+        # Towards the rim of a fisheye depth along the axis falls from pixel to pixel on any surface; range does not.
+        near = near / np.hypot(1.0, np.linalg.norm(rays(camera.strided(grid.step)).numpy(), axis=-1))
+    known &= ~flying_pixels(near)
     metres, known = metres.reshape(-1), known.reshape(-1)
     if base_from_camera is not None:
         view = obstacle_view(camera, base_from_camera)

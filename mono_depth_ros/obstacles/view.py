@@ -95,4 +95,4 @@ def _area(grid: Floats) -> Floats:
         return np.ones(grid.shape[0] * grid.shape[1], np.float32)
     down, right = np.gradient(grid, axis=0), np.gradient(grid, axis=1)
     area: Floats = np.abs(right[..., 0] * down[..., 1] - right[..., 1] * down[..., 0]).reshape(-1)
-    return area
+    return np.nan_to_num(area, copy=False)  # beside a pixel that has no ray

@@ -24,7 +24,7 @@ def test_a_wall_is_an_obstacle_and_the_floor_before_it_is_free() -> None:
     assert len(found.points) > 100
     assert np.allclose(found.points[:, 0], 3.0, atol=1e-3)
     assert 0.08 < found.points[:, 2].min() < 0.15 and 1.7 < found.points[:, 2].max() < 1.82
-    assert found.free[:, 0].max() < 3.001
+    assert 2.999 < found.free[:, 0].max() < 3.001
     assert np.abs(found.free[found.free[:, 0] < 2.99, 2]).max() < 1e-3
     assert found.scan is not None and np.isfinite(found.scan.ranges[5:-5]).all()
     assert np.allclose(beam(found, 20.0), 3.0 / np.cos(np.radians(20.0)), atol=0.03)
@@ -70,6 +70,11 @@ def test_a_step_down_is_an_obstacle_where_the_floor_ends() -> None:
     assert not len(_find(Scene(base).floor(stop=1.5).floor(start=1.5, height=-0.06), base).points)
 
 
+def test_what_is_behind_a_wedge_is_no_hole() -> None:
+    found = _find(Scene().floor(stop=1.0).floor(8.0, start=1.0, stop=2.5).floor(start=2.5))
+    assert not len(found.points)
+
+
 @pytest.mark.parametrize(("height", "obstacle"), [(0.04, False), (0.2, True)])
 def test_low_things_are_driven_over(height: float, obstacle: bool) -> None:
     assert bool(len(_find(Scene().floor().box((2, -0.3, 0), (2.4, 0.3, height))).points)) == obstacle
@@ -80,6 +85,8 @@ def test_what_hangs_high_is_driven_under(bottom: float, obstacle: bool) -> None:
     base = looking(pitch_deg=-10.0)
     found = _find(Scene(base).floor().box((2.5, -0.5, bottom), (2.7, 0.5, 2.4)), base)
     assert bool(len(found.points)) == obstacle
+    under = found.free[(np.abs(found.free[:, 0] - 2.5) < 0.01) & (found.free[:, 2] > 1.85)]
+    assert len(under), "a ray that ends above the robot clears what is before it"
 
 
 def test_a_table_is_found_by_its_top_and_legs() -> None:
@@ -185,9 +192,11 @@ def test_no_depth_gives_nothing(value: float) -> None:
     assert found.scan is not None and np.isnan(found.scan.ranges).all()
 
 
-def test_infinity_everywhere_is_free() -> None:
-    found = _find(Scene())
+@pytest.mark.parametrize("sigma", [None, torch.inf])
+def test_infinity_everywhere_is_free(sigma: float | None) -> None:
+    found = _find(Scene(), uncertainty=None if sigma is None else torch.full((240, 320), sigma))
     assert not len(found.points)
+    assert found.scan is not None and np.isposinf(found.scan.ranges[2:-2]).all()
     assert np.allclose(np.hypot(found.free[:, 0], found.free[:, 1]), CONFIG.max_range, atol=1e-3)
 
 
@@ -208,9 +217,9 @@ def test_a_camera_upside_down() -> None:
 @pytest.mark.parametrize("pitch", [90.0, -90.0])
 def test_a_camera_that_looks_straight_down_or_up(pitch: float) -> None:
     base = looking(pitch_deg=pitch)
-    found = _find(Scene(base).floor().box((-9, -9, 2.5), (9, 9, 3)), base)
+    found = _find(Scene(base).floor(start=-99.0).box((-9, -9, 2.5), (9, 9, 3)), base)
     assert not len(found.points)
-    assert found.scan is not None and not np.isfinite(found.scan.ranges).any()
+    assert found.scan is not None and np.isnan(found.scan.ranges).all()
 
 
 def test_a_camera_ahead_of_the_base_measures_from_the_base() -> None:
@@ -237,6 +246,16 @@ def test_lenses_with_distortion(model: str, distortion: tuple[float, ...]) -> No
     found = find_obstacles(Scene(camera=camera).floor().box((3, -9, 0), (4, 9, 3)).tensor, camera, LEVEL, CONFIG)
     assert np.allclose(found.points[:, 0], 3.0, atol=1e-3) and len(found.points) > 100
     assert np.isfinite(found.free).all()
+
+
+def test_a_wide_lens_leaves_no_gap_in_the_scan() -> None:
+    camera = Camera(320, 240, 100.0, 100.0, 159.5, 119.5, "equidistant", (0.0, 0.0, 0.0, 0.0))
+    scene = Scene(camera=camera).floor().box((3, -9, 0), (4, 9, 3))
+    scene.box((-9, 3, 0), (9, 4, 3)).box((-9, -4, 0), (9, -3, 3))
+    found = find_obstacles(scene.tensor, camera, LEVEL, CONFIG)
+    assert found.scan is not None
+    bearing = np.degrees(found.scan.angle_min + found.scan.angle_increment * np.arange(len(found.scan.ranges)))
+    assert bearing.max() > 80 and np.isfinite(found.scan.ranges[np.abs(bearing) < 80]).all()
 
 
 def test_without_a_base_frame_the_floor_is_the_one_that_is_seen() -> None:
