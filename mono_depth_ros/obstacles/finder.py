@@ -120,7 +120,7 @@ def _find(
         run = metres * view.along
         near = known & (run < reach)
         clear = known & (run >= reach)
-    at = np.flatnonzero(near)
+    at, depth = np.flatnonzero(near), metres
     run, metres, sector = run[at], metres[at], view.sector[at]
     height = eye + metres * view.forward[2][at]
     rings = math.ceil(config.max_range / RING_M)
@@ -129,7 +129,7 @@ def _find(
     slope = math.tan(math.radians(config.max_slope))
     half = np.flatnonzero(view.half[at])
     floor = follow_floor(height[half], run[half], cell[half], view.sectors, rings, float(eye), slope)
-    floor = floor.reshape(-1)[cell]
+    last, floor = floor.reshape(view.sectors, rings)[:, -1], floor.reshape(-1)[cell]
     above = height - floor
 
     solid = np.flatnonzero((above > config.min_height) & (above < config.max_height))
@@ -139,7 +139,12 @@ def _find(
     solid = solid[stays]
     points = _points(view, at[solid], metres[solid])
     if config.max_drop > 0:
-        points = np.concatenate((points, _edges(view, at, height, above, floor, metres, config.max_drop)))
+        edges = _edges(view, at, metres, height, floor, config.max_drop)
+        far = np.flatnonzero(clear & (view.forward[2] < 0) & (depth < np.inf))  # the floor behind an edge
+        fallen = eye + depth[far] * view.forward[2][far]
+        beyond = _edges(view, far, depth[far], fallen, last[view.sector[far]], config.max_drop)
+        beyond = beyond[np.hypot(beyond[:, 0] - view.origin[0], beyond[:, 1] - view.origin[1]) < reach]
+        points = np.concatenate((points, edges, beyond))
     cubes, stays = thinned(points, config.voxel_size, config.voxel_points)
 
     ends = (np.abs(above) <= config.min_height) | (above >= config.max_height)
@@ -165,11 +170,11 @@ def _points(view: ObstacleView, pixels: NDArray[np.intp], metres: Floats) -> Flo
 
 
 def _edges(
-    view: ObstacleView, at: NDArray[np.intp], height: Floats, above: Floats, floor: Floats, metres: Floats, drop: float
+    view: ObstacleView, at: NDArray[np.intp], metres: Floats, height: Floats, floor: Floats, drop: float
 ) -> Floats:
-    """(K, 3) where rays that end below the floor should have met it."""
+    """(K, 3) where rays that end at a height below the floor should have met it."""
     # Lower than the floor of the robot too: where the floor was followed up a thing, what is below that is none.
-    below = np.flatnonzero((above < -drop) & (height < -drop))
+    below = np.flatnonzero((height - floor < -drop) & (height < -drop))
     meets = (floor[below] - view.origin[2]) / view.forward[2][at[below]]
     nearer = (meets > 0) & (meets < metres[below])
     return _points(view, at[below][nearer], meets[nearer])

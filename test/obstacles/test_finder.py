@@ -59,15 +59,18 @@ def test_what_stands_on_a_ramp_is_an_obstacle() -> None:
     assert np.abs(found.points[:, 1]).max() < 0.3 and found.points[:, 0].min() > 2.4
 
 
-def test_a_step_down_is_an_obstacle_where_the_floor_ends() -> None:
+@pytest.mark.parametrize("edge", [1.5, 4.5])
+def test_a_step_down_is_an_obstacle_where_the_floor_ends(edge: float) -> None:
+    """Of 4.5 m the lower floor is seen beyond the range."""
     base = looking(pitch_deg=15.0)
-    scene = Scene(base).floor(stop=1.5).floor(start=1.5, height=-0.4)
+    scene = Scene(base).floor(stop=edge).floor(start=edge, height=-0.4)
     found = _find(scene, base)
     assert len(found.points) > 5
-    assert 1.45 < found.points[:, 0].min() < 1.6
+    assert edge - 0.05 < found.points[:, 0].min() < edge + 0.16  # two rows there are 15 cm apart at 4.5 m
     assert np.abs(found.points[:, 2]).max() < 0.05
+    assert np.hypot(found.points[:, 0], found.points[:, 1]).max() < CONFIG.max_range
     assert not len(_find(scene, base, ObstacleConfig(max_drop=0.0)).points)
-    assert not len(_find(Scene(base).floor(stop=1.5).floor(start=1.5, height=-0.06), base).points)
+    assert not len(_find(Scene(base).floor(stop=edge).floor(start=edge, height=-0.06), base).points)
 
 
 def test_what_is_behind_a_wedge_is_no_hole() -> None:
