@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mono_depth_ros.alignment.samples import Samples
+from mono_depth_ros.alignment.triangulation import Triangulation
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
@@ -34,6 +35,9 @@ _SIGMAS, _SIGMAS_OF_MANY, _MIN_DEVIATION = 4.0, 3.5, 0.025  # robust deviations 
 _VERY_FAR = 9.0  # likewise
 _AGREE_OF_MANY = 0.05  # where many are wrong
 _NEEDED = (2, 4)  # of the neighbours that stay must agree, and with a sample far from the prediction
+_TOLD_OF, _FOLDS = 2000, 5  # of no more samples each is told from others
+_RIGHT, _WRONG = 8.0, 18.0  # robust deviations of what others tell of those that stay
+_MORE = 0.1  # go then at most, by those that went before: edges are told as wrongly as outliers
 _ALIKE, _SUPPORT = 0.04, (1.1, 1.8, 4.0)  # of ln d, where a neighbour counts 1/e; so much of eight is needed, and of
 # a sample far, and very far, from the prediction
 
@@ -58,7 +62,34 @@ def contradicted(samples: Samples, prediction: NDArray[np.floating]) -> Flags:
         return wrong & ~(off <= _SIGMAS)
     far = _off(ratio, ~wrong) > _SIGMAS_OF_MANY
     wrong = _wrong(samples, log_depth, ratio, ~wrong, _LEAST_FAR, _AGREE_OF_MANY, np.where(far, *_NEEDED[::-1]))
-    return _unsupported(samples, log_depth, ratio, ~wrong)
+    wrong = _unsupported(samples, log_depth, ratio, ~wrong)
+    if count > _TOLD_OF or count - np.count_nonzero(wrong) < _MIN_SAMPLES:
+        return wrong
+    told = _told(samples, log_depth, ratio, ~wrong)
+    known = told[~wrong & np.isfinite(told)]
+    if not known.size:
+        return wrong
+    usual = 1.4826 * float(np.median(known))
+    rare = float(np.quantile(known, 1 - _MORE * wrong.mean()))
+    found: Flags = np.where(wrong, ~(told < _RIGHT * usual), told > max(_WRONG * usual, _LEAST_FAR, rare))
+    return found
+
+
+def _told(samples: Samples, log_depth: Floats, ratio: Floats, kept: Flags) -> Floats:
+    """(N,) how far ln d of each is from what others that are kept tell, in 1/d or in the ratio, whichever is nearer;
+    NaN where none are on all sides."""
+    found = np.full(len(samples), np.nan, dtype=np.float32)
+    inverse = np.exp(-log_depth)
+    fold = np.random.default_rng(len(samples)).permutation(len(samples)) % _FOLDS
+    for number in range(_FOLDS):
+        of, others = np.flatnonzero(fold == number), np.flatnonzero((fold != number) & kept)
+        triangles = Triangulation(samples.rows, samples.columns, samples.size, others)
+        within, corners = triangles.around(samples.rows[of], samples.columns[of])
+        at = of[within]
+        weights = triangles.places(at, corners, samples.rows[at], samples.columns[at], np.inf).weights
+        by_depth, by_ratio = ((weights * of_all.take(corners)).sum(axis=0) for of_all in (inverse, ratio))
+        found[at] = np.fmin(np.abs(np.log(by_depth) + log_depth[at]), np.abs(by_ratio - ratio[at]))
+    return found
 
 
 def _off(ratio: Floats, kept: Flags | None = None) -> Floats:

@@ -123,6 +123,35 @@ def test_twenty_thousand_do_not_take_long() -> None:
     assert time.process_time() - start < 0.2
 
 
+def things(seed: int) -> Samples:
+    """Before the wall and the floor, with edges all around."""
+    samples = spread(seed=seed)
+    return changed(samples, (samples.rows // 40 + samples.columns // 53) % 3 == 0, 0.6)
+
+
+def test_a_depth_that_others_around_have_by_chance_is_no_excuse_where_the_prediction_is_good() -> None:
+    kept, lost = [], []
+    for seed in range(6):
+        samples, rng = things(seed), np.random.default_rng(seed)
+        wrong = rng.permutation(len(samples))[:120]
+        factor = rng.uniform(0.5 * samples.depth.min(), 1.5 * samples.depth.max(), 120) / samples.depth[wrong]
+        found = contradicted(changed(samples, wrong, factor), smooth(samples))
+        kept.append(~found[wrong[np.abs(np.log(factor)) > 0.2]])
+        lost.append(np.delete(found, wrong))
+    assert np.concatenate(kept).mean() < 0.015 and np.concatenate(lost).mean() < 0.02
+
+
+def test_right_samples_that_the_others_tell_come_back() -> None:
+    """Few agree with a sample on a steep floor, seen by a poor prediction; but it lies on the plane of those around."""
+    pixels = np.random.default_rng(3).choice(SIZE[0] * SIZE[1], 300, replace=False)
+    rows, columns = np.divmod(pixels, SIZE[1])
+    samples, rng = Samples(rows, columns, (100 / (rows + 8)).astype(np.float32), SIZE), np.random.default_rng(0)
+    wrong = rng.permutation(300)[:90]
+    spoilt = changed(samples, wrong, rng.uniform(1, 12, 90) / samples.depth[wrong])
+    found = contradicted(spoilt, np.exp(rng.normal(0, 0.3, 300)) * samples.depth)
+    assert np.delete(found, wrong).mean() < 0.06
+
+
 def test_neighbours_of_all_are_sought_once() -> None:
     samples = spread(300)
     all_kept = np.ones(300, dtype=bool)
