@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.models.engine_model import DeclaredModel
 from mono_depth_ros.models.processing import ImageInput, Outputs, Processing, SizeRule
 from mono_depth_ros.models.runtime.engine import EngineOptions, Network
+from mono_depth_ros.models.stepped import SteppedModel
 from mono_depth_ros.pipeline import Frame, Pipeline, Shot
 from mono_depth_ros.tools.bag.convert import Job, convert
 
@@ -84,3 +86,25 @@ def test_six_cameras_record_nothing_once_their_size_is_known(gpu: Runtime, model
     for _ in range(50):
         pipeline.estimate_batch(choose.sample(given, choose.randint(1, 6)))
     assert len(gpu.captures) == before
+
+
+def test_a_step_of_the_input_size_records_nothing(gpu: Runtime) -> None:
+    """Each of a node's sizes, for any number of its cameras, is recorded when the size of the images is known."""
+    fixed = small("cuda:0")
+    image = replace(fixed.processing.input, size=SizeRule(shorter_side=32, multiple=4))
+    network = Network("net", Net(), ("image",), ("depth",), ({0: "batch", 2: "rows", 3: "columns"},))
+    options = EngineOptions(torch.device("cuda:0"), "torch", "fp32")
+    stepped = SteppedModel(DeclaredModel(fixed.spec, network, replace(fixed.processing, input=image), options))
+    stepped.prepare(*SIZE, 3)
+    before, pipeline, given = len(gpu.captures), Pipeline(stepped), shots(3)
+    sizes = [stepped.reads(*SIZE, level) for level in range(4)]
+    assert len(set(sizes)) == len(stepped.seconds) == 4
+    for level in (0, 3, 2, 1, 0, 2):
+        stepped.level = level
+        for count in (3, 1, 2):
+            frames = pipeline.estimate_batch(given[:count])
+            assert all(isinstance(frame, Frame) and frame.device.type == "cuda" for frame in frames)
+    assert len(gpu.captures) == before
+    frame = pipeline.estimate(given[0].rgb, CAMERA)
+    stepped.level = 0
+    assert stepped.change(frame.rgb, CAMERA, frame.prediction.values) == pytest.approx(1.0, abs=0.05)
