@@ -86,7 +86,7 @@ def test_more_work_than_fits_between_two_images_is_foreseen():
 
 
 @pytest.mark.parametrize(("noise", "steps"), [(0.05, 1), (0.15, 1), (0.3, 8)])
-@pytest.mark.parametrize("target_s", [0.0105, 0.0165, 0.02, 0.0265, 0.03, 0.035, 0.0405, 0.045])
+@pytest.mark.parametrize("target_s", [0.0105, 0.02, 0.03, 0.035, 0.045])
 @pytest.mark.parametrize("period_s", [1 / 30, 0.1])
 def test_it_does_not_swing(noise: float, steps: int, target_s: float, period_s: float):
     found = Simulation(period_s, noise=noise).run(10_000, target_s)
