@@ -22,8 +22,9 @@ from alignment_parts.baselines import Triangulation, ip_basic, nearest
 from alignment_parts.patterns import DRAWS, PATTERNS, possible, with_outliers
 from alignment_parts.row import row
 from alignment_parts.scenes import READERS, Depth, Scene, good_prior
+from mono_depth_ros.alignment.align import align
 from mono_depth_ros.alignment.samples import Samples
-from mono_depth_ros.config import ModelConfig
+from mono_depth_ros.config import AlignConfig, ModelConfig
 from mono_depth_ros.errors import FitError
 from mono_depth_ros.frame import Frame
 from mono_depth_ros.metrics import MetricsSum
@@ -44,6 +45,7 @@ BASELINES = ("nearest", "linear", "linear 1/d")
 BEST, BEST_WITH_GOOD_PRIOR = 1.02, 0.7  # times the best of the baselines
 HONEST = (0.7, 1.4)  # printed by true error
 ONE_SIGMA, TWO_SIGMA = (0.63, 0.73), (0.92, 0.98)
+CURVE_ALONE = AlignConfig(curve="best", local=False, held_out=0.0)
 FARTHEST_M = 100.0  # what is not known (infinite, NaN) is judged as this far
 
 
@@ -180,6 +182,9 @@ def _align(line: Judged, scene: Scene, prediction: DepthPrediction, given: Sampl
     alignment = frame.alignment
     assert alignment is not None
     line.add("global", alignment.fit.apply(prediction).numpy()[judged], truth)
+    if "," not in line.pattern:
+        best = align(prediction, given, CURVE_ALONE).fit
+        line.add("best curve", best.apply(prediction).numpy()[judged], truth)
     depth = frame.depth.numpy()[judged]
     line.unknown += int(np.count_nonzero(~np.isfinite(depth)))
     true = line.add("ours", depth, truth)
@@ -222,6 +227,24 @@ def rows(judged: Sequence[Judged]) -> list[dict[str, Any]]:
                     error, asked = plain[key]["ours"], f"<= {times:g} x the best of the others: {limit:.4f}"
                     found.append(row(f"{title}: {what}", error, asked, "", error <= limit))
         found += _honest(title, plain, line.pattern == "left third")
+    return found + _curves(judged)
+
+
+def _curves(judged: Sequence[Judged]) -> list[dict[str, Any]]:
+    """Of the fit alone: what `curve:=best` makes of each set and prior, mean over the patterns."""
+    errors: dict[str, list[tuple[float, float]]] = {}
+    for line in judged:
+        if {"best curve", "global"} <= line.sums.keys():
+            of = line.plain()["abs_rel"]
+            errors.setdefault(f"{line.data_set}, {line.prior}", []).append((of["best curve"], of["global"]))
+    found = []
+    for title, of_lines in errors.items():
+        best, scale = np.mean(of_lines, axis=0)
+        limit = float(BEST * scale)
+        asked = f"<= {BEST:g} x that with scale: {limit:.4f}"
+        found.append(
+            row(f"the fit alone, {title}: AbsRel with curve:=best", float(best), asked, "", bool(best <= limit))
+        )
     return found
 
 

@@ -50,3 +50,16 @@ def test_without_data_it_says_what_is_left_out(quick, tmp_path, capsys, monkeypa
 def test_a_folder_that_is_not_there_is_refused(quick, tmp_path, capsys) -> None:
     assert alignment.main(["--out", str(tmp_path), "--data", str(tmp_path / "none")]) == 1
     assert "expected a folder with seven_scenes" in capsys.readouterr().err
+
+
+def test_the_best_curve_is_held_against_scale() -> None:
+    """Of each set and prior the mean over the patterns."""
+    truth, lines = np.full(10, 2.0, dtype=np.float32), []
+    for pattern, scale, best in (("50 points", 1.2, 1.1), ("500 points", 1.4, 1.25)):
+        line = real.Judged("nyu_depth", "good prior", pattern)
+        line.add("global", scale * truth, truth)
+        line.add("best curve", best * truth, truth)
+        lines.append(line)
+    (found,) = real.rows(lines)
+    assert "nyu_depth, good prior" in found["name"] and found["holds"]
+    assert found["measured"] == pytest.approx(0.175, abs=1e-3)
