@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import resource
+import os
 import subprocess
 import sys
 import threading
@@ -29,6 +29,7 @@ from mono_depth_ros.nodes.depth import session
 from mono_depth_ros.nodes.depth.node import DepthNode
 from mono_depth_ros.nodes.depth.stream import ImageJob
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
+from soak import memory_line, resident_mb
 
 _CAMERA = Camera.from_fov((640, 480), 58.7)
 _LISTENER = """
@@ -125,10 +126,14 @@ def overhead(frames: int = 100) -> dict[str, Any]:
 
 
 def overload(seconds: float = 60.0, inference_s: float = 0.33) -> dict[str, Any]:
-    """A camera ten times faster than the network: how old each result is when it is received, and the memory."""
+    """A camera ten times faster than the network: how old each result is when it is received, and the memory.
+
+    Another process subscribes to depth and cloud.
+    """
     rclpy.init()
     setattr(session, "load_model", lambda *_: SlowModel(inference_s))  # noqa: B010, likewise
     node = _node([])
+    listener = subprocess.Popen([sys.executable, "-c", _LISTENER])
     outsider = Node("outsider")
     executors = [SingleThreadedExecutor(), SingleThreadedExecutor()]
     executors[0].add_node(node)
@@ -155,16 +160,18 @@ def overload(seconds: float = 60.0, inference_s: float = 0.33) -> dict[str, Any]
         image.header.stamp.sec, image.header.stamp.nanosec = divmod(time.time_ns(), 10**9)
         images.publish(image)
         sent += 1
-        memory.append((elapsed, _memory_mib()))
+        memory.append((elapsed, resident_mb(os.getpid())))
         time.sleep(inference_s / 10)
     assert node.session is not None
     snapshot = node.session.streams[0].monitor.snapshot()
+    listener.kill()
+    listener.wait()
     for executor, thread in zip(executors, threads, strict=True):
         executor.shutdown()
         thread.join()
     for each in (node, outsider):
         each.destroy_node()
-    warm = [m for t, m in memory if t > seconds / 6]
+    minutes, warm_mb = np.array([(t / 60, mb) for t, mb in memory if t > min(seconds / 6, 60)]).T
     return {
         "what": "depth node with a network ten times slower than the camera, 640x480",
         "seconds": seconds,
@@ -174,7 +181,7 @@ def overload(seconds: float = 60.0, inference_s: float = 0.33) -> dict[str, Any]
         "images_sent": sent,
         "results": len(ages),
         "superseded": snapshot.drops.get("superseded", 0),
-        "memory_mib": {"after_warm_up": _round(warm[0]), "end": _round(warm[-1]), "max": _round(max(warm))},
+        "memory": {**memory_line(minutes, warm_mb), "max_mb": _round(warm_mb.max())},
     }
 
 
@@ -192,12 +199,6 @@ def _messages() -> tuple[Image, CameraInfo]:
     fill_image(image, pixels, "bgr8")
     fill_camera_info(info, _CAMERA)
     return image, info
-
-
-def _memory_mib() -> float:
-    """Resident memory now."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
 
 
 def _round(value: float) -> float:
