@@ -30,14 +30,15 @@ class Case:
 
     Attributes:
         size: (width, height) of the images. views: what is subscribed to, of VIEWS. jpeg: the images are compressed.
-        rate_hz: of each camera. cameras: their names, "" for the only one. peer: arguments of peer.py, which runs
-            instead of the depth node; None: the depth node runs.
+        stride: of the cloud. rate_hz: of each camera. cameras: their names, "" for the only one.
+        peer: arguments of peer.py, which runs instead of the depth node; None: the depth node runs.
     """
 
     name: str
     size: tuple[int, int]
     views: tuple[str, ...]
     jpeg: bool = False
+    stride: int = 1
     rate_hz: float = 30.0
     cameras: tuple[str, ...] = ("",)
     peer: tuple[str, ...] | None = None
@@ -54,6 +55,8 @@ class Case:
         given = {"model": "tiny"}
         if self.jpeg:
             given["image_transport"] = "compressed"
+        if self.stride > 1:
+            given["stride"] = str(self.stride)
         if self.cameras != ("",):
             given["cameras"] = f"[{', '.join(self.cameras)}]"
         if any(view in _OBSTACLES for view in self.views):
@@ -91,6 +94,7 @@ def cases() -> list[Case]:
     vga = SIZES[0]
     return [
         *found,
+        Case("3840x2160/stride4", SIZES[3], ("image", "cloud"), stride=4),
         Case("six_cameras/image", vga, ("image",), rate_hz=10.0, cameras=_SIX),
         Case("six_cameras/cloud", vga, ("image", "cloud"), rate_hz=10.0, cameras=_SIX),
         Case("flood/image", vga, ("image",), rate_hz=300.0),
