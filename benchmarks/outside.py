@@ -10,8 +10,8 @@ subscriber has it; `stages_p50_ms` and `dropped` are the node's own, from /diagn
 is not there is left out and says why.
 
     python benchmarks/outside.py                                        everything, about 12 minutes
+    python benchmarks/outside.py --flood 600                            with 10 minutes each of flood/*: 32 minutes
     python benchmarks/outside.py --case '640x480/*' --case flood/cloud  some, which are printed and not written
-    python benchmarks/outside.py --case flood/cloud --seconds 600       memory over a longer time
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from delivery import Viewer, process, stamps, stock_environment
 from mono_depth_ros import transport
 from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.startup import interruptible
 from mono_depth_ros.world import World
 from outside_parts.cases import SIZES, VIEWS, Case, chosen
 from outside_parts.figures import figures
@@ -44,6 +45,7 @@ from soak import memory_line, resident_mb
 PARTS = Path(__file__).with_name("outside_parts")
 _FIRST_S = 45.0  # for the first message of every topic: a node starts, and a peer makes its first cloud
 _SETTLE_S = 2.0
+_PEER_S = 15.0  # some results at least
 _PICTURES = 4
 _RENDERED = (1280, 720)  # larger ones are enlarged
 _LONG_S = 60.0  # a slope of memory says something from here on
@@ -218,7 +220,7 @@ def table(arguments: argparse.Namespace) -> dict[str, Any]:
                 left_out[case.name] = reason
                 print(f"{case.name} is left out: {reason}", file=sys.stderr)
                 continue
-            rows.append(measure(case, arguments.seconds, Path(folder), arguments.parameter))
+            rows.append(measure(case, _seconds(case, arguments), Path(folder), arguments.parameter))
             print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
     return {
         "what": "the depth node (tiny, defaults), a camera and a subscriber in three processes over DDS",
@@ -227,6 +229,11 @@ def table(arguments: argparse.Namespace) -> dict[str, Any]:
         "cases": rows,
         "left_out": left_out,
     }
+
+
+def _seconds(case: Case, arguments: argparse.Namespace) -> float:
+    given: float = arguments.flood if arguments.flood and case.name.startswith("flood/") else arguments.seconds
+    return given if case.peer is None else max(given, _PEER_S)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -245,10 +252,12 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="A parameter of the depth node besides those of the case, such as threads:=1; nothing is written then.",
     )
     parser.add_argument("--seconds", type=float, default=8.0, help="For how long each case is measured.")
+    parser.add_argument("--flood", type=float, default=0.0, help="The same for flood/*, 0 as for the others.")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return run(__file__, table, argv, _add_options, written=lambda given: not (given.case or given.parameter))
+    with interruptible():  # the node would outlive this by a SIGTERM
+        return run(__file__, table, argv, _add_options, written=lambda given: not (given.case or given.parameter))
 
 
 if __name__ == "__main__":
