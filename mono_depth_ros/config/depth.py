@@ -74,7 +74,8 @@ class DepthConfig(Config):
     max_relative_error: float = option(
         0.0,
         "Points whose uncertainty is above this fraction of their depth are left out of the cloud and of obstacles, "
-        "where it is known (aligned depth); 0 keeps them in the cloud, and leaves out of obstacles those above 0.15.",
+        "where it is known (aligned depth); 0 keeps them in the cloud, and leaves out of obstacles those above "
+        "0.1 and 0.2 m.",
         low=0.0,
         high=10.0,
         dynamic=True,
