@@ -43,6 +43,19 @@ _PLACED = ("obstacles", "scan")  # options of what needs to know where the camer
 _COLOUR = [name for name, _ in XYZRGB.columns].index("rgb")
 
 
+class Room:
+    """Memory that is written again: fresh pages for a cloud cost more than filling them."""
+
+    def __init__(self) -> None:
+        self._tensor = torch.empty(0)
+
+    def tensor(self, *shape: int) -> torch.Tensor:
+        """float32 on the host, as it was left."""
+        if self._tensor.shape != shape:
+            self._tensor = torch.empty(shape)
+        return self._tensor
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """A frame on its way out.
@@ -53,6 +66,7 @@ class Result:
         encoding: of metric depth: 32FC1 or 16UC1. point_field: the PointField class that goes with the messages.
         coloured: `frame.rgb` is an image. If not, points have no colour: none is made up.
         obstacles: of the frame, where they are wanted.
+        room: for the cloud, where one is published before the next is made; None: each has memory of its own.
     """
 
     frame: Frame
@@ -62,6 +76,7 @@ class Result:
     point_field: Any
     coloured: bool = True
     obstacles: Finding | None = None
+    room: Room | None = None
 
 
 @dataclass(frozen=True)
@@ -164,6 +179,13 @@ def _write_depth(message: Any, result: Result, depth: Any) -> None:
     fill_image(message, pixels, result.encoding)
 
 
+def _points(result: Result) -> torch.Tensor:
+    frame, (height, width), step = result.frame, result.frame.depth.shape, result.frame.config.stride
+    if result.room is None or frame.device.type != "cpu":
+        return frame.packed_cloud()
+    return frame.packed_cloud(result.room.tensor(-(-height // step), -(-width // step), 4))
+
+
 def _write_points(message: Any, result: Result, packed: Any) -> None:
     layout = XYZRGBNORMAL if result.frame.config.cloud_normals else XYZRGB
     if not result.coloured:
@@ -238,7 +260,7 @@ def _as(encoding: str) -> Callable[[Any, Result, Any], None]:
 
 _DEPTH = (_depth, _write_depth)
 _DEPTH_PACKED = (_metres, _write_packed)
-_POINTS = (lambda result: result.frame.packed_cloud(), _write_points)
+_POINTS = (_points, _write_points)
 _COLOR = (lambda result: result.frame.picture(), _write_color)
 _RGB = (lambda result: result.frame.rgb,)
 _INFO = (None, _write_camera_info)

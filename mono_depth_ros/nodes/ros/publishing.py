@@ -15,6 +15,7 @@ import torch
 from sensor_msgs.msg import PointField
 
 from mono_depth_ros.errors import FrameError
+from mono_depth_ros.nodes.ros.bulk import BulkMessage
 from mono_depth_ros.nodes.ros.distributions import PublisherEventCallbacks
 from mono_depth_ros.nodes.ros.qos import OUTPUT, overridable, own
 from mono_depth_ros.nodes.ros.session import Session
@@ -22,7 +23,7 @@ from mono_depth_ros.nodes.ros.stream import MessageStream
 from mono_depth_ros.nodes.ros.topics import message_class
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.streams.obstacles import Finding
-from mono_depth_ros.streams.outputs import FIRST, KNOWN, Contents, Output, Result
+from mono_depth_ros.streams.outputs import FIRST, KNOWN, Contents, Output, Result, Room
 from mono_depth_ros.streams.rates import RateLimit
 from mono_depth_ros.threads import use_one_core
 
@@ -53,7 +54,8 @@ class Outputs:
         self._session, self._stream, self._cloud_rate, self._clouds = session, stream, cloud_rate, RateLimit()
         self._node, self._outputs = session.node, {output.topic: output for output in outputs}
         classes: dict[str, Any] = {topic: message_class(item.kind) for topic, item in self._outputs.items()}
-        self._messages = {topic: message() for topic, message in classes.items()}
+        self._messages = {topic: _message(kind) for topic, kind in classes.items()}
+        self._room = Room()
         self._conflict = ""
         self._lock = threading.Lock()
         self._sending = {topic: threading.Lock() for topic in classes}  # a worker may, when the node is cleaned up
@@ -109,7 +111,7 @@ class Outputs:
         Raises:
             FrameError: reason `ended` or `inactive`: of the session.
         """
-        result = Result(frame, header, camera_info, encoding, PointField, coloured, obstacles)
+        result = Result(frame, header, camera_info, encoding, PointField, coloured, obstacles, self._room)
         due = self._clouds.due(time.monotonic(), self._cloud_rate())
         wanted = [out for topic, out in self._outputs.items() if self.wanted(topic) and (due or not _is_cloud(out))]
         with nullcontext() if frame.device.type == "cpu" else self._stream.monitor.stage(COPY, ready_s):
@@ -152,7 +154,10 @@ class Outputs:
                 if publisher is None:
                     raise FrameError("its publishers are gone", "ended")
                 try:
-                    publisher.publish(message)
+                    if not isinstance(message, BulkMessage):
+                        publisher.publish(message)
+                    elif publisher.is_activated:
+                        message.publish(publisher)
                 except Exception:
                     if self._node.context.ok():
                         raise
@@ -163,6 +168,10 @@ class Outputs:
             f"QoS mismatch: a subscriber of {topic} asks for more than reliable and volatile; ask for less there, or "
             "set qos_overrides here"
         )
+
+
+def _message(kind: type) -> Any:
+    return BulkMessage(kind) if "data" in kind.get_fields_and_field_types() else kind()  # type: ignore[attr-defined]
 
 
 def _is_cloud(output: Output) -> bool:

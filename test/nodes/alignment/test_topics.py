@@ -161,7 +161,7 @@ def test_clouds_of_a_reliable_publisher_are_taken_too(ros, robot):
 
 def test_aligned_depth_waits_for_no_cloud(robot, monkeypatch):
     make, begun, go = Frame.packed_cloud, [], threading.Event()
-    monkeypatch.setattr(Frame, "packed_cloud", lambda frame: (begun.append(frame), go.wait(60), make(frame))[2])
+    monkeypatch.setattr(Frame, "packed_cloud", lambda *of: (begun.append(of), go.wait(60), make(*of))[2])
     r = robot()
     points = r.ros.listen(PointCloud2, "/aligned/points")
     try:

@@ -22,10 +22,10 @@ def held(monkeypatch):
     """Clouds are not ready before `go` is set; `begun` has the frames of which one was begun."""
     make = Frame.packed_cloud
 
-    def wait(frame):
+    def wait(frame, *out):
         wait.begun.append(frame)
         wait.go.wait(60)
-        return make(frame)
+        return make(frame, *out)
 
     wait.begun, wait.go = [], threading.Event()
     monkeypatch.setattr(Frame, "packed_cloud", wait)
@@ -56,7 +56,7 @@ def test_depth_waits_for_no_cloud_and_the_newest_is_the_next_one(ros, rig, held)
 
 
 def test_what_goes_wrong_with_a_cloud_costs_that_cloud(ros, rig, monkeypatch):
-    monkeypatch.setattr(Frame, "packed_cloud", lambda _: 1 / 0)
+    monkeypatch.setattr(Frame, "packed_cloud", lambda *_: 1 / 0)
     r = rig()
     depth, color = ros.listen(Image, "/depth/image"), ros.listen(Image, "/depth/color")
     ros.listen(PointCloud2, "/depth/points")
@@ -148,7 +148,7 @@ def test_rates_that_are_none_are_refused(ros, rig, name, value):
 def test_clouds_take_one_core_and_leave_the_networks_to_it(ros, rig, monkeypatch):
     threads, make = [], Frame.packed_cloud
     before = torch.get_num_threads()
-    monkeypatch.setattr(Frame, "packed_cloud", lambda frame: (threads.append(torch.get_num_threads()), make(frame))[1])
+    monkeypatch.setattr(Frame, "packed_cloud", lambda *of: (threads.append(torch.get_num_threads()), make(*of))[1])
     torch.set_num_threads(2)
     try:
         r = rig()
