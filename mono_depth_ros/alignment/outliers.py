@@ -15,6 +15,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from mono_depth_ros.alignment.kriging import noisy
 from mono_depth_ros.alignment.samples import Samples
 from mono_depth_ros.alignment.triangulation import Triangulation
 
@@ -63,7 +64,7 @@ def contradicted(samples: Samples, prediction: NDArray[np.floating]) -> Flags:
     far = _off(ratio, ~wrong) > _SIGMAS_OF_MANY
     wrong = _wrong(samples, log_depth, ratio, ~wrong, _LEAST_FAR, _AGREE_OF_MANY, np.where(far, *_NEEDED[::-1]))
     wrong = _unsupported(samples, log_depth, ratio, ~wrong)
-    if count > _TOLD_OF or count - np.count_nonzero(wrong) < _MIN_SAMPLES:
+    if count > _TOLD_OF or count - np.count_nonzero(wrong) < _MIN_SAMPLES or noisy(samples):  # weighed one by one later
         return wrong
     told = _told(samples, log_depth, ratio, ~wrong)
     known = told[~wrong & np.isfinite(told)]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -148,8 +149,10 @@ def test_right_samples_that_the_others_tell_come_back() -> None:
     samples, rng = Samples(rows, columns, (100 / (rows + 8)).astype(np.float32), SIZE), np.random.default_rng(0)
     wrong = rng.permutation(300)[:90]
     spoilt = changed(samples, wrong, rng.uniform(1, 12, 90) / samples.depth[wrong])
-    found = contradicted(spoilt, np.exp(rng.normal(0, 0.3, 300)) * samples.depth)
-    assert np.delete(found, wrong).mean() < 0.06
+    prediction = np.exp(rng.normal(0, 0.3, 300)) * samples.depth
+    assert np.delete(contradicted(spoilt, prediction), wrong).mean() < 0.06
+    noisy = replace(spoilt, sigma=np.linspace(0.02, 0.3, 300, dtype=np.float32) * spoilt.depth)
+    assert np.delete(contradicted(noisy, prediction), wrong).mean() > 0.06, "they are weighed one by one"
 
 
 def test_neighbours_of_all_are_sought_once() -> None:
