@@ -34,9 +34,9 @@ def test_a_floor_that_a_wrong_scale_lifts_is_followed() -> None:
 
 def test_the_floor_of_the_robot_is_met_again_after_a_bad_beginning() -> None:
     heights = np.zeros((SECTORS, RINGS, 3))
-    heights[:, 5:10] = -0.12
+    heights[:, :5], heights[:, 5:10] = np.nan, -0.12
     floor = _followed(heights, slope_deg=1.0)
-    assert np.allclose(floor[:, 10:], 0.0)
+    assert np.allclose(floor[:, 5:10], -0.12) and np.allclose(floor[:, 10:], 0.0)
 
 
 def test_a_single_pixel_that_is_too_low_is_no_floor() -> None:
