@@ -80,7 +80,15 @@ class DepthConfig(Config):
         high=10.0,
         dynamic=True,
     )
-    stride: int = option(1, "Every n-th pixel and row goes into the cloud.", unit="px", low=1, high=64, dynamic=True)
+    stride: int = option(
+        1,
+        "Every n-th pixel and row goes into the cloud.",
+        unit="px",
+        low=1,
+        high=64,
+        dynamic=True,
+        aliases=("cloud_stride",),
+    )
     cloud_normals: bool = option(
         False, "The points of the cloud have normal_x, normal_y, normal_z and curvature too.", dynamic=True
     )

@@ -19,6 +19,7 @@ OTHER_UNITS = {
     "rate": "of `play` it is a factor, as of `ros2 bag play`; else it is in Hz",
 }
 EARLIER = {
+    "cloud_stride": "stride",
     "calibration": "camera",
     "extrinsic": "cam_from_reference",
     "hfov_deg": "hfov",

@@ -160,3 +160,12 @@ def test_clouds_take_one_core_and_leave_the_networks_to_it(ros, rig, monkeypatch
     finally:
         torch.set_num_threads(before)
     assert threads[0] == 1 and threads[-1] == 2
+
+
+def test_cloud_stride_is_stride(ros, rig):
+    r = rig(cloud_stride=4)
+    cloud = ros.listen(PointCloud2, "/depth/points")
+    ros.wait(lambda: cloud, poll=r.send)
+    assert (cloud[0].width, cloud[0].height) == (16, 12)
+    assert r.node.set_parameters([Parameter("cloud_stride", value=2)])[0].successful
+    ros.wait(lambda: cloud[-1].width == 32, poll=r.send)
