@@ -50,7 +50,7 @@ from driving_views import views  # noqa: E402
 STREET = WorldNodeConfig(scene="street", seed=3, rate=1.0)
 FRAMES = 20
 FAR = 25.0  # metres: what is farther is not in the picture of the cloud
-OBSTACLES = ("room", 70_000_004, 4)  # kind and seed of a world, and which of its views
+OBSTACLES = ("warehouse", 50_000_000, 3)  # kind and seed of a world, and which of its views
 DEMO = ("--scene", "room", "--duration", "10")
 
 FLAGS = (
