@@ -42,9 +42,10 @@ def main(width: int, height: int, seconds: float) -> dict[str, float]:
         end = time.perf_counter()
         if len(forwards) == _WARM:
             start = end
-    p50, p99 = np.percentile(forwards[_WARM:], (50, 99))
+    # Other load only ever adds: what a latency is compared with is the fastest tenth.
+    p10, p50, p99 = (round(float(value), 2) for value in np.percentile(forwards[_WARM:], (10, 50, 99)))
     rate_hz = (len(forwards) - _WARM) / (end - start)
-    return {"forward_p50_ms": round(p50, 2), "forward_p99_ms": round(p99, 2), "loop_hz": round(rate_hz, 1)}
+    return {"forward_p10_ms": p10, "forward_p50_ms": p50, "forward_p99_ms": p99, "loop_hz": round(rate_hz, 1)}
 
 
 if __name__ == "__main__":

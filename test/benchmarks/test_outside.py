@@ -54,7 +54,7 @@ def _case(depth_hz: float, cloud_hz: float = 0.0, p50: float = 0.0, p99: float =
 
 def test_figures_hold_or_not() -> None:
     measured = {
-        "640x480/network": {"forward_p50_ms": 6.0},
+        "640x480/network": {"forward_p10_ms": 6.0},
         "640x480/image": _case(30.0, p50=18.0, p99=43.0, node_ms_per_result=20.0),
         "640x480/cloud": _case(26.0, 25.0, 19.0, 42.0),
         "640x480/obstacles": {"node_ms_per_result": 25.0},
