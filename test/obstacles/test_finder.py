@@ -149,19 +149,19 @@ def test_the_robots_own_body_is_neither_obstacle_nor_free() -> None:
 
 def test_an_uncertain_depth_is_unknown() -> None:
     scene = Scene().floor().box((3, -9, 0), (4, 9, 3))
-    sigma = torch.where(torch.arange(320) < 160, 0.01, 0.5) * scene.tensor
+    sigma = torch.where(torch.arange(320) < 160, 0.01, 0.6) * scene.tensor
     found = _find(scene, uncertainty=sigma)
     assert (found.points[:, 1] > -0.01).all() and len(found.points) > 100
     assert found.free[:, 1].min() > -0.01
     assert np.isnan(beam(found, -20.0)) and beam(found, 20.0) == pytest.approx(3.19, abs=0.03)
-    assert (_find(scene, uncertainty=sigma, max_relative_error=0.6).points[:, 1] < -1).any()
+    assert (_find(scene, uncertainty=sigma, max_relative_error=0.7).points[:, 1] < -1).any()
 
 
 def test_what_is_near_is_an_obstacle_even_where_little_is_known_of_it() -> None:
-    near, far = (Scene().floor().box((x, -9, 0), (9, 9, 3)) for x in (1.0, 3.0))
-    assert len(_find(near, uncertainty=0.15 * near.tensor).points)
-    assert not len(_find(far, uncertainty=0.15 * far.tensor).points)
-    assert not len(_find(near, uncertainty=0.15 * near.tensor, max_relative_error=0.1).points)
+    near, far = (Scene().floor().box((x, -9, 0), (9, 9, 3)) for x in (0.8, 3.0))
+    assert len(_find(near, uncertainty=0.6 * near.tensor).points)
+    assert not len(_find(far, uncertainty=0.6 * far.tensor).points)
+    assert not len(_find(near, uncertainty=0.6 * near.tensor, max_relative_error=0.1).points)
 
 
 def test_an_uncertain_surface_yields_to_a_certain_one_beside_it() -> None:
