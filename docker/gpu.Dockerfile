@@ -24,7 +24,7 @@ ENV PATH=/opt/venv/bin:$PATH
 # torch first, from its own index: the extras then find it and keep it. CUDA 12 throughout: docs/gpu.md.
 RUN pip install --no-cache-dir --index-url ${TORCH_INDEX} torch
 
-COPY package.xml setup.py setup.cfg MANIFEST.in LICENSE README.md CHANGELOG.rst /ws/src/mono_depth_ros/
+COPY package.xml setup.py setup.cfg MANIFEST.in LICENSE README.md SECURITY.md CHANGELOG.rst /ws/src/mono_depth_ros/
 COPY resource /ws/src/mono_depth_ros/resource
 COPY launch /ws/src/mono_depth_ros/launch
 COPY config /ws/src/mono_depth_ros/config

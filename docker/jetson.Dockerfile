@@ -33,7 +33,7 @@ ENV PATH=/opt/venv/bin:$PATH
 RUN pip install --no-cache-dir --upgrade pip \
     && pip install --no-cache-dir --index-url ${JETSON_INDEX} torch onnxruntime-gpu
 
-COPY package.xml setup.py setup.cfg MANIFEST.in LICENSE README.md CHANGELOG.rst /ws/src/mono_depth_ros/
+COPY package.xml setup.py setup.cfg MANIFEST.in LICENSE README.md SECURITY.md CHANGELOG.rst /ws/src/mono_depth_ros/
 COPY resource /ws/src/mono_depth_ros/resource
 COPY launch /ws/src/mono_depth_ros/launch
 COPY config /ws/src/mono_depth_ros/config

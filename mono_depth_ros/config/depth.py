@@ -75,7 +75,7 @@ class DepthConfig(Config):
         0.0,
         "Points whose uncertainty is above this fraction of their depth are left out of the cloud and of obstacles, "
         "where it is known (aligned depth); 0 keeps them in the cloud, and leaves out of obstacles those above "
-        "half of it, and 0.5 m.",
+        "a quarter of it, and 0.5 m.",
         low=0.0,
         high=10.0,
         dynamic=True,

@@ -26,7 +26,7 @@ from mono_depth_ros.obstacles.voxels import thinned
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-MAX_RELATIVE_ERROR, MAX_ERROR_M = 0.5, 0.5
+MAX_RELATIVE_ERROR, MAX_ERROR_M = 0.25, 0.5
 """Of a depth whose uncertainty is known and for which no limit is given, the larger of both: what might be anywhere is
 no obstacle, but what is near is one even where little is known of it. A wall that is missed is worse than a false cell:
 stricter limits (0.1, 0.2 m) leave out whole walls seen at a grazing angle, and hardly more of what is false."""

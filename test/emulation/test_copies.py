@@ -169,7 +169,7 @@ def test_local_correction_asks_the_device_once(gpu: Runtime) -> None:
     depth, samples = correction_case((640, 480))
     counted = correction_counts(gpu, (640, 480))
     assert (counted.uploads, counted.downloads, counted.waits) == (2, 2, 1), counted.report()
-    assert counted.download_bytes == 4 * (300 + 120 * 160) and counted.kernels < 40, counted.report()
+    assert counted.download_bytes == 4 * (300 + 120 * 160) and counted.kernels < 50, counted.report()
     expected = local_correction(depth, samples)
     assert expected.abs().max() > 0.1
     torch.testing.assert_close(local_correction(depth.to(CUDA), samples).cpu(), expected)

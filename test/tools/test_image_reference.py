@@ -137,7 +137,7 @@ def test_a_cloud_from_another_place(truth, picture, tmp_path, capsys, suffix):
         (["--reference", "."], "found none, expected one: photo.png"),
         (["--cam-from-reference", "0 0 0 0 0 0 1"], "--cam-from-reference is for a --reference"),
         (["--overlay"], "--overlay is for a --reference"),
-        (["--reference", "few.npy", "--curve", "cubic"], "expected one of: auto, inverse"),
+        (["--reference", "few.npy", "--curve", "cubic"], "expected one of: auto, best, inverse"),
     ],
 )
 def test_what_does_not_go_together_is_told(kind, picture, tmp_path, monkeypatch, capsys, words, sentence):

@@ -65,7 +65,10 @@ def test_no_parser_guesses_flags(name):
         (["play", "a", "b"], "mono_depth play: 'b' is not expected"),
         (["bag", "a", "--stride", "0"], "--stride: found '0', expected 1 to 64 px"),
         (["bag", "a", "--stride", "9" * 5000], "expected 1 to 64 px"),
-        (["bag", "a", "--curve", "invers"], "--curve: found 'invers', expected one of: auto, inverse, log, scale"),
+        (
+            ["bag", "a", "--curve", "invers"],
+            "--curve: found 'invers', expected one of: auto, best, inverse, log, scale",
+        ),
         (["bag", "a", "--max-depth", "nan"], "--max-depth: found 'nan', expected 0.01 m or more"),
         (["eval", "nyi", "b"], "invalid choice: 'nyi'"),
         (["demo", "--domain-id", "102"], "--domain-id: found '102', expected 0 to 101"),
@@ -104,7 +107,7 @@ def test_without_a_tool_there_is_help(words, capsys):
     "line, expected",
     [
         ("mono_depth b", {"bag", "bench"}),
-        ("mono_depth bag x --curve ", {"auto", "inverse", "log", "scale"}),
+        ("mono_depth bag x --curve ", {"auto", "best", "inverse", "log", "scale"}),
         ("mono_depth image x --model depth_anything_v2_b", {"depth_anything_v2_base"}),
         ("mono_depth models export tiny --engine o", {"onnx", "openvino"}),
     ],

@@ -317,7 +317,7 @@ def test_its_recording_goes_through_mono_depth_bag_and_is_aligned_by_its_own_tra
     assert "by /tf_static" in done.stderr
     found = json.loads(done.stdout)
     assert found["written"] == found["frames"] >= world_run.summary["frames_out"]
-    assert found["alignment"]["abs_rel_after"] < 0.75 * found["alignment"]["abs_rel_before"]
+    assert found["alignment"]["abs_rel_after"] < 0.9 * found["alignment"]["abs_rel_before"]
     with Reader(tmp_path / "out.mcap") as reader:
         counts = {connection.topic: connection.msgcount for connection in reader.connections}
     assert counts == dict.fromkeys(found["topics"], found["written"])
