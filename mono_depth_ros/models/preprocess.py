@@ -22,6 +22,8 @@ from mono_depth_ros.models.resample import Size, resize_images
 
 MAX_PIXELS = 2**25
 """Of a network's input: a size rule that asks for more, from an image of extreme shape, is refused."""
+MAX_ASPECT = 20.0
+"""Of an image whose rule is a number of patches or pixels, and so has no bound of its own."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,9 @@ def camera_input(cameras: Sequence[Camera], rank: int, form: CameraInput, proces
     if form.form == "focal_px":
         focal = torch.tensor([focal_px(camera, processing) for camera in cameras])
         return focal[0] if rank == 0 else focal if rank == 1 else focal[:, None]
-    values = torch.stack([_unit_rays(camera) if form.form == "rays" else _numbers(camera, form) for camera in cameras])
+    values = torch.stack(
+        [_camera_rays(camera) if form.form == "rays" else _numbers(camera, form) for camera in cameras]
+    )
     return values if rank > CAMERA_RANKS[form.form] else values[0]
 
 
@@ -243,9 +247,23 @@ def _numbers(camera: Camera, form: CameraInput) -> Tensor:
     return torch.from_numpy(np.linalg.inv(matrix) if form.form == "inverse_matrix" else matrix).float()
 
 
-def _unit_rays(camera: Camera) -> Tensor:
-    """(3, H, W). What the lens model does not cover, as in the corners of a fisheye, is as of a pinhole: a network
-    spreads one NaN over its whole output."""
-    ahead = rays(camera)
-    ahead = torch.where(ahead.isfinite(), ahead, rays(replace(camera, model="none", distortion=())))
-    return functional.normalize(torch.cat([ahead, torch.ones_like(ahead[..., :1])], -1), dim=-1).permute(2, 0, 1)
+def _camera_rays(camera: Camera) -> Tensor:
+    return unit_rays(rays(camera), rays(replace(camera, model="none", distortion=())))
+
+
+def unit_rays(ahead: Tensor, pinhole: Tensor) -> Tensor:
+    """(3, H, W) float32 unit vectors of viewing rays (H, W, 2) with z = 1, as a network takes them.
+
+    What the lens model does not cover, as in the corners of a fisheye, is as of a `pinhole`: a network spreads one NaN
+    over its whole output.
+    """
+    known = torch.where(ahead.isfinite(), ahead, pinhole)
+    units = functional.normalize(torch.cat([known, torch.ones_like(known[..., :1])], -1), dim=-1)
+    return units.permute(2, 0, 1).float()
+
+
+def check_aspect(width: int, height: int) -> None:
+    """Raise ImageError, reason `image_shape`, for an image longer than MAX_ASPECT times its other side."""
+    if not 1 / MAX_ASPECT <= width / height <= MAX_ASPECT:
+        found = f"the image is {width}x{height}"
+        raise ImageError(f"{found}, expected a shape less extreme than {MAX_ASPECT:g} to 1", "image_shape")

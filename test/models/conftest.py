@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -130,6 +131,22 @@ def pattern() -> Callable[[int, int], np.ndarray]:
 def entry_for(entry: CatalogueEntry, directory: Path) -> CatalogueEntry:
     """The catalogue's entry as if the weights of this directory were the published ones, without digests."""
     return replace(entry, revision="", files={}, parameters_m=parameters_in(directory) / 1e6)
+
+
+@pytest.fixture(scope="session")
+def picture(real_data: Path) -> Callable[[str], np.ndarray]:
+    """`picture(name)`: (H, W, 3) uint8 RGB, a frame of "kitti" or "nyu", or `pattern_image` of "pattern_WxH"."""
+    paths = {"kitti": "kitti_depth/rgb/0000000050.png", "nyu": "nyu_depth/rgb/rgb_00050.jpg"}
+
+    def read(name: str) -> np.ndarray:
+        if name not in paths:
+            return pattern_image(*map(int, name.removeprefix("pattern_").split("x")))
+        found = cv2.imread(str(real_data / paths[name]))
+        if found is None:
+            pytest.skip(f"no frame of {name} in {real_data}")
+        return found[..., ::-1].copy()
+
+    return read
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mono_depth_ros.errors import ImageError, ModelError
+from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CatalogueEntry
@@ -26,7 +26,7 @@ from mono_depth_ros.models.engine_model import EngineModel
 from mono_depth_ros.models.networks.moge_2 import MoGe2Network, NetworkSize, StackSize
 from mono_depth_ros.models.networks.vit import PATCH, VitSize
 from mono_depth_ros.models.postprocess import postprocess
-from mono_depth_ros.models.preprocess import layout, normalised
+from mono_depth_ros.models.preprocess import check_aspect, layout, normalised
 from mono_depth_ros.models.processing import ImageInput, Outputs, Processing, SizeRule
 from mono_depth_ros.models.resample import Size, resize_images, resize_maps
 from mono_depth_ros.models.runtime.engine import EngineOptions, Inputs, Network
@@ -53,7 +53,6 @@ PROCESSING = Processing(
 _ENCODERS = {"dinov2_vits14": (384, 12, 6), "dinov2_vitb14": (768, 12, 12), "dinov2_vitl14": (1024, 24, 16)}
 _RESAMPLERS = ("conv_transpose", "bilinear")
 _UNUSED = ("encoder.backbone.mask_token", "encoder.image_mean", "encoder.image_std")
-_MAX_ASPECT = 20.0
 
 
 class MoGe2(EngineModel):
@@ -119,9 +118,7 @@ def token_size(width: int, height: int, tokens: int) -> Size:
         ImageError: reason `image_shape`.
     """
     aspect = width / height
-    if not 1 / _MAX_ASPECT <= aspect <= _MAX_ASPECT:
-        found = f"the image is {width}x{height}"
-        raise ImageError(f"{found}, expected a shape less extreme than {_MAX_ASPECT:g} to 1", "image_shape")
+    check_aspect(width, height)
     return round((tokens * aspect) ** 0.5) * PATCH, round((tokens / aspect) ** 0.5) * PATCH
 
 

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from mono_depth_ros.errors import ImageError, ModelError
+from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.maps import kept
 from mono_depth_ros.geometry.rays import pixel_rays
@@ -32,7 +32,7 @@ from mono_depth_ros.models.catalogue import CatalogueEntry
 from mono_depth_ros.models.engine_model import EngineModel
 from mono_depth_ros.models.networks.unidepth_v2 import NetworkSize, UniDepthV2Network, embedded
 from mono_depth_ros.models.networks.vit import PATCH, VitSize
-from mono_depth_ros.models.preprocess import normalised
+from mono_depth_ros.models.preprocess import check_aspect, normalised, unit_rays
 from mono_depth_ros.models.processing import ImageInput, SizeRule
 from mono_depth_ros.models.resample import Size, resize_images, resize_maps
 from mono_depth_ros.models.runtime.engine import EngineOptions, Inputs, Network
@@ -48,7 +48,6 @@ _ENCODERS = {"dinov2_vits14": (384, 12, 6), "dinov2_vitb14": (768, 12, 12), "din
 _UNUSED = ("pixel_encoder.mask_token", "pixel_encoder.register_tokens", "pixel_decoder.level_embeds")
 _GUESS = ("pixel_decoder.camera_layer.", "pixel_decoder.camera_token_adapter.", "pixel_decoder.pos_embed.")
 """What the authors guess a camera with."""
-_MAX_ASPECT = 20.0
 
 
 @dataclass(frozen=True)
@@ -78,10 +77,7 @@ def place_of(width: int, height: int, shapes: Shapes) -> Place:
         ImageError: reason `image_shape`: the shape is too extreme.
     """
     aspect = width / height
-    if not 1 / _MAX_ASPECT <= aspect <= _MAX_ASPECT:
-        raise ImageError(
-            f"the image is {width}x{height}, expected a shape less extreme than {_MAX_ASPECT:g} to 1", "image_shape"
-        )
+    check_aspect(width, height)
     target = min(shapes.ratio[1], max(shapes.ratio[0], aspect))
     # Of a shape within the bounds nothing is padded; float error takes the authors a pixel of some.
     padded = (
@@ -149,20 +145,13 @@ class UniDepthV2(EngineModel):
 
 @kept
 def _unit_rays(camera: Camera, place: Place, device: str) -> Tensor:
-    """(3, h, w) on the device: x, y, z of the unit vector to what each pixel of the network sees.
-
-    Where the lens model has none, as in the corners of a fisheye, it is that of a pinhole: a network spreads one NaN
-    over its whole output.
-    """
+    """(3, h, w) on the device: x, y, z of the unit vector to what each pixel of the network sees."""
     width, height = place.size
     across = (torch.arange(width, dtype=torch.float64) + 0.5) / place.factor - place.left
     down = (torch.arange(height, dtype=torch.float64) + 0.5) / place.factor - place.top
     grid = torch.stack((across.expand(height, -1), down[:, None].expand(-1, width)), dim=-1)
-    ahead = pixel_rays(grid, camera)
-    if camera.model != "none":
-        ahead = torch.where(ahead.isfinite(), ahead, pixel_rays(grid, replace(camera, model="none", distortion=())))
-    rays = functional.normalize(torch.cat((ahead, torch.ones_like(ahead[..., :1])), -1), dim=-1)
-    return rays.permute(2, 0, 1).float().contiguous().to(device)
+    pinhole = pixel_rays(grid, replace(camera, model="none", distortion=()))
+    return unit_rays(pixel_rays(grid, camera), pinhole).contiguous().to(device)
 
 
 def _directions(camera: Camera, place: Place, hidden: int) -> Tensor:

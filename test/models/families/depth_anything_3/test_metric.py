@@ -12,10 +12,8 @@ rgb_00050.jpg of NYUv2.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -53,23 +51,10 @@ def model(directory: Path) -> DeclaredModel:
     return depth_anything_3.load(directory, CPU, None)
 
 
-@pytest.fixture(scope="module")
-def images(real_data: Path) -> dict[str, np.ndarray]:
-    """(H, W, 3) uint8 RGB."""
-    paths = {"kitti": "kitti_depth/rgb/0000000050.png", "nyu": "nyu_depth/rgb/rgb_00050.jpg"}
-    found = {name: cv2.imread(str(real_data / path)) for name, path in paths.items()}
-    return {name: image[..., ::-1].copy() for name, image in found.items() if image is not None}
-
-
 @pytest.mark.parametrize("name", ["pattern_640x360", "pattern_250x333", "kitti", "nyu"])
-def test_same_as_the_authors_code(model, images, pattern: Callable[..., np.ndarray], name: str) -> None:
+def test_same_as_the_authors_code(model, picture, name: str) -> None:
     """The bars are 1e-3 at most and 1e-4 in the mean; what is reached is 1e-5 and 1e-6."""
-    if name.startswith("pattern"):
-        image = pattern(*map(int, name.rpartition("_")[2].split("x")))
-    elif name not in images:
-        pytest.skip(f"no frame of {name}")
-    else:
-        image = images[name]
+    image = picture(name)
     authors = np.load(Path(__file__).parent / "authors.npz")
     camera = Camera.from_fov((image.shape[1], image.shape[0]), 60)
     with torch.inference_mode():

@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -91,22 +90,9 @@ def model(weights, tmp_path_factory) -> MoGe2:
     return moge_2.load(path, CPU, None)
 
 
-@pytest.fixture(scope="module")
-def images(real_data: Path) -> dict[str, np.ndarray]:
-    """(H, W, 3) uint8 RGB."""
-    paths = {"kitti": "kitti_depth/rgb/0000000050.png", "nyu": "nyu_depth/rgb/rgb_00050.jpg"}
-    found = {name: cv2.imread(str(real_data / path)) for name, path in paths.items()}
-    return {name: image[..., ::-1].copy() for name, image in found.items() if image is not None}
-
-
 @pytest.mark.parametrize("name", ["pattern_640x360", "pattern_250x333", "kitti", "nyu"])
-def test_same_as_the_authors_code(model: MoGe2, images, pattern: Callable[..., np.ndarray], name: str) -> None:
-    if name.startswith("pattern"):
-        image = pattern(*map(int, name.rpartition("_")[2].split("x")))
-    elif name not in images:
-        pytest.skip(f"no frame of {name}")
-    else:
-        image = images[name]
+def test_same_as_the_authors_code(model: MoGe2, picture, name: str) -> None:
+    image = picture(name)
     authors = np.load(Path(__file__).parent / "authors.npz")
     height, width = image.shape[:2]
     with torch.inference_mode():

@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -95,23 +93,10 @@ def model(directory: Path) -> UniDepthV2:
     return unidepth_v2.load(directory, CPU, None)
 
 
-@pytest.fixture(scope="module")
-def images(real_data: Path) -> dict[str, np.ndarray]:
-    """(H, W, 3) uint8 RGB."""
-    paths = {"kitti": "kitti_depth/rgb/0000000050.png", "nyu": "nyu_depth/rgb/rgb_00050.jpg"}
-    found = {name: cv2.imread(str(real_data / path)) for name, path in paths.items()}
-    return {name: image[..., ::-1].copy() for name, image in found.items() if image is not None}
-
-
 @pytest.mark.parametrize("name", ["pattern_640x360", "pattern_250x633", "kitti", "nyu"])
-def test_same_as_the_authors_code(model: UniDepthV2, images, pattern: Callable[..., np.ndarray], name: str) -> None:
+def test_same_as_the_authors_code(model: UniDepthV2, picture, name: str) -> None:
     """Padded at the sides, padded above and below, and not at all."""
-    if name.startswith("pattern"):
-        image = pattern(*map(int, name.rpartition("_")[2].split("x")))
-    elif name not in images:
-        pytest.skip(f"no frame of {name}")
-    else:
-        image = images[name]
+    image = picture(name)
     authors = np.load(Path(__file__).parent / "authors.npz")
     height, width = image.shape[:2]
     (found,) = model.predict(torch.from_numpy(image)[None], [camera_of(width, height)])
