@@ -20,13 +20,29 @@ class DepthKind(enum.Enum):
     INVERSE_AFFINE = "inverse_affine"
     """Unitless inverse depth, larger is nearer, up to an unknown scale and shift."""
 
+    AFFINE = "affine"
+    """Unitless depth, larger is farther, up to an unknown scale and shift, and of any sign. +inf: sky."""
+
+    SCALE = "scale"
+    """Unitless depth, larger is farther, up to one unknown scale: positive, and 0 is at the camera. +inf: sky."""
+
+    @property
+    def inverse(self) -> bool:
+        """True where larger is nearer."""
+        return self is DepthKind.INVERSE_AFFINE
+
+    @property
+    def proportional(self) -> bool:
+        """True where one factor makes metres of it, 1 for metres: what is not positive is no depth."""
+        return self in (DepthKind.METRIC, DepthKind.SCALE)
+
 
 @dataclass(frozen=True, eq=False)
 class DepthPrediction:
     """One image's prediction, on the model's device.
 
     Attributes:
-        values: (H, W) float32, metres or unitless inverse depth according to `kind`.
+        values: (H, W) float32, metres, unitless depth or unitless inverse depth according to `kind`.
         kind: what `values` means.
         confidence: (H, W) float32 in [0, 1], where the model has one.
         normals: (H, W, 3) float32, unit length, camera optical frame, towards the camera, where the model has them.

@@ -18,7 +18,7 @@ from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.preprocess import Layout, focal_px
 from mono_depth_ros.models.processing import Processing
 from mono_depth_ros.models.resample import Size, resize_maps
-from mono_depth_ros.prediction import DepthKind, DepthPrediction
+from mono_depth_ros.prediction import DepthPrediction
 from mono_depth_ros.transfer import download
 
 _NOT_PLANES = ("points", "normals", "scale")
@@ -44,14 +44,14 @@ def postprocess(
     values, confidence, normals = full.get("depth"), full.get("confidence"), None
     if values is None:
         values = resized_back(_depth_of_points(outputs, processing, camera, place), place, size, wanted.resize)[0]
-    if processing.depth_kind is DepthKind.METRIC:
-        values = _metric(values, outputs, processing, camera, place)
-        if "sky" in full:
-            above, below = wanted.sky_above, wanted.sky_below
-            sky = full["sky"] > above if above is not None else full["sky"] < cast(float, below)
-            values = values.masked_fill(sky, math.inf)
+    if processing.depth_kind.proportional:
+        values = _positive(values, outputs, processing, camera, place)
+    if "sky" in full and not processing.depth_kind.inverse:
+        above, below = wanted.sky_above, wanted.sky_below
+        sky = full["sky"] > above if above is not None else full["sky"] < cast(float, below)
+        values = values.masked_fill(sky, math.inf)
     if confidence is not None:
-        confidence = 1 / confidence.clamp(min=1) if wanted.confidence_form == "error" else confidence.clamp(0, 1)
+        confidence = _confidence(confidence, wanted.confidence_form)
     if "normals" in outputs:
         normals = _channels(outputs["normals"], "normals", wanted.normals)
         normals = resized_back(normals, place, size, wanted.resize)
@@ -88,10 +88,18 @@ def resized_back(values: Tensor, place: Layout, size: Size, kernel: str) -> Tens
     return resize_maps(_without_padding(values, place), size, kernel)
 
 
-def _metric(
+def _confidence(values: Tensor, form: str) -> Tensor:
+    """From 0 to 1, higher is better."""
+    if form == "share":
+        return values.clamp(0, 1)
+    error = 1 / values.clamp(min=1)
+    return error if form == "error" else 1 - error
+
+
+def _positive(
     values: Tensor, outputs: Mapping[str, Tensor], processing: Processing, camera: Camera, place: Layout
 ) -> Tensor:
-    """Metres; NaN where the network says what is no distance or is out of the declared range."""
+    """Metres, or depth up to a scale; NaN where the network says what is no distance or out of the declared range."""
     if processing.focal_px is not None:
         ratio = focal_px(place.camera(camera), processing) / processing.focal_px
         values = ratio / values if processing.kind == "inverse_canonical" else values * ratio

@@ -21,7 +21,8 @@ from mono_depth_ros.errors import ConfigError, ModelError
 from mono_depth_ros.prediction import DepthKind
 
 DOCUMENTATION = "docs/onnx_models.md in the source of mono_depth_ros"
-KINDS = ("metric", "canonical", "log_metric", "inverse_metric", "inverse_canonical", "inverse_affine")
+_RELATIVE = tuple(kind.value for kind in DepthKind if kind is not DepthKind.METRIC)
+KINDS = ("metric", "canonical", "log_metric", "inverse_metric", "inverse_canonical", *_RELATIVE)
 RULES = ("fixed", "shorter_side", "longer_side", "near", "fit", "source")
 
 
@@ -219,13 +220,14 @@ class Outputs:
     confidence_form: str = option(
         "share",
         "`share`: higher is better; `error`: larger is worse, of no unit, from about 1 up (UniDepthV2): the confidence "
-        "is 1 / max(output, 1)",
-        choices=("share", "error"),
+        "is 1 / max(output, 1); `odds`: higher is better, of no unit, from 1 up (Depth Anything 3): it is 1 - 1 / "
+        "max(output, 1)",
+        choices=("share", "error", "odds"),
     )
     confidence_clamp: bool = option(
         False, "values below 0 become 0 and above 1 become 1; without it a graph that gives more than 1.05 is refused"
     )
-    sky: str = option("", "score of sky: metric depth there is +inf")
+    sky: str = option("", "score of sky: depth there is +inf; of no use to inverse depth")
     sky_above: float | None = option(None, "where the score is above this there is sky; this or `sky_below`")
     sky_below: float | None = option(None, "where the score is below this there is sky")
     mask: str = option("", "score of validity: elsewhere depth, normals and confidence are NaN")
@@ -263,7 +265,7 @@ class Outputs:
         if self.points_shift and not self.points:
             raise ModelError(f"{where}: points_shift goes with points, found depth")
         if self.range_m is not None and not (metric and self.range_m[0] < self.range_m[1]):
-            found = f"{list(self.range_m)}{'' if metric else ' with kind inverse_affine'}"
+            found = f"{list(self.range_m)}{'' if metric else ' with a relative kind'}"
             raise ModelError(f"{where}: range_m is {found}, expected [nearest, farthest] of a metric kind")
 
 
@@ -275,7 +277,8 @@ class Processing:
         MISSING,
         "of the depth output. `metric`: metres; `canonical`: depth = output * f / `focal_px`; `log_metric`: depth = "
         "exp(output); `inverse_metric`: depth = 1 / output; `inverse_canonical`: depth = f / (`focal_px` * output); "
-        "`inverse_affine`: relative",
+        "relative kinds: `inverse_affine`: inverse depth up to scale and shift; `affine`: depth up to scale and shift; "
+        "`scale`: depth up to one scale",
         choices=KINDS,
     )
     input: ImageInput = option(MISSING, "the image, see below")
@@ -296,7 +299,7 @@ class Processing:
     @property
     def depth_kind(self) -> DepthKind:
         """What the predictions mean."""
-        return DepthKind.INVERSE_AFFINE if self.kind == "inverse_affine" else DepthKind.METRIC
+        return DepthKind(self.kind) if self.kind in _RELATIVE else DepthKind.METRIC
 
     @property
     def needs_camera(self) -> bool:
@@ -323,8 +326,8 @@ class Processing:
         if ("canonical" in self.kind) != (self.focal_px is not None):
             found = f"kind {self.kind} {'without' if self.focal_px is None else 'with'} focal_px"
             raise ModelError(f"{where} gives {found}, expected focal_px with the canonical kinds only")
-        if self.outputs.points and self.kind != "metric":
-            raise ModelError(f"{where} gives points with kind {self.kind}, expected kind metric")
+        if self.outputs.points and self.kind not in ("metric", "scale"):
+            raise ModelError(f"{where} gives points with kind {self.kind}, expected kind metric or scale")
         if len(set(self.input_names)) != len(self.input_names):
             raise ModelError(f"{where} names an input twice ({', '.join(self.input_names)}), expected each once")
 

@@ -173,7 +173,7 @@ def test_strict(content: object, expected: str) -> None:
         (changed("outputs", range_m=[5, 5]), "range_m is [5.0, 5.0], expected [nearest, farthest] of a metric kind"),
         (
             changed("outputs", range_m=[1, 5]) | {"kind": "inverse_affine"},
-            "range_m is [1.0, 5.0] with kind inverse_affine",
+            "range_m is [1.0, 5.0] with a relative kind",
         ),
         (
             changed(kind="canonical"),

@@ -7,7 +7,7 @@ Relative or metric, and up to which depth? The tensors are the same. What a chec
 it is a file that the catalogue knows, by config.json in a directory, by NAME.yaml beside NAME.pth, by the authors' name
 for the file, or by the arguments of a training that are saved with it; all that is said must agree.
 
-    kind: metric          # or inverse_affine
+    kind: metric          # or inverse_affine, affine, scale
     max_depth_m: 20       # of a metric one
 """
 
@@ -69,15 +69,16 @@ RELATIVE = Processing(
 _DIGEST, _CONFIG, _NAME = "SHA-256", "config.json", "name"
 
 
-def processing_of(max_depth_m: float | None) -> Processing:
-    """The declaration of a relative network (None) or of a metric one."""
+def processing_of(max_depth_m: float | None, kind: DepthKind = DepthKind.INVERSE_AFFINE) -> Processing:
+    """The declaration of a relative network (None), of which `kind` says what it gives, or of a metric one."""
     if max_depth_m is None:
-        return RELATIVE
+        return replace(RELATIVE, kind=kind.value)
     return replace(RELATIVE, kind="metric", outputs=replace(RELATIVE.outputs, range_m=(0.0, max_depth_m)))
 
 
 class DepthAnythingV2(DeclaredModel):
-    """`DepthModel`: relative gives INVERSE_AFFINE, metric gives METRIC up to `max_depth_m`. The camera is not used."""
+    """`DepthModel`: relative gives INVERSE_AFFINE, or what its sidecar says, metric METRIC up to `max_depth_m`, both
+    without the camera."""
 
     def __init__(
         self,
@@ -93,7 +94,7 @@ class DepthAnythingV2(DeclaredModel):
         shapes = ({0: "batch", 2: "14*rows", 3: "14*columns"},)
         module = network.optimise() if isinstance(network, DepthAnythingNetwork) else lambda: network().optimise()
         graph = Network(spec.name, module, ("image",), ("depth",), shapes, files=files)
-        super().__init__(spec, graph, processing_of(spec.max_depth_m), options)
+        super().__init__(spec, graph, processing_of(spec.max_depth_m, spec.kind), options)
 
 
 def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None = None) -> DepthAnythingV2:

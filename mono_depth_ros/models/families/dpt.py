@@ -69,8 +69,9 @@ def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) 
     image = _image_of_backbone(source, preprocessor) if backbone else preprocessor.image
     if not backbone:
         _check_size(source / PREPROCESSOR, preprocessor, values)
-    metric = kind is DepthKind.METRIC
-    outputs = Outputs("cubic", "depth", range_m=(0.0, limit) if limit else None) if metric else PROCESSING.outputs
+    outputs = PROCESSING.outputs
+    if not kind.inverse:
+        outputs = Outputs("cubic", "depth", range_m=(0.0, limit) if limit else None)
     processing = replace(PROCESSING, kind=kind.value, input=image, outputs=outputs)
     spec = ModelSpec.of(expected) if expected else ModelSpec(str(source), "dpt", kind, "not stated", limit)
     step = "" if image.size.multiple == 1 else f"{image.size.multiple}*"

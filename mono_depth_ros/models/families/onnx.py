@@ -22,7 +22,7 @@ from mono_depth_ros.models.preprocess import CAMERA_RANKS, camera_input, image_i
 from mono_depth_ros.models.processing import DOCUMENTATION, Processing, SizeRule, contract_path
 from mono_depth_ros.models.runtime.engine import EngineOptions, GraphFile, Inputs
 from mono_depth_ros.models.runtime.onnxruntime_engine import OnnxRuntimeEngine
-from mono_depth_ros.prediction import DepthKind, DepthPrediction
+from mono_depth_ros.prediction import DepthPrediction
 from mono_depth_ros.transfer import upload
 
 LOGGER = logging.getLogger(__name__)
@@ -175,8 +175,8 @@ class OnnxModel(DeclaredModel):
             )
 
     def _is_depth(self, prediction: DepthPrediction) -> Tensor:
-        metric = prediction.kind is DepthKind.METRIC
-        return prediction.values > 0 if metric else torch.ones_like(prediction.values, dtype=torch.bool)
+        positive = prediction.kind.proportional
+        return prediction.values > 0 if positive else torch.ones_like(prediction.values, dtype=torch.bool)
 
     def _check_confidence(self, outputs: Inputs) -> None:
         wanted = self.processing.outputs
@@ -192,7 +192,7 @@ class OnnxModel(DeclaredModel):
             return
         raise ModelError(
             f"{what}, expected a confidence from 0 to 1: set 'confidence_clamp', or where larger is worse "
-            "'confidence_form: error', or name it in 'ignored' instead"
+            "'confidence_form: error' (higher is better, from 1 up: 'odds'), or name it in 'ignored' instead"
         )
 
     def _batch_is_right(self, alone: Tensor) -> bool:

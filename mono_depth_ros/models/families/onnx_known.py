@@ -62,7 +62,7 @@ class Contract:
 
 
 _REMARKS = {
-    "kind": "metric, or inverse_affine of a relative network",
+    "kind": "metric, or of a relative network inverse_affine, affine or scale",
     "outputs.depth": "one of the outputs, the others in ignored",
     "input.resample": "linear, cubic or area, as its authors resize",
     "input.range": "1 or 255, with mean and std as its authors normalise",

@@ -116,10 +116,17 @@ def check_finite(weights: dict[str, Tensor], where: Path) -> None:
                 raise ModelError(f"{where}: {count} of {value.numel()} numbers of {name} are not finite")
 
 
+_RELATIVE = {
+    DepthKind.INVERSE_AFFINE: "relative (affine inverse depth)",
+    DepthKind.AFFINE: "relative (affine depth)",
+    DepthKind.SCALE: "relative (depth up to scale)",
+}
+
+
 def kind_in_words(kind: DepthKind, max_depth_m: float | None) -> str:
     """Such as "metric up to 20 m"."""
-    if kind is DepthKind.INVERSE_AFFINE:
-        return "relative (affine inverse depth)"
+    if kind is not DepthKind.METRIC:
+        return _RELATIVE[kind]
     return "metric without a bound" if max_depth_m is None else f"metric up to {max_depth_m:g} m"
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """NAME.yaml beside a checkpoint that does not say itself what its depth means.
 
-kind: metric          # or inverse_affine
+kind: metric          # or inverse_affine, affine, scale
 max_depth_m: 20       # of a metric one
 """
 
@@ -17,7 +17,7 @@ from mono_depth_ros.config.yaml_text import load_yaml
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.prediction import DepthKind
 
-_KINDS = {kind.value: kind for kind in (DepthKind.METRIC, DepthKind.INVERSE_AFFINE)}
+_KINDS = {kind.value: kind for kind in DepthKind}
 
 
 def sidecar_of(checkpoint: Path) -> Path:
@@ -47,7 +47,7 @@ def read_sidecar(path: Path, bounded: bool) -> tuple[DepthKind, float | None] | 
         raise ModelError(f"{path} has {', '.join(odd)}, expected only: {', '.join(keys)}")
     kind, limit = values.get("kind"), values.get("max_depth_m")
     if not isinstance(kind, str) or kind not in _KINDS:
-        raise ModelError(f"{path} says kind {kind!r}, expected {' or '.join(_KINDS)}")
+        raise ModelError(f"{path} says kind {kind!r}, expected one of: {', '.join(_KINDS)}")
     number = isinstance(limit, (int, float)) and not isinstance(limit, bool) and math.isfinite(limit) and limit > 0
     if _KINDS[kind] is DepthKind.METRIC and not number and (bounded or limit is not None):
         raise ModelError(f"{path} is metric with max_depth_m {limit!r}, expected metres, such as 20 or 80")

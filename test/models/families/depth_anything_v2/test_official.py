@@ -75,6 +75,8 @@ def test_a_name_alone_is_said_to_be_one(named, caplog, fp32) -> None:
     [
         ("kind: metric\nmax_depth_m: 12.5", DepthKind.METRIC, 12.5),
         ("kind: inverse_affine", DepthKind.INVERSE_AFFINE, None),
+        ("kind: affine", DepthKind.AFFINE, None),
+        ("kind: scale", DepthKind.SCALE, None),
     ],
 )
 def test_a_file_beside_it_says_what_it_is(named, caplog, sidecar: str, kind: DepthKind, max_depth_m) -> None:
@@ -103,8 +105,8 @@ def test_without_either_it_is_refused_and_told_how(named) -> None:
         ("kind: metric", "max_depth_m None, expected metres"),
         ("kind: metric\nmax_depth_m: .inf", "max_depth_m inf, expected metres"),
         ("kind: metric\nmax_depth_m: true", "max_depth_m True, expected metres"),
-        ("kind: [metric]", "kind .'metric'., expected metric or inverse_affine"),
-        ("kind: relative", "kind 'relative', expected metric or inverse_affine"),
+        ("kind: [metric]", "kind .'metric'., expected one of: metric, inverse_affine, affine, scale"),
+        ("kind: relative", "kind 'relative', expected one of: metric, inverse_affine, affine, scale"),
         ("kind: inverse_affine\nmax_depth_m: 20", "max_depth_m 20, expected none"),
         ("kind: metric\nmax_depth: 20", "has max_depth, expected only: kind, max_depth_m"),
         ("metric", "has 'metric', expected only"),

@@ -237,7 +237,12 @@ def test_a_factor_and_an_offset(model, camera) -> None:
 
 @pytest.mark.parametrize(
     ("low", "high", "form", "expected"),
-    [(0.994, 1.006, "share", "clipped to 0 to 1"), (1.0, 4.0, "share", None), (1.0, 4.0, "error", "")],
+    [
+        (0.994, 1.006, "share", "clipped to 0 to 1"),
+        (1.0, 4.0, "share", None),
+        (1.0, 4.0, "error", ""),
+        (1.0, 4.0, "odds", ""),
+    ],
 )
 def test_a_confidence_beyond_1(model, camera, caplog, low: float, high: float, form: str, expected: str | None) -> None:
     """From `low` where red is 0 to `high` where it is 255: a little too much is clipped, with a word, else refused."""
@@ -251,7 +256,7 @@ def test_a_confidence_beyond_1(model, camera, caplog, low: float, high: float, f
     (prediction,) = model(body, f"{PLANE} depth, {PLANE} sure", outputs=wanted).predict(RGB, [camera(6, 4)])
     assert expected in caplog.text and bool(expected) is bool(caplog.records)
     raw = low + RED * (high - low) / 255
-    right = 1 / raw.clamp(min=1) if form == "error" else raw.clamp(0, 1)
+    right = {"share": raw.clamp(0, 1), "error": 1 / raw.clamp(min=1), "odds": 1 - 1 / raw.clamp(min=1)}[form]
     assert torch.allclose(prediction.confidence, right, rtol=1e-6)
 
 

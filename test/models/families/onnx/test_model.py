@@ -44,7 +44,8 @@ def test_what_the_contract_says_of_the_model(model) -> None:
     assert spec.name.endswith("model.onnx")
     assert not spec.needs_camera
     assert model(kind="canonical", focal_px=1000).spec.needs_camera
-    assert model(kind="inverse_affine").spec.kind is DepthKind.INVERSE_AFFINE
+    for kind in DepthKind:
+        assert model(kind=kind.value).spec.kind is kind
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,8 @@ def test_what_the_contract_says_of_the_model(model) -> None:
         ({"kind": "inverse_metric"}, 1 / 5),
         ({"kind": "inverse_canonical", "focal_px": 1500}, 300 / (1500 * 5)),
         ({"kind": "inverse_affine"}, 5.0),
+        ({"kind": "affine"}, 5.0),
+        ({"kind": "scale"}, 5.0),
         # at the processed size the image is half as wide and as high as it was, and so is f
         ({"kind": "canonical", "focal_px": 1000, "input": {"size": {"fixed": [3, 2]}}}, 5.0 * 150 / 1000),
         ({"kind": "canonical", "focal_px": 1000, "input": {"size": {"fixed": [3, 4]}}}, 5.0 * 150 / 1000),
@@ -79,9 +82,10 @@ def test_a_canonical_camera_in_a_padded_frame_uses_the_exact_scale(model, camera
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0])
-def test_no_distance_is_unknown(model, camera, value: float) -> None:
-    (prediction,) = model(constant("depth", value)).predict(RGB, [camera(6, 4)])
-    assert prediction.values.isnan().all()
+@pytest.mark.parametrize(("kind", "known"), [("metric", False), ("scale", False), ("affine", True)])
+def test_no_distance_is_unknown(model, camera, value: float, kind: str, known: bool) -> None:
+    (prediction,) = model(constant("depth", value), kind=kind).predict(RGB, [camera(6, 4)])
+    assert torch.equal(prediction.values.nan_to_num(9), torch.full((4, 6), value if known else 9.0))
 
 
 def test_a_network_that_gives_no_numbers_is_refused(model) -> None:
@@ -97,6 +101,8 @@ def test_a_network_that_gives_no_numbers_is_refused(model) -> None:
         (0.0, {"kind": "inverse_metric"}, False),
         (5000.0, {"outputs": {"range_m": [0, 80]}}, False),
         (-1.0, {"kind": "inverse_affine"}, True),
+        (-1.0, {"kind": "affine"}, True),
+        (-1.0, {"kind": "scale"}, False),
         (-1.0, {"kind": "log_metric"}, True),
         (5000.0, {"outputs": {"range_m": [0, 80], "factor": 0.001}}, True),
     ],
@@ -120,11 +126,11 @@ def test_outside_the_range_is_unknown(model, camera) -> None:
     assert prediction.values[~inside].isnan().all()
 
 
+@pytest.mark.parametrize("kind", ["metric", "affine", "scale"])
 @pytest.mark.parametrize(("key", "above"), [("sky_above", True), ("sky_below", False)])
-def test_sky(model, camera, key: str, above: bool) -> None:
-    found = model(
-        f"{FIRST} score = Identity(depth)", f"{PLANE} depth, {PLANE} score", outputs={"sky": "score", key: 40.0}
-    )
+def test_sky(model, camera, key: str, above: bool, kind: str) -> None:
+    outputs = {"sky": "score", key: 40.0}
+    found = model(f"{FIRST} score = Identity(depth)", f"{PLANE} depth, {PLANE} score", outputs=outputs, kind=kind)
     (prediction,) = found.predict(RGB, [camera(6, 4)])
     expected = RED > 40 if above else RED < 40
     assert 0 < expected.sum() < expected.numel()

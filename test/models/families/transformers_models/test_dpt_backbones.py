@@ -92,7 +92,9 @@ def test_what_dinov2_gives_is_asked_for(saved: Saved) -> None:
     known = (expected > 0) & (expected < 10)
     assert torch.equal(values.isfinite(), known)
     sidecar.write_text("kind: metrc\n")
-    with pytest.raises(ModelError, match=r"dinov2\.yaml says kind 'metrc', expected metric or inverse_affine"):
+    with pytest.raises(
+        ModelError, match=r"dinov2\.yaml says kind 'metrc', expected one of: metric, inverse_affine, affine, scale"
+    ):
         dpt.load(directory, CPU, None)
 
 
