@@ -4,7 +4,8 @@
 overview.jpg and street.jpg are of a drive through a street: of its frames the one whose mean error the lidar divides by
 the largest factor, as on the demo's page. report.jpg is that page after a run of the demo. motion.jpg and
 motion_scale.png are of 7-Scenes, whose folder is in that of the environment's MONO_DEPTH_DATA. obstacles.jpg is a view
-that benchmarks/driving.py does not score.
+that benchmarks/driving.py does not score. cameras.jpg is of true depth, seen through the lens of docs/cameras.md.
+slam.jpg is of 7-Scenes too, and is made where benchmarks/slam.py runs (Open3D, evo, ORB-SLAM3).
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from mono_depth_ros.config import DepthConfig, MotionConfig, WorldNodeConfig
 from mono_depth_ros.datasets import seven_scenes
 from mono_depth_ros.datasets.files import Wanted
 from mono_depth_ros.errors import SamplesError
+from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.metrics import depth_metrics, valid_pairs
 from mono_depth_ros.motion.window import MotionWindow
 from mono_depth_ros.nodes.sources.drive import Drive
@@ -43,7 +46,9 @@ from mono_depth_ros.tools.report.pictures import DepthScale
 from mono_depth_ros.world import World
 
 HERE = Path(__file__).parent
-sys.path.append(str(HERE.parents[1] / "benchmarks"))
+sys.path += [str(HERE), str(HERE.parents[1] / "benchmarks")]
+from from_above import BLUE, GREY, INK, ORANGE, RED, FromAbove  # noqa: E402
+
 import driving  # noqa: E402
 from driving_views import views  # noqa: E402
 
@@ -51,6 +56,10 @@ STREET = WorldNodeConfig(scene="street", seed=3, rate=1.0)
 FRAMES = 20
 FAR = 25.0  # metres: what is farther is not in the picture of the cloud
 OBSTACLES = ("warehouse", 50_000_000, 3)  # kind and seed of a world, and which of its views
+WEBCAM = Camera(640, 480, 439.0, 439.0, 319.5, 239.5, "plumb_bob", (-0.36, 0.11, 0.0, 0.0, 0.0))
+LENS_WORLD, LENS_VIEW = ("room", 50_000_004), 3
+WAYS = {"raw": ("depth as it came", RED), "memory": ("one scale, from memory", ORANGE),
+        "motion": ("scale by motion", BLUE)}  # fmt: skip
 DEMO = ("--scene", "room", "--duration", "10")
 
 FLAGS = (
@@ -111,7 +120,9 @@ def write(name: str, bgr: np.ndarray) -> None:
 
 def main() -> None:
     """All of them, or those that are named; motion.jpg brings motion_scale.png with it."""
-    wanted = sys.argv[1:] or ["overview.jpg", "street.jpg", "report.jpg", "motion.jpg", "obstacles.jpg"]
+    wanted = sys.argv[1:] or [
+        f"{one}.jpg" for one in ("overview", "street", "report", "motion", "obstacles", "cameras", "slam")
+    ]
     with tempfile.TemporaryDirectory() as name:
         if {"overview.jpg", "street.jpg"} & set(wanted):
             street(Path(name))
@@ -121,6 +132,10 @@ def main() -> None:
             motion(Path(name))
         if "obstacles.jpg" in wanted:
             obstacles()
+        if "cameras.jpg" in wanted:
+            cameras()
+        if "slam.jpg" in wanted:
+            slam(Path(name))
 
 
 def street(folder: Path) -> None:
@@ -203,6 +218,65 @@ def obstacles() -> None:
     below = [(title, costmap_picture(truth, marked)) for title, marked in maps.items()]
     rows = [np.hstack([titled(*cell, width) for cell in row]) for row, width in ((top, 505), (below, 334))]
     write("obstacles.jpg", np.vstack(rows))
+
+
+def cameras() -> None:
+    """A world through a webcam's lens, and its true depth from above: by each pixel's ray, and by that of a pinhole."""
+    world = World.generate(*LENS_WORLD)
+    pose = world.random_pose(np.random.default_rng(LENS_VIEW))
+    seen = world.render(WEBCAM, pose, normals=False)
+    up = pose[2, :3]  # of the world, in the frame of the camera
+    drawing = FromAbove((505, 379), (-3.6, 4.9), (3.2, -0.2))
+    for camera, colour in ((replace(WEBCAM, model="none", distortion=()), RED), (WEBCAM, INK)):
+        points = np.dstack([rays(camera).numpy(), np.ones(seen.depth.shape, np.float32)]) * seen.depth[..., None]
+        height = points @ up + pose[2, 3]
+        drawing.points(points[(height > 0.3) & (height < 1.5)][:, [0, 2]], colour)
+    drawing.text("each pixel by its own ray", (12, 20))
+    drawing.text("each pixel taken for a pinhole's", (12, 40), RED)
+    drawing.bar(1.0, (430, 368))
+    picture = cv2.cvtColor(seen.rgb, cv2.COLOR_RGB2BGR)
+    cells = [("camera, k1 -0.36", picture), ("its true depth from above", drawing.finished())]
+    write("cameras.jpg", np.hstack([titled(*cell, 505) for cell in cells]))
+
+
+def slam(folder: Path) -> None:
+    """The ways of ORB-SLAM3 through 7-Scenes with the depth of `tiny`, as it came, by memory and by motion."""
+    from slam import ORB_ESTIMATE, measure
+    from slam_orb import train_vocabulary
+    from slam_recording import SevenScenes
+
+    vocabulary, work = folder / "vocabulary.txt", folder / "slam"
+    work.mkdir()
+    train_vocabulary(vocabulary)
+    sequence = SevenScenes(Path(os.environ["MONO_DEPTH_DATA"]) / "seven_scenes")
+    measure(sequence, work, load_model("tiny", engine="torch").model, vocabulary, tuple(WAYS))
+    drawing = ways({depth: (work / depth / "groundtruth.txt", work / depth / ORB_ESTIMATE) for depth in WAYS})
+    rgb = next(iter(sequence.moments())).rgb
+    cells = [("camera", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)), ("its way by ORB-SLAM3", drawing)]
+    write("slam.jpg", np.hstack([titled(*cell, 505) for cell in cells]))
+
+
+def ways(files: dict[str, tuple[Path, Path]]) -> np.ndarray:
+    """BGR of the true way and the estimates, each moved by the rigid motion that fits best, its size left as it is."""
+    found, truth = {}, np.empty((0, 3))
+    for depth, (true_file, estimate_file) in files.items():
+        truth, estimate = (np.loadtxt(file, usecols=range(4)) for file in (true_file, estimate_file))
+        nearest = np.abs(truth[:, 0] - estimate[:, :1]).argmin(axis=1)
+        there, here = truth[nearest, 1:], estimate[:, 1:]
+        u, _, v = np.linalg.svd((there - there.mean(0)).T @ (here - here.mean(0)))
+        turn = u @ np.diag([1, 1, np.linalg.det(u @ v)]) @ v
+        found[depth] = (here - here.mean(0)) @ turn.T + there.mean(0)
+    flat = np.linalg.svd(truth[:, 1:] - truth[:, 1:].mean(0), full_matrices=False)[2][:2]  # the plane that shows most
+    lines = {depth: way @ flat.T for depth, way in {"truth": truth[:, 1:], **found}.items()}
+    low, high = (getattr(np.concatenate(list(lines.values())), which)(0) for which in ("min", "max"))
+    edge = 0.06 * (high - low).max()
+    drawing = FromAbove((505, 379), (low[0] - edge, high[1] + edge), (high[0] + edge, low[1] - edge))
+    for k, (depth, line) in enumerate(lines.items()):
+        text, colour = ("true", GREY) if depth == "truth" else WAYS[depth]
+        drawing.way(line, colour, 3.0 if depth == "truth" else 1.5)
+        drawing.text(text, (12, 20 + 20 * k), colour)
+    drawing.bar(0.2, (380, 368))
+    return drawing.finished()
 
 
 def costmap_picture(truth: driving.Truth, marked: np.ndarray) -> np.ndarray:
