@@ -24,7 +24,10 @@ from mono_depth_ros.training.config import VALIDATION_SEED, TrainConfig
 
 META = np.dtype([("fx", "f8"), ("fy", "f8"), ("cx", "f8"), ("cy", "f8"), ("kind", "u1"), ("seed", "i8")])
 KINDS = ("room", "corridor", "warehouse", "street", "yard")
-"""Of scenes that a network learns from."""
+"""Of scenes that a network learns from, seen from a vehicle."""
+BY_HAND = "hand-held "
+"""Before the kind of a scene: seen from a hand, at any height and near."""
+HAND_HELD = (BY_HAND + "clutter", BY_HAND + "room", BY_HAND + "clutter", BY_HAND + "corridor", BY_HAND + "clutter")
 _FILES = ("rgb", "depth", "meta", "done")
 
 
@@ -91,13 +94,15 @@ def sample_camera(spec: PoolSpec, rng: np.random.Generator) -> Camera:
 def render_world(spec: PoolSpec, number: int) -> Iterable[tuple[np.ndarray, np.ndarray, Camera]]:
     """The (rgb uint8, depth float32, camera) of each view of world `number`; the same for the same spec and number."""
     from mono_depth_ros.world import World
+    from mono_depth_ros.world.hand_held import hand_held_pose
 
-    seed = spec.first_seed + number
-    world = World.generate(spec.kinds[number % len(spec.kinds)], seed)
+    seed, kind = spec.first_seed + number, spec.kinds[number % len(spec.kinds)]
+    world = World.generate(kind.removeprefix(BY_HAND), seed)
     rng = np.random.default_rng([seed, 1])
     for _ in range(spec.views):
         camera = sample_camera(spec, rng)
-        frame = world.render(camera, world.random_pose(rng), normals=False)
+        pose = hand_held_pose(world, rng) if kind.startswith(BY_HAND) else world.random_pose(rng)
+        frame = world.render(camera, pose, normals=False)
         yield frame.rgb, frame.depth, camera
 
 

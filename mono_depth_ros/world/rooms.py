@@ -106,7 +106,7 @@ def room(rng: np.random.Generator) -> Scene:
         half = (size[0] if k % 2 == 0 else size[1]) / 2
         doors[k] = [float(rng.uniform(-half + 0.8, half - 0.8))]
     shell(b, size, height, doors, walls)
-    _neighbours(b, size, height, one)
+    neighbours(b, size, height, one)
     frames = wall_frames(size)
     for k, (x, y, yaw, length) in enumerate(frames):
         with b.at(x, y, yaw):
@@ -122,18 +122,18 @@ def room(rng: np.random.Generator) -> Scene:
     style = str(rng.choice(list(STYLES)))
     pieces = list(rng.permutation(np.array(STYLES[style])))[: int(rng.integers(3, 9))]
     for name in pieces:
-        _against_wall(b, str(name), frames)
-    _pictures(b, frames, doors)
+        against_wall(b, str(name), frames)
+    pictures(b, frames, doors)
     _middle(b, size, style)
     if rng.random() < 0.35:
-        _anywhere(b, size, 0.6, 0.6, lambda: person(b))
+        anywhere(b, size, 0.6, 0.6, lambda: person(b))
     for x in (-size[0] / 4, size[0] / 4) if size[0] > 5 else (0.0,):
         ceiling_lamp(b, x, 0.0, height)
     b.drivable.append((-size[0] / 2, -size[1] / 2, size[0] / 2, size[1] / 2))
     return b.build(indoor_light(b, height))
 
 
-def _neighbours(b: SceneBuilder, size: tuple[float, float], height: float, wall: int) -> None:
+def neighbours(b: SceneBuilder, size: tuple[float, float], height: float, wall: int) -> None:
     """A closed outer shell, so that an open door shows another room."""
     gap = float(b.rng.uniform(1.6, 3.5))
     lx, ly = size[0] + 2 * gap, size[1] + 2 * gap
@@ -142,7 +142,7 @@ def _neighbours(b: SceneBuilder, size: tuple[float, float], height: float, wall:
             b.box(0, -WALL, 0, (length + 0.5, WALL, height), wall)
 
 
-def _against_wall(b: SceneBuilder, name: str, frames: list) -> None:
+def against_wall(b: SceneBuilder, name: str, frames: list) -> None:
     """Along one of the walls where its footprint is free; nowhere after twelve tries."""
     length, depth, draw = _piece(b, name)
     for _ in range(12):
@@ -157,9 +157,7 @@ def _against_wall(b: SceneBuilder, name: str, frames: list) -> None:
                 return
 
 
-def _anywhere(
-    b: SceneBuilder, size: tuple[float, float], length: float, width: float, draw: Callable[[], None]
-) -> None:
+def anywhere(b: SceneBuilder, size: tuple[float, float], length: float, width: float, draw: Callable[[], None]) -> None:
     """Somewhere in the room where a footprint is free; nowhere after ten tries."""
     for _ in range(10):
         x = float(b.rng.uniform(-size[0] / 2 + length / 2 + 0.2, size[0] / 2 - length / 2 - 0.2))
@@ -188,9 +186,9 @@ def _middle(b: SceneBuilder, size: tuple[float, float], style: str) -> None:
             for _ in range(int(rng.integers(0, 4))):
                 fu.trinket(b, float(rng.uniform(-0.35, 0.35)) * n, float(rng.uniform(-0.3, 0.3)) * w, 0.75)
 
-        _anywhere(b, size, n + 0.2, w + 1.2, dining)
+        anywhere(b, size, n + 0.2, w + 1.2, dining)
     if style == "living" and rng.random() < 0.8:
-        _anywhere(b, size, 1.1, 0.6, lambda: fu.table(b, 1.1, 0.6, 0.42))
+        anywhere(b, size, 1.1, 0.6, lambda: fu.table(b, 1.1, 0.6, 0.42))
     if rng.random() < 0.4:
         rug = b.material(
             tx.STRIPES if rng.random() < 0.5 else tx.PATCHES, pal.fabric(rng), pal.fabric(rng), (0.3, 0.12), 0.15, 0.2
@@ -198,10 +196,11 @@ def _middle(b: SceneBuilder, size: tuple[float, float], style: str) -> None:
         x, y = rng.uniform(-0.8, 0.8, 2)
         b.box(float(x), float(y), 0, (2.3, 1.6, 0.012), rug, yaw=float(rng.uniform(-0.2, 0.2)), solid=False)
     for _ in range(int(rng.integers(0, 3))):
-        _anywhere(b, size, 0.45, 0.45, lambda: fu.chair(b))
+        anywhere(b, size, 0.45, 0.45, lambda: fu.chair(b))
 
 
-def _pictures(b: SceneBuilder, frames: list, doors: list) -> None:
+def pictures(b: SceneBuilder, frames: list, doors: list) -> None:
+    """Up to three on each wall, beside its doors."""
     rng = b.rng
     for k, (x, y, yaw, length) in enumerate(frames):
         hung: list[tuple[float, float]] = []

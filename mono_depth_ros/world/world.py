@@ -11,6 +11,7 @@ import numpy as np
 from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rays import rays
+from mono_depth_ros.world.clutter import clutter
 from mono_depth_ros.world.corridor import corridor
 from mono_depth_ros.world.course import course
 from mono_depth_ros.world.freespace import FreeSpace, free_space
@@ -31,8 +32,12 @@ _GENERATORS: dict[str, Callable[[np.random.Generator], Scene]] = {
     "street": street,
     "yard": yard,
     "course": course,
+    "clutter": clutter,
 }
-KINDS = tuple(_GENERATORS)  # a world's random numbers follow from the place in it: a new kind comes last
+_ORDER = tuple(_GENERATORS)  # a world's random numbers follow from the place in it: a new kind comes last
+BY_HAND_ONLY = ("clutter",)
+"""Kinds of worlds that are too full to drive in; see `hand_held_pose`."""
+KINDS = tuple(kind for kind in _ORDER if kind not in BY_HAND_ONLY)
 INDOOR = ("room", "corridor", "warehouse", "course")
 OUTDOOR = ("street", "yard")
 MOST_PITCH, MOST_ROLL = np.radians(12.0), np.radians(2.0)
@@ -54,16 +59,16 @@ class World:
 
     @classmethod
     def generate(cls, kind: str, seed: int) -> World:
-        """A world of one of `KINDS`; the same kind and seed give the same world, byte by byte.
+        """A world of one of `KINDS` or `BY_HAND_ONLY`; the same kind and seed give the same world, byte by byte.
 
         Raises ConfigError for an unknown kind or a negative seed.
         """
         if kind not in _GENERATORS:
-            raise ConfigError(f"world kind is '{kind}', expected one of: {', '.join(KINDS)}")
+            raise ConfigError(f"world kind is '{kind}', expected one of: {', '.join(_ORDER)}")
         if seed < 0:
             raise ConfigError(f"world seed is {seed}, expected 0 or more")
-        indoor = kind in INDOOR
-        rng = np.random.Generator(np.random.PCG64([KINDS.index(kind), seed]))
+        indoor = kind not in OUTDOOR
+        rng = np.random.Generator(np.random.PCG64([_ORDER.index(kind), seed]))
         height = float(rng.uniform(0.52, 0.68) if indoor else rng.uniform(1.52, 1.68))
         scene = _GENERATORS[kind](rng)
         renderer = Renderer.prepare(scene, margin=1.0 if indoor else 12.0)
@@ -77,7 +82,7 @@ class World:
     @property
     def indoor(self) -> bool:
         """Is there a ceiling?"""
-        return self.kind in INDOOR
+        return self.kind not in OUTDOOR
 
     def render(self, camera: Camera, world_from_camera: np.ndarray, normals: bool = True) -> WorldFrame:
         """Cast one ray through the centre of every pixel of any camera, distorted ones included.
@@ -92,7 +97,7 @@ class World:
 
     def path(self, seed: int = 0) -> CameraPath:
         """A smooth drive through free space, defined for any time; see `CameraPath`."""
-        rng = np.random.Generator(np.random.PCG64([self.seed, KINDS.index(self.kind), seed, 1]))
+        rng = np.random.Generator(np.random.PCG64([self.seed, _ORDER.index(self.kind), seed, 1]))
         return make_path(self.free, self.camera_height, self.kind, self.indoor, rng)
 
     def with_walkers(self, count: int, drive: CameraPath, seed: int = 0) -> World:
@@ -102,7 +107,7 @@ class World:
         """
         walkers: list[Walker] = []
         for k in range(count):
-            rng = np.random.Generator(np.random.PCG64([self.seed, KINDS.index(self.kind), seed, 2, k]))
+            rng = np.random.Generator(np.random.PCG64([self.seed, _ORDER.index(self.kind), seed, 2, k]))
             walkers.append(make_walker(self.scene, drive, self.indoor, walkers, rng))
         return replace(self, walkers=tuple(walkers))
 
