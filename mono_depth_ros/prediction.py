@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # torch takes seconds to import; who asks what a model is does not need it
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
 
 class DepthKind(enum.Enum):
@@ -65,3 +67,24 @@ class DepthPrediction:
             tensor = getattr(self, name)
             if tensor is not None and tuple(tensor.shape) != expected:
                 raise ValueError(f"{name}: expected {expected}, got {tuple(tensor.shape)}")
+
+
+class Prompt(Protocol):
+    """Known depths at pixels of one image, as some networks take them beside it: `alignment.samples.Samples` are one.
+
+    Attributes:
+        rows, columns: (N,) int64 pixels. depth: (N,) float32 metres along the optical axis.
+        size: (height, width) that the pixels are counted in: the image's, or another one of its shape.
+    """
+
+    @property
+    def rows(self) -> NDArray[np.int64]: ...
+
+    @property
+    def columns(self) -> NDArray[np.int64]: ...
+
+    @property
+    def depth(self) -> NDArray[np.float32]: ...
+
+    @property
+    def size(self) -> tuple[int, int]: ...

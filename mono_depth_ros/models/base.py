@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from mono_depth_ros.errors import CameraError, ModelError, shown
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
 from mono_depth_ros.paths import expanded
-from mono_depth_ros.prediction import DepthKind, DepthPrediction
+from mono_depth_ros.prediction import DepthKind, DepthPrediction, Prompt
 
 if TYPE_CHECKING:  # as in prediction.py: the catalogue is read without torch
     import torch
@@ -33,6 +33,7 @@ class ModelSpec:
         needs_camera: True where the intrinsics change the result.
         hub: hub repository of the weights, "" where they are shipped or a local path.
         confidence: True where its predictions have a confidence. normals: likewise.
+        needs_prompt: True where it takes known depths beside the image, without which it gives nothing.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ModelSpec:
     hub: str = ""
     confidence: bool = False
     normals: bool = False
+    needs_prompt: bool = False
 
     @classmethod
     def of(cls, entry: CatalogueEntry) -> ModelSpec:
@@ -58,6 +60,7 @@ class ModelSpec:
             entry.hub,
             entry.confidence,
             entry.normals,
+            entry.needs_prompt,
         )
 
 
@@ -140,11 +143,24 @@ class DepthModel(Protocol):
         ...
 
 
-def check_batch(rgb: torch.Tensor, cameras: Sequence[Camera]) -> None:
-    """Raise unless `rgb` and `cameras` are what `DepthModel.predict` takes.
+class PromptedModel(DepthModel, Protocol):
+    """A model that may need a prompt, which `spec.needs_prompt` says."""
+
+    def predict(
+        self, rgb: torch.Tensor, cameras: Sequence[Camera], prompts: Sequence[Prompt] = ()
+    ) -> list[DepthPrediction]:
+        """As of `DepthModel`, with a prompt for each image where it needs them, and with none where it does not."""
+        ...
+
+
+def check_batch(
+    rgb: torch.Tensor, cameras: Sequence[Camera], prompts: Sequence[Prompt] = (), spec: ModelSpec | None = None
+) -> None:
+    """Raise unless these are what `DepthModel.predict` takes.
 
     Raises:
-        ModelError: `rgb` is not (N, H, W, 3) uint8 or empty, or there are not N cameras.
+        ModelError: `rgb` is not (N, H, W, 3) uint8 or empty, or there are not N cameras, and N prompts of a model
+            that needs them.
         CameraError: a camera of another size than the images, reason `camera_info_size`.
     """
     import torch
@@ -153,8 +169,21 @@ def check_batch(rgb: torch.Tensor, cameras: Sequence[Camera]) -> None:
         raise ModelError(f"rgb is {tuple(rgb.shape)} {rgb.dtype}, expected (N, H, W, 3) torch.uint8, none of them 0")
     if len(cameras) != len(rgb):
         raise ModelError(f"found {len(cameras)} cameras for {len(rgb)} images, expected one for each")
+    if spec is not None:
+        check_prompts(spec, len(prompts), len(rgb))
     height, width = rgb.shape[1:3]
     for camera in cameras:
         if (camera.width, camera.height) != (width, height):
             found = f"the image is {width}x{height}, its camera {camera.width}x{camera.height}"
             raise CameraError(f"{found}: expected the same size", "camera_info_size")
+
+
+def check_prompts(spec: ModelSpec, found: int, images: int) -> None:
+    """Raise ModelError unless there is a prompt for each image of a model that needs one, and none of others."""
+    if spec.needs_prompt and found != images:
+        raise ModelError(
+            f"the model {spec.name} needs a prompt for each image, known depths such as a lidar's, found {found} for "
+            f"{images}: alignment_model of the alignment node takes its reference for it, --prompt and prompt= a file"
+        )
+    if found and not spec.needs_prompt:
+        raise ModelError(f"the model {spec.name} takes no prompt: known depths align its depth afterwards")

@@ -101,6 +101,7 @@ class CatalogueEntry:
         max_depth_m: the largest depth a metric head can give, None where there is no such bound.
         needs_camera: True where the intrinsics change the result.
         confidence: True where its predictions have a confidence. normals: likewise.
+        needs_prompt: True where it takes known depths beside the image.
         size: small, base or large, where a family has these.
         hub: hub repository of the weights, "" where they are shipped.
         hub_file: the one file of the hub repository that is the checkpoint; "" for one in the format of transformers.
@@ -120,6 +121,7 @@ class CatalogueEntry:
     needs_camera: bool = False
     confidence: bool = False
     normals: bool = False
+    needs_prompt: bool = False
     size: str = ""
     hub: str = ""
     hub_file: str = ""
@@ -257,6 +259,24 @@ def _unidepth(size: str, encoder: str, parameters_m: float, gflop: float | None)
     )
 
 
+def _prompt_depth_anything(name: str, encoder: str, size: str, parameters_m: float, gflop: float) -> CatalogueEntry:
+    """Prompt Depth Anything, https://github.com/DepthAnything/PromptDA."""
+    return CatalogueEntry(
+        f"prompt_depth_anything_{name}",
+        "prompt_depth_anything",
+        "metric",
+        "Apache-2.0 (the code's; none is stated for the weights)",
+        parameters_m,
+        gflop,
+        "longer side up to 1008, sides down to multiples of 14; the prompt on a grid of longer side 256",
+        confidence=True,
+        needs_prompt=True,
+        size=size,
+        hub=f"depth-anything/prompt-depth-anything-{encoder}",
+        hub_file="model.ckpt",
+    )
+
+
 def _metric3d(size: str, official: str, parameters_m: float, gflop: float) -> CatalogueEntry:
     """Metric3D v2, https://github.com/YvanYin/Metric3D."""
     return CatalogueEntry(
@@ -300,6 +320,9 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         _unidepth("small", "vits", 34.2, 232.0),
         _unidepth("base", "vitb", 114.4, 615.0),
         _unidepth("large", "vitl", 353.8, None),
+        _prompt_depth_anything("small", "vits", "small", 25.1, 137.0),
+        _prompt_depth_anything("small_transparent", "vits-transparent", "small", 25.1, 137.0),
+        _prompt_depth_anything("large", "vitl", "large", 340.0, 1546.0),
         _metric3d("small", "metric_depth_vit_small_800k.pth", 37.5, 636.0),
         _metric3d("large", "metric_depth_vit_large_800k.pth", 411.9, 5772.0),
         _metric3d("giant", "metric_depth_vit_giant2_800k.pth", 1377.7, 16206.0),

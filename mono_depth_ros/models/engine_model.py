@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,10 +23,11 @@ from mono_depth_ros.models.base import DepthModel, ModelSpec, check_batch
 from mono_depth_ros.models.postprocess import postprocess
 from mono_depth_ros.models.preprocess import image_input, layout
 from mono_depth_ros.models.processing import Processing
+from mono_depth_ros.models.prompts import PromptTensor, example_prompt, prompt_tensor
 from mono_depth_ros.models.resample import Size
 from mono_depth_ros.models.runtime.choice import make_engine
 from mono_depth_ros.models.runtime.engine import EngineOptions, GraphFile, Inputs, Network
-from mono_depth_ros.prediction import DepthPrediction
+from mono_depth_ros.prediction import DepthPrediction, Prompt
 
 CHECK_SIZES = ((640, 480), (518, 518))
 
@@ -61,12 +63,16 @@ class EngineModel(ABC):
         for size in CHECK_SIZES:
             rgb, cameras = check_frame(*size)
             for image in (rgb, 255 - rgb.flip(2)) if self.device.type == "cuda" else (rgb,):
-                yield self.preprocess(image.to(self.device), cameras)
+                yield (*self.preprocess(image.to(self.device), cameras), *self.example_prompt(*size))
+
+    def example_prompt(self, width: int, height: int) -> Inputs:
+        """The further inputs of an example, where the network takes a prompt."""
+        return ()
 
     @torch.inference_mode()
-    def predict(self, rgb: Tensor, cameras: Sequence[Camera]) -> list[DepthPrediction]:
+    def predict(self, rgb: Tensor, cameras: Sequence[Camera], prompts: Sequence[Prompt] = ()) -> list[DepthPrediction]:
         """Depth or inverse depth of (N, H, W, 3) uint8 images: see `DepthModel.predict`."""
-        check_batch(rgb, cameras)
+        check_batch(rgb, cameras, prompts, self.spec)
         inputs = self.preprocess(rgb.to(self.device), cameras)
         return self.postprocess(self.run(*inputs), cameras)
 
@@ -80,11 +86,11 @@ class EngineModel(ABC):
         """
         if self.device.type != "cuda":
             return
-        rgb, cameras = check_frame.__wrapped__(width, height)  # of a size that nobody asks for again
+        rgb, cameras, *prompts = example_of(self, width, height)
         for size in sorted(
             {count, *(size for size in (4, 2, 1) if size < count)}, reverse=True
         ):  # the largest serves all
-            self.predict(rgb.expand(size, -1, -1, -1), cameras * size)
+            self.predict(rgb.expand(size, -1, -1, -1), cameras * size, *(prompt * size for prompt in prompts))
 
     def scaled(self, factor: float) -> EngineModel:
         """This model, network and engine shared, that reads images at a fraction of the size.
@@ -117,7 +123,9 @@ class EngineModel(ABC):
 
 
 class DeclaredModel(EngineModel):
-    """`DepthModel` whose images and outputs go through its `Processing`."""
+    """`DepthModel` whose images, prompts and outputs go through its `Processing`."""
+
+    prompt_rank = 4  # axes of the prompt's input
 
     def __init__(
         self, spec: ModelSpec, network: Network | GraphFile, processing: Processing, options: EngineOptions
@@ -131,6 +139,34 @@ class DeclaredModel(EngineModel):
         keys = {name: key for key, name in processing.outputs.wanted.items()}
         self._keys = [keys.get(name) for name in network.outputs]
         super().__init__(spec, network, options)
+
+    @torch.inference_mode()
+    def predict(self, rgb: Tensor, cameras: Sequence[Camera], prompts: Sequence[Prompt] = ()) -> list[DepthPrediction]:
+        """See `DepthModel.predict`.
+
+        Raises:
+            SamplesError: reason `prompt`, see `prompt_tensor`.
+        """
+        if not self.spec.needs_prompt:
+            return super().predict(rgb, cameras, prompts)
+        check_batch(rgb, cameras, prompts, self.spec)
+        given = self._prompt(prompts, (rgb.shape[1], rgb.shape[2]))
+        outputs = self.run(*self.preprocess(rgb.to(self.device), cameras), given.values)
+        named = zip(self._keys, outputs, strict=True)
+        outputs = tuple(given.metres(value) if key == "depth" else value for key, value in named)
+        found = self.postprocess(outputs, cameras)
+        return [given.marked(prediction, index) for index, prediction in enumerate(found)]
+
+    def example_prompt(self, width: int, height: int) -> Inputs:
+        """See `EngineModel.example_prompt`."""
+        if not self.spec.needs_prompt:
+            return ()
+        return (self._prompt([example_prompt(width, height)], (height, width)).values,)
+
+    def _prompt(self, prompts: Sequence[Prompt], size: tuple[int, int]) -> PromptTensor:
+        """Of images of a size (height, width)."""
+        assert self.processing.prompt is not None
+        return prompt_tensor(prompts, size, self.processing.prompt, self.prompt_rank, self.device)
 
     @property
     def scale_depends_on_size(self) -> bool:
@@ -180,6 +216,12 @@ class DeclaredModel(EngineModel):
             postprocess({key: value[index] for key, value in named.items()}, self.processing, camera, place)
             for index, camera in enumerate(cameras)
         ]
+
+
+def example_of(model: DepthModel, width: int, height: int) -> tuple[Any, ...]:
+    """What `model.predict` takes for one fixed image of a size: image, camera and, where it needs one, a prompt."""
+    rgb, cameras = check_frame.__wrapped__(width, height)  # of a size that nobody asks for again
+    return (rgb, cameras, (example_prompt(width, height),)) if model.spec.needs_prompt else (rgb, cameras)
 
 
 def prepare(model: DepthModel, width: int, height: int, count: int = 1) -> None:

@@ -37,6 +37,7 @@ FAMILIES = {
     "depth_anything_3": "",
     "moge_2": "",
     "unidepth_v2": "",
+    "prompt_depth_anything": "prompt_depth_anything",
     "onnx": "",
 }
 """The `model_type` in config.json of each family, "" where its checkpoints have no config.json."""
@@ -76,6 +77,8 @@ def family_of(source: Path) -> str:
     path = source / "config.json"
     if not path.is_file() and any(source.glob("metric_depth_vit_*.pth")):
         return "metric3d_v2"
+    if not path.is_file() and (source / "model.ckpt").is_file():
+        return _family_of_pth(source / "model.ckpt")
     if not path.is_file() and (source / "model.pt").is_file():
         return _family_of_pth(source / "model.pt")
     return family_of_config(path)
@@ -111,6 +114,8 @@ def _family_of_pth(path: Path) -> str:
         return "depth_anything_v2"  # whose reader says what is wrong with the file
     if b"model_config" in names and b"points_head." in names:
         return "moge_2"
+    if b".resConfUnit_depth." in names:
+        return "prompt_depth_anything"
     ours = any(name in names for name in (b"depth_model.", b"decoder.token2feature."))
     return "metric3d_v2" if ours else "depth_anything_v2"
 

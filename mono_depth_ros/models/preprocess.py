@@ -71,8 +71,8 @@ def layout(width: int, height: int, image: ImageInput) -> Layout:
         left, top = (free[0] // 2, free[1] // 2) if image.pad.where == "centre" else (0, 0)
         found = Layout(content, (rule.fit[0], rule.fit[1]), left, top, (scale, scale))
     else:
-        first = _size(width, height, replace(rule, multiple=1, rounding="nearest")) if rule.two_steps else None
-        content = _multiples(first, rule) if first is not None else _size(width, height, rule)
+        first = sized(width, height, replace(rule, multiple=1, rounding="nearest")) if rule.two_steps else None
+        content = _multiples(first, rule) if first is not None else sized(width, height, rule)
         found = Layout(content, content, 0, 0, (content[0] / max(width, 1), content[1] / max(height, 1)), first)
     low, high = max(rule.min_side, rule.multiple), rule.max_side or MAX_PIXELS
     if min(content) < low or max(content) > high or found.canvas[0] * found.canvas[1] > MAX_PIXELS:
@@ -89,7 +89,8 @@ def _fitted(width: int, height: int, scale: float, rule: SizeRule) -> Size:
     return _whole(width * scale, 1, rule.rounding), _whole(height * scale, 1, rule.rounding)
 
 
-def _size(width: int, height: int, rule: SizeRule) -> Size:
+def sized(width: int, height: int, rule: SizeRule) -> Size:
+    """(width, height) that a rule makes of an image's, padding left out."""
     if rule.fixed is not None:
         return rule.fixed[0], rule.fixed[1]
     scale, low, high = 1.0, 0.0, math.inf
@@ -97,6 +98,7 @@ def _size(width: int, height: int, rule: SizeRule) -> Size:
         scale, low = max(rule.shorter_side / width, rule.shorter_side / height), rule.shorter_side
     elif rule.longer_side is not None:
         scale, high = min(rule.longer_side / width, rule.longer_side / height), rule.longer_side
+        scale = min(scale, 1.0) if rule.only_shrink else scale
     elif rule.near is not None:  # as `get_resize_output_image_size` of transformers' DPT
         scale = min((rule.near[0] / width, rule.near[1] / height)[::-1], key=lambda factor: abs(1 - factor))
 

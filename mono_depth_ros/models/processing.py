@@ -62,6 +62,9 @@ class SizeRule:
         "with `multiple`: resized to whole pixels first (halves to even), and that picture to multiples, as in Depth "
         "Anything 3; a step that changes nothing is left out",
     )
+    only_shrink: bool = option(
+        False, "with `longer_side`: smaller images are read at their own size, but for `multiple`"
+    )
     min_side: int = option(1, "images that would be read with a shorter side are refused", unit="px", low=1)
     max_side: int | None = option(
         None, "images that would be read with a longer side are refused: their shape is too extreme", unit="px", low=1
@@ -94,6 +97,8 @@ class SizeRule:
             raise ModelError(f"{where}: 'multiple' goes with sizes that change, {given[0]} {list(box)} has its own")
         if self.two_steps and self.multiple == 1:
             raise ModelError(f"{where}: 'two_steps' goes with a 'multiple', found none")
+        if self.only_shrink and self.longer_side is None:
+            raise ModelError(f"{where}: 'only_shrink' goes with 'longer_side', found {given[0]}")
 
 
 @dataclass(frozen=True)
@@ -186,6 +191,35 @@ class CameraInput:
         """Raise ModelError where fields contradict each other."""
         if self.pixel_centres != "integers" and self.form in ("focal_px", "rays"):
             raise ModelError(f"{where}: pixel_centres goes with a form that has a principal point, found {self.form}")
+
+
+@dataclass(frozen=True)
+class PromptInput:
+    """A further input that takes known depths, such as a lidar's, on a grid over the whole image."""
+
+    name: str = option(MISSING, "of the input in the graph, (N, 1, h, w), (N, h, w) or (h, w)")
+    size: SizeRule = option(MISSING, "of the grid, as of the image: `fixed` or `longer_side`")
+    range: str = option(
+        "own",
+        "`own`: from 0 to 1 between the nearest and the farthest depth of the prompt, and the depth output likewise "
+        "between these two (Prompt Depth Anything); `metres`: as they are, times `factor`",
+        choices=("own", "metres"),
+    )
+    factor: float = option(1.0, "with `metres`: 1000 for millimetres", low=1e-6, high=1e6)
+    hole: float | None = option(
+        None,
+        "stands where nothing is known; without it the mean of the 4 nearest known depths",
+        low=-1e6,
+        high=1e6,
+    )
+
+    def check(self, where: str) -> None:
+        """Raise ModelError where fields contradict each other."""
+        self.size.check(f"{where}, size")
+        if self.size.rule not in ("fixed", "longer_side"):
+            raise ModelError(f"{where}, size gives {self.size.rule}, expected fixed or longer_side")
+        if self.range == "own" and self.factor != 1.0:
+            raise ModelError(f"{where}: factor goes with range metres, found range own")
 
 
 @dataclass(frozen=True)
@@ -292,6 +326,7 @@ class Processing:
         choices=("fx", "mean"),
     )
     intrinsics: CameraInput | None = option(None, "a second input that takes the camera, see below")
+    prompt: PromptInput | None = option(None, "a further input that takes known depths of the image, see below")
     constants: dict[str, float] = option({}, "further inputs, each with the number it is given always")
     family: str = option("onnx", "name of the architecture, for people")
     licence: str = option("not stated", "of the weights, as an SPDX name or in words")
@@ -315,7 +350,8 @@ class Processing:
     @property
     def input_names(self) -> tuple[str, ...]:
         """Of all inputs, in the order in which they are given."""
-        return (self.input.name, *([self.intrinsics.name] if self.intrinsics else []), *self.constants)
+        camera, prompt = ([part.name] if part is not None else [] for part in (self.intrinsics, self.prompt))
+        return (self.input.name, *camera, *self.constants, *prompt)
 
     def check(self, where: str) -> None:
         """Raise ModelError where fields contradict each other."""
@@ -323,6 +359,12 @@ class Processing:
         self.outputs.check(f"{where}, outputs", self.depth_kind is DepthKind.METRIC)
         if self.intrinsics is not None:
             self.intrinsics.check(f"{where}, intrinsics")
+        if self.prompt is not None:
+            self.prompt.check(f"{where}, prompt")
+            if self.kind != "metric":
+                raise ModelError(f"{where} gives a prompt with kind {self.kind}, expected kind metric")
+            if self.prompt.range == "own" and not self.outputs.depth:
+                raise ModelError(f"{where} gives a prompt of range own with points, expected depth")
         if ("canonical" in self.kind) != (self.focal_px is not None):
             found = f"kind {self.kind} {'without' if self.focal_px is None else 'with'} focal_px"
             raise ModelError(f"{where} gives {found}, expected focal_px with the canonical kinds only")

@@ -15,7 +15,7 @@ from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.engine_model import EngineModel, check_frame
 from mono_depth_ros.models.resample import Size
-from mono_depth_ros.prediction import DepthPrediction
+from mono_depth_ros.prediction import DepthPrediction, Prompt
 
 LOGGER = logging.getLogger(__name__)
 SIZES = 4
@@ -55,9 +55,9 @@ class SteppedModel:
     def engine(self) -> str:
         return self._model.engine
 
-    def predict(self, rgb: Tensor, cameras: Sequence[Camera]) -> list[DepthPrediction]:
+    def predict(self, rgb: Tensor, cameras: Sequence[Camera], prompts: Sequence[Prompt] = ()) -> list[DepthPrediction]:
         """At the present level: see `DepthModel.predict`."""
-        return self._at(rgb.shape[2], rgb.shape[1], self.level).predict(rgb, cameras)
+        return self._at(rgb.shape[2], rgb.shape[1], self.level).predict(rgb, cameras, prompts)
 
     def reads(self, width: int, height: int, level: int | None = None) -> Size:
         """(width, height) at which an image of this size is read, at the present level or another.

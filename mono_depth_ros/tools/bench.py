@@ -90,10 +90,10 @@ def measure(model: EngineModel, width: int, height: int, engines: tuple[str, ...
     Args:
         model: in the engine that the others are compared with. engines: names of ENGINES; all where empty.
     """
-    from mono_depth_ros.models.engine_model import check_frame
+    from mono_depth_ros.models.engine_model import example_of
     from mono_depth_ros.models.runtime.engines import ENGINES, build, cannot_run
 
-    frame, examples = check_frame(width, height), tuple(model.examples())
+    frame, examples = example_of(model, width, height), tuple(model.examples())
     reference, expected = model.run, model.predict(*frame)[0].values.cpu()
     for engine in engines or ENGINES:
         for precision in ENGINES[engine].precisions.get(model.device.type, ("fp32",)):
@@ -136,7 +136,7 @@ def in_words(row: dict[str, Any]) -> str:
     return f"{label}  {row['ms']:9.1f} ms  difference: {spread}"
 
 
-def _median_ms(model: EngineModel, frame: tuple[Any, Any]) -> float:
+def _median_ms(model: EngineModel, frame: tuple[Any, ...]) -> float:
     times: list[float] = []
     while len(times) < _RUNS and sum(times) < _BUDGET_S:
         start = time.perf_counter()

@@ -13,13 +13,21 @@ from mono_depth_ros.config import strict_yaml
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE
-from mono_depth_ros.models.families import metric3d_v2
+from mono_depth_ros.models.families import metric3d_v2, prompt_depth_anything
 from mono_depth_ros.models.families.depth_anything_v2 import RELATIVE, processing_of
 from mono_depth_ros.models.families.onnx import spec_of
-from mono_depth_ros.models.processing import CameraInput, ImageInput, Outputs, Padding, Processing, SizeRule
+from mono_depth_ros.models.processing import (
+    CameraInput,
+    ImageInput,
+    Outputs,
+    Padding,
+    Processing,
+    PromptInput,
+    SizeRule,
+)
 from mono_depth_ros.prediction import DepthKind
 
-CLASSES = (Processing, ImageInput, SizeRule, Padding, CameraInput, Outputs)
+CLASSES = (Processing, ImageInput, SizeRule, Padding, CameraInput, PromptInput, Outputs)
 GOOD = {
     "kind": "metric",
     "input": {"name": "x", "size": {"fixed": [8, 6]}, "resample": "linear", "range": 1},
@@ -252,3 +260,7 @@ def test_the_contracts_in_the_documentation(repository: Path) -> None:
     moge = found["MoGe-2"]
     assert moge.outputs.points_shift and moge.outputs.scale == "metric_scale"
     assert moge.input_names == ("image", "num_tokens")
+    prompted = found["Prompt Depth Anything"]
+    assert prompted.input.size == prompt_depth_anything.PROCESSING.input.size
+    assert prompted.prompt == PromptInput("prompt_depth", SizeRule(longer_side=256), "metres")
+    assert spec_of(prompted, "m").needs_prompt

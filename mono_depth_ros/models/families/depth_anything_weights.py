@@ -63,6 +63,7 @@ _RENAMES = tuple(
         (r"\.residual_layer(\d)\.convolution(\d)\.", r".resConfUnit\1.conv\2."),
         # Their order is from coarse to fine, the authors' from fine to coarse.
         *((rf"^neck\.convs\.{level}\.", f"depth_head.scratch.layer{level + 1}_rn.") for level in range(4)),
+        *((rf"\.prompt_depth_layer\.convolution{at + 1}\.", f".resConfUnit_depth.{2 * at}.") for at in range(3)),
         *((rf"^neck\.fusion_stage\.layers\.{at}\.", f"depth_head.scratch.refinenet{4 - at}.") for at in range(4)),
         (r"^head\.conv1\.", "depth_head.scratch.output_conv1."),
         (r"^head\.conv2\.", "depth_head.scratch.output_conv2.0."),
@@ -104,8 +105,8 @@ class CheckpointConfig:
     size: NetworkSize
 
 
-def read_config(directory: Path) -> CheckpointConfig:
-    """The checked config.json of a Depth Anything checkpoint directory.
+def read_config(directory: Path, expected: str = "depth_anything") -> CheckpointConfig:
+    """The checked config.json of a Depth Anything checkpoint directory, or of one built alike.
 
     Raises:
         ModelError: it is missing, unreadable, of another architecture, or its metric head has no maximum depth.
@@ -113,8 +114,8 @@ def read_config(directory: Path) -> CheckpointConfig:
     path = directory / "config.json"
     values = read_json(path)
     architecture = values.get("model_type")
-    if architecture != "depth_anything":
-        raise ModelError(f"{path} says model_type {architecture!r}, expected 'depth_anything'")
+    if architecture != expected:
+        raise ModelError(f"{path} says model_type {architecture!r}, expected {expected!r}")
     encoder = values.get("backbone_config")
     if not isinstance(encoder, dict) or encoder.get("model_type") != "dinov2" or values.get("backbone"):
         found = values.get("backbone") or encoder

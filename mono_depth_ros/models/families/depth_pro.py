@@ -31,7 +31,7 @@ from mono_depth_ros.models.processing import ImageInput, Outputs, Processing, Si
 from mono_depth_ros.models.runtime.engine import EngineOptions, Inputs
 from mono_depth_ros.models.weights.files import check_kind
 from mono_depth_ros.models.weights.known import check_known
-from mono_depth_ros.prediction import DepthKind, DepthPrediction
+from mono_depth_ros.prediction import DepthKind, DepthPrediction, Prompt
 
 IMAGE = ImageInput(
     name="pixels",
@@ -59,9 +59,9 @@ class DepthPro(DeclaredModel):
     is the only one that torch exports of this network.
     """
 
-    def predict(self, rgb: Tensor, cameras: Sequence[Camera]) -> list[DepthPrediction]:
+    def predict(self, rgb: Tensor, cameras: Sequence[Camera], prompts: Sequence[Prompt] = ()) -> list[DepthPrediction]:
         """Depth of (N, H, W, 3) uint8 images: see `DepthModel.predict`."""
-        check_batch(rgb, cameras)
+        check_batch(rgb, cameras, prompts, self.spec)
         alone = super().predict
         return [alone(image[None], [camera])[0] for image, camera in zip(rgb, cameras, strict=True)]
 

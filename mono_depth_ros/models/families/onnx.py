@@ -20,9 +20,10 @@ from mono_depth_ros.models.engine_model import DeclaredModel, check_frames
 from mono_depth_ros.models.families.onnx_graph import Graph, check_fit, read_graph, takes_batches
 from mono_depth_ros.models.preprocess import CAMERA_RANKS, camera_input, image_input, layout
 from mono_depth_ros.models.processing import DOCUMENTATION, Processing, SizeRule, contract_path
+from mono_depth_ros.models.prompts import example_prompt
 from mono_depth_ros.models.runtime.engine import EngineOptions, GraphFile, Inputs
 from mono_depth_ros.models.runtime.onnxruntime_engine import OnnxRuntimeEngine
-from mono_depth_ros.prediction import DepthPrediction
+from mono_depth_ros.prediction import DepthPrediction, Prompt
 from mono_depth_ros.transfer import upload
 
 LOGGER = logging.getLogger(__name__)
@@ -73,8 +74,9 @@ def spec_of(processing: Processing, name: str) -> ModelSpec:
         processing.licence,
         farthest if math.isfinite(farthest) else None,
         processing.needs_camera,
-        confidence=bool(outputs.confidence),
+        confidence=bool(outputs.confidence) or (processing.prompt is not None and processing.prompt.range == "own"),
         normals=bool(outputs.normals),
+        needs_prompt=processing.prompt is not None,
     )
 
 
@@ -89,6 +91,8 @@ class OnnxModel(DeclaredModel):
         """
         self._ranks = {port.name: None if port.shape is None else len(port.shape) for port in graph.inputs}
         self._batches = takes_batches(graph, processing)
+        if processing.prompt is not None:
+            self.prompt_rank = self._ranks[processing.prompt.name] or 4
         self._seen: tuple[list[Camera], Tensor] = [], torch.empty(0)  # the newest cameras, and their input
         outputs = tuple(processing.outputs.wanted.values())
         beside = (contract_path(graph.path), *graph.beside)
@@ -109,7 +113,7 @@ class OnnxModel(DeclaredModel):
             raise _only_size(graph, file, processing) or error from error
         self._check_outputs()
 
-    def predict(self, rgb: Tensor, cameras: Sequence[Camera]) -> list[DepthPrediction]:
+    def predict(self, rgb: Tensor, cameras: Sequence[Camera], prompts: Sequence[Prompt] = ()) -> list[DepthPrediction]:
         """See `DepthModel.predict`.
 
         Raises:
@@ -117,9 +121,10 @@ class OnnxModel(DeclaredModel):
             ModelError: see `postprocess`.
         """
         if self._batches or len(rgb) == 1:
-            return super().predict(rgb, cameras)
-        check_batch(rgb, cameras)
-        return [super(OnnxModel, self).predict(rgb[i : i + 1], cameras[i : i + 1])[0] for i in range(len(rgb))]
+            return super().predict(rgb, cameras, prompts)
+        check_batch(rgb, cameras, prompts, self.spec)
+        each = (slice(i, i + 1) for i in range(len(rgb)))
+        return [super(OnnxModel, self).predict(rgb[one], cameras[one], prompts[one])[0] for one in each]
 
     def preprocess(self, rgb: Tensor, cameras: Sequence[Camera]) -> Inputs:
         """The tensors of `processing.input_names`."""
@@ -153,7 +158,8 @@ class OnnxModel(DeclaredModel):
         """
         found = []
         for rgb, cameras in check_frames():
-            outputs = self.run(*self.preprocess(rgb.to(self.device), cameras))
+            size = (rgb.shape[2], rgb.shape[1])
+            outputs = self.run(*self.preprocess(rgb.to(self.device), cameras), *self.example_prompt(*size))
             found.append(self.postprocess(outputs, cameras)[0])
             self._check_confidence(outputs)
             raw = outputs[0]
@@ -199,7 +205,8 @@ class OnnxModel(DeclaredModel):
         """Whether the first of two images at once becomes what it becomes alone: `alone`."""
         rgb, cameras = check_frames()[0]
         try:
-            beside = super().predict(torch.cat([rgb, 255 - rgb]), cameras * 2)[0].values
+            prompts = [example_prompt(rgb.shape[2], rgb.shape[1])] * 2 if self.spec.needs_prompt else ()
+            beside = super().predict(torch.cat([rgb, 255 - rgb]), cameras * 2, prompts)[0].values
         except ModelError:
             return False
         return torch.allclose(beside, alone, rtol=_BATCH_TOLERANCE, atol=0.0, equal_nan=True)
@@ -208,7 +215,7 @@ class OnnxModel(DeclaredModel):
 def _only_size(graph: Graph, file: GraphFile, processing: Processing) -> ModelError | None:
     """What to say where the graph declares sizes open but was traced at one of them; None where that is not it."""
     rule = processing.input.size
-    if rule.fixed or rule.fit or processing.intrinsics is not None or processing.constants:
+    if rule.fixed or rule.fit or processing.intrinsics or processing.prompt or processing.constants:
         return None
     try:
         engine = OnnxRuntimeEngine(file, torch.device("cpu"), "fp32")

@@ -13,7 +13,7 @@ from typing import Any
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.preprocess import CAMERA_RANKS
-from mono_depth_ros.models.processing import Processing
+from mono_depth_ros.models.processing import Processing, PromptInput
 from mono_depth_ros.models.weights.files import check_is_binary
 
 _DTYPES = {"FLOAT": "float32", "FLOAT16": "float16", "DOUBLE": "float64"}
@@ -195,6 +195,8 @@ def check_fit(graph: Graph, processing: Processing) -> None:
             raise ModelError(f"{graph.path} has the input {port}, expected {expected}")
         if processing.intrinsics.form == "rays" and port.shape is not None:
             _check_sides(graph, port, shapes[len(port.shape) - 3], processing)
+    if processing.prompt is not None:
+        _check_prompt(graph, ports[processing.prompt.name], processing.prompt)
     for name in processing.constants:
         if any(side not in (1,) and isinstance(side, int) for side in ports[name].shape or ()):
             raise ModelError(f"{graph.path} has the input {ports[name]}, expected one number for the constant '{name}'")
@@ -204,6 +206,10 @@ def takes_batches(graph: Graph, processing: Processing) -> bool:
     """Whether several images can be given at once."""
     ports = {port.name: port for port in graph.inputs}
     shape = ports[processing.input.name].shape
+    if processing.prompt is not None:
+        prompt = ports[processing.prompt.name].shape
+        if prompt is not None and (len(prompt) == 2 or prompt[0] == 1):
+            return False
     if processing.input.layout in ("chw", "hwc") or (shape is not None and shape[0] == 1):
         return False
     if processing.intrinsics is None or (shape := ports[processing.intrinsics.name].shape) is None:
@@ -237,6 +243,24 @@ def _check_image(graph: Graph, port: Port, processing: Processing) -> None:
     if axes[0] == "n" and isinstance(batch, int) and batch != 1:
         raise ModelError(f"{graph.path} has the input {port}, expected a batch of 1 or of any number, not of {batch}")
     _check_sides(graph, port, axes, processing)
+
+
+def _check_prompt(graph: Graph, port: Port, prompt: PromptInput) -> None:
+    """Raise ModelError unless the input takes a depth map, of the size of the contract where its own is fixed."""
+    if port.shape is None:
+        return
+    if not any(_fits(port.shape, axes) for axes in (("n", 1, "h", "w"), ("n", "h", "w"), ("h", "w"))):
+        raise ModelError(
+            f"{graph.path} has the input {port}, expected (N, 1, h, w), (N, h, w) or (h, w) for the prompt"
+        )
+    fixed = prompt.size.fixed
+    for side, name, index in ((port.shape[-1], "width", 0), (port.shape[-2], "height", 1)):
+        if isinstance(side, int) and (fixed is None or side != fixed[index]):
+            given = f"fixed: {list(fixed)}" if fixed else prompt.size.rule
+            raise ModelError(
+                f"{graph.path} has the input {port} of fixed {name} {side}, but its contract file has the size rule "
+                f"{given} for the prompt: expected fixed with the size of the graph"
+            )
 
 
 def _check_sides(graph: Graph, port: Port, axes: tuple[int | str, ...], processing: Processing) -> None:

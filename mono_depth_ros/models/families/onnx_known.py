@@ -13,7 +13,15 @@ import yaml
 
 from mono_depth_ros.models.families.metric3d_v2 import INPUT_SIZE
 from mono_depth_ros.models.families.onnx_graph import Graph, Port
-from mono_depth_ros.models.processing import CameraInput, ImageInput, Outputs, Padding, Processing, SizeRule
+from mono_depth_ros.models.processing import (
+    CameraInput,
+    ImageInput,
+    Outputs,
+    Padding,
+    Processing,
+    PromptInput,
+    SizeRule,
+)
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -156,6 +164,23 @@ KNOWN = (
         inputs=("rays",),
     ),
     Known(
+        "Prompt Depth Anything",
+        Processing(
+            kind="metric",
+            input=ImageInput(
+                "image", SizeRule(longer_side=1008, multiple=14, rounding="down", only_shrink=True), "area", 1
+            ),
+            prompt=PromptInput("prompt_depth", SizeRule(longer_side=256), "metres"),
+            outputs=Outputs("linear", "depth"),
+            family="prompt_depth_anything",
+            licence="as stated with the weights",
+        ),
+        {"depth": ("depth", "predicted_depth")},
+        inputs=("prompt_depth", "prompt"),
+        alone=True,
+        undecided=("input.range",),
+    ),
+    Known(
         "Depth Anything V2, relative",
         Processing(
             kind="inverse_affine",
@@ -195,15 +220,24 @@ def _as(known: Known, graph: Graph, image: Port) -> Processing | None:
     found: dict[str, Any] = {
         key: next((name for name in names if name in there), "") for key, names in known.outputs.items()
     }
-    further = [port.name for port in graph.inputs if port is not image]
+    ports = {port.name: port for port in graph.inputs if port is not image}
+    further = list(ports)
     missing = [key for key, name in found.items() if not name and key not in known.optional]
     if missing or not set(further) <= set(known.inputs) or (known.alone and len(there) > 1):
         return None
+    prompt = known.processing.prompt
+    if prompt is not None:
+        if len(further) != 1:
+            return None
+        sides = (ports[further[0]].shape or ("?",))[:-3:-1]
+        fixed = tuple(side for side in sides if isinstance(side, int))
+        prompt = replace(prompt, name=further[0], size=SizeRule(fixed=fixed) if len(fixed) == 2 else prompt.size)
     ignored = tuple(name for name in there if name not in found.values())
     processing = replace(
         known.processing,
         input=replace(known.processing.input, name=image.name),
         outputs=replace(known.processing.outputs, **found, ignored=ignored),
+        prompt=prompt,
         constants={name: value for name, value in known.processing.constants.items() if name in further},
     )
     if known.processing.intrinsics is not None and known.processing.intrinsics.name not in further:

@@ -7,7 +7,7 @@ github.com/DepthAnything/Depth-Anything-V2 `depth_anything_v2/dpt.py` and `util/
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,29 +73,38 @@ class FusionBlock(nn.Module):
 class Scratch(nn.Module):
     """The part of the head after the features have their channels; the authors' name for it."""
 
-    def __init__(self, channels: Sequence[int], width: int, last: nn.Module) -> None:
+    def __init__(
+        self,
+        channels: Sequence[int],
+        width: int,
+        last: nn.Module,
+        block: Callable[[int], nn.Module] = FusionBlock,
+    ) -> None:
         super().__init__()
         self.layer1_rn = nn.Conv2d(channels[0], width, 3, padding=1, bias=False)
         self.layer2_rn = nn.Conv2d(channels[1], width, 3, padding=1, bias=False)
         self.layer3_rn = nn.Conv2d(channels[2], width, 3, padding=1, bias=False)
         self.layer4_rn = nn.Conv2d(channels[3], width, 3, padding=1, bias=False)
-        self.refinenet1 = FusionBlock(width)
-        self.refinenet2 = FusionBlock(width)
-        self.refinenet3 = FusionBlock(width)
-        self.refinenet4 = FusionBlock(width)
+        self.refinenet1 = block(width)
+        self.refinenet2 = block(width)
+        self.refinenet3 = block(width)
+        self.refinenet4 = block(width)
         self.output_conv1 = nn.Conv2d(width, width // 2, 3, padding=1)
         self.output_conv2 = nn.Sequential(
             nn.Conv2d(width // 2, _DETAIL, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(_DETAIL, 1, 1), last
         )
 
-    def fused(self, levels: Sequence[Tensor], size: Sequence[int]) -> Tensor:
-        """The features (N, width / 2, H, W) that the last convolutions read, from those of the four levels."""
+    def fused(self, levels: Sequence[Tensor], size: Sequence[int], *prompt: Tensor) -> Tensor:
+        """The features (N, width / 2, H, W) that the last convolutions read, from those of the four levels.
+
+        `prompt` is what fusion blocks take that need one, see `prompt_depth_anything`.
+        """
         layers = (self.layer1_rn, self.layer2_rn, self.layer3_rn, self.layer4_rn)
         one, two, three, four = (layer(level) for layer, level in zip(layers, levels, strict=True))
-        path = self.refinenet4(None, four, three.shape[2:])
-        path = self.refinenet3(path, three, two.shape[2:])
-        path = self.refinenet2(path, two, one.shape[2:])
-        path = self.refinenet1(path, one, [2 * side for side in one.shape[2:]])
+        path = self.refinenet4(None, four, three.shape[2:], *prompt)
+        path = self.refinenet3(path, three, two.shape[2:], *prompt)
+        path = self.refinenet2(path, two, one.shape[2:], *prompt)
+        path = self.refinenet1(path, one, [2 * side for side in one.shape[2:]], *prompt)
         return upsample(self.output_conv1(path), size)
 
     def forward(self, levels: Sequence[Tensor], size: Sequence[int]) -> Any:
@@ -118,13 +127,13 @@ class DptHead(nn.Module):
         )
         self.scratch = scratch
 
-    def forward(self, features: Sequence[Tensor]) -> Any:
+    def forward(self, features: Sequence[Tensor], *prompt: Tensor) -> Any:
         rows, columns = features[0].shape[2:]
         levels = [
             resize(project(level))
             for level, project, resize in zip(features, self.projects, self.resize_layers, strict=True)
         ]
-        return self.scratch(levels, (rows * PATCH, columns * PATCH))
+        return self.scratch(levels, (rows * PATCH, columns * PATCH), *prompt)
 
 
 class DepthAnythingNetwork(nn.Module):

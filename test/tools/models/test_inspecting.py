@@ -58,6 +58,7 @@ EXPORTS = {
         "float[N, 3, 462, 630] pts_3d, float[N, 1, 462, 630] confidence, float[N, 3, 3] intrinsics",
     ),
     "Depth Anything V2, relative": ("float[N, 3, H, W] image", "float[N, H, W] depth"),
+    "Prompt Depth Anything": ("float[N, 3, H, W] image, float[N, 1, h, w] prompt_depth", f"{PLANE} depth"),
 }
 
 
@@ -70,8 +71,12 @@ def test_well_known_exports(save: Save, capsys, documented, repository: Path, ti
     assert found["looks_like"] == title
     contract = yaml.safe_load(found["contract"])
     if found["undecided"]:
-        assert found["undecided"] == ["kind"] and "kind" not in contract
-        contract["kind"] = "inverse_affine"
+        assert found["undecided"] in (["kind"], ["input.range"])
+        decided = {"kind": (contract, "inverse_affine"), "input.range": (contract["input"], 1)}
+        where, value = decided[found["undecided"][0]]
+        key = found["undecided"][0].rpartition(".")[2]
+        assert key not in where
+        where[key] = value
     processing = Processing.parse(contract, "contract")
     check_fit(read_graph(path), processing)
     text = (repository / "docs" / "onnx_models.md").read_text(encoding="utf-8")
