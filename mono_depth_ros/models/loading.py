@@ -27,7 +27,7 @@ _NAMES_BYTES = 2**22
 """At the head of an old file of torch.save, in which all names are."""
 
 FAMILIES = {
-    "tiny": "",
+    "tiny": "mono_depth_tiny",
     "depth_anything_v2": "depth_anything",
     "metric3d_v2": "",
     "zoedepth": "zoedepth",

@@ -17,6 +17,7 @@ from mono_depth_ros.startup import INTERRUPTED, importing, interruptible, proces
 
 with importing():  # Ctrl-C in these would else be swallowed now and then, and the tool would go on
     from mono_depth_ros.tools import bench, image, play, standard_streams, train
+    from mono_depth_ros.tools.adapt import command as adapt
     from mono_depth_ros.tools.bag import command as bag
     from mono_depth_ros.tools.demo import command as demo
     from mono_depth_ros.tools.doctor import command as doctor
@@ -25,7 +26,7 @@ with importing():  # Ctrl-C in these would else be swallowed now and then, and t
     from mono_depth_ros.tools.models import command as models
     from mono_depth_ros.tools.parser import Parser
 
-_TOOLS = (demo, image, bag, eval_, info, play, models, doctor, bench, train)
+_TOOLS = (demo, image, bag, eval_, info, play, models, doctor, bench, train, adapt)
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 

@@ -25,6 +25,7 @@ from mono_depth_ros.training.config import FULL_SIZES, SMALL_SIZES, TrainConfig
 from mono_depth_ros.training.losses import depth_loss
 from mono_depth_ros.training.parallel import average_gradients, processes, rank
 from mono_depth_ros.training.pool import Pool
+from mono_depth_ros.training.schedule import cosine_cycle
 
 log = logging.getLogger(__name__)
 
@@ -103,14 +104,6 @@ class Trainer:
         except (KeyError, RuntimeError, ValueError) as error:
             raise DataError(f"checkpoint {path} does not fit the network: {error}") from error
         self.steps, self.seconds = int(state["steps"]), float(state["seconds"])
-
-
-def cosine_cycle(fraction: float, warmup: float) -> float:
-    """Factor on the peak learning rate: up linearly over `warmup`, then half a cosine down to 0.005."""
-    if fraction < warmup:
-        return max(fraction / warmup, 0.01)
-    down = (fraction - warmup) / max(1e-9, 1 - warmup)
-    return 0.005 + 0.995 * 0.5 * (1 + math.cos(math.pi * min(down, 1.0)))
 
 
 def train(

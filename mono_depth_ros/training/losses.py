@@ -18,38 +18,38 @@ GRADIENT_SCALES = 4
 
 
 def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
-    """(N,) mean over the valid pixels of each image; 0 for an image without any."""
+    """(N,) mean over the valid pixels of each image, weighted where `valid` is weights; 0 for one without any."""
     count = valid.flatten(1).sum(1)
-    return (values * valid).flatten(1).sum(1) / count.clamp(min=1)
+    return (values * valid).flatten(1).sum(1) / count.clamp(min=1e-6)
 
 
 def absolute_log(d: Tensor, valid: Tensor) -> Tensor:
-    """Mean |d|: holds the absolute scale, which the other two terms leave (almost) free. Scalar."""
-    return masked_mean(d.abs(), valid).mean()
+    """(N,) mean |d|: holds the absolute scale, which the other two terms leave (almost) free."""
+    return masked_mean(d.abs(), valid)
 
 
 def silog(d: Tensor, valid: Tensor) -> Tensor:
-    """sqrt(mean(d^2) - lambda mean(d)^2) of each image, then the mean over images. Scalar.
+    """(N,) sqrt(mean(d^2) - lambda mean(d)^2) of each image.
 
     Eigen et al. 2014, arXiv 1406.2283, eq. 4; the square root and lambda as in BTS.
     """
     mean, square = masked_mean(d, valid), masked_mean(d * d, valid)
-    return torch.sqrt((square - SILOG_LAMBDA * mean * mean).clamp(min=0) + 1e-6).mean()
+    return torch.sqrt((square - SILOG_LAMBDA * mean * mean).clamp(min=0) + 1e-6)
 
 
 def multi_scale_gradient(d: Tensor, valid: Tensor) -> Tensor:
-    """Mean |dx d| + |dy d| over grids of stride 1, 2, 4, 8, summed over the scales. Scalar.
+    """(N,) mean |dx d| + |dy d| over grids of stride 1, 2, 4, 8, summed over the scales.
 
     MegaDepth (Li and Snavely 2018, arXiv 1804.00607, eq. 5) and MiDaS (arXiv 1907.01341, eq. 11): depth edges that are
     sharp and where the truth has them. A difference counts where both of its pixels are valid.
     """
-    total = d.new_zeros(())
+    total = d.new_zeros(d.shape[0])
     for scale in range(GRADIENT_SCALES):
         step = 2**scale
         e, v = d[..., ::step, ::step], valid[..., ::step, ::step]
         across = masked_mean((e[..., 1:] - e[..., :-1]).abs(), v[..., 1:] & v[..., :-1])
         down = masked_mean((e[..., 1:, :] - e[..., :-1, :]).abs(), v[..., 1:, :] & v[..., :-1, :])
-        total = total + (across + down).mean()
+        total = total + across + down
     return total
 
 
@@ -62,8 +62,9 @@ def depth_loss(log_depth: Tensor, sky_logit: Tensor, depth: Tensor, config: Trai
     """
     sky, valid = torch.isposinf(depth), torch.isfinite(depth) & (depth > 0)
     d = torch.where(valid, log_depth.float() - torch.log(torch.where(valid, depth, torch.ones_like(depth))), 0.0)
-    absolute = absolute_log(d, valid)
-    loss = absolute + config.silog_weight * silog(d, valid) + config.gradient_weight * multi_scale_gradient(d, valid)
+    absolute = absolute_log(d, valid).mean()
+    loss = absolute + config.silog_weight * silog(d, valid).mean()
+    loss = loss + config.gradient_weight * multi_scale_gradient(d, valid).mean()
     if config.sky_weight:
         known = sky | valid
         sky_error = functional.binary_cross_entropy_with_logits(sky_logit.float(), sky.float(), reduction="none")

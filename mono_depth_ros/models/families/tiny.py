@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The embedded model `tiny`: metric, camera-aware, shipped with the package.
+"""The embedded model `tiny`: metric, camera-aware, shipped with the package; or a directory with other weights of it.
 
 Its declaration is here in code, since no contract file can say it: it reads the rays of the camera beside the image.
+Such a directory holds config.json, in which model_type is mono_depth_tiny, and model.safetensors.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from mono_depth_ros.models.engine_model import CHECK_SIZES, EngineModel, check_f
 from mono_depth_ros.models.networks.tiny import MULTIPLE, TinyDepthNet
 from mono_depth_ros.models.resample import Size, resize_area, resize_maps
 from mono_depth_ros.models.runtime.engine import EngineOptions, Inputs, Network
+from mono_depth_ros.models.weights.files import WHOLE, read_json
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 
 TINY_WEIGHTS = Path(__file__).parents[1] / "weights" / "tiny.safetensors"
@@ -45,8 +47,8 @@ class TinyModel(EngineModel):
     no_contract = "it reads the rays of the camera"
     _factor = 1.0  # of the sides at which images are read
 
-    def __init__(self, options: EngineOptions, weights: Path | None = None) -> None:
-        """Load the shipped weights, or a `weights` file.
+    def __init__(self, options: EngineOptions, weights: Path | None = None, spec: ModelSpec | None = None) -> None:
+        """Load the shipped weights, or a `weights` file, of which `spec` is known.
 
         Raises:
             ModelError: the file is missing or does not fit the network; or see `make_engine`.
@@ -65,7 +67,7 @@ class TinyModel(EngineModel):
             depth=lambda outputs: outputs[0].exp(),
             files=(weights or TINY_WEIGHTS,),
         )
-        super().__init__(ModelSpec.of(CATALOGUE["tiny"]), network, options)
+        super().__init__(spec or ModelSpec.of(CATALOGUE["tiny"]), network, options)
         self.predict(*check_frame(*CHECK_SIZES[0]))  # so that the first frame is not slow
 
     def scaled(self, factor: float) -> TinyModel:
@@ -90,9 +92,16 @@ class TinyModel(EngineModel):
         return [postprocess(log_depth[i], sky_logit[i], camera, self.device) for i, camera in enumerate(cameras)]
 
 
-def load(_source: Path, options: EngineOptions, _expected: CatalogueEntry | None) -> TinyModel:
-    """The shipped model: see `loading.Loader`."""
-    return TinyModel(options)
+def load(source: Path, options: EngineOptions, expected: CatalogueEntry | None) -> TinyModel:
+    """The shipped model, or one in a directory: see `loading.Loader`."""
+    if expected is not None:
+        return TinyModel(options)
+    values = read_json(source / "config.json")
+    if (kind := values.get("kind", "metric")) != "metric":
+        raise ModelError(f"{source / 'config.json'} says kind {kind!r}, expected 'metric', as every tiny is")
+    licence = str(values.get("licence", "not stated"))
+    spec = replace(ModelSpec.of(CATALOGUE["tiny"]), name=str(source), licence=licence)
+    return TinyModel(options, source / WHOLE, spec)
 
 
 def input_size(width: int, height: int, factor: float = 1.0) -> Size:

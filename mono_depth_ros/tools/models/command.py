@@ -101,7 +101,7 @@ def _add_reading(actions: Any) -> None:
         description="Everything that is known of one model, one line a fact.",
         examples=("mono_depth models info tiny", "mono_depth models info depth_pro --json"),
     )
-    _add_model(info, "name", metavar="NAME", help="catalogue name")
+    _add_model(info, "name", metavar="NAME", help="catalogue name, or a directory that `mono_depth adapt` made")
 
 
 def _add_proving(actions: Any) -> None:

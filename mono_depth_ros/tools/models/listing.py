@@ -7,10 +7,12 @@ import argparse
 import json
 from typing import Any
 
+from mono_depth_ros.cache import sha256
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.base import find
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
 from mono_depth_ros.models.weights.cache import find_snapshot, repository_folder
+from mono_depth_ros.paths import expanded
 
 RELATIVE = "relative inverse depth"
 COMMERCIAL = {True: "yes", False: "no", None: "not stated"}
@@ -23,8 +25,10 @@ def run(args: argparse.Namespace) -> int:
         ModelError: the name is unknown.
     """
     if args.action == "info":
-        known = describe(entry_of(args.name))
-        print(json.dumps(known) if args.json else in_words(known))
+        adapted = adapted_model(args.name)
+        known = describe(entry_of(args.name)) if adapted is None else adapted
+        text = in_words(known) if adapted is None else "\n".join(f"{name:16}{value}" for name, value in known.items())
+        print(json.dumps(known) if args.json else text)
     elif args.markdown:
         print(table_markdown())
     else:
@@ -48,6 +52,26 @@ def entry_of(name: str) -> CatalogueEntry:
     if entry is None:
         raise ModelError(f"'{name}' is not in the catalogue: `mono_depth models list` shows what is")
     return entry
+
+
+def adapted_model(name: str) -> dict[str, Any] | None:
+    """What a directory that `mono_depth adapt` made says of itself; None for anything else.
+
+    Raises:
+        ModelError: its config.json cannot be read.
+    """
+    folder = expanded(name)
+    if find(name) is not None or not folder.is_dir() or not (folder / "config.json").is_file():
+        return None
+    from mono_depth_ros.models.weights.files import WHOLE, read_json  # with torch, which the catalogue does without
+
+    values = read_json(folder / "config.json")
+    if "base_sha256" not in values:
+        return None
+    facts = {key: values.get(key) for key in ("family", "kind", "base", "base_sha256", "licence")}
+    weights = folder / WHOLE
+    size = {"megabytes": round(weights.stat().st_size / 1e6, 1), "sha256": sha256(weights)} if weights.is_file() else {}
+    return {"name": name, **facts, **size, "path": str(folder.resolve())}
 
 
 def describe(entry: CatalogueEntry) -> dict[str, Any]:
