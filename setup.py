@@ -46,8 +46,8 @@ setup(
     include_package_data=False,
     package_data={
         NAME: ["py.typed"],
-        f"{NAME}.models": ["**/*.safetensors"],
-        f"{NAME}.tools": ["**/*.html", "**/*.js", "**/*.css"],
+        f"{NAME}.models": ["**/*.safetensors", "**/*.json"],
+        f"{NAME}.tools": ["**/*.html", "**/*.js", "**/*.css", "**/*.json"],
     },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),

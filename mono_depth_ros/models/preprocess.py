@@ -71,8 +71,8 @@ def layout(width: int, height: int, image: ImageInput) -> Layout:
         left, top = (free[0] // 2, free[1] // 2) if image.pad.where == "centre" else (0, 0)
         found = Layout(content, (rule.fit[0], rule.fit[1]), left, top, (scale, scale))
     else:
-        first = sized(width, height, replace(rule, multiple=1, rounding="nearest")) if rule.two_steps else None
-        content = _multiples(first, rule) if first is not None else sized(width, height, rule)
+        first = _first(width, height, rule) if rule.two_steps else None
+        content = _multiples(first, rule) if first is not None and not rule.fixed else sized(width, height, rule)
         found = Layout(content, content, 0, 0, (content[0] / max(width, 1), content[1] / max(height, 1)), first)
     low, high = max(rule.min_side, rule.multiple), rule.max_side or MAX_PIXELS
     if min(content) < low or max(content) > high or found.canvas[0] * found.canvas[1] > MAX_PIXELS:
@@ -112,6 +112,14 @@ def sized(width: int, height: int, rule: SizeRule) -> Size:
         return rounded if rounded <= high else _whole(scale * side, rule.multiple, "down")
 
     return fit(width), fit(height)
+
+
+def _first(width: int, height: int, rule: SizeRule) -> Size:
+    """The size of the first of two steps: in whole pixels by the rule, or with the longer side of a fixed size."""
+    if rule.fixed is None:
+        return sized(width, height, replace(rule, multiple=1, rounding="nearest"))
+    scale = max(rule.fixed) / max(width, height)
+    return _whole(scale * width, 1, "nearest"), _whole(scale * height, 1, "nearest")
 
 
 def _multiples(size: Size, rule: SizeRule) -> Size:

@@ -59,8 +59,9 @@ class SizeRule:
     )
     two_steps: bool = option(
         False,
-        "with `multiple`: resized to whole pixels first (halves to even), and that picture to multiples, as in Depth "
-        "Anything 3; a step that changes nothing is left out",
+        "with `multiple` or `fixed`: resized to whole pixels first (halves to even), aspect ratio kept, the longer "
+        "side as long as that of `fixed`; and that picture to multiples or to `fixed`, as in Depth Anything 3; a step "
+        "that changes nothing is left out",
     )
     only_shrink: bool = option(
         False, "with `longer_side`: smaller images are read at their own size, but for `multiple`"
@@ -95,8 +96,8 @@ class SizeRule:
         box = self.fixed or self.fit
         if box and self.multiple != 1:
             raise ModelError(f"{where}: 'multiple' goes with sizes that change, {given[0]} {list(box)} has its own")
-        if self.two_steps and self.multiple == 1:
-            raise ModelError(f"{where}: 'two_steps' goes with a 'multiple', found none")
+        if self.two_steps and self.multiple == 1 and not self.fixed:
+            raise ModelError(f"{where}: 'two_steps' goes with a 'multiple' or with fixed, found none")
         if self.only_shrink and self.longer_side is None:
             raise ModelError(f"{where}: 'only_shrink' goes with 'longer_side', found {given[0]}")
 

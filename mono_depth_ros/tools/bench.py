@@ -6,9 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import statistics
 import sys
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
 
 SCRIPTS = ("cloud", "world", "models", "metric3d", "bag", "alignment", "slam", "overhead", "overload")
 """Measurements of the package itself, which were here once: each is a script now."""
-
-_RUNS, _BUDGET_S = 9, 10.0
 
 
 def add_parser(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -92,6 +88,7 @@ def measure(model: EngineModel, width: int, height: int, engines: tuple[str, ...
     """
     from mono_depth_ros.models.engine_model import example_of
     from mono_depth_ros.models.runtime.engines import ENGINES, build, cannot_run
+    from mono_depth_ros.tools.models.checking import median_ms
 
     frame, examples = example_of(model, width, height), tuple(model.examples())
     reference, expected = model.run, model.predict(*frame)[0].values.cpu()
@@ -106,7 +103,7 @@ def measure(model: EngineModel, width: int, height: int, engines: tuple[str, ...
                 same = (engine, precision) == (reference.name, reference.precision)
                 model.run = reference if same else build(model.network, examples, engine, model.device, precision)
                 found = model.predict(*frame)[0].values.cpu()
-                row = {**row, **difference(found, expected), "ms": _median_ms(model, frame)}
+                row = {**row, **difference(found, expected), "ms": median_ms(model, frame)}
             except ModelError as error:
                 row["why"] = str(error)
             model.run = reference
@@ -134,15 +131,6 @@ def in_words(row: dict[str, Any]) -> str:
     unknown = f", {row['known_in_one']:.2%} of the pixels are known in one alone" if row["known_in_one"] else ""
     spread = f"largest {row['largest_difference']:.2%}, mean {row['mean_difference']:.3%}{unknown}"
     return f"{label}  {row['ms']:9.1f} ms  difference: {spread}"
-
-
-def _median_ms(model: EngineModel, frame: tuple[Any, ...]) -> float:
-    times: list[float] = []
-    while len(times) < _RUNS and sum(times) < _BUDGET_S:
-        start = time.perf_counter()
-        model.predict(*frame)[0].values[0, 0].item()  # waits for a GPU
-        times.append(time.perf_counter() - start)
-    return round(statistics.median(times) * 1e3, 2)
 
 
 def _size(text: str) -> tuple[int, int]:

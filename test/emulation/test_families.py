@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -30,10 +29,9 @@ from mono_depth_ros.models.runtime.selfcheck import absrel
 from mono_depth_ros.prediction import DepthPrediction
 
 try:
-    sys.path.append(str(Path(__file__).parents[1] / "models/families/transformers_models"))
-    import small_checkpoints
+    from mono_depth_ros.models.parity import transformers_checkpoints
 except ImportError:
-    small_checkpoints = None
+    transformers_checkpoints = None
 
 CUDA = torch.device("cuda", 0)
 TOLERANCE = {"fp32": 1e-2, "fp16": 3e-2}
@@ -79,9 +77,9 @@ def metric3d_v2(options: EngineOptions, _: Path) -> DepthModel:
 def of_transformers(family: str, changes: dict[str, Any]) -> Callable[[EngineOptions, Path], DepthModel]:
     def make(options: EngineOptions, folder: Path) -> DepthModel:
         if not any(folder.iterdir()):
-            if small_checkpoints is None:
+            if transformers_checkpoints is None:
                 pytest.skip("needs the package transformers")
-            small_checkpoints.save(folder, family, **changes)
+            transformers_checkpoints.save(folder, family, **changes)
             _read_small(folder / "preprocessor_config.json", changes)
         return loader(family)(folder, options, None)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,8 @@ import pytest
 import torch
 
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
+from mono_depth_ros.models.parity.deterministic import pattern_image
+from mono_depth_ros.models.parity.deterministic import weight as official_weight
 from mono_depth_ros.models.weights.known import parameters_in
 
 Checkpoint = Callable[..., Path]
@@ -47,20 +48,6 @@ def official_name(name: str) -> str:
     for pattern, replacement in _RENAMES:
         name = re.sub(pattern, replacement, name)
     return name
-
-
-def official_weight(name: str, shape: tuple[int, ...]) -> torch.Tensor:
-    """The weight that follows from the authors' parameter name: scaled normal noise, positive where it is a gain."""
-    noise = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape)  # its stream is frozen by NumPy
-    if "norm" in name or "gamma" in name:
-        return torch.from_numpy((0.1 * noise + name.endswith(("weight", "gamma"))).astype(np.float32))
-    if name.endswith("bias"):
-        # A network of noise gives about 0: the last bias puts the output amid the range of the head.
-        return torch.from_numpy((0.05 * noise + 0.5 * name.endswith("output_conv2.2.bias")).astype(np.float32))
-    if "token" in name or "pos_embed" in name:
-        return torch.from_numpy((0.5 * noise).astype(np.float32))
-    gain = 0.02 if name.endswith("output_conv2.2.weight") else 1.0
-    return torch.from_numpy((gain * noise * np.sqrt(1.5 / np.prod(shape[1:]))).astype(np.float32))
 
 
 def weight_of(name: str, shape: tuple[int, ...]) -> torch.Tensor:
@@ -112,14 +99,6 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
         return directory
 
     return make
-
-
-def pattern_image(width: int, height: int) -> np.ndarray:
-    """(H, W, 3) uint8 with smooth and fine structure, from integers alone, so that every machine has the same."""
-    y, x = np.mgrid[:height, :width].astype(np.int64)
-    return np.stack([(x * 7 + y * 3) // 8, (x * y) >> 8, (x ^ y) + (x // 40 + y // 30) % 2 * 60], axis=-1).astype(
-        np.uint8
-    )
 
 
 @pytest.fixture(scope="session")

@@ -157,7 +157,10 @@ def test_strict(content: object, expected: str) -> None:
         (changed("input", size={"fit": [8, 6]}), "has no pad, expected it with size rule fit"),
         (changed("input", antialias=True, resample="area"), "area is a mean already, expected antialias with other"),
         (changed("input", resample="lanczos"), "resample is lanczos without antialias, expected antialias: true"),
-        (changed("input", "size", two_steps=True), "'two_steps' goes with a 'multiple', found none"),
+        (
+            changed("input", size={"source": True, "two_steps": True}),
+            "'two_steps' goes with a 'multiple' or with fixed, found none",
+        ),
         (changed("outputs", factor=0), "gives factor 0 and offset 0, expected a factor other than 0"),
         (changed("outputs", confidence_form="error"), "gives confidence_form without confidence, expected confidence"),
         (

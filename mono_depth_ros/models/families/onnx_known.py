@@ -76,31 +76,35 @@ _REMARKS = {
     "input.range": "1 or 255, with mean and std as its authors normalise",
 }
 
+_METRIC3D = Processing(
+    kind="canonical",
+    input=ImageInput(
+        "pixel_values",
+        SizeRule(fit=INPUT_SIZE, rounding="down", min_side=14),
+        "linear",
+        255,
+        Padding("centre", (124.0, 116.0, 104.0)),
+        resample_dtype="uint8",
+    ),
+    outputs=Outputs(
+        "linear", "predicted_depth", normals="predicted_normal", range_m=(0.0, 300.0), ignored=("normal_confidence",)
+    ),
+    focal_px=1000.0,
+    family="metric3d_v2",
+    licence="none stated for the weights",
+)
+
 KNOWN = (
     Known(
         "Metric3D v2",
-        Processing(
-            kind="canonical",
-            input=ImageInput(
-                "pixel_values",
-                SizeRule(fit=INPUT_SIZE, rounding="down", min_side=14),
-                "linear",
-                255,
-                Padding("centre", (124.0, 116.0, 104.0)),
-                resample_dtype="uint8",
-            ),
-            outputs=Outputs(
-                "linear",
-                "predicted_depth",
-                normals="predicted_normal",
-                range_m=(0.0, 300.0),
-                ignored=("normal_confidence",),
-            ),
-            focal_px=1000.0,
-            family="metric3d_v2",
-            licence="none stated for the weights",
-        ),
+        _METRIC3D,
         {"depth": ("predicted_depth", "pred_depth"), "normals": ("predicted_normal", "pred_normal")},
+    ),
+    Known(  # of the authors' own exporter
+        "Metric3D v2",
+        replace(_METRIC3D, outputs=Outputs("linear", "pred_depth", range_m=(0.0, 300.0))),
+        {"depth": ("pred_depth",)},
+        alone=True,
     ),
     Known(
         "Depth Anything 3, metric",
@@ -251,7 +255,8 @@ def _sized(processing: Processing, image: Port) -> Processing:
     width, height = (shape[axis] for axis in _SIDES[layout])
     size = processing.input.size
     if isinstance(width, int) and isinstance(height, int):
-        size = replace(size, fit=(width, height)) if size.fit else SizeRule(fixed=(width, height))
+        fixed = SizeRule(fixed=(width, height), two_steps=size.two_steps)
+        size = replace(size, fit=(width, height)) if size.fit else fixed
     return replace(processing, input=replace(processing.input, layout=layout, dtype=image.dtype, size=size))
 
 

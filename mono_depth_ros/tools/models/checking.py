@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
+import time
 from typing import TYPE_CHECKING, Any
 
 from mono_depth_ros.cache import forget_seal
@@ -16,6 +18,9 @@ from mono_depth_ros.tools.models import verifying
 if TYPE_CHECKING:
     from mono_depth_ros.models.engine_model import EngineModel
     from mono_depth_ros.models.runtime.choice import Trial
+
+
+_RUNS, _BUDGET_S = 9, 10.0  # of a measured time
 
 
 def run(args: argparse.Namespace) -> int:
@@ -77,6 +82,16 @@ def load_reference(name: str, device: str) -> EngineModel:
     if not isinstance(model, EngineModel):
         raise ModelError(f"{name} has no choice of engines, expected a model with one network")
     return model
+
+
+def median_ms(model: EngineModel, frame: tuple[Any, ...]) -> float:
+    """The time of one image, from its pixels to depth at its size: the median of a few."""
+    times: list[float] = []
+    while len(times) < _RUNS and sum(times) < _BUDGET_S:
+        start = time.perf_counter()
+        model.predict(*frame)[0].values[0, 0].item()  # waits for a GPU
+        times.append(time.perf_counter() - start)
+    return round(statistics.median(times) * 1e3, 2)
 
 
 def _row(trial: Trial) -> dict[str, Any]:

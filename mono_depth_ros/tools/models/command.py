@@ -6,9 +6,11 @@ from __future__ import annotations
 import argparse
 import importlib
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from mono_depth_ros.config import ModelConfig
+from mono_depth_ros.media import CAMERA_HELP
 from mono_depth_ros.tools.options import add_options, complete_model
 from mono_depth_ros.tools.parser import add_alias, path
 
@@ -18,6 +20,7 @@ _MODULES = {
     "fetch": "fetching",
     "verify": "verifying",
     "check": "checking",
+    "prove": "prove.run",
     "export": "exporting",
     "inspect": "inspecting",
 }
@@ -77,8 +80,9 @@ def add_parser(subparsers: Any) -> None:
     )
     inspect.add_argument("file", type=path, metavar="FILE.onnx", help="the ONNX file")
     inspect.add_argument("--write", action="store_true", help="Write the contract beside the file, if none is.")
-    for action in actions.choices.values():
-        action.add_argument("--json", action="store_true", help="Print JSON on stdout.")
+    for name, action in actions.choices.items():
+        if name != "prove":  # which can write it to a file
+            action.add_argument("--json", action="store_true", help="Print JSON on stdout.")
         action.set_defaults(run=run)
 
 
@@ -130,6 +134,50 @@ def _add_proving(actions: Any) -> None:
     )
     _add_model(check, "name", metavar="NAME", help="catalogue name, path or hub name")
     add_engines(check)
+    prove = actions.add_parser(
+        "prove",
+        help="everything of models on this machine: files, parity, accuracy, engines, speed; a page to send",
+        description="Prove models where their weights are: SHA-256 of the files, parity with numbers of the authors' "
+        "code, depth of built-in pictures, every engine against torch in float32 with its time and memory, and the "
+        "accuracy on frames at hand beside what is published. Several models run in a process each; after each of them "
+        "the results are written, and the same command goes on where it was stopped. Exit 1 where something is wrong "
+        "or something that was asked for could not be done.",
+        examples=(
+            "mono_depth models prove --all --fetch --data ~/data --out proof",
+            "mono_depth models prove tiny --compare theirs/prove.html",
+        ),
+    )
+    _add_model(prove, "names", nargs="*", metavar="NAME", help="catalogue names, paths or hub names")
+    prove.add_argument("--all", action="store_true", help="Prove every model of the catalogue.")
+    prove.add_argument("--fetch", action="store_true", help="Fetch weights that are not on this machine.")
+    prove.add_argument(
+        "--data",
+        type=path,
+        metavar="DIR",
+        help="Frames with ground truth: DIR/kitti and DIR/nyu, as `eval` reads them.",
+    )
+    prove.add_argument(
+        "--camera",
+        default="",
+        metavar="CAMERA",
+        help=f"The camera of KITTI's frames in a layout that has none: {CAMERA_HELP}.",
+    )
+    prove.add_argument("--out", type=path, metavar="DIR", help="This folder gets prove.json and the page prove.html.")
+    prove.add_argument(
+        "--compare",
+        type=path,
+        metavar="FILE",
+        help="Compare the depth with prove.json or prove.html of another machine.",
+    )
+    prove.add_argument(
+        "--json",
+        type=path,
+        nargs="?",
+        const=Path("-"),
+        metavar="FILE",
+        help="Print JSON on stdout, or write it to FILE.",
+    )
+    add_engines(prove)
 
 
 def _add_model(parser: Any, name: str, **more: Any) -> None:

@@ -24,34 +24,47 @@ def run(args: argparse.Namespace) -> int:
     entry = find(args.name)
     if entry is not None and not entry.hub:
         return _shipped(args)
-    repository, named = hub_name(args.name)
-    if entry is None and not repository:
-        raise ModelError(f"'{args.name}' is a path, expected a catalogue name or a hub name organisation/repository")
-    if named and args.revision not in (None, named):
-        raise ModelError(f"'{args.name}' and --revision {args.revision} name two revisions, expected one")
-    repository = repository if entry is None else entry.hub
-    revision, known, file = (named, {}, "") if entry is None else (entry.revision, entry.files, entry.hub_file)
-    if args.revision not in (None, revision):
-        revision, known = args.revision, {}  # what the catalogue knows is of its own revision
     licence = "not in the catalogue, see its page on the hub" if entry is None else entry.licence
+    _say(args, fetch_weights(args.name, args.revision, args.out), licence)
+    return 0
+
+
+def fetch_weights(name: str, revision: str | None = None, out: Path | None = None) -> Path:
+    """Fetch the weights of a catalogue or hub name, with a bar on a terminal; the directory or file that they are in.
+
+    Args:
+        revision: another one than the catalogue's. out: a new directory for them; None is the hub's cache.
+
+    Raises:
+        ModelError: as `run`.
+    """
+    entry = find(name)
+    repository, named = hub_name(name)
+    if entry is None and not repository:
+        raise ModelError(f"'{name}' is a path, expected a catalogue name or a hub name organisation/repository")
+    if named and revision not in (None, named):
+        raise ModelError(f"'{name}' and --revision {revision} name two revisions, expected one")
+    repository = repository if entry is None else entry.hub
+    wanted, known, file = (named, {}, "") if entry is None else (entry.revision, entry.files, entry.hub_file)
+    if revision not in (None, wanted):
+        wanted, known = revision, {}  # what the catalogue knows is of its own revision
     # disable=None: a bar on a terminal, silence elsewhere
-    with tqdm(unit="B", unit_scale=True, file=sys.stderr, disable=None, dynamic_ncols=True, desc=args.name) as bar:
+    with tqdm(unit="B", unit_scale=True, file=sys.stderr, disable=None, dynamic_ncols=True, desc=name) as bar:
 
         def show(here: int, total: int) -> None:
             bar.total = total
             bar.update(here - bar.n)
 
         try:
-            if args.out is None:
-                path = fetch(repository, revision, known, show, file)
+            if out is None:
+                path = fetch(repository, wanted, known, show, file)
             else:
-                path = fetch_to(repository, args.out, revision, known, show, file)
+                path = fetch_to(repository, out, wanted, known, show, file)
         except KeyboardInterrupt:
             bar.close()
             print("\nWhat has come so far is kept: the same command goes on from there.", file=sys.stderr)
             raise
-    _say(args, path / file, licence)
-    return 0
+    return path / file
 
 
 def _shipped(args: argparse.Namespace) -> int:

@@ -42,7 +42,7 @@ def inspected(path: Path, capsys) -> dict:
     return json.loads(capsys.readouterr().out)
 
 
-PLANE, DAV2, M3D = "float[N, 1, H, W]", "Depth Anything V2, relative", "Metric3D v2"
+PLANE, DAV2, M3D, DA3 = "float[N, 1, H, W]", "Depth Anything V2, relative", "Metric3D v2", "Depth Anything 3, metric"
 EXPORTS = {
     "Metric3D v2": (
         "float[N, 3, H, W] pixel_values",
@@ -94,6 +94,20 @@ def test_every_known_export_is_tried() -> None:
         ("float[1, 3, 518, 686] pixel_values", "float[1, 518, 686] predicted_depth", DAV2, {"fixed": [686, 518]}),
         ("float16[1, 3, 616, 1064] image", f"{PLANE} pred_depth, {PLANE} pred_normal", M3D, {"fit": [1064, 616]}),
         ("float[1, 3, 462, 630] rgbs", f"{PLANE} pts_3d, {PLANE} confidence", "UniDepthV2", {"fit": [630, 462]}),
+        # Of the exporters of Metric3D, UniDepthV2 without a camera, and ros2-depth-anything-v3-trt.
+        ("float[1, 3, 616, 1064] image", f"{PLANE} pred_depth", M3D, {"fit": [1064, 616]}),
+        (
+            "float[N, 3, 462, 630] rgbs",
+            f"{PLANE} pts_3d, {PLANE} confidence, float[N, 3, 3] intrinsics",
+            "UniDepthV2",
+            {"fit": [630, 462]},
+        ),
+        (
+            "float[1, 3, 280, 504] image",
+            "float[1, 1, 280, 504] depth, float[1, 1, 280, 504] sky",
+            DA3,
+            {"fixed": [504, 280], "two_steps": True},
+        ),
         ("uint8[H, W, 3] photo", "float[H, W] out", "", {"source": True}),
         ("float[1, 3, 256, 320] x", f"{PLANE} a, {PLANE} b", "", {"fixed": [320, 256]}),
         ("float[1, 3, 256, 320] image, float[1] focal", f"{PLANE} depth", "", {"fixed": [320, 256]}),

@@ -27,46 +27,19 @@ from mono_depth_ros.models.families import moge_2
 from mono_depth_ros.models.families.moge_2 import MoGe2, token_size
 from mono_depth_ros.models.loading import family_of
 from mono_depth_ros.models.networks.moge_2 import MoGe2Network
+from mono_depth_ros.models.parity.deterministic import MOGE_2 as CONFIG
+from mono_depth_ros.models.parity.deterministic import moge_head, moge_weight
 from mono_depth_ros.models.runtime.engine import EngineOptions
 
-WIDTHS = [32, 16, 16, 8, 8]
-STACK = {
-    "dim_res_blocks": WIDTHS,
-    "res_block_in_norm": "none",
-    "res_block_hidden_norm": "none",
-    "resamplers": ["conv_transpose", "conv_transpose", "conv_transpose", "bilinear"],
-}
-
-
-def head(channels: int) -> dict[str, Any]:
-    return {"dim_in": WIDTHS, "dim_out": [None] * 4 + [channels], "num_res_blocks": [0, 1, 1, 1, 0], **STACK}
-
-
-CONFIG: dict[str, Any] = {
-    "encoder": {"backbone": "dinov2_vits14", "intermediate_layers": [2, 5, 8, 11], "dim_out": 32},
-    "neck": {"dim_in": [34, 2, 2, 2, 2], "dim_out": None, "num_res_blocks": [0, 2, 2, 2, 0], **STACK},
-    "points_head": head(3),
-    "mask_head": head(1),
-    "normal_head": head(3),
-    "scale_head": {"dims": [384, 16, 16, 1]},
-    "remap_output": "exp",
-    "num_tokens_range": [120, 200],
-}
 CPU = EngineOptions(torch.device("cpu"), "torch", "fp32")
 
 
 @pytest.fixture(scope="module")
-def weights(weight_by_name) -> dict[str, torch.Tensor]:
-    """Noise by the name, weaker where layers without a norm would let it grow."""
-
-    def weight(name: str, shape: tuple[int, ...]) -> torch.Tensor:
-        inner = any(part in name for part in (".layers.", ".resamplers."))
-        gain = 0.3 if name.endswith("output_blocks.4.weight") else 0.5 if inner else 1.0
-        return gain * weight_by_name(name, shape)
-
+def weights() -> dict[str, torch.Tensor]:
+    """As the authors' code was run with."""
     with torch.device("meta"):
         network = MoGe2Network(moge_2._size(Path("x"), CONFIG)[0])
-    return {name: weight(name, tuple(value.shape)) for name, value in network.state_dict().items()}
+    return {name: moge_weight(name, tuple(value.shape)) for name, value in network.state_dict().items()}
 
 
 @pytest.fixture
@@ -160,9 +133,12 @@ def test_what_it_says_of_itself(model: MoGe2, weights, tmp_path: Path) -> None:
         ({"encoder": {**CONFIG["encoder"], "backbone": "dinov2_vits14_reg"}}, "has the encoder 'dinov2_vits14_reg'"),
         ({"remap_output": "sinh"}, "has remap_output 'sinh', expected 'exp'"),
         ({"scale_head": None}, "has no scale_head in its model_config, expected that of a metric MoGe-2"),
-        ({"mask_head": {**head(1), "activation": "silu"}}, r"has \{'activation': 'silu'\} in mask_head, expected what"),
+        (
+            {"mask_head": {**moge_head(1), "activation": "silu"}},
+            r"has \{'activation': 'silu'\} in mask_head, expected what",
+        ),
         ({"neck": {**CONFIG["neck"], "resamplers": "pixel_shuffle"}}, "'resamplers'"),
-        ({"points_head": {**head(3), "dim_res_blocks": [16] * 5}}, "weights"),
+        ({"points_head": {**moge_head(3), "dim_res_blocks": [16] * 5}}, "weights"),
         ({"encoder": {}}, "has a model_config that is not MoGe-2's: KeyError"),
         ({"normal_head": None}, "unexpected weights"),
     ],

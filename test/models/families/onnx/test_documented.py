@@ -13,6 +13,8 @@ import torch
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.models.families.onnx import OnnxModel, load
+from mono_depth_ros.models.families.onnx_graph import read_graph
+from mono_depth_ros.models.families.onnx_known import contract_for
 from mono_depth_ros.models.processing import Processing, contract_path
 from mono_depth_ros.models.runtime.engine import EngineOptions
 
@@ -36,6 +38,31 @@ def documented(write, repository: Path) -> Documented:
         return load(path, EngineOptions(torch.device("cpu"), "onnxruntime", "fp32"))
 
     return make
+
+
+def test_exports_by_their_names_alone(write) -> None:
+    """What the exporters of Metric3D, of UniDepthV2 without a camera and of ros2-depth-anything-v3-trt write."""
+    cases = [
+        (f"{RED.format('image')} {value('pred_depth', 5)}", f"{PLANE} pred_depth", "float[1, 3, 616, 1064] image"),
+        (
+            f"{RED.format('image')} {value('depth', 2)} {value('sky', 0.2)}",
+            f"{PLANE} depth, {PLANE} sky",
+            "float[1, 3, 154, 504] image",
+        ),
+        (
+            f"""zero = Sub(rgbs, rgbs) {value("pts_3d", 6)} {RED.format("rgbs").replace("zero =", "none =")}
+            {value("confidence", 1.5).replace("(zero,", "(none,")} shape = Constant<value_ints=[1, 3, 3]>()
+            k = ReduceMean<axes=[1, 2, 3], keepdims=0>(zero) intrinsics = Expand(k, shape)""",
+            "float[N, 3, 462, 630] pts_3d, float[N, 1, 462, 630] confidence, float[N, 3, 3] intrinsics",
+            "float[N, 3, 462, 630] rgbs",
+        ),
+    ]
+    expected = [5 * 721.5 * min(616 / 375, 1064 / 1242) / 1000, (721.5 * 504 / 1242 + 700 * 154 / 375) / 300, 6.0]
+    for graph, depth in zip(cases, expected, strict=True):
+        path = write(*graph)
+        contract_for(read_graph(path)).processing.write(contract_path(path))
+        (found,) = load(path, EngineOptions(torch.device("cpu"), "onnxruntime", "fp32")).predict(IMAGE, [CAMERA])
+        assert torch.allclose(found.values, torch.tensor(depth), rtol=1e-6)
 
 
 def value(name: str, number: float) -> str:

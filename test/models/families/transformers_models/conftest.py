@@ -20,7 +20,7 @@ Image = pytest.importorskip("PIL.Image")
 
 sys.path.append(str(Path(__file__).parent))
 
-from small_checkpoints import save  # noqa: E402
+from mono_depth_ros.models.parity.transformers_checkpoints import save  # noqa: E402
 
 Checkpoint = Callable[..., Path]
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 import transformers
 from by_transformers import CPU, assert_same, by_transformers, pattern_image, predict
-from small_checkpoints import weight
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.families import dpt
+from mono_depth_ros.models.parity.transformers_checkpoints import weight
 from mono_depth_ros.prediction import DepthKind
 
 ENCODERS: dict[str, dict[str, Any]] = {

@@ -26,28 +26,10 @@ from mono_depth_ros.models.families import unidepth_v2
 from mono_depth_ros.models.families.unidepth_v2 import Shapes, UniDepthV2, place_of
 from mono_depth_ros.models.loading import family_of
 from mono_depth_ros.models.networks.unidepth_v2 import UniDepthV2Network
+from mono_depth_ros.models.parity.deterministic import UNIDEPTH_V2 as CONFIG
+from mono_depth_ros.models.parity.deterministic import unidepth_weight
 from mono_depth_ros.models.runtime.engine import EngineOptions
 
-CONFIG: dict[str, Any] = {
-    "data": {
-        "augmentations": {
-            "shape_constraints": {"ratio_bounds": [0.5, 2.5], "pixels_max": 60000, "pixels_min": 20000},
-        }
-    },
-    "model": {
-        "name": "UniDepthV2",
-        "num_heads": 8,
-        "expansion": 4,
-        "pixel_decoder": {"hidden_dim": 64, "depths": [2, 1, 1], "out_dim": 16, "kernel_size": 3},
-        "pixel_encoder": {
-            "name": "dinov2_vits14",
-            "num_register_tokens": 0,
-            "use_norm": True,
-            "stacking_fn": "last",
-            "output_idx": [3, 6, 9, 12],
-        },
-    },
-}
 PUBLISHED = Shapes((0.5, 2.5), (200_000, 600_000))
 CPU = EngineOptions(torch.device("cpu"), "torch", "fp32")
 
@@ -68,7 +50,7 @@ def camera_of(width: int, height: int, **more: Any) -> Camera:
 
 
 @pytest.fixture(scope="module")
-def directory(weight_by_name, tmp_path_factory) -> Path:
+def directory(tmp_path_factory) -> Path:
     """As the hub has it, with some of what guesses a camera."""
     folder = tmp_path_factory.mktemp("unidepth")
     (folder / "config.json").write_text(json.dumps(CONFIG))
@@ -76,8 +58,7 @@ def directory(weight_by_name, tmp_path_factory) -> Path:
         network = UniDepthV2Network(unidepth_v2._sizes(folder / "config.json")[0])
     weights = {}
     for name, value in network.state_dict().items():
-        gain = 0.02 if "_hr.2.weight" in name else 1.0
-        weights[name] = (gain * weight_by_name(name, tuple(value.shape))).contiguous()
+        weights[name] = unidepth_weight(name, tuple(value.shape))
     weights |= {"pixel_decoder.camera_layer.latents_pos": torch.zeros(1, 4, 64)}
     weights |= {
         "pixel_encoder.register_tokens": torch.zeros(1, 1, 384),

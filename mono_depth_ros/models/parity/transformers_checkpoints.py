@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Narrow and shallow networks of each family, with deterministic weights and the published processing."""
+"""Narrow and shallow networks of transformers' families, with deterministic weights and the published processing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _lift(name: str) -> float:
 
 def zoedepth(heads: tuple[str, ...] = ("nyu",), **changes: Any) -> tuple[Any, Any]:
     """ZoeDepth's network and processor, narrow and shallow, with the published processing."""
-    encoder = transformers.BeitConfig(
+    encoder = transformers.BeitConfig(  # type: ignore[call-arg]
         image_size=384,
         num_hidden_layers=4,
         hidden_size=32,
@@ -56,7 +56,7 @@ def zoedepth(heads: tuple[str, ...] = ("nyu",), **changes: Any) -> tuple[Any, An
         "patch_transformer_intermediate_size": 64,
         "patch_transformer_num_attention_heads": 4,
     }
-    values = {
+    values: dict[str, Any] = {
         "neck_hidden_sizes": [16, 16, 32, 32],
         "fusion_hidden_size": 16,
         "bottleneck_features": 16,
@@ -75,7 +75,7 @@ def zoedepth(heads: tuple[str, ...] = ("nyu",), **changes: Any) -> tuple[Any, An
 
 def dpt(hybrid: bool = False) -> tuple[Any, Any]:
     """DPT's network, large or hybrid, and processor."""
-    values = {
+    values: dict[str, Any] = {
         "hidden_size": 32,
         "intermediate_size": 64,
         "num_hidden_layers": 4,
@@ -121,7 +121,7 @@ def glpn(max_depth: int = 10) -> tuple[Any, Any]:
 
 def depth_pro(patch: int = 64) -> tuple[Any, Any]:
     """Depth Pro's network for images of 4 x 4 patches, with the head for the field of view; its processor's values."""
-    encoder = {
+    encoder: dict[str, Any] = {
         "model_type": "dinov2",
         "hidden_size": 16,
         "num_hidden_layers": 2,
@@ -155,7 +155,7 @@ def depth_pro(patch: int = 64) -> tuple[Any, Any]:
     return transformers.DepthProForDepthEstimation(config), values
 
 
-FAMILIES = {"zoedepth": zoedepth, "dpt": dpt, "glpn": glpn, "depth_pro": depth_pro}
+FAMILIES: dict[str, Any] = {"zoedepth": zoedepth, "dpt": dpt, "glpn": glpn, "depth_pro": depth_pro}
 
 
 def save(directory: Path, family: str, **changes: Any) -> None:
