@@ -60,8 +60,8 @@ class Frame:
         """
         if not self._metric:
             raise ModelError(
-                "the model gives relative inverse depth, which has no metres: pass known depths to frame.align, or "
-                "load a metric model"
+                f"the model gives {self.prediction.kind.words}, which has no metres: pass known depths to frame.align, "
+                "or load a metric model"
             )
         return limit_range(self.prediction.values, self.config.min_depth, self.config.max_depth)
 
@@ -107,8 +107,20 @@ class Frame:
 
     @cached_property
     def inverse_depth(self) -> torch.Tensor:
-        """(H, W) float32: 1/m, or what a relative model gives, without unit; larger is nearer, NaN unknown."""
-        return 1 / self.depth if self._metric else self.prediction.values
+        """(H, W) float32: 1/m, or of a relative model without unit; larger is nearer, NaN unknown.
+
+        Raises:
+            ModelError: the model gives depth up to scale and shift: its inverse is not known up to these.
+        """
+        kind, values = self.prediction.kind, self.depth if self._metric else self.prediction.values
+        if kind is DepthKind.AFFINE:
+            raise ModelError(f"the model gives {kind.words} with an unknown shift, of which there is no inverse depth")
+        return values if kind.inverse else 1 / values
+
+    @cached_property
+    def nearness(self) -> torch.Tensor:
+        """(H, W) float32, larger is nearer, for colours: `inverse_depth`, or what affine depth is below 0 by."""
+        return -self.prediction.values if self.prediction.kind is DepthKind.AFFINE else self.inverse_depth
 
     @cached_property
     def certain(self) -> torch.Tensor:
@@ -119,12 +131,12 @@ class Frame:
         return torch.where(sigma <= most * self.depth, self.depth, torch.nan)
 
     def picture(self, low: float | None = None, high: float | None = None) -> torch.Tensor:
-        """(H, W, 3) uint8 RGB of the inverse depth, near is warm: for eyes, never for measuring.
+        """(H, W, 3) uint8 RGB of the `nearness`, near is warm: for eyes, never for measuring.
 
         Args:
-            low, high: inverse depth at the ends of the colours; None: they suit this image.
+            low, high: nearness at the ends of the colours; None: they suit this image.
         """
-        return colorize(self.inverse_depth, low, high)
+        return colorize(self.nearness, low, high)
 
     def cloud(self, stride: int | None = None, edge_ratio: float | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """The known points (N, 3) float32 in metres, and their colours (N, 3) uint8 RGB.
@@ -199,9 +211,11 @@ class Frame:
 
     def numpy(self) -> dict[str, NDArray[Any]]:
         """What is known, as arrays on the host: `rgb` and, where there are any, `depth`, `points`, `normals`,
-        `confidence`, `uncertainty`; `inverse_depth` (unitless) in place of the depth of a relative model."""
+        `confidence`, `uncertainty`; in place of the depth of a relative model `inverse_depth` or `relative_depth`,
+        unitless."""
         found: dict[str, torch.Tensor | None] = {"rgb": self.rgb}
-        found["depth" if self._metric else "inverse_depth"] = self.depth if self._metric else self.prediction.values
+        name = "inverse_depth" if self.prediction.kind.inverse else "relative_depth"
+        found["depth" if self._metric else name] = self.depth if self._metric else self.prediction.values
         if self._metric and self.camera is not None:
             found["points"] = self.points
         if self.prediction.normals is not None or "points" in found:

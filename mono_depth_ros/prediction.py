@@ -38,6 +38,11 @@ class DepthKind(enum.Enum):
         """True where one factor makes metres of it, 1 for metres: what is not positive is no depth."""
         return self in (DepthKind.METRIC, DepthKind.SCALE)
 
+    @property
+    def words(self) -> str:
+        """Such as "relative inverse depth"."""
+        return "metric depth" if self is DepthKind.METRIC else f"relative {'inverse ' if self.inverse else ''}depth"
+
 
 @dataclass(frozen=True, eq=False)
 class DepthPrediction:

@@ -80,12 +80,27 @@ def test_relative_depth_gives_no_metres_but_a_picture():
     assert frame.picture().shape == (48, 64, 3) and frame.picture().dtype == torch.uint8
 
 
-def test_near_is_warm_far_is_cold_unknown_is_black():
+@pytest.mark.parametrize("kind", [DepthKind.METRIC, DepthKind.AFFINE, DepthKind.SCALE])
+def test_near_is_warm_far_is_cold_unknown_is_black(kind):
     rgb = picture()
     rgb[20, 20] = 0  # no depth at all
-    frame = Pipeline(Red(), DepthConfig(max_depth=10.0)).estimate(rgb, CAMERA)
-    near, far, unknown = (frame.picture()[20, column].tolist() for column in (5, 50, 20))
+    frame = Pipeline(Red(kind), DepthConfig(max_depth=10.0)).estimate(rgb, CAMERA)
+    if kind is DepthKind.AFFINE:  # to which 0 is no different from other values
+        values = torch.where(frame.prediction.values == 0, math.nan, frame.prediction.values)
+        frame = dataclasses.replace(frame, prediction=DepthPrediction(values, kind))
+    sky, near, far, unknown = (frame.picture()[at].tolist() for at in ((2, 30), (20, 5), (20, 50), (20, 20)))
     assert near[0] > near[2] and far[2] > far[0] and unknown == [0, 0, 0]
+    assert sky[2] > sky[0] or (kind is not DepthKind.AFFINE and sum(sky) < sum(far))
+
+
+def test_what_relative_depth_is_called():
+    affine, scale = (Pipeline(Red(kind)).estimate(picture(), CAMERA) for kind in (DepthKind.AFFINE, DepthKind.SCALE))
+    assert set(affine.numpy()) == set(scale.numpy()) == {"rgb", "relative_depth"}
+    assert scale.inverse_depth[20, 5] == 0.5 and affine.nearness[20, 5] == -2.0
+    with pytest.raises(ModelError, match="relative depth with an unknown shift, of which there is no inverse depth"):
+        _ = affine.inverse_depth
+    with pytest.raises(ModelError, match="gives relative depth, which has no metres"):
+        _ = affine.depth
 
 
 def test_an_image_of_another_size_than_its_camera_is_refused():

@@ -39,8 +39,8 @@ def align(
     """Fit a prediction to known depths, and say how large the error is over the image.
 
     Args:
-        prediction: (H, W), of a model, or a bare array of which `kind` says what it is: metres along the optical axis,
-            or unitless inverse depth. NaN and infinite values are not fitted.
+        prediction: (H, W), of a model, or a bare array of which `kind` says what it is. NaN and infinite values are not
+            fitted.
         samples: known depths in this image. config: None takes the defaults.
         guide: (H, W, 3) uint8 RGB image for the local correction, where there is one.
 
@@ -166,7 +166,7 @@ def error_histogram(left_out: LeftOut) -> Histogram:
 
 
 def usable(prediction: DepthPrediction, samples: Samples) -> Samples:
-    """The samples where something is predicted: a number, and a positive one if it is metric.
+    """The samples where something is predicted: a number, and a positive one if it is depth up to scale or metric.
 
     Raises:
         DataError: the samples are of an image of another size.
@@ -177,7 +177,7 @@ def usable(prediction: DepthPrediction, samples: Samples) -> Samples:
         raise DataError(f"the samples are of a {found} image, expected {size[1]}x{size[0]}, that of the prediction")
     values = at(prediction.values, samples)
     known = ~np.isnan(values)
-    if prediction.kind is DepthKind.METRIC:
+    if prediction.kind.proportional:
         known &= values > 0
     return samples if known.all() else samples.select(known)
 

@@ -211,9 +211,9 @@ class Aligner:
             return str(error)
         fit = replace(fit, inliers=fit.inliers * len(fitted) / max(known, 1))
         x: NDArray[np.float64] = values[np.isfinite(values)].astype(np.float64)
-        if fit.curve is Curve.INVERSE and prediction.kind is DepthKind.METRIC:
+        if fit.curve is Curve.INVERSE and not prediction.kind.inverse:
             x = 1 / x
-        if self._kind not in (prediction.kind, None):  # 1/p is no relative prediction, though the curve is the same
+        if self._kind not in (prediction.kind, None):  # 1/p is no inverse depth, though the curve is the same
             self._tracker.reset()
         before = self._tracker.fit
         if self._tracker.update(fit, x, stamp_ns):

@@ -8,8 +8,9 @@ Welsch 1977) uses them all. The least median of squares (Rousseeuw 1984) is sure
 decides there; else, where a wall fills half of the image, it would fit the wall alone and call all the rest outliers.
 
 Errors of a monocular depth grow with the distance, so it is the relative error that is alike everywhere: ln d has
-errors of one size, 1/d such that grow with 1/d. Far samples would then decide alone what 1/d is at zero, where their
-own errors (a lidar's, or half a pixel's) are not small any more: below a tenth of the median 1/d they count as alike.
+errors of one size, 1/d such that grow with 1/d, and d such that grow with d. Far samples would then decide alone what
+1/d is at zero, where their own errors (a lidar's, or half a pixel's) are not small any more: below a tenth of the
+median 1/d they count as alike, and so do the nearest in d.
 
 Of two curves that one is better which tells samples that it was not fitted to: a third of them at random, and the
 nearest, the middle and the farthest third, for curves part where there are no samples.
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mono_depth_ros.alignment.result import Curve, Fit
+from mono_depth_ros.alignment.result import CURVES, Curve, Fit
 from mono_depth_ros.config import AlignConfig
 from mono_depth_ros.errors import ConfigError, FitError
 from mono_depth_ros.prediction import DepthKind
@@ -62,17 +63,17 @@ def fit_curve(
     """The curve of `config.curve` through samples.
 
     Args:
-        prediction: (N,) at the samples: metres, positive, for a METRIC kind; inverse depth of any unit else.
-            What is not finite does not count.
+        prediction: (N,) at the samples, of a kind; positive where that is proportional. What is not finite does not
+            count.
         depth: (N,) metres, finite and positive.
         config: method, curve, min_samples and seed count here.
         weight: (N,) how much each counts, 0 to 1; None: all alike. Those that count little make no consensus.
 
     Raises:
         FitError: `too_few_samples`, `degenerate` (one distance only, or one predicted value), `negative_scale` or
-            `shift_out_of_bounds`. A metric prediction whose slope is not positive or not known is fitted with a scale
-            only, and `note` says so.
-        ConfigError: a curve of metric predictions asked for with a relative one.
+            `shift_out_of_bounds`. A METRIC or SCALE prediction whose slope is not positive or not known is fitted with
+            a scale only, and `note` says so.
+        ConfigError: the curve cannot make metres of this kind of prediction.
     """
     curve = choose_curve(kind, config.curve)
     if curve is None:
@@ -87,20 +88,22 @@ def fit_curve(
         return _fit_scale(p, d, given, config)
     if curve is Curve.LOG:
         x, y = np.log(p), np.log(d)
+    elif curve is Curve.AFFINE:
+        x, y = p, d
     else:
-        x, y = p if kind is DepthKind.INVERSE_AFFINE else 1 / p, 1 / d
+        x, y = p if kind.inverse else 1 / p, 1 / d
     try:
         if len(depth) < _MIN_LINE_SAMPLES:
             found = f"{len(depth)} samples for scale and shift"
             raise FitError(f"{found}, expected {_MIN_LINE_SAMPLES} or more", "too_few_samples")
         fit = _fit_line(curve, x, y, given, config)
-        if curve is Curve.INVERSE and kind is DepthKind.METRIC:
+        if curve is Curve.INVERSE and kind.proportional:
             fit = replace(fit, far=float(np.quantile(p, _FAR)))
         if config.method == "robust" and len(x) >= _HALVED:
             _check_halves(curve, x, y, given, config)
         return fit
     except FitError as error:
-        if kind is DepthKind.INVERSE_AFFINE:
+        if not kind.proportional:
             raise
         return replace(_fit_scale(p, d, given, config), note=f"{error}; a scale alone is fitted")
 
@@ -121,15 +124,15 @@ def choose_curve(kind: DepthKind, name: str) -> Curve | None:
     """The curve of `AlignConfig.curve` for predictions of a kind; None: the samples choose.
 
     Raises:
-        ConfigError: one that needs metres, for predictions that have none.
+        ConfigError: one that cannot make metres of them.
     """
     if name in ("auto", "best"):
-        if kind is DepthKind.INVERSE_AFFINE:
-            return Curve.INVERSE
-        return Curve.SCALE if name == "auto" else None
-    curve = Curve(name)
-    if kind is DepthKind.INVERSE_AFFINE and curve is not Curve.INVERSE:
-        raise ConfigError(f"curve is {name}, expected inverse, auto or best: a relative prediction has no metres")
+        if kind.proportional:
+            return Curve.SCALE if name == "auto" else None
+        return Curve.INVERSE if kind.inverse else Curve.AFFINE
+    curve, own = Curve(name), CURVES[kind]
+    if curve not in own:
+        raise ConfigError(f"curve is {name}, expected {own[0].value}, auto or best: {kind.value} depth has no metres")
     return curve
 
 
@@ -142,7 +145,7 @@ def inverse_gain(
     """ln of how much larger the error of `scale` is than that of `inverse`, at samples that are held out.
 
     Args:
-        prediction: (N,) metres. The others are as for `fit_curve`.
+        prediction: (N,), METRIC or SCALE. The others are as for `fit_curve`.
 
     Returns:
         0 where the samples are too few to tell.

@@ -22,7 +22,7 @@ from mono_depth_ros.errors import DataError, FitError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.floor_plane import fit_floor_plane
 from mono_depth_ros.geometry.rays import rays
-from mono_depth_ros.prediction import DepthKind, DepthPrediction
+from mono_depth_ros.prediction import DepthPrediction
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -64,15 +64,15 @@ def find_ground(
     """Find the floor in a prediction: the large level surface that has nothing below it.
 
     Args:
-        prediction: metric up to an unknown factor, or relative. What is not finite is left out.
+        prediction: metric, or relative of any kind. What is not finite is left out.
         camera: of the prediction's size. height_m: of the camera above the floor, metres.
         up: (3,) the direction up in the camera's optical frame, any length, see `alignment.gravity`. None: by the floor
-            itself, whose normal is looked for within 40 degrees of the image's up; only a metric prediction shows it.
-            A metric prediction's floor may also differ a little from an `up` that is given.
+            itself, whose normal is looked for within 40 degrees of the image's up; only a METRIC or SCALE prediction
+            shows it. Its floor may also differ a little from an `up` that is given.
         seed: of the choice of pixels and of the consensus; the same seed gives the same samples.
 
     Raises:
-        FitError: reason `no_floor` where no floor is seen, `pitch_unknown` for a relative prediction without `up`.
+        FitError: reason `no_floor` where no floor is seen, `pitch_unknown` for a prediction with a shift without `up`.
         DataError: a height that is not positive, or an `up` without direction.
         CameraError: a camera of another size.
     """
@@ -83,17 +83,17 @@ def find_ground(
     height, width = (int(side) for side in values.shape)
     camera.check_size(width, height)
     rng = np.random.default_rng(seed)
-    relative = prediction.kind is DepthKind.INVERSE_AFFINE
-    pixels, ray = _choose(values, relative, camera, rng)
+    shifted = not prediction.kind.proportional
+    pixels, ray = _choose(values, shifted, camera, rng)
     value = values.reshape(-1)[pixels].astype(np.float64)
-    if relative:
+    if shifted:
         if level is None:
             raise FitError(
                 "the shift of a relative prediction cannot be told from the pitch of the camera: expected the pitch, "
                 "by a parameter, tf2 or an IMU",
                 "pitch_unknown",
             )
-        normal, floor = level, fit_floor_line(value, ray @ -level, rng).floor
+        normal, floor = level, fit_floor_line(value, ray @ -level, rng, prediction.kind.inverse).floor
     else:
         plane = fit_floor_plane(1.0 / value, ray, level, rng)
         normal, floor = plane.up, plane.floor
@@ -108,14 +108,14 @@ def find_ground(
 
 
 def _choose(
-    values: NDArray[np.float32], relative: bool, camera: Camera, rng: np.random.Generator
+    values: NDArray[np.float32], shifted: bool, camera: Camera, rng: np.random.Generator
 ) -> tuple[Indices, Floats]:
     """Some pixels with a usable prediction and a ray, in random order: flat indices (N,) and rays (N, 3), z = 1."""
     flat = values.reshape(-1)
     known = _one_a_stretch(flat.size, 2 * MAX_PIXELS, rng)
-    known = known[_usable(flat[known], relative)]
+    known = known[_usable(flat[known], shifted)]
     if len(known) < MAX_PIXELS:  # a sparse one: all of it is looked at
-        known = np.flatnonzero(_usable(flat, relative))
+        known = np.flatnonzero(_usable(flat, shifted))
     if len(known) > MAX_PIXELS:
         known = known[_one_a_stretch(len(known), MAX_PIXELS, rng)]
     pixels = rng.permutation(known)
@@ -133,7 +133,7 @@ def _one_a_stretch(count: int, wanted: int, rng: np.random.Generator) -> Indices
     return chosen
 
 
-def _usable(values: NDArray[np.float32], relative: bool) -> NDArray[np.bool_]:
+def _usable(values: NDArray[np.float32], shifted: bool) -> NDArray[np.bool_]:
     with np.errstate(invalid="ignore"):
-        usable: NDArray[np.bool_] = np.isfinite(values) if relative else (values > 0) & (values < np.inf)
+        usable: NDArray[np.bool_] = np.isfinite(values) if shifted else (values > 0) & (values < np.inf)
     return usable

@@ -27,13 +27,25 @@ class Curve(enum.Enum):
     """How a prediction and the depth d in metres go together; `scale` and `shift` are those of this curve."""
 
     INVERSE = "inverse"
-    """1/d = shift + scale * x. x is a relative prediction itself, or 1/p of a metric one."""
+    """1/d = shift + scale * x. x is a prediction of inverse depth itself, or 1/p of one of depth."""
 
     LOG = "log"
-    """ln d = shift + scale * ln p, p a metric prediction."""
+    """ln d = shift + scale * ln p, p a metric prediction, or one up to scale."""
 
     SCALE = "scale"
-    """d = scale * p, p a metric prediction; shift is 0."""
+    """d = scale * p, p a metric prediction, or one up to scale; shift is 0."""
+
+    AFFINE = "affine"
+    """d = shift + scale * p, p a prediction of depth."""
+
+
+CURVES = {
+    DepthKind.METRIC: tuple(Curve),
+    DepthKind.SCALE: tuple(Curve),
+    DepthKind.INVERSE_AFFINE: (Curve.INVERSE,),
+    DepthKind.AFFINE: (Curve.AFFINE,),
+}
+"""Those that can make metres of a kind of prediction: all, or one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +53,13 @@ class Fit:
     """One curve for the whole image.
 
     Attributes:
-        curve: what scale and shift mean. scale: positive, but for INVERSE of a relative prediction any unit.
-        shift: 1/m for INVERSE, no unit for LOG, 0 for SCALE.
+        curve: what scale and shift mean. scale: positive, of a relative prediction in any unit.
+        shift: 1/m for INVERSE, metres for AFFINE, no unit for LOG, 0 for SCALE.
         covariance: (2, 2) of (scale, shift), from the residuals of the inliers; zeros where it is not known.
         inliers: part of the samples, 0 to 1, that agree with the curve. count: samples that were fitted.
         residual: standard deviation of the inliers' residuals, in the units of the curve's left side.
         note: why the curve is not the configured one, which samples were left out, or what is wrong with them; or "".
-        far: metres of a metric prediction beyond which INVERSE keeps the ratio that it has there: nothing was fitted
+        far: what a prediction of depth says beyond which INVERSE keeps the ratio that it has there: nothing was fitted
             farther away, and 1/d would come to zero and make it infinite.
     """
 
@@ -62,20 +74,25 @@ class Fit:
     far: float = float("inf")
 
     def apply(self, prediction: DepthPrediction) -> torch.Tensor:
-        """(H, W) float32 metres. NaN stays unknown; what is at or behind infinity, and a metric +inf, is +inf.
+        """(H, W) float32 metres. NaN stays unknown; what is at or behind infinity, and a depth of +inf, is +inf; what
+        is at or behind the camera is NaN.
 
         Raises:
-            DataError: a relative prediction with a curve of metric ones.
+            DataError: a curve that cannot make metres of this kind of prediction.
         """
         import torch
 
-        values = prediction.values
-        if prediction.kind is DepthKind.INVERSE_AFFINE:
-            if self.curve is not Curve.INVERSE:
-                raise DataError(f"a relative prediction has no metres: curve is {self.curve.value}, expected inverse")
+        values, own = prediction.values, CURVES[prediction.kind]
+        if self.curve not in own:
+            found = f"the curve is {self.curve.value}, expected {own[0].value}"
+            raise DataError(f"{found}: {prediction.kind.value} depth has no metres")
+        if prediction.kind.inverse:
             return _inverted(self.shift + self.scale * values)
         if self.curve is Curve.SCALE:
             return self.scale * values
+        if self.curve is Curve.AFFINE:
+            depth = self.shift + self.scale * values
+            return torch.where(depth > 0, depth, torch.nan)
         if self.curve is Curve.LOG:
             return torch.exp(self.shift + self.scale * torch.log(values))
         near = values.clamp(max=self.far)

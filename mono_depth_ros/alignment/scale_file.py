@@ -3,13 +3,13 @@
 
 scenes:
   default:            # as many scenes as one likes
-    curve: inverse    # 1/depth = shift + scale * prediction; log, scale: see AlignConfig.curve
+    curve: inverse    # 1/depth = shift + scale * prediction; log, scale, affine: see AlignConfig.curve
     scale: 0.0123
     shift: 0.0041
     # The rest is optional.
-    kind: inverse_affine                           # of the predictions, or metric: those of the other are refused
+    kind: inverse_affine                           # of the predictions: metric, inverse_affine, affine or scale
     covariance: [[1.0e-08, 0.0], [0.0, 1.0e-06]]   # of scale and shift
-    far: 7.5                                       # metres of a metric prediction; beyond, its ratio stays as there
+    far: 7.5                                       # of a prediction of depth; beyond, its ratio stays as there
     count: 412                                     # samples of the last image that was fitted
     held_out_abs_rel: 0.062                        # when it was saved
     model: depth_anything_v2_small                 # that predicted; another's scale is another
@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from mono_depth_ros.alignment.result import Curve, Fit
+from mono_depth_ros.alignment.result import CURVES, Curve, Fit
 from mono_depth_ros.atomic import atomic_path
 from mono_depth_ros.config.yaml_text import load_yaml
 from mono_depth_ros.errors import ConfigError, shown
@@ -57,8 +57,10 @@ class SavedScale:
 
     def check(self, kind: DepthKind, model: str = "") -> None:
         """Raise ConfigError for predictions of another kind or model, "" where it is not known, than these are of."""
-        if kind is DepthKind.INVERSE_AFFINE and self.fit.curve is not Curve.INVERSE:
-            raise ConfigError(f"the calibration's curve is {self.fit.curve.value}, expected inverse: depth is relative")
+        curve, own = self.fit.curve, CURVES[kind]
+        if curve not in own:
+            found = f"the calibration's curve is {curve.value}, expected {own[0].value}"
+            raise ConfigError(f"{found}: {kind.value} depth has no metres")
         if self.kind not in (kind, None):
             raise ConfigError(f"the calibration is of {_name(self.kind)} depth, expected {_name(kind)}, which comes")
         if model and self.model and model != self.model:
@@ -116,7 +118,8 @@ def read_scale(path: Path, scene: str = DEFAULT_SCENE) -> SavedScale:
     scale, shift = _number(entry["scale"], f"scale in {where}"), _number(entry["shift"], f"shift in {where}")
     if scale <= 0:
         raise ConfigError(f"scale in {where} is {scale:g}, expected more than 0")
-    covariance = _covariance(entry.get("covariance", [[(_UNSURE * scale) ** 2, 0.0], [0.0, 1e-4]]), where)
+    unsure = [[(_UNSURE * scale) ** 2, 0.0], [0.0, max(1e-4, (_UNSURE * shift) ** 2)]]
+    covariance = _covariance(entry.get("covariance", unsure), where)
     held_out = entry.get("held_out_abs_rel")
     count = _whole(entry.get("count", _COUNT), f"count in {where}")
     far = math.inf if entry.get("far") is None else _number(entry["far"], f"far in {where}")

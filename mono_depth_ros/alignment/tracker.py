@@ -172,16 +172,17 @@ class Tracker:
 def curve_distance(one: Fit, other: Fit, values: Floats) -> float:
     """How far apart two curves are at x (N,): the median of |ln(d of `one` / d of `other`)|, with the sign of ln's.
 
-    x is 1/p for INVERSE of a metric prediction p, p itself for LOG, and does not matter for SCALE. 0 where neither
-    curve has a finite depth.
+    x is 1/p for INVERSE of a prediction p of depth, p itself for LOG and AFFINE, and does not matter for SCALE. 0 where
+    neither curve has a finite depth.
     """
     if one.curve is Curve.SCALE:
         return float(np.log(one.scale / other.scale))
     if one.curve is Curve.LOG:
         ratio = (one.shift - other.shift) + (one.scale - other.scale) * np.log(values)
     else:
+        upper, lower = (one, other) if one.curve is Curve.AFFINE else (other, one)
         with np.errstate(invalid="ignore", divide="ignore"):
-            ratio = np.log((other.shift + other.scale * values) / (one.shift + one.scale * values))
+            ratio = np.log((upper.shift + upper.scale * values) / (lower.shift + lower.scale * values))
     known = ratio[np.isfinite(ratio)]
     return float(np.copysign(np.median(np.abs(known)), np.median(known))) if known.size else 0.0
 
@@ -195,9 +196,9 @@ def curve_deviation(fit: Fit, values: Floats) -> float:
     deviation = np.sqrt(np.maximum(variance_of_scale * x**2 + 2 * both * x + variance_of_shift, 0.0))
     if fit.curve is Curve.LOG:
         return float(np.median(deviation))
-    inverse = fit.shift + fit.scale * x
-    known = inverse > 0
-    return float(np.median(deviation[known] / inverse[known])) if known.any() else 0.0
+    told = fit.shift + fit.scale * x  # 1/d, or d
+    known = told > 0
+    return float(np.median(deviation[known] / told[known])) if known.any() else 0.0
 
 
 def _parameters(fit: Fit) -> Floats:

@@ -26,9 +26,10 @@ class AlignConfig(Config):
     curve: str = option(
         "auto",
         "The curve from a prediction to depth d. inverse: 1/d = shift + scale * x, x the prediction's inverse depth; "
-        "log: ln d = shift + scale * ln p; scale: d = scale * p; auto: inverse for relative predictions, scale for "
-        "metric ones; best: of metric ones scale or inverse, as samples say that are held out.",
-        choices=("auto", "best", "inverse", "log", "scale"),
+        "log: ln d = shift + scale * ln p; scale: d = scale * p; affine: d = shift + scale * p; auto: scale for "
+        "predictions that are metric or up to scale, inverse and affine for inverse depth and depth with a shift; "
+        "best: scale or inverse of the former, as samples say that are held out.",
+        choices=("auto", "best", "inverse", "log", "scale", "affine"),
     )
     min_samples: int = option(
         20,
@@ -186,8 +187,9 @@ class AlignmentNodeConfig(ManagedNodeConfig):
     )
     prediction: str = option(
         "auto",
-        "The topic to align: metric (depth/image), inverse (depth/inverse) or auto, the one that comes.",
-        choices=("auto", "metric", "inverse"),
+        "The depth to align: metric (depth/image), inverse (depth/inverse), affine or scale (depth/relative of a model "
+        "whose depth lacks scale and shift, or one scale); auto takes the topic that comes, depth/relative as affine.",
+        choices=("auto", "metric", "inverse", "affine", "scale"),
     )
     rectified: bool = option(
         False, "The depth is of an image that was rectified already: P of its camera_info is used, without distortion."

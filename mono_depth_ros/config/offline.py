@@ -34,7 +34,8 @@ class BagConfig(Config):
     rectified: bool = option(False, "The images are rectified already: P of camera_info is used, without distortion.")
     outputs: str = option(
         "depth",
-        f"What is written, any of {', '.join(BAG_OUTPUTS)}, with commas; depth is depth/inverse for a relative model.",
+        f"What is written, any of {', '.join(BAG_OUTPUTS)}, with commas; depth is depth/inverse or "
+        "depth/relative for a relative model.",
     )
     reference: str = option(
         "auto",
@@ -189,9 +190,9 @@ class EvalConfig(Config):
 
     align: str = option(
         "none",
-        "Each prediction is fitted to its ground truth first: median and scale are one factor, affine_inverse scale "
-        "and shift in inverse depth, which relative models need.",
-        choices=("none", "median", "scale", "affine_inverse"),
+        "Each prediction is fitted to its ground truth first: median and scale are one factor, affine scale and shift "
+        "in depth, affine_inverse in inverse depth; of relative models each needs that of its kind.",
+        choices=("none", "median", "scale", "affine", "affine_inverse"),
     )
     reference: str = option(
         "none",

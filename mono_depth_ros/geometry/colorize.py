@@ -17,13 +17,13 @@ def colorize(inverse: torch.Tensor, low: float | None = None, high: float | None
     """Colours of an inverse depth image: near is warm, far is cold, unknown is black.
 
     Args:
-        inverse: (H, W) float32 inverse depth, metric or not; NaN unknown.
+        inverse: (H, W) float32 inverse depth, metric or not; NaN and +inf unknown, -inf as far as colours go.
         low, high: the range of the colours; by default the 2nd and 98th percentile of this image.
 
     Returns:
         (H, W, 3) uint8 RGB on the same device.
     """
-    known = torch.isfinite(inverse)
+    known = inverse < torch.inf
     # The limits of this image stay where it is: to ask for them would be to wait for a GPU.
     lowest: Any = low
     highest: Any = high

@@ -42,12 +42,12 @@ _NOW = 3.0  # times as much: the pose of the image at hand
 _RESIDUAL = 2.0  # standard deviations of a corner that moves by itself, or was followed wrongly
 _FEWEST = 20  # corners
 _AGREE = 0.3  # of the corners: fewer that one motion of the camera explains are a cut, or moving things
-_MIDDLE_M = 2.0  # where the median of a first relative prediction is taken to be
+_MIDDLE_M, _NEAR_M = 2.0, 1.0  # where median and nearest of a first relative prediction are taken to be
 _GAP_S = 0.5  # between images: longer, and corners cannot be followed
 _RECENT_S = 1.0  # over which scale and shift are averaged, for a memory that begins anew
 _ANEW = "the memory begins anew with the scale so far"
 
-_Scale = tuple[float, float]  # and shift: d = scale * p of a metric prediction, 1/d = shift + scale * x of others
+_Scale = tuple[float, float]  # and shift: d = shift + scale * p of depth, 1/d = shift + scale * x of inverse depth
 _NOTHING = np.zeros(0, np.int64), np.zeros(0)  # pixels, flat, and metres that keyframes say there
 _Corners = tuple[NDArray[np.int64], Floats, Floats]  # ids (N,), rays (N, 2), and what is predicted there (N,)
 
@@ -226,7 +226,7 @@ class DepthMemory:
             new = ~np.isin(ids, others.ids)
             scale = self._fit(corners, prediction) or scale
         if scale is None:
-            scale = (1.0, 0.0) if kind is DepthKind.METRIC else _first_scale(values)
+            scale = (1.0, 0.0) if kind is DepthKind.METRIC else _first_scale(values, kind)
         more = Points.predicted_at(ids[new], rays[new], _inverse_depth(values[new], scale, kind))
         points = more if others is None else others.joined(more)
         if len(points.ids) < _FEWEST:
@@ -284,7 +284,8 @@ class DepthMemory:
             step = self._anchor.pull(math.log(scale[0]), seconds)
         factor = math.exp(step)
         self._rescale(factor, factor)
-        scale = (scale[0] * factor, 0.0) if metric else (scale[0] / factor, scale[1] / factor)
+        grown = 1 / factor if prediction.kind.inverse else factor
+        scale = scale[0] * grown, scale[1] * grown
         before = self._scale or scale
         self._scale = (before[0] + fade * (scale[0] - before[0]), before[1] + fade * (scale[1] - before[1]))
         self._dense = self._dense[0], self._dense[1] * factor
@@ -320,9 +321,9 @@ class DepthMemory:
 
 def _inverse_depth(values: Floats, scale: _Scale, kind: DepthKind) -> Floats:
     """1/m of predictions (N,); not finite, or not positive, where there is none."""
+    told: Floats = scale[1] + scale[0] * values
     with np.errstate(divide="ignore"):
-        found: Floats = 1 / (scale[0] * values) if kind is DepthKind.METRIC else scale[1] + scale[0] * values
-    return found
+        return told if kind.inverse else np.asarray(1 / told, dtype=np.float64)
 
 
 def _difference(known: Samples, scale: _Scale, values: Floats, prediction: DepthPrediction) -> float | None:
@@ -339,7 +340,16 @@ def _difference(known: Samples, scale: _Scale, values: Floats, prediction: Depth
     return float(np.median(ratio)) if len(ratio) else None
 
 
-def _first_scale(values: Floats) -> _Scale:
-    """Of relative predictions, of which nothing is known: their zero is infinity, and their median 2 m away."""
-    known = values[np.isfinite(values) & (values > 0)]
-    return (1 / (_MIDDLE_M * float(np.median(known))), 0.0) if len(known) else (1.0, 0.0)
+def _first_scale(values: Floats, kind: DepthKind) -> _Scale:
+    """Of relative predictions, of which nothing is known: their median is 2 m away, and their zero infinity, or the
+    camera; where depth goes below that, its nearest is half as far."""
+    known = values[np.isfinite(values)]
+    if kind is DepthKind.AFFINE and len(known) and known.min() <= 0:
+        near, middle = np.quantile(known, (0.02, 0.5)).tolist()
+        scale = (_MIDDLE_M - _NEAR_M) / max(middle - near, 1e-6)
+        return scale, _MIDDLE_M - scale * middle
+    known = known[known > 0]
+    if not len(known):
+        return 1.0, 0.0
+    middle = float(np.median(known))
+    return (1 / (_MIDDLE_M * middle) if kind.inverse else _MIDDLE_M / middle), 0.0

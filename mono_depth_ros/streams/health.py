@@ -110,7 +110,7 @@ class Facts:
 
     Attributes:
         image, camera_info: the inputs. image_name: of the topic before remapping.
-        qos_conflict, camera_problem: a sentence, or "". relative: the model's depth has no metres.
+        qos_conflict, camera_problem: a sentence, or "". relative: the topic of depth without metres, or "".
         remedy: what to do that large images arrive. no_depth, concern: of `Usable`, a sentence or "". late: likewise,
             of `InputSize`.
         no_obstacles: why there are none though somebody subscribes. obstacle_concern: what is doubtful about them.
@@ -125,7 +125,7 @@ class Facts:
     subscribers: int
     lazy: bool
     timeout_s: float
-    relative: bool
+    relative: str
     remedy: str = ""
     no_depth: str = ""
     concern: str = ""
@@ -160,7 +160,9 @@ def judge(facts: Facts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
     if facts.obstacle_concern or facts.concern:
         return WARN, facts.obstacle_concern or facts.concern
     if facts.relative and now.published:
-        return WARN, "relative model: depth/inverse has no metres; align it with a reference or choose a metric model"
+        return WARN, (
+            f"relative model: {facts.relative} has no metres; align it with a reference or choose a metric model"
+        )
     if now.received > before.received and not published:
         return OK, "working on the first frames" if not now.published else "working: slower than the report period"
     if facts.late:

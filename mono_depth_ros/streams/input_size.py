@@ -14,7 +14,6 @@ from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.models.engine_model import EngineModel
 from mono_depth_ros.models.resample import Size
 from mono_depth_ros.models.stepped import SteppedModel
-from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.streams.health import missed
 from mono_depth_ros.streams.latency import LatencyControl
 
@@ -135,7 +134,7 @@ def _size(frame: Frame) -> Size:
 
 
 def _what(frame: Frame) -> str:
-    return "depth" if frame.prediction.kind is DepthKind.METRIC else "inverse depth"
+    return "inverse depth" if frame.prediction.kind.inverse else "depth"
 
 
 def _text(size: Size) -> str:

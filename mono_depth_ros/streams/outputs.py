@@ -30,9 +30,17 @@ from mono_depth_ros.streams.obstacles import Finding, Placed
 from mono_depth_ros.transfer import Download, download
 
 ALIGNED_POINTS, ALIGNED_UNCERTAINTY = "aligned/points", "aligned/uncertainty"
+DEPTH_TOPICS = {
+    DepthKind.METRIC: "depth/image",
+    DepthKind.INVERSE_AFFINE: "depth/inverse",
+    DepthKind.AFFINE: "depth/relative",
+    DepthKind.SCALE: "depth/relative",
+}
+"""What a prediction comes on, by its kind."""
+
 FIRST = frozenset(
     {
-        *("depth/image", "depth/inverse", "depth/confidence", "depth/camera_info", "rgb/image_rect", "rgb/camera_info"),
+        *(*DEPTH_TOPICS.values(), "depth/confidence", "depth/camera_info", "rgb/image_rect", "rgb/camera_info"),
         *("aligned/image", "aligned/camera_info", ALIGNED_UNCERTAINTY),
     }
 )
@@ -152,8 +160,8 @@ def is_metric(spec: ModelSpec) -> bool:
     return spec.kind is DepthKind.METRIC
 
 
-def _is_relative(spec: ModelSpec) -> bool:
-    return not is_metric(spec)
+def _on(topic: str) -> Callable[[ModelSpec], bool]:
+    return lambda spec: DEPTH_TOPICS[spec.kind] == topic
 
 
 def _has_normals(spec: ModelSpec) -> bool:
@@ -170,7 +178,7 @@ def _metres(result: Result) -> torch.Tensor:
     return result.frame.depth
 
 
-def _inverse(result: Result) -> torch.Tensor:
+def _raw(result: Result) -> torch.Tensor:
     return result.frame.prediction.values
 
 
@@ -272,7 +280,8 @@ KNOWN = Output("", "", (), lambda _: True, lambda result: result.frame.known, la
 # In the order of publishing, those of FIRST before the others.
 OUTPUTS = (
     Output("depth/image", IMAGE, ("depth",), is_metric, *_DEPTH),
-    Output("depth/inverse", IMAGE, ("depth",), _is_relative, _inverse, _as("32FC1")),
+    Output("depth/inverse", IMAGE, ("depth",), _on("depth/inverse"), _raw, _as("32FC1")),
+    Output("depth/relative", IMAGE, ("depth",), _on("depth/relative"), _raw, _as("32FC1")),
     Output("depth/camera_info", CAMERA_INFO, (), lambda _: True, *_INFO),
     Output("depth/obstacles", CLOUD, ("obstacles",), is_metric, _metres, _write_obstacles),
     Output("depth/free", CLOUD, ("obstacles",), is_metric, _metres, _write_free),

@@ -45,7 +45,7 @@ def add_parser(subparsers: Any) -> None:
         "image",
         help="depth of image files, a video or a webcam: arrays, 16-bit PNG, point clouds, pictures, videos, bags",
         description="For each image, write OUT/NAME.npy: float32 (H, W) at the size of the image, metres along the "
-        "optical axis (NaN unknown, inf sky or beyond range), or the raw inverse depth of a relative model. With "
+        "optical axis (NaN unknown, inf sky or beyond range), or what a relative model gives. With "
         "--reference or --right the depth is aligned with known depths first, and a relative model gives metres too. "
         "With --camera a picture stays as it is stored, since a calibration describes it as the sensor delivered it; "
         "without, it is turned upright as its orientation tag says, and where a camera is needed it is that of --hfov "

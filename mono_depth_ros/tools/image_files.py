@@ -116,7 +116,7 @@ class Job:
         def check(name: str, kind: DepthKind, needs_camera: bool) -> None:
             if kind is not DepthKind.METRIC and metres and reference is None:
                 raise ConfigError(
-                    f"{name} gives relative inverse depth, which has no metres: {' and '.join(metres)} need a "
+                    f"{name} gives {kind.words}, which has no metres: {' and '.join(metres)} need a "
                     "metric model or a --reference or --right"
                 )
             if camera is None and (needs_camera or asks):
@@ -225,7 +225,7 @@ class Job:
 
 
 def _values(frame: Frame) -> np.ndarray:
-    """(H, W) float32 metres, or the raw inverse depth of a relative model."""
+    """(H, W) float32 metres, or what a relative model gives."""
     metric = frame.prediction.kind is DepthKind.METRIC
     return (frame.depth if metric else frame.prediction.values).cpu().numpy()
 

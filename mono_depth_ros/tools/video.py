@@ -112,9 +112,7 @@ class VideoJob:
         def check(name: str, kind: DepthKind, needs_camera: bool) -> None:
             if kind is not DepthKind.METRIC and metres:
                 asked = " and ".join(metres)
-                raise ConfigError(
-                    f"{name} gives relative inverse depth, which has no metres: {asked} need a metric model"
-                )
+                raise ConfigError(f"{name} gives {kind.words}, which has no metres: {asked} need a metric model")
             if camera is None and (needs_camera or "ply" in kinds):
                 who = f"the model {name}" if needs_camera else "--ply"
                 raise ConfigError(f"{who} needs the camera: give --camera fx,fy,cx,cy, --camera FILE or --hfov DEG")

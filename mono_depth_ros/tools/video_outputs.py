@@ -40,7 +40,7 @@ _DEFAULT_RATE_HZ, _MAX_RATE_HZ = 30.0, 240.0
 
 Tell = Callable[[str], None]
 Span = tuple[float, float]
-"""Inverse depth at the far and the near end of the colours."""
+"""Nearness, of `Frame`, at the far and the near end of the colours."""
 
 
 class VideoOutput(Protocol):
@@ -52,8 +52,8 @@ class VideoOutput(Protocol):
 
 
 def span_of(frames: Iterable[Frame]) -> Span:
-    """The inverse depths between which nearly all pixels of these frames lie."""
-    values = [frame.inverse_depth[::4, ::4].cpu().numpy().ravel() for frame in frames]
+    """The nearness between which nearly all pixels of these frames lie."""
+    values = [frame.nearness[::4, ::4].cpu().numpy().ravel() for frame in frames]
     known = np.concatenate(values) if values else np.empty(0)
     known = known[np.isfinite(known)]
     low, high = np.percentile(known, (1, 99)).tolist() if known.size else (0.0, 1.0)
@@ -109,8 +109,11 @@ class Film:
             self.rate_hz = min(1e9 / gap_ns, _MAX_RATE_HZ) if gap_ns else _DEFAULT_RATE_HZ
         self._writer = VideoWriter(self.path, self.rate_hz)
         far, near = self.span
+        kind = frame.prediction.kind
         ends = f"of inverse depth from {near:.3g} (near, red) to {far:.3g} (far, blue)"
-        if frame.prediction.kind is DepthKind.METRIC:
+        if kind is DepthKind.AFFINE:
+            ends = f"of relative depth from {-near:.3g} (near, red) to {-far:.3g} (far, blue)"
+        if kind is DepthKind.METRIC:
             ends = f"from {1 / near:.2g} m (red) to {f'{1 / far:.2g} m' if far > 0 else 'the sky'} (blue)"
         self.tell(f"picture on the left, depth on the right; colours {ends}, the same for all images")
 

@@ -46,6 +46,11 @@ def relative(depth: np.ndarray, scale: float = 2.0, shift: float = 0.3) -> Depth
     return DepthPrediction(torch.from_numpy(values.astype(np.float32)), DepthKind.INVERSE_AFFINE)
 
 
+def affine(depth: np.ndarray, scale: float = 2.0, shift: float = -0.3) -> DepthPrediction:
+    """A prediction p with depth = shift + scale * p."""
+    return DepthPrediction(torch.from_numpy(((depth - shift) / scale).astype(np.float32)), DepthKind.AFFINE)
+
+
 def factor_of(prediction: DepthPrediction, camera: Camera, height: float, up: np.ndarray | None = None) -> float:
     samples = ground_samples(prediction, camera, height, up)
     return float(np.median(samples.depth / prediction.values.numpy()[samples.rows, samples.columns]))
@@ -99,6 +104,21 @@ def test_a_relative_prediction_gets_scale_and_shift_by_a_known_pitch():
     assert shift == pytest.approx(-0.2, abs=0.005)
 
 
+@pytest.mark.parametrize(("scale", "shift"), [(0.4, -2.0), (5.0, 1.5)])
+def test_depth_with_a_shift_gets_scale_and_shift_by_a_known_pitch(scale: float, shift: float):
+    prediction = affine(ROOM, scale, shift)
+    samples = ground_samples(prediction, CAMERA, HEIGHT, UP)
+    seen = prediction.values.numpy()[samples.rows, samples.columns]
+    assert np.polyfit(seen.astype(np.float64), samples.depth, 1) == pytest.approx((scale, shift), rel=0.02)
+    with pytest.raises(FitError, match="cannot be told from the pitch"):
+        ground_samples(prediction, CAMERA, HEIGHT)
+
+
+def test_depth_up_to_one_scale_shows_the_pitch_itself():
+    prediction = DepthPrediction(metric(ROOM, 7.0).values, DepthKind.SCALE)
+    assert factor_of(prediction, CAMERA, HEIGHT) == pytest.approx(7.0, rel=0.005)
+
+
 def test_a_relative_prediction_without_the_pitch_is_refused():
     with pytest.raises(FitError, match="cannot be told from the pitch") as refused:
         ground_samples(relative(ROOM), CAMERA, HEIGHT)
@@ -122,9 +142,10 @@ def test_without_a_floor_it_is_refused_with_the_reason(name: str, up: np.ndarray
     with pytest.raises(FitError, match=r"expected|no plane|floor") as refused:
         ground_samples(metric(NO_FLOOR[name]), CAMERA, HEIGHT, up)
     assert refused.value.reason == "no_floor"
-    with pytest.raises(FitError) as refused:
-        ground_samples(relative(NO_FLOOR[name]), CAMERA, HEIGHT, UP)
-    assert refused.value.reason == "no_floor"
+    for shifted in (relative, affine):
+        with pytest.raises(FitError) as refused:
+            ground_samples(shifted(NO_FLOOR[name]), CAMERA, HEIGHT, UP)
+        assert refused.value.reason == "no_floor"
 
 
 def test_a_floor_far_from_the_level_that_is_known_is_none():
@@ -171,6 +192,8 @@ def test_synthetic_worlds(kind: str):
     assert factor_of(metric(depth, 0.6), CAMERA, pose[2, 3]) == pytest.approx(0.6, rel=0.03)
     scale, _ = affine_of(relative(depth), pose[2, 3], pose[2, :3])
     assert scale == pytest.approx(2.0, rel=0.03)
+    samples = ground_samples(affine(depth), CAMERA, pose[2, 3], pose[2, :3])
+    assert np.median(np.abs(samples.depth / depth[samples.rows, samples.columns] - 1)) < 0.03
 
 
 def test_kitti(real_data):

@@ -54,7 +54,7 @@ def test_scenes_stand_beside_each_other(tmp_path):
         ("scenes: {default: {curve: scale, scale: -2, shift: 0}}", "scale in scene .* is -2"),
         ("scenes: {default: {curve: scale, scale: many, shift: 0}}", "is 'many', expected a finite number"),
         ("scenes: {default: {curve: scale, scale: 1" + "0" * 390 + ", shift: 0}}", "expected a finite number"),
-        ("scenes: {default: {curve: cubic, scale: 2, shift: 0}}", "expected one of: inverse, log, scale"),
+        ("scenes: {default: {curve: cubic, scale: 2, shift: 0}}", "expected one of: inverse, log, scale, affine"),
         ("scenes: {default: {curve: scale, scale: 2, shift: 0, covariance: [1, 2]}}", "covariance in"),
         ("scenes: {default: {curve: scale, scale: 2, shift: 0, kind: log}}", "one of: metric, inverse_affine"),
         ("scenes: {default: {curve: scale, scale: 2, shift: 0, count: 1.5}}", "is 1.5, expected a whole number"),

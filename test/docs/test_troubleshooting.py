@@ -299,7 +299,7 @@ def depth() -> list[Row]:
         {"no_obstacles": "OBSTACLE_PROBLEM"},
         *({"obstacle_concern": text} for text in OBSTACLE_CONCERNS),
         *({"concern": item.concern(0.01, 2.0)} for item in CONCERNS),
-        {"relative": True},
+        {"relative": "depth/inverse"},
         {"late": health.missed(0.093, 0.05, "WIDTHxHEIGHT")},
         LOST,
         {"recent_loss": Loss(90, 30, 25)},

@@ -24,7 +24,7 @@ from mono_depth_ros.nodes.alignment.node import AlignmentNode
 from mono_depth_ros.nodes.depth.node import DepthNode
 from mono_depth_ros.nodes.sources.camera_node import CameraNode
 from mono_depth_ros.nodes.sources.world_node import WorldNode
-from mono_depth_ros.streams.outputs import OUTPUTS
+from mono_depth_ros.streams.outputs import DEPTH_TOPICS, OUTPUTS
 from mono_depth_ros.streams.references import REFERENCES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -186,7 +186,7 @@ def test_every_output_and_reference_is_in_the_policy() -> None:
     outputs = {output.topic for output in OUTPUTS}
     assert {topic for name in ("depth", "alignment") for topic in there[name].publish} > outputs
     topics = {item.name for reference in REFERENCES.values() for item in getattr(reference, "inputs", ())}
-    assert there["alignment"].subscribe > {*topics, "imu", "depth/image", "depth/inverse"}
+    assert there["alignment"].subscribe > {*topics, "imu", *DEPTH_TOPICS.values()}
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ FACTS = {
     "subscribers": 1,
     "lazy": True,
     "timeout_s": 2.0,
-    "relative": False,
+    "relative": "",
     "remedy": "start the camera driver with fastdds.xml",
 }
 
@@ -58,7 +58,7 @@ def test_latency_percentiles():
         ({"camera_info_known": False}, WARN, "nothing has arrived on /cam/camera_info"),
         ({"camera_problem": "the camera is not calibrated"}, ERROR, "not calibrated"),
         ({"qos_conflict": "QoS mismatch: x"}, ERROR, "QoS mismatch"),
-        ({"relative": True}, WARN, "depth/inverse has no metres"),
+        ({"relative": "depth/relative"}, WARN, "relative model: depth/relative has no metres"),
         ({}, OK, "publishing"),
     ],
 )

@@ -20,7 +20,7 @@ from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.streams.obstacles import Finding, ObstacleSource
-from mono_depth_ros.streams.outputs import OUTPUTS, Contents, Result, aligned_outputs, depth_outputs
+from mono_depth_ros.streams.outputs import DEPTH_TOPICS, OUTPUTS, Contents, Result, aligned_outputs, depth_outputs
 
 CLASSES = {IMAGE: Image, COMPRESSED: CompressedImage, CAMERA_INFO: CameraInfo, CLOUD: PointCloud2, SCAN: LaserScan}
 CAMERA = Camera(6, 4, 5.0, 5.0, 2.5, 1.5)
@@ -45,6 +45,8 @@ def topics(outputs):
 def test_relative_depth_never_appears_as_metres():
     relative = topics(depth_outputs(spec(DepthKind.INVERSE_AFFINE), rectify=False))
     assert relative == {"depth/inverse", "depth/camera_info", "depth/color", "depth/color/compressed"}
+    for kind in (DepthKind.AFFINE, DepthKind.SCALE):
+        assert topics(depth_outputs(spec(kind), rectify=False)) == relative - {"depth/inverse"} | {"depth/relative"}
     metric = topics(depth_outputs(spec(), rectify=False))
     assert metric == relative - {"depth/inverse"} | {
         "depth/image",
@@ -94,7 +96,7 @@ def test_an_uncertainty_that_is_not_known_is_not_made_up():
 @pytest.mark.parametrize("output", OUTPUTS, ids=lambda output: output.topic)
 def test_messages_of_rclpy_and_rosbags_have_the_same_bytes(output, given):
     rgb = torch.arange(72, dtype=torch.uint8).reshape(4, 6, 3)
-    kind = DepthKind.INVERSE_AFFINE if output.topic == "depth/inverse" else DepthKind.METRIC
+    kind = next((kind for kind, topic in DEPTH_TOPICS.items() if topic == output.topic), DepthKind.METRIC)
     values = torch.linspace(1, 9, 24).reshape(4, 6)
     frame = Frame(rgb, CAMERA, DepthPrediction(values, kind, confidence=values / 9), DepthConfig())
     live = CLASSES[output.kind]()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import sys
@@ -138,6 +139,17 @@ def test_a_recording_of_a_relative_model_without_camera(tmp_path, use, clip, cap
     assert "colours of inverse depth from 2" in capsys.readouterr().err
     assert image(clip, "--out", tmp_path / "b.mcap", "--png16") == 1
     assert "--png16 need a metric model" in capsys.readouterr().err
+
+
+def test_depth_with_a_shift_is_recorded_raw_and_near_is_red(tmp_path, use, clip, capsys):
+    use(kind=DepthKind.AFFINE, needs_camera=False)
+    assert image(clip, "--out", tmp_path / "out.mcap") == 0
+    with BagReader(tmp_path / "out.mcap") as reader:
+        assert set(reader.topics) == {"/image_raw", "/depth/relative"}
+    assert image(clip, "--out", tmp_path / "out.mp4") == 0
+    ends = re.search(r"relative depth from (\S+) \(near, red\) to (\S+) \(far", capsys.readouterr().err)
+    near, far = ends.groups()
+    assert 0 <= float(near) < float(far)
 
 
 def test_a_folder_has_the_files_of_each_image_and_their_times(tmp_path, model, clip):

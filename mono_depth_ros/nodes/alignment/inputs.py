@@ -24,19 +24,24 @@ from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.streams.cameras import KEPT, CameraInfos
 from mono_depth_ros.streams.health import Feed
 from mono_depth_ros.streams.loss import LossCounter
-
-TOPICS = {DepthKind.METRIC: "depth/image", DepthKind.INVERSE_AFFINE: "depth/inverse"}
-"""What a prediction comes on, by its kind."""
+from mono_depth_ros.streams.outputs import DEPTH_TOPICS
 
 _INFO = "depth/camera_info"
-_KINDS = {"metric": (DepthKind.METRIC,), "inverse": (DepthKind.INVERSE_AFFINE,), "auto": tuple(TOPICS)}
+_KINDS = {
+    "metric": (DepthKind.METRIC,),
+    "inverse": (DepthKind.INVERSE_AFFINE,),
+    "affine": (DepthKind.AFFINE,),
+    "scale": (DepthKind.SCALE,),
+    "auto": (DepthKind.METRIC, DepthKind.INVERSE_AFFINE, DepthKind.AFFINE),
+}
+"""By `prediction`. No message says that depth is up to one scale: without a word it may have a shift, too."""
 
 
 class DepthInputs:
-    """`depth/image` or `depth/inverse`, with `depth/camera_info`.
+    """`depth/image`, `depth/inverse` or `depth/relative`, with `depth/camera_info`.
 
-    With the prediction "auto" both are subscribed to, and the first one that comes is aligned; the other takes its
-    place once nothing has come for `input_timeout`.
+    With the prediction "auto" all are subscribed to, and the first one that comes is aligned; another takes its place
+    once nothing has come for `input_timeout`.
 
     Args:
         on_depth: gets the messages to align, their kind, and when they came (time.monotonic).
@@ -57,12 +62,13 @@ class DepthInputs:
         self._options, self._on_depth = options, on_depth
         self.infos = CameraInfos(config.rectified, rectify=False)
         self._depths = {
-            kind: Input(node, Image, TOPICS[kind], partial(self._take, kind=kind), loss=loss)
+            kind: Input(node, Image, DEPTH_TOPICS[kind], partial(self._take, kind=kind), loss=loss)
             for kind in _KINDS[config.prediction]
         }
         self._info = Input(node, CameraInfo, _info_topic(node, _KINDS[config.prediction]), self.infos.add, KEPT)
         self._inputs = (self._info, *self._depths.values())
         self._kind: DepthKind | None = None
+        self._other: DepthKind | None = None
         self._heard_s = self._other_s = -math.inf
 
     @property
@@ -80,7 +86,7 @@ class DepthInputs:
         """How the topics of depth are doing together; silent since the kind that is aligned has come."""
         feeds = [item.feed for item in self._depths.values()]
         return Feed(
-            " or ".join(feed.topics for feed in feeds),
+            " or ".join(filter(None, (", ".join(feed.topics for feed in feeds[:-1]), feeds[-1].topics))),
             sum(feed.publishers for feed in feeds),
             time.monotonic() - self._heard_s if self.opened else 0.0,
             next((feed.conflict for feed in feeds if feed.conflict), ""),
@@ -90,13 +96,14 @@ class DepthInputs:
 
     @property
     def quarrel(self) -> str:
-        """A sentence where both kinds of depth come; "" else."""
-        if self._kind is None or time.monotonic() - self._other_s > self._options().input_timeout:
+        """A sentence where two kinds of depth come; "" else."""
+        late = time.monotonic() - self._other_s > self._options().input_timeout
+        if self._kind is None or self._other in (None, self._kind) or late:
             return ""
-        other = next(item.topic for kind, item in self._depths.items() if kind is not self._kind)
+        one, other = (self._depths[kind].topic for kind in (self._kind, self._other))
         return (
-            f"depth comes on two topics: {self._depths[self._kind].topic} is aligned and {other} is not; set "
-            "prediction to metric or inverse"
+            f"depth comes on two topics: {one} is aligned and {other} is not; set prediction to metric, inverse, "
+            "affine or scale"
         )
 
     def open(self) -> None:
@@ -115,7 +122,7 @@ class DepthInputs:
     def _take(self, message: Any, kind: DepthKind) -> None:
         now = time.monotonic()
         if self._kind not in (kind, None) and now - self._heard_s <= self._options().input_timeout:
-            self._other_s = now
+            self._other, self._other_s = kind, now
             return
         self._kind, self._heard_s = kind, now
         self._on_depth(message, kind, now)
@@ -123,7 +130,7 @@ class DepthInputs:
 
 def _info_topic(node: Node, kinds: tuple[DepthKind, ...]) -> str:
     """camera_info beside the depth, wherever that has been remapped to."""
-    found = [sibling_info(node, TOPICS[kind], _INFO) for kind in kinds]
+    found = [sibling_info(node, DEPTH_TOPICS[kind], _INFO) for kind in kinds]
     plain = node.resolve_topic_name(_INFO)
     return next((topic for topic in found if topic != plain), plain)
 
@@ -138,6 +145,6 @@ def decode_prediction(message: Any, kind: DepthKind) -> DepthPrediction:
         return DepthPrediction(torch.from_numpy(decode_depth(message)), kind)
     if message.encoding != "32FC1":
         raise ImageError(
-            f"the encoding of inverse depth is '{shown(message.encoding)}', expected 32FC1", "image_encoding"
+            f"the encoding of {kind.words} is '{shown(message.encoding)}', expected 32FC1", "image_encoding"
         )
     return DepthPrediction(torch.from_numpy(pixel_view(message, np.float32, 1).astype(np.float32)), kind)

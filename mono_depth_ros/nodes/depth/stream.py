@@ -27,13 +27,12 @@ from mono_depth_ros.nodes.ros.stream import Job, MessageStream
 from mono_depth_ros.nodes.ros.subscribing import Input
 from mono_depth_ros.nodes.ros.topics import IMAGES, image_name, input_topics
 from mono_depth_ros.pipeline import Frame, Shot
-from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.streams.cameras import KEPT, Calibration, CameraInfos
 from mono_depth_ros.streams.health import Facts
 from mono_depth_ros.streams.images import ImageReader
 from mono_depth_ros.streams.monitor import Monitor
 from mono_depth_ros.streams.obstacles import Finding, ObstacleSource
-from mono_depth_ros.streams.outputs import depth_outputs
+from mono_depth_ros.streams.outputs import DEPTH_TOPICS, depth_outputs, is_metric
 from mono_depth_ros.streams.rates import RateLimit
 
 
@@ -150,7 +149,7 @@ class CameraStream(MessageStream):
             subscribers=self.outputs.subscribers(),
             lazy=config.lazy,
             timeout_s=config.input_timeout,
-            relative=self._spec.kind is not DepthKind.METRIC,
+            relative="" if is_metric(self._spec) else DEPTH_TOPICS[self._spec.kind],
             no_depth=self.usable.nothing(),
             concern=self.usable.concern(config.min_depth_fraction, config.input_timeout),
             remedy=transport.remedy(rmw(), "the camera driver"),

@@ -9,11 +9,12 @@ from typing import Any
 
 _BOTH = ("image", "points", "obstacles", "scan")  # of the depth node, and aligned
 _DEPTH, _ALIGNED = ([f"{node}/{what}" for what in _BOTH] for node in ("depth", "aligned"))
-SHOWN = ("image", "depth/color", "depth/inverse", *_DEPTH, *_ALIGNED)
+_RELATIVE = {"depth/inverse": "Inverse depth", "depth/relative": "Relative depth"}
+SHOWN = ("image", "depth/color", *_RELATIVE, *_DEPTH, *_ALIGNED)
 """What may be shown of each camera."""
 
 _REPLACED = dict(zip(_DEPTH, _ALIGNED, strict=True))
-_TEMPLATES = dict(zip(_ALIGNED, _DEPTH, strict=True)) | {"depth/inverse": "depth/image"}
+_TEMPLATES = dict(zip(_ALIGNED, _DEPTH, strict=True)) | dict.fromkeys(_RELATIVE, "depth/image")
 
 
 def view(template: Mapping[str, Any], frame: str, cameras: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
@@ -34,8 +35,8 @@ def view(template: Mapping[str, Any], frame: str, cameras: Mapping[str, Mapping[
         for shown in _chosen(topics):
             display = copy.deepcopy(by_topic[_TEMPLATES.get(shown, shown)])
             display["Topic"]["Value"] = topics[shown]
-            if shown == "depth/inverse":
-                display |= {"Name": "Inverse depth", "Normalize Range": True}
+            if shown in _RELATIVE:
+                display |= {"Name": _RELATIVE[shown], "Normalize Range": True}
             display["Name"] = f"{name}: {display['Name']}" if name else display["Name"]
             displays.append(display)
     manager["Displays"] = displays

@@ -23,7 +23,7 @@ from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.pipeline import Frame, Pipeline, Shot
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.tools.checked_model import load_checked
-from mono_depth_ros.tools.eval.aligning import align, check, disparity
+from mono_depth_ros.tools.eval.aligning import align, check, disparity, possible
 from mono_depth_ros.tools.eval.flicker import FlickerSum
 from mono_depth_ros.tools.eval.motion import InOrder
 from mono_depth_ros.tools.eval.score import ModelScore
@@ -190,7 +190,7 @@ def _batch(
                 raise found
             if isinstance(found, Exception):
                 raise ModelError(f"{score.model} fails at {loaded.item.rgb}: {found}") from found
-            if aligned is None or kind is DepthKind.METRIC or config.align == "affine_inverse":
+            if possible(config.align, kind):
                 _image(loaded, found, kind, protocol, config.align, score)
             if aligned is not None and isinstance(frame, Frame):
                 aligned.add(loaded, frame, protocol)
@@ -243,7 +243,7 @@ def _image(
 ) -> None:
     """One image: align to its truth as `how` says, clamp, compare."""
     item = loaded.item
-    if item.sequence:
+    if item.sequence and kind is not DepthKind.AFFINE:  # which has no disparity, up to whatever scale and shift
         flicker = score.flickers.setdefault(item.sequence, FlickerSum(item.sequence, kind is DepthKind.METRIC))
         flicker.add(item.index, disparity(values, kind), loaded.truth, loaded.mask)
     if kind is DepthKind.METRIC and (problem := unit_problem(loaded.truth[loaded.mask], values[loaded.mask])):

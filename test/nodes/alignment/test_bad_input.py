@@ -75,9 +75,13 @@ def test_a_depth_without_camera_info_is_told(robot):
 def test_a_depth_node_that_is_missing_or_silent_is_told(robot):
     r = robot(listen=False, input_timeout=0.4)
     r.ros.listen(type(r.depth_message()), "/aligned/image")
-    r.ros.wait(lambda: r.says("no depth: /depth/image or /depth/inverse is advertised but nothing has arrived for"))
+    r.ros.wait(
+        lambda: r.says(
+            "no depth: /depth/image, /depth/inverse or /depth/relative is advertised but nothing has arrived for"
+        )
+    )
     r.ros.outsider.destroy_publisher(r.depths)
-    r.ros.wait(lambda: r.says("no depth: nothing publishes /depth/image or /depth/inverse"))
+    r.ros.wait(lambda: r.says("no depth: nothing publishes /depth/image, /depth/inverse or /depth/relative"))
 
 
 def test_a_reference_that_changes_its_frame_is_refused(robot):

@@ -14,7 +14,12 @@ MODULE = "mono_depth_ros.nodes.alignment_node"
 
 def test_it_starts_by_itself_and_ends_by_a_signal(node_process, ros):
     node = node_process(MODULE, "-r", "points:=/lidar/points", cam_from_reference="[0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]")
-    ros.wait(lambda: "aligning /depth/image or /depth/inverse by /lidar/points" in node.log or not node.running())
+    ros.wait(
+        lambda: (
+            "aligning /depth/image, /depth/inverse or /depth/relative by /lidar/points" in node.log
+            or not node.running()
+        )
+    )
     ros.wait(lambda: "alignment" in ros.outsider.get_node_names())
     node.signal(signal.SIGINT)
     assert node.code() == 0 and "Traceback" not in node.log, node.log

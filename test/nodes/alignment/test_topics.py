@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image, PointCloud2
 from std_srvs.srv import Trigger
@@ -69,6 +70,15 @@ def test_a_depth_node_that_changes_from_metric_to_relative_is_followed(robot):
     r.ros.wait(r.depths.get_subscription_count)
     r.drive(lambda: r.values().get("curve") == "inverse")
     r.drive(lambda: r.says("aligned, publishing"))
+    r.newest_is()
+
+
+@pytest.mark.parametrize(("given", "curve"), [("auto", "affine"), ("scale", "scale")])
+def test_relative_depth_may_have_a_shift_unless_it_is_said_to_have_none(robot, given: str, curve: str):
+    r = robot(prediction=given)
+    r.depths = r.depth_publisher("/depth/relative")
+    r.ros.wait(r.depths.get_subscription_count)
+    r.drive(lambda: r.values().get("curve") == curve)
     r.newest_is()
 
 

@@ -26,7 +26,18 @@ def test_none_leaves_a_prediction_as_it_is(truth):
     assert (found.scale, found.shift) == (1.0, 0.0)
 
 
-@pytest.mark.parametrize("how", ["median", "scale", "affine_inverse"])
+def test_a_planted_scale_and_shift_of_depth_are_found_and_what_is_behind_the_camera_counts_as_at_it(truth):
+    values = (truth - 5) / 7
+    values[0, 0], values[0, 1] = -5.0, np.inf
+    mask = everywhere(truth)
+    mask[0, :2] = False
+    found = align(values, DepthKind.AFFINE, truth, mask, "affine")
+    np.testing.assert_allclose(found.depth[mask], truth[mask], rtol=1e-9)
+    assert (found.scale, found.shift) == (pytest.approx(7.0), pytest.approx(5.0))
+    assert found.depth[0, 0] == 1e-3 and np.isposinf(found.depth[0, 1])
+
+
+@pytest.mark.parametrize("how", ["median", "scale", "affine", "affine_inverse"])
 def test_a_planted_scale_is_found(truth, how):
     found = align(truth / 4, METRIC, truth, everywhere(truth), how)
     np.testing.assert_allclose(found.depth, truth, rtol=1e-12)
@@ -76,9 +87,19 @@ def test_a_relative_model_has_no_metres():
             check(how, RELATIVE, "m")
         check(how, METRIC, "m")
     check("affine_inverse", RELATIVE, "m")
+    check("affine", DepthKind.AFFINE, "m")
+    for how in ("median", "scale", "affine", "affine_inverse"):
+        check(how, DepthKind.SCALE, "m")
+    with pytest.raises(
+        ConfigError, match="m gives relative depth, which has no metres: found --align scale, expected affine"
+    ):
+        check("scale", DepthKind.AFFINE, "m")
+    with pytest.raises(ConfigError, match="found --align none, expected median or scale or affine or affine_inverse"):
+        check("none", DepthKind.SCALE, "m")
 
 
 def test_disparity_of_sky_is_zero_and_of_unknown_unknown():
     values = np.array([2.0, np.inf, np.nan])
     np.testing.assert_array_equal(disparity(values, METRIC), [0.5, 0.0, np.nan])
+    np.testing.assert_array_equal(disparity(values, DepthKind.SCALE), [0.5, 0.0, np.nan])
     np.testing.assert_array_equal(disparity(values, RELATIVE), [2.0, np.nan, np.nan])

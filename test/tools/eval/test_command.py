@@ -243,7 +243,7 @@ def test_bad_words_are_told_before_the_first_image(folder, models, capsys):
         (("--model", "red", "--min-depth", "5", "--max-depth", "2"), "min_depth is 5 m, expected less than max_depth"),
         (
             ("--model", "red", "--align", "both"),
-            "--align: found 'both', expected one of: none, median, scale, affine_inverse",
+            "--align: found 'both', expected one of: none, median, scale, affine, affine_inverse",
         ),
     ):
         words_alone = any(flag in words for flag in ("--split", "--align"))
