@@ -26,6 +26,8 @@ NAMES = (
     "gpu_counts",
     "models",
     "metric3d",
+    "any_view",
+    "exact_camera",
     "bag",
     "writers",
     "alignment",

@@ -41,7 +41,15 @@ class DepthKind(enum.Enum):
     @property
     def words(self) -> str:
         """Such as "relative inverse depth"."""
-        return "metric depth" if self is DepthKind.METRIC else f"relative {'inverse ' if self.inverse else ''}depth"
+        return _WORDS[self]
+
+
+_WORDS = {
+    DepthKind.METRIC: "metric depth",
+    DepthKind.INVERSE_AFFINE: "relative inverse depth",
+    DepthKind.AFFINE: "relative depth",
+    DepthKind.SCALE: "relative depth up to one scale",
+}
 
 
 @dataclass(frozen=True, eq=False)

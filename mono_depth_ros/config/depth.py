@@ -42,6 +42,12 @@ class ModelConfig(Config):
     threads: int = option(
         0, "The network uses this many CPU threads; 0 means as many as there are cores.", low=0, high=256
     )
+    exact_camera: bool = option(
+        False,
+        "The camera is used as it is calibrated, where the authors of MoGe-2, UniDepthV2 and Depth Anything 3 metric "
+        "take a rougher one (no principal point, half a pixel, one factor, the mean focal length); their own depth is "
+        "that without.",
+    )
     engine_path: str = option(
         "",
         "A prebuilt TensorRT engine is run for the network: an .engine or .plan file, an .onnx file with an engine in "

@@ -211,19 +211,21 @@ def _transformers(
     )
 
 
-_DEPTH_ANYTHING_3 = CatalogueEntry(
-    "depth_anything_3_metric_large",
-    "depth_anything_3",
-    "metric",
-    "Apache-2.0",
-    334.2,
-    902.0,
-    "longer side 504, in two steps, sides to multiples of 14",
-    needs_camera=True,
-    size="large",
-    hub="depth-anything/DA3METRIC-LARGE",
-)
-"""Depth Anything 3, https://github.com/ByteDance-Seed/Depth-Anything-3."""
+def _depth_anything_3(name: str, kind: str, hub: str, parameters_m: float, gflop: float) -> CatalogueEntry:
+    """Depth Anything 3, https://github.com/ByteDance-Seed/Depth-Anything-3."""
+    return CatalogueEntry(
+        f"depth_anything_3_{name}",
+        "depth_anything_3",
+        kind,
+        "Apache-2.0",
+        parameters_m,
+        gflop,
+        "longer side 504, in two steps, sides to multiples of 14",
+        needs_camera=kind == "metric",
+        confidence=kind == "scale",
+        size=name.rpartition("_")[2],
+        hub=f"depth-anything/{hub}",
+    )
 
 
 def _moge(size: str, encoder: str, parameters_m: float, gflop: float | None) -> CatalogueEntry:
@@ -313,7 +315,11 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         _transformers("glpn_kitti", "vinvino02/glpn-kitti", "Apache-2.0", 61.2, 157.0, 80.0),
         # 304 M of its parameters guess the focal length, which is known here: they are fetched but not run.
         _transformers("depth_pro", "apple/DepthPro-hf", "apple-amlr", 952.0, 18865.0),
-        _DEPTH_ANYTHING_3,
+        _depth_anything_3("metric_large", "metric", "DA3METRIC-LARGE", 334.2, 902.0),
+        _depth_anything_3("mono_large", "affine", "DA3MONO-LARGE", 334.2, 902.0),
+        # Of these 7.2 and 28.7 M of the parameters take known poses, .9 and 3.7 M tell rays: fetched but not run.
+        _depth_anything_3("small", "scale", "DA3-SMALL", 34.3, 75.0),
+        _depth_anything_3("base", "scale", "DA3-BASE", 135.4, 256.0),
         _moge("small", "vits", 35.0, 1311.0),
         _moge("base", "vitb", 104.0, None),
         _moge("large", "vitl", 331.0, None),

@@ -43,6 +43,10 @@ FAMILIES = {
 """The `model_type` in config.json of each family, "" where its checkpoints have no config.json."""
 
 
+EXACT_CAMERA = ("moge_2", "unidepth_v2", "depth_anything_3")
+"""Families whose authors take a rougher camera than the calibrated one."""
+
+
 class Loader(Protocol):
     """`load` of a family's module."""
 
@@ -140,7 +144,10 @@ def load_model(config: ModelConfig) -> DepthModel:
     tell(f"loading {config.model}")  # its weights may have been fetched meanwhile
     input_size = _input_size(config, family) if config.input_size else None
     engine_path = expanded(config.engine_path) if config.engine_path else None
-    options = EngineOptions(device, config.engine, config.precision, input_size, engine_path)
+    if config.exact_camera and family not in EXACT_CAMERA:
+        families = ", ".join(EXACT_CAMERA)
+        raise ModelError(f"exact_camera is set, expected it for {families} only: {config.model} is of {family}")
+    options = EngineOptions(device, config.engine, config.precision, input_size, engine_path, config.exact_camera)
     try:
         model = loader(family)(source, options, entry)
     except ModelError as error:

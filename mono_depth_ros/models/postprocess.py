@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.rays import pixel_rays
 from mono_depth_ros.models.preprocess import Layout, focal_px
 from mono_depth_ros.models.processing import Processing
 from mono_depth_ros.models.resample import Size, resize_maps
@@ -131,8 +132,10 @@ def _depth_of_points(outputs: Mapping[str, Tensor], processing: Processing, came
         if "mask" in outputs:
             mask = _without_padding(_plane(outputs["mask"], processing, "mask"), place)[0]
             valid = mask > processing.outputs.mask_above
-        focal = camera.fx * inside.shape[2] / camera.width
-        z = z + recover_shift(inside.permute(1, 2, 0), valid, focal)
+        height, width = inside.shape[1:]
+        own = camera.resized(width, height)
+        exact = own if processing.outputs.shift_by == "camera" else None
+        z = z + recover_shift(inside.permute(1, 2, 0), valid, own.fx, exact)
     return _scaled(z, processing)
 
 
@@ -184,7 +187,7 @@ _UNEXPLAINED = 0.5
 """Of the pixels' squared distances from the centre, that a fit may leave: at infinity it leaves all of them."""
 
 
-def recover_shift(points: Tensor, valid: Tensor | None, focal: float) -> float:
+def recover_shift(points: Tensor, valid: Tensor | None, focal: float, camera: Camera | None = None) -> float:
     """The constant that, added to z, makes the points project to the pixels they belong to.
 
     NaN where nothing is valid, and where no constant does it: the points of a network that saw nothing it knows have
@@ -192,11 +195,13 @@ def recover_shift(points: Tensor, valid: Tensor | None, focal: float) -> float:
 
     For point maps that lack it, as those of MoGe (arXiv 2410.19115): it follows from the focal length.
 
-    Minimises the sum over pixels of |focal * xy / (z + shift) - uv|^2, with uv in pixels from the image's centre.
-    Source: microsoft/MoGe `moge/utils/geometry_numpy.py`, `solve_optimal_shift`.
+    Minimises the sum over pixels of |focal * xy / (z + shift) - uv|^2, with uv in pixels from the image's centre, or
+    with a camera focal * what the pixel sees. Source: microsoft/MoGe `moge/utils/geometry_numpy.py`,
+    `solve_optimal_shift`.
 
     Args:
         points: (h, w, 3) float32. valid: (h, w) bool, None where all are. focal: in pixels of this map.
+        camera: of this map, to go by all of it.
     """
     height, width = points.shape[:2]
     rows, columns = (
@@ -207,8 +212,14 @@ def recover_shift(points: Tensor, valid: Tensor | None, focal: float) -> float:
     good = torch.isfinite(some).all(-1)
     if valid is not None:
         good &= valid[rows][:, columns]
-    v, u = torch.meshgrid(rows - (height - 1) / 2, columns - (width - 1) / 2, indexing="ij")
-    found, seen, pixels = download(some, good, torch.stack([u, v], -1).double())
+    if camera is None:
+        v, u = torch.meshgrid(rows - (height - 1) / 2, columns - (width - 1) / 2, indexing="ij")
+        places = torch.stack([u, v], -1).double()
+    else:
+        v, u = torch.meshgrid(rows.double(), columns.double(), indexing="ij")
+        places = focal * pixel_rays(torch.stack([u, v], -1), camera)
+        good &= torch.isfinite(places).all(-1)
+    found, seen, pixels = download(some, good, places)
     chosen = found[seen]
     return _fit(chosen[:, :2] * focal, chosen[:, 2], pixels[seen]) if len(chosen) > 1 else float("nan")
 

@@ -218,7 +218,8 @@ def _padding(image: ImageInput, device: str) -> Tensor:
 
 def focal_px(camera: Camera, processing: Processing) -> float:
     """f of the declaration, of a camera at the processed size."""
-    return camera.fx if processing.focal == "fx" else (camera.fx + camera.fy) / 2
+    fx, fy = camera.fx, camera.fy
+    return {"fx": fx, "mean": (fx + fy) / 2, "geometric": math.sqrt(fx * fy)}[processing.focal]
 
 
 CAMERA_RANKS = {"focal_px": 0, "matrix": 2, "matrix4": 2, "inverse_matrix": 2, "vector": 1, "rays": 3}

@@ -239,6 +239,12 @@ class Outputs:
         "`points` lack a constant in z, found from the known focal length and the centre of the image (MoGe, "
         "`recover_focal_shift`)",
     )
+    shift_by: str = option(
+        "focal",
+        "what `points_shift` goes by. `focal`: fx and the centre of the image, as MoGe's authors; `camera`: what each "
+        "pixel sees, by the principal point, fy and the lens distortion too",
+        choices=("focal", "camera"),
+    )
     scale: str = option("", "a factor for each image that the depth is multiplied by")
     factor: float = option(
         1.0, "`depth`, or the z of `points`, times this and plus `offset` is what `kind` says: 0.001 for millimetres"
@@ -299,6 +305,8 @@ class Outputs:
             raise ModelError(f"{where} gives confidence_form {found}, expected confidence without confidence_clamp")
         if self.points_shift and not self.points:
             raise ModelError(f"{where}: points_shift goes with points, found depth")
+        if self.shift_by != "focal" and not self.points_shift:
+            raise ModelError(f"{where}: shift_by goes with points_shift, found none")
         if self.range_m is not None and not (metric and self.range_m[0] < self.range_m[1]):
             found = f"{list(self.range_m)}{'' if metric else ' with a relative kind'}"
             raise ModelError(f"{where}: range_m is {found}, expected [nearest, farthest] of a metric kind")
@@ -323,8 +331,8 @@ class Processing:
     )
     focal: str = option(
         "fx",
-        "which focal length is f: `fx`, or the `mean` of fx and fy; both scaled as the image is",
-        choices=("fx", "mean"),
+        "which focal length is f: `fx`, the `mean` of fx and fy, or the `geometric` one; both scaled as the image is",
+        choices=("fx", "mean", "geometric"),
     )
     intrinsics: CameraInput | None = option(None, "a second input that takes the camera, see below")
     prompt: PromptInput | None = option(None, "a further input that takes known depths of the image, see below")

@@ -123,3 +123,8 @@ def test_files_and_empty_directories_of_no_family_are_refused(tmp_path: Path) ->
     (tmp_path / "weights.h5").write_bytes(b"1")
     with pytest.raises(ModelError, match=r"weights\.h5 is a \.h5 file, expected \.onnx, \.pth, \.pt, \.ckpt, \.bin or"):
         family_of(tmp_path / "weights.h5")
+
+
+def test_an_exact_camera_is_for_families_whose_authors_take_a_rougher_one() -> None:
+    with pytest.raises(ModelError, match=r"exact_camera is set, expected it for moge_2, .* only: tiny is of tiny"):
+        load_model(ModelConfig(model="tiny", exact_camera=True))

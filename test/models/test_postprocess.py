@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.models.postprocess import recover_shift
 
 
@@ -63,3 +65,19 @@ def test_points_behind_the_camera_are_moved_in_front() -> None:
     points = scene(160, 120, 100.0)
     points[..., 2] -= 4.0  # some z are negative now
     assert recover_shift(points, None, 100.0) == pytest.approx(4.0, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "camera",
+    [
+        Camera(160, 120, 100.0, 100.0, 95.0, 50.0),
+        Camera(160, 120, 100.0, 110.0, 79.5, 59.5),
+        Camera(160, 120, 100.0, 100.0, 79.5, 59.5, "plumb_bob", (-0.3, 0.1, 0.0, 0.0, 0.0)),
+    ],
+    ids=["off-centre", "fy", "lens"],
+)
+def test_the_whole_camera_where_it_is_wanted(camera: Camera) -> None:
+    z = scene(160, 120, 100.0)[..., 2:]
+    points = torch.cat([rays(camera) * z, z - 0.5], -1)
+    assert recover_shift(points, None, camera.fx, camera) == pytest.approx(0.5, abs=1e-4)
+    assert abs(recover_shift(points, None, camera.fx) - 0.5) > 1e-3

@@ -181,6 +181,7 @@ def test_strict(content: object, expected: str) -> None:
         (changed("outputs", sky="s", sky_above=1, sky_below=0), "gives sky with sky_above and sky_below, expected"),
         (changed("outputs", sky_above=1), "gives no sky with sky_above, expected"),
         (changed("outputs", points_shift=True), "points_shift goes with points, found depth"),
+        (changed("outputs", shift_by="camera"), "shift_by goes with points_shift, found none"),
         (changed("outputs", range_m=[5, 5]), "range_m is [5.0, 5.0], expected [nearest, farthest] of a metric kind"),
         (
             changed("outputs", range_m=[1, 5]) | {"kind": "inverse_affine"},

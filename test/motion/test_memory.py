@@ -93,7 +93,7 @@ def test_a_wrong_first_shift_of_depth_is_found_out_and_then_held(shift: float) -
     """It bends the plane, which no way of the camera explains: the first images put it right."""
     run = Run(DepthKind.AFFINE, shift=shift)
     run.drive(20)
-    assert len(run.scales) == 20 and np.abs(np.diff(run.scales[4:])).max() < 0.03
+    assert len(run.scales) == 20 and np.abs(np.diff(run.scales[4:])).max() < 0.05
 
 
 @pytest.mark.parametrize("pose_of", [lambda i: pose(0.0), lambda i: pose(0.0, 0.02 * i)], ids=["stands", "turns"])

@@ -3,8 +3,8 @@
 
 The reference is github.com/microsoft/MoGe, `MoGeModel.infer` of `moge/model/v2.py` with a known field of view. The
 network does not see the camera: its points lack a constant in z, which follows from fx and the image's centre, as the
-authors take both (`recover_focal_shift`). Where its mask says that nothing is there, which includes the sky, depth is
-unknown; so is all of it where no constant fits.
+authors take both (`recover_focal_shift`), or with `exact_camera` from all of the calibration. Where its mask says that
+nothing is there, which includes the sky, depth is unknown; so is all of it where no constant fits.
 
 The configuration of the network is in its file, and differs between the sizes.
 """
@@ -12,6 +12,7 @@ The configuration of the network is in its file, and differs between the sizes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,8 @@ class MoGe2(EngineModel):
     ) -> None:
         """`tokens`: about how many patches an image is read as; raises ModelError: see `make_engine`."""
         self.tokens = tokens
+        outputs = replace(PROCESSING.outputs, shift_by="camera") if options.exact_camera else PROCESSING.outputs
+        self._processing = replace(PROCESSING, outputs=outputs)
         names = ("points", "mask", "scale") + ("normals",) * spec.normals
         shapes = ({0: "batch", 2: "14*rows", 3: "14*columns"}, {0: "batch"})
         graph = Network(spec.name, network.optimise(), ("image", "aspect"), names, shapes, _depth, files)
@@ -91,7 +94,7 @@ class MoGe2(EngineModel):
 
     def _predicted(self, raw: dict[str, Tensor], camera: Camera) -> DepthPrediction:
         size = (camera.width, camera.height)
-        return postprocess(self.maps(raw, size), PROCESSING, camera, layout(*size, PROCESSING.input))
+        return postprocess(self.maps(raw, size), self._processing, camera, layout(*size, PROCESSING.input))
 
     def maps(self, raw: dict[str, Tensor], size: Size) -> dict[str, Tensor]:
         """What the authors' `forward` gives: points without their shift, validity, scale and normals, at a size."""

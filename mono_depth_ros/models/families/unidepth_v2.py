@@ -4,7 +4,8 @@
 The reference is github.com/lpiccinelli-eth/UniDepth, `UniDepthV2.infer` of `unidepth/models/unidepthv2/unidepthv2.py`.
 The authors' geometry is kept where it is rough: K is taken as it is with pixel centres at .5, half a pixel off from
 ROS's, and all of it is scaled by one factor although the sides are rounded up to multiples of 14 (on a frame of NYUv2
-2e-3 of depth). Lens distortion is in the rays, which the authors do for other camera models.
+2e-3 of depth); `exact_camera` is without both. Lens distortion is in the rays, which the authors do for other camera
+models.
 
 The network's own guess of the camera is not computed. Its second output is an error without a unit: the confidence is
 1 / max(error, 1), and never an uncertainty in metres. The weights may not be used in products (CC BY-NC 4.0).
@@ -60,17 +61,19 @@ class Shapes:
 
 @dataclass(frozen=True)
 class Place:
-    """Where an image lies: at (left, top) in a `padded` one, which is read at `size`; K is scaled by `factor`."""
+    """Where an image lies: at (left, top) in a `padded` one, which is read at `size`; K is scaled by `factor`, or if it
+    is to be `exact` as the image is."""
 
     left: int
     top: int
     padded: Size
     size: Size
     factor: float
+    exact: bool
 
 
 @lru_cache(maxsize=64)
-def place_of(width: int, height: int, shapes: Shapes) -> Place:
+def place_of(width: int, height: int, shapes: Shapes, exact: bool = False) -> Place:
     """`get_paddings` and `get_resize_factor` of the authors.
 
     Raises:
@@ -86,7 +89,7 @@ def place_of(width: int, height: int, shapes: Shapes) -> Place:
     count = padded[0] * padded[1]
     factor = math.sqrt(min(shapes.pixels[1], max(shapes.pixels[0], count)) / count)
     across, down = (math.ceil(int(side * factor) / PATCH) * PATCH for side in padded)
-    return Place((padded[0] - width) // 2, (padded[1] - height) // 2, padded, (across, down), factor)
+    return Place((padded[0] - width) // 2, (padded[1] - height) // 2, padded, (across, down), factor, exact)
 
 
 class UniDepthV2(EngineModel):
@@ -104,7 +107,7 @@ class UniDepthV2(EngineModel):
         files: tuple[Path, ...] = (),
     ) -> None:
         """Raises ModelError: see `make_engine`."""
-        self.hidden, self.shapes = size.hidden, shapes
+        self.hidden, self.shapes, self._exact = size.hidden, shapes, options.exact_camera
         self._seen: tuple[list[Camera], Tensor] = [], torch.empty(0)  # the newest cameras, and their input
         axes = ({0: "batch", 2: "14*rows", 3: "14*columns"}, {0: "batch", 1: "tokens"})
         names = ("image", "directions"), ("distance", "error")
@@ -117,7 +120,7 @@ class UniDepthV2(EngineModel):
         Raises:
             ImageError: reason `image_shape`, see `place_of`.
         """
-        place = place_of(rgb.shape[2], rgb.shape[1], self.shapes)
+        place = place_of(rgb.shape[2], rgb.shape[1], self.shapes, self._exact)
         pixels = normalised(rgb, IMAGE)
         if place.padded != (rgb.shape[2], rgb.shape[1]):
             right, bottom = place.padded[0] - place.left - rgb.shape[2], place.padded[1] - place.top - rgb.shape[1]
@@ -133,7 +136,7 @@ class UniDepthV2(EngineModel):
         return [self._predicted(outputs[0][i], outputs[1][i], camera) for i, camera in enumerate(cameras)]
 
     def _predicted(self, distance: Tensor, error: Tensor, camera: Camera) -> DepthPrediction:
-        place = place_of(camera.width, camera.height, self.shapes)
+        place = place_of(camera.width, camera.height, self.shapes, self._exact)
         depth = distance * _unit_rays(camera, place, str(distance.device))[2]
         whole = resize_maps(torch.stack((depth, error)), place.padded, "linear")
         values, errors = whole[
@@ -147,8 +150,11 @@ class UniDepthV2(EngineModel):
 def _unit_rays(camera: Camera, place: Place, device: str) -> Tensor:
     """(3, h, w) on the device: x, y, z of the unit vector to what each pixel of the network sees."""
     width, height = place.size
-    across = (torch.arange(width, dtype=torch.float64) + 0.5) / place.factor - place.left
-    down = (torch.arange(height, dtype=torch.float64) + 0.5) / place.factor - place.top
+    step, half = (1 / place.factor,) * 2, 0.0
+    if place.exact:  # pixel centres are at whole numbers
+        step, half = (place.padded[0] / width, place.padded[1] / height), 0.5
+    across = (torch.arange(width, dtype=torch.float64) + 0.5) * step[0] - place.left - half
+    down = (torch.arange(height, dtype=torch.float64) + 0.5) * step[1] - place.top - half
     grid = torch.stack((across.expand(height, -1), down[:, None].expand(-1, width)), dim=-1)
     pinhole = pixel_rays(grid, replace(camera, model="none", distortion=()))
     return unit_rays(pixel_rays(grid, camera), pinhole).contiguous().to(device)

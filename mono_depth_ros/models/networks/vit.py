@@ -61,11 +61,18 @@ class Attention(nn.Module):
         self.proj = TokenLinear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.mixed(*self.query_key_value(x))
+
+    def query_key_value(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Three (N, heads, T, C / heads) of tokens (N, T, C)."""
         batch, tokens, width = x.shape
         qkv = self.qkv(x).view(batch, tokens, 3, self.heads, width // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = functional.scaled_dot_product_attention(query, key, value)
-        return self.proj(mixed.transpose(1, 2).reshape(batch, tokens, width))
+        return qkv.permute(2, 0, 3, 1, 4).unbind(0)
+
+    def mixed(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Tokens (N, T, C)."""
+        found = functional.scaled_dot_product_attention(query, key, value)
+        return self.proj(found.transpose(1, 2).flatten(2))
 
 
 class LayerScale(nn.Module):

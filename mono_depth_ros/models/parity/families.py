@@ -63,7 +63,7 @@ def of_depth_anything_3(options: EngineOptions, _: Path) -> Outputs:
         return found
 
     spec = ModelSpec("parity", "depth_anything_3", DepthKind.METRIC, "none", needs_camera=True)
-    model = depth_anything_3.model_of(spec, network, options)
+    model = depth_anything_3.model_of(spec, network, depth_anything_3.PROCESSING, options)
     rgb = torch.from_numpy(made.pattern_image(640, 360))[None].to(options.device)
     with torch.inference_mode():
         depth, sky = model.run(*model.preprocess(rgb, [Camera.from_fov((640, 360), 60)]))

@@ -130,6 +130,7 @@ class EngineOptions:
         device: that the tensors live on. engine: a name of the table ENGINES, or auto. precision: one of PRECISIONS.
         input_size: (width, height) that images are read at, for a family that leaves the choice; None is its own.
         engine_path: a prebuilt engine of TensorRT: see `prebuilt`.
+        exact_camera: the calibrated camera is used as it is, where a family's authors take a rougher one.
     """
 
     device: torch.device
@@ -137,6 +138,7 @@ class EngineOptions:
     precision: str = "auto"
     input_size: tuple[int, int] | None = None
     engine_path: Path | None = None
+    exact_camera: bool = False
 
 
 class Engine(Protocol):

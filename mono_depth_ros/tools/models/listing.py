@@ -13,8 +13,8 @@ from mono_depth_ros.models.base import find
 from mono_depth_ros.models.catalogue import CATALOGUE, CatalogueEntry
 from mono_depth_ros.models.weights.cache import find_snapshot, repository_folder
 from mono_depth_ros.paths import expanded
+from mono_depth_ros.prediction import DepthKind
 
-RELATIVE = "relative inverse depth"
 COMMERCIAL = {True: "yes", False: "no", None: "not stated"}
 
 
@@ -105,7 +105,9 @@ def table(rows: list[dict[str, Any]]) -> str:
     notes: dict[str, None] = {}  # a set that keeps its order
     for row in rows:
         here = "shipped" if not row["hub"] else "yes" if row["cached"] else "no"
-        kind = kind_of(row).replace(RELATIVE, "relative").replace(" up", "")
+        kind = kind_of(row).replace(" up", "")
+        if row["kind"] != DepthKind.METRIC.value:
+            kind = "relative" if DepthKind(row["kind"]).inverse else f"relative, {row['kind']}"
         licence, bracket, note = row["licence"].partition(" (")
         if bracket:
             licence = f"{licence}*"
@@ -127,7 +129,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 def kind_of(row: dict[str, Any]) -> str:
     """What the output means, in words."""
     if row["kind"] != "metric":
-        return RELATIVE
+        return DepthKind(row["kind"]).words
     return "metric" if row["max_depth_m"] is None else f"metric up to {row['max_depth_m']:g} m"
 
 
@@ -144,7 +146,7 @@ def in_words(known: dict[str, Any]) -> str:
     facts = {
         "name": known["name"],
         "family": known["family"],
-        "kind": RELATIVE if known["kind"] != "metric" else "metric",
+        "kind": kind_of(known | {"max_depth_m": None}),
         "max depth": bound if known["kind"] == "metric" else "-",
         "focal length": "needed" if known["needs_camera"] else "not used",
         "reads": known["reads"],

@@ -75,8 +75,8 @@ def test_a_depth_node_that_changes_from_metric_to_relative_is_followed(robot):
 
 @pytest.mark.parametrize(("given", "curve"), [("auto", "affine"), ("scale", "scale")])
 def test_relative_depth_may_have_a_shift_unless_it_is_said_to_have_none(robot, given: str, curve: str):
-    r = robot(prediction=given)
-    r.depths = r.depth_publisher("/depth/relative")
+    r = robot(listen=False, prediction=given)
+    r.depths, r.images = r.depth_publisher("/depth/relative"), r.ros.listen(Image, "/aligned/image", 50)
     r.ros.wait(r.depths.get_subscription_count)
     r.drive(lambda: r.values().get("curve") == curve)
     r.newest_is()

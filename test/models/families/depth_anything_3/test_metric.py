@@ -12,6 +12,7 @@ rgb_00050.jpg of NYUv2.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,11 +85,7 @@ def test_metres_go_by_the_focal_length_at_the_processed_size(model, pattern) -> 
 def test_the_family_and_the_others_of_it(directory: Path) -> None:
     assert family_of(directory) == "depth_anything_3"
     for name, said in (
-        (
-            "da3mono-large",
-            r"which gives depth up to an unknown scale, .*: expected 'da3metric-large'",
-        ),
-        ("da3-small", "which gives depth up to an unknown scale"),
+        ("da3-giant", r"which is not supported: expected one of: da3metric-large, da3mono-large, da3-small, da3-base"),
         (None, "says model_name None, which is none of Depth Anything 3"),
     ):
         (directory / "config.json").write_text(json.dumps({"model_name": name}))
@@ -101,7 +98,7 @@ def test_weights_of_another_network(directory: Path) -> None:
     with pytest.raises(ModelError, match=r"^depth_anything_3_metric_large: .* million weights, expected about 334"):
         depth_anything_3.load(directory, CPU, entry)
     save_file({"model.backbone.pretrained.cls_token": torch.zeros(1, 1, 48)}, directory / "model.safetensors")
-    with pytest.raises(ModelError, match=r"missing weights .*expected those of the large metric Depth Anything 3"):
+    with pytest.raises(ModelError, match=r"missing weights .*expected those of Depth Anything 3, da3metric-large"):
         depth_anything_3.load(directory, CPU, None)
 
 
@@ -109,3 +106,13 @@ def test_the_large_network_has_the_published_number_of_weights() -> None:
     with torch.device("meta"):
         count = sum(value.numel() for value in DepthAnything3Network(SIZES["large"]).parameters())
     assert count / 1e6 == pytest.approx(CATALOGUE["depth_anything_3_metric_large"].parameters_m, abs=0.1)
+
+
+def test_the_exact_camera_takes_the_geometric_mean_of_the_focal_lengths(directory: Path, pattern) -> None:
+    rgb, camera = torch.from_numpy(pattern(504, 378))[None], Camera(504, 378, 300.0, 450.0, 251.5, 188.5)
+    exact, authors = (
+        depth_anything_3.load(directory, replace(CPU, exact_camera=exact), None).predict(rgb, [camera])[0].values
+        for exact in (True, False)
+    )
+    known = authors.isfinite()
+    assert torch.allclose(exact[known] / authors[known], torch.tensor((300 * 450) ** 0.5 / 375), rtol=1e-5)

@@ -155,3 +155,23 @@ def test_weights_under_a_name_that_is_not_theirs(saved) -> None:
     count = sum(value.numel() for value in torch.load(saved(), weights_only=True)["model"].values())
     with pytest.raises(ModelError, match="has normals, expected the other one"):
         moge_2.load(saved(), CPU, replace(entry, parameters_m=count / 1e6, normals=False))
+
+
+def test_a_scene_seen_off_the_centre_by_the_exact_camera(saved) -> None:
+    """A slope before a camera whose principal point is not in the centre: the authors' form takes it elsewhere."""
+    camera = Camera(120, 90, 300.0, 310.0, 70.0, 40.0)
+    depth = 2 + 0.01 * torch.arange(120.0).expand(90, -1)
+    z = depth - 1.0
+    xy = rays(camera) * depth[..., None] / z[..., None]
+    raw = {
+        "points": torch.cat((xy.permute(2, 0, 1), z.log()[None])),
+        "mask": torch.full((1, 90, 120), 5.0),
+        "scale": torch.tensor(0.0),
+        "normals": torch.tensor([0.0, 0.0, -3.0])[:, None, None].expand(3, 90, 120),
+    }
+    exact, authors = (
+        moge_2.load(saved(), replace(CPU, exact_camera=exact), None)._predicted(raw, camera).values
+        for exact in (True, False)
+    )
+    assert torch.allclose(exact, depth, rtol=1e-4)
+    assert float((authors / depth - 1).abs().mean()) > 0.01

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from safetensors.torch import save_file
 
 from mono_depth_ros.errors import ImageError, ModelError
 from mono_depth_ros.geometry.camera import Camera
+from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.models.families import unidepth_v2
 from mono_depth_ros.models.families.unidepth_v2 import Shapes, UniDepthV2, place_of
@@ -144,3 +146,27 @@ def test_the_catalogue(directory: Path, model: UniDepthV2) -> None:
     assert entry.licence == "CC-BY-NC-4.0" and entry.commercial is False and model.spec.confidence
     with pytest.raises(ModelError, match=r"^unidepth_v2_large: .* million weights, expected about 353.8 million"):
         unidepth_v2.load(directory, CPU, entry)
+
+
+def test_exact_rays_are_those_of_the_camera(directory: Path, pattern) -> None:
+    """Of a camera as large as the network's input they are at its own pixels; the authors' are half a pixel off."""
+    camera = camera_of(644, 490)
+    own, authors = (
+        unidepth_v2._unit_rays(camera, place_of(644, 490, PUBLISHED, exact), "cpu") for exact in (True, False)
+    )
+    expected = torch.nn.functional.normalize(torch.nn.functional.pad(rays(camera), (0, 1), value=1.0), dim=-1)
+    assert torch.allclose(own.permute(1, 2, 0), expected, atol=1e-6)
+    assert (authors[0] - own[0]).mean() == pytest.approx(0.5 / camera.fx, rel=0.3)
+    wide = place_of(1242, 375, PUBLISHED, True)  # read at 1232x490, 60 rows of padding above
+    corners = unidepth_v2._unit_rays(camera_of(1242, 375), wide, "cpu")[:, [0, -1], [0, -1]]
+    u, v = (0.5 * 1242 / 1232 - 0.5, 1242 - 0.5 - 0.5 * 1242 / 1232), (0.5 * 496 / 490 - 60.5, 435.5 - 0.5 * 496 / 490)
+    x, y = (np.array(u) - 0.48 * 1242) / (0.9 * 1242), (np.array(v) - 0.53 * 375) / (0.95 * 1242)
+    assert np.allclose(corners[:2] / corners[2], [x, y], atol=1e-5)
+    rgb = torch.from_numpy(pattern(320, 240))[None]
+    one, other = (
+        unidepth_v2.load(directory, replace(CPU, exact_camera=exact), None)
+        .predict(rgb, [camera_of(320, 240)])[0]
+        .values
+        for exact in (True, False)
+    )
+    assert 1e-5 < float((one / other - 1).abs().mean()) < 0.05
