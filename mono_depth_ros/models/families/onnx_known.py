@@ -35,6 +35,7 @@ class Known:
         outputs: the names that each key may have in the graph; all must be there, but for `optional`.
         inputs: further ones that it may have.
         alone: there is no other output. undecided: keys that names and shapes do not tell.
+        remark: what else is exported under these names.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Known:
     inputs: tuple[str, ...] = ()
     alone: bool = False
     undecided: tuple[str, ...] = ()
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,13 @@ class Contract:
 
     Attributes:
         title: of the export it looks like, "" where it looks like none that is known.
-        processing: in which the `undecided` keys mean nothing.
+        processing: in which the `undecided` keys mean nothing. remark: for whoever reads it.
     """
 
     title: str
     processing: Processing
     undecided: tuple[str, ...]
+    remark: str = ""
 
     def dump(self) -> str:
         """As YAML, without the undecided keys, of which remarks say what to write."""
@@ -65,7 +68,8 @@ class Contract:
         for key in self.undecided:
             section, _, name = key.rpartition(".")
             (content[section] if section else content).pop(name)
-        remarks = "".join(f"# still to be written: {key}, {_REMARKS[key]}\n" for key in self.undecided)
+        remarks = f"# {self.remark}\n" * bool(self.remark)
+        remarks += "".join(f"# still to be written: {key}, {_REMARKS[key]}\n" for key in self.undecided)
         return remarks + yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=120)
 
 
@@ -198,6 +202,8 @@ KNOWN = (
         {"depth": ("depth", "predicted_depth")},
         alone=True,
         undecided=("kind",),
+        remark="DPT, GLPN, ZoeDepth and any-view Depth Anything 3 are exported under these names too, with another "
+        "size, mean and std",
     ),
 )
 
@@ -208,7 +214,7 @@ def contract_for(graph: Graph) -> Contract:
     for known in KNOWN:
         processing = None if image is None else _as(known, graph, image)
         if processing is not None:
-            return Contract(known.title, processing, known.undecided)
+            return Contract(known.title, processing, known.undecided, known.remark)
     outputs = tuple(port.name for port in graph.outputs)
     name = image.name if image else graph.inputs[0].name
     processing = Processing(

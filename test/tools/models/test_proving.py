@@ -10,8 +10,8 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -21,6 +21,7 @@ from huggingface_hub import constants
 from safetensors.torch import save_file
 
 from mono_depth_ros.models.catalogue import CATALOGUE
+from mono_depth_ros.models.engine_model import EngineModel
 from mono_depth_ros.models.networks.unidepth_v2 import UniDepthV2Network
 from mono_depth_ros.models.parity import check as parity
 from mono_depth_ros.models.parity import deterministic as made
@@ -96,7 +97,7 @@ def test_tiny_the_whole_way(tmp_path: Path, frames: Path, capsys, documented) ->
 
 def test_a_published_figure_stands_beside(frames: Path, monkeypatch) -> None:
     monkeypatch.setitem(accuracy.PUBLISHED, "tiny", {"nyu": ({"abs_rel": 0.5}, "somebody")})
-    model = stages.load_reference("tiny", "cpu")
+    model = stages._load("tiny", "cpu")
     found = {row.what: row for row in accuracy.rows("tiny", model.spec, "cpu", accuracy.find(frames, None))}
     assert found["nyu"].words.endswith("published AbsRel 0.500 (somebody)")
     assert found["kitti"].state == NOT_DONE and found["kitti"].asked and "give --camera" in found["kitti"].words
@@ -141,11 +142,9 @@ def test_a_checkpoint_by_its_path(tmp_path: Path, capsys, fp32_alone) -> None:
 @pytest.mark.parametrize(("raw", "state"), [(float("nan"), FAILED), (2.0, "measured")])
 def test_pictures_of_which_nothing_is_known(raw: float, state: str) -> None:
     """Right where a mask or a shift that does not fit says so; not where the network gives no number."""
-    network = SimpleNamespace(depth=lambda outputs: outputs[0])
-    spec = SimpleNamespace(kind=DepthKind.METRIC)
-    model: Any = SimpleNamespace(
-        network=network, spec=spec, examples=lambda: [(torch.tensor(raw),)], run=lambda *inputs: inputs
-    )
+    model = Mock(spec=EngineModel)
+    model.spec, model.network = Mock(kind=DepthKind.METRIC), Mock(depth=lambda outputs: outputs[0])
+    model.run, model.examples = lambda *inputs: inputs, lambda: [(torch.tensor(raw),)]
     row = depth.row_of("cpu", {"check": {"mean": None, "known": 0.0}}, model)
     assert row.state == state and ("gives no number" in row.words) is (state == FAILED)
 

@@ -43,7 +43,7 @@ def depth_of(model: DepthModel) -> dict[str, Any]:
     return found
 
 
-def row_of(device: str, found: dict[str, Any], model: EngineModel) -> Row:
+def row_of(device: str, found: dict[str, Any], model: DepthModel) -> Row:
     """What the depth on the pictures is, in words; FAILED where the network gives no number.
 
     That nothing is known of patterns may be right: masks say so, and no shift explains them (MoGe-2).
@@ -54,7 +54,7 @@ def row_of(device: str, found: dict[str, Any], model: EngineModel) -> Row:
         mean = "nothing known" if one["mean"] is None else f"mean {one['mean']:.4g}{unit}"
         parts.append(f"{name}: {mean}, {100 * one['known']:.0f} % known")
     state = MEASURED
-    if all(one["mean"] is None for one in found.values()):
+    if isinstance(model, EngineModel) and all(one["mean"] is None for one in found.values()):
         raw = model.network.depth(model.run(*next(iter(model.examples()))))
         if not bool(raw.isfinite().any()):
             state, parts = FAILED, ["the network gives no number on the test pictures"]

@@ -8,13 +8,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
+from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import MonoDepthError
-from mono_depth_ros.models.base import find, hub_name
+from mono_depth_ros.models.base import DepthModel, ModelSpec, find, hub_name
 from mono_depth_ros.models.engine_model import EngineModel, example_of
+from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.models.parity.check import MAX_DIFFERENCE, MEAN_DIFFERENCE, stored
 from mono_depth_ros.models.parity.check import check as check_parity
 from mono_depth_ros.models.runtime import gpu
@@ -23,13 +25,10 @@ from mono_depth_ros.models.runtime.engines import ENGINES, build, cannot_run
 from mono_depth_ros.models.runtime.selfcheck import Reference, check
 from mono_depth_ros.paths import expanded
 from mono_depth_ros.tools.models import verifying
-from mono_depth_ros.tools.models.checking import load_reference, median_ms
+from mono_depth_ros.tools.models.checking import median_ms
 from mono_depth_ros.tools.models.fetching import fetch_weights
 from mono_depth_ros.tools.models.prove import accuracy, depth
 from mono_depth_ros.tools.models.prove.results import FAILED, MEASURED, NOT_DONE, RIGHT, Proof, Row
-
-if TYPE_CHECKING:
-    from mono_depth_ros.models.base import ModelSpec
 
 SIZE = (640, 480)
 """Of the image that is timed."""
@@ -107,14 +106,14 @@ def _all(name: str, wanted: Wanted, proof: Proof) -> Iterator[Row]:
     yield from rows
     if any(row.state == FAILED or row.asked for row in rows):
         return
-    model = None
+    model: DepthModel | None = None
     for device in wanted.devices():
         if device != wanted.devices()[-1] and (work := _gflop(name)) > _LARGE_GFLOP:
             words = f"beside a GPU a model of {work:.0f} GFLOP is not run on the CPU: --device cpu asks for it"
             yield Row("load", device, NOT_DONE, words)
             continue
         try:
-            model = load_reference(name, device)
+            model = _load(name, device)
         except MonoDepthError as error:
             yield Row("load", device, FAILED, str(error))
             continue
@@ -124,12 +123,21 @@ def _all(name: str, wanted: Wanted, proof: Proof) -> Iterator[Row]:
             yield _licence(name, proof)
         yield from _parity(proof.family, model.device)
         yield from _depth(name, device, model, proof)
-        yield from _engines(model, device, wanted.engines)
+        if isinstance(model, EngineModel):
+            yield from _engines(model, device, wanted.engines)
+        else:
+            yield Row("engine", device, NOT_DONE, f"it has no choice of engines: {model.engine}")
         spec = model.spec
         model = None  # its memory is wanted
         give_back()
     if proof.depth:
         yield from _accuracy(name, spec, wanted)
+
+
+def _load(name: str, device: str) -> DepthModel:
+    """By torch in float32; an ONNX file by ONNX Runtime, and what has no choice of engines by its own."""
+    engine = "onnxruntime" if name.endswith(".onnx") else "torch"
+    return load_model(ModelConfig(model=name, device=device, engine=engine, precision="fp32"))
 
 
 def _files(name: str, wanted: Wanted, proof: Proof) -> Iterator[Row]:
@@ -198,7 +206,7 @@ def _parity(family: str, device: torch.device) -> Iterator[Row]:
         yield Row("parity", f"{family} on {device}", FAILED, str(error))
 
 
-def _depth(name: str, device: str, model: EngineModel, proof: Proof) -> Iterator[Row]:
+def _depth(name: str, device: str, model: DepthModel, proof: Proof) -> Iterator[Row]:
     try:
         found = depth.depth_of(model)
     except MonoDepthError as error:

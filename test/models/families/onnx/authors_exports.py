@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the exporters of the networks' authors, for test_exporters.py: `python authors_exports.py NAME AUTHORS OUT`.
+"""Runs the exporters of the networks' authors, for test_exporters.py: `python THIS NAME AUTHORS OUT DATA`.
 
 AUTHORS is a folder with clones of the repositories that EXPORTS names, and of what they import `einops` and `addict`.
 Packages that take no part in inference are empty stand-ins. The authors' own functions write OUT/NAME.onnx, by the
-tracer that was torch's default when they were written; weights follow from the parameters' names.
+tracer that was torch's default when they were written; weights follow from the parameters' names. Where the network of
+an exporter is not that of the family's tests, OUT/NAME.npz holds what it gives in torch for the frames in DATA.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import types
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
 from torch import nn
 
@@ -27,6 +30,7 @@ SIZES = {
     "depth_anything_3": {"nyu": (378, 504), "kitti": (154, 504)},
 }
 """(rows, columns) that the authors' code reads the frames at: of networks that are exported at one size."""
+FRAMES = {"kitti": "kitti_depth/rgb/0000000050.png", "nyu": "nyu_depth/rgb/rgb_00050.jpg"}
 
 
 class StandIns:
@@ -103,7 +107,7 @@ def fill(network: nn.Module, weight: Any = made.weight) -> nn.Module:
     return network.eval()
 
 
-def metric3d_v2(authors: Path, out: Path) -> None:
+def metric3d_v2(authors: Path, out: Path, _: Path) -> None:
     """github.com/YvanYin/Metric3D, onnx/metric3d_onnx_export.py: small."""
     root = authors / "Metric3D"
     sys.path.insert(0, str(root))
@@ -117,7 +121,7 @@ def metric3d_v2(authors: Path, out: Path) -> None:
     (Path() / "metric3d_vit_small.onnx").rename(out / "metric3d_v2.onnx")
 
 
-def depth_anything_v2(authors: Path, out: Path) -> None:
+def depth_anything_v2(authors: Path, out: Path, data: Path) -> None:
     """github.com/fabio-sim/Depth-Anything-ONNX, which the authors' README names: dynamo.py, small, open sides."""
     sys.path.insert(0, str(authors / "Depth-Anything-ONNX"))
     exporter = importlib.import_module("dynamo")
@@ -128,12 +132,16 @@ def depth_anything_v2(authors: Path, out: Path) -> None:
         return {name: made.weight(name, shape) for name, shape in shapes.items()}
 
     torch.hub.load_state_dict_from_url = weights  # type: ignore[assignment]
-    for name, metric in (("relative", None), ("metric", exporter.Metric.indoor)):
+    found = {}
+    for name, metric, limit in (("relative", None, None), ("metric", exporter.Metric.indoor, 20)):
         path = out / f"depth_anything_v2_{name}.onnx"
         exporter.export(exporter.Encoder.vits, metric, path, exporter.ExportFormat.onnx, 1, 0, 0, 17, False)
+        model = fill(network("vits", features=64, out_channels=[48, 96, 192, 384], max_depth=limit))
+        found |= {f"{name}_{frame}": model.infer_image(cv2.imread(str(data / FRAMES[frame]))) for frame in FRAMES}
+    np.savez(out / "depth_anything_v2.npz", **found)
 
 
-def moge_2(authors: Path, out: Path) -> None:
+def moge_2(authors: Path, out: Path, data: Path) -> None:
     """github.com/microsoft/MoGe, docs/onnx.md: "Dynamic Shape & Variable Number of Tokens"."""
     sys.path.insert(0, str(authors / "MoGe"))
     model = fill(importlib.import_module("moge.model.v2").MoGeModel(**copy.deepcopy(made.MOGE_2)), made.moge_weight)
@@ -147,9 +155,15 @@ def moge_2(authors: Path, out: Path) -> None:
         dynamic_axes={"image": {0: "batch_size", 2: "height", 3: "width"}},
         opset_version=14,
     )
+    found = {}
+    for name, frame in FRAMES.items():
+        image = torch.from_numpy(cv2.imread(str(data / frame))[..., ::-1].copy()).permute(2, 0, 1)[None].float() / 255
+        with torch.inference_mode():
+            found |= {f"{key}_{name}": value.numpy() for key, value in model(image, 200).items()}
+    np.savez(out / "moge_2.npz", **found)
 
 
-def unidepth_v2(authors: Path, out: Path) -> None:
+def unidepth_v2(authors: Path, out: Path, _: Path) -> None:
     """github.com/lpiccinelli-eth/UniDepth, unidepth/models/unidepthv2/export.py: with a camera and without."""
     sys.path.insert(0, str(authors / "UniDepth"))
     exporter = importlib.import_module("unidepth.models.unidepthv2.export")
@@ -172,7 +186,7 @@ def unidepth_v2(authors: Path, out: Path) -> None:
     exporter.export(model, str(out / "unidepth_v2_guess.onnx"), SIZES["unidepth_v2"]["nyu"])
 
 
-def depth_anything_3(authors: Path, out: Path) -> None:
+def depth_anything_3(authors: Path, out: Path, _: Path) -> None:
     """github.com/ika-rwth-aachen/ros2-depth-anything-v3-trt, onnx/export.py: the metric network, in float32."""
     root = authors / "Depth-Anything-3" / "src"
     sys.path.insert(0, str(root))
@@ -216,4 +230,4 @@ if __name__ == "__main__":
     torch.Tensor.cuda = nn.Module.cuda = lambda self, *_: self  # type: ignore[method-assign]
     export = torch.onnx.export
     torch.onnx.export = lambda *args, **more: export(*args, **{"dynamo": False, **more})
-    EXPORTS[which][0](folder, target)
+    EXPORTS[which][0](folder, target, Path(sys.argv[4]))
