@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -22,6 +23,7 @@ from mono_depth_ros.media.camera_argument import as_camera
 from mono_depth_ros.media.image_argument import as_rgb
 from mono_depth_ros.models import loading
 from mono_depth_ros.models.base import DepthModel
+from mono_depth_ros.models.memory import History, Memory, is_video
 from mono_depth_ros.models.runtime.device_errors import detached, is_lost, is_out_of_memory
 from mono_depth_ros.transfer import upload
 
@@ -68,12 +70,14 @@ class Shot:
         rgb: (H, W, 3) uint8. camera: of this image, distortion included; None where the model needs none.
         into: rectify the image into this pinhole first; the frame is then in that camera.
         rotation: R of the CameraInfo, used with `into`.
+        memory: of its stream, where the model is a video model; None for a still picture.
     """
 
     rgb: np.ndarray | torch.Tensor
     camera: Camera | None
     into: Camera | None = None
     rotation: Rotation = IDENTITY
+    memory: Memory | None = None
 
 
 class Pipeline:
@@ -89,9 +93,21 @@ class Pipeline:
             it: a batch of another size would be recorded anew, for which more images are computed than are padded.
         """
         self.model = model
-        self._full_batch = full_batch if model.device.type == "cuda" else 1
+        # The images of one stream follow each other in a video model: most of its batches have one.
+        self._full_batch = full_batch if model.device.type == "cuda" and not is_video(model) else 1
         self.config = config or DepthConfig()
         self._fitting: dict[tuple[int, ...], int] = {}  # images at once, by their shape, where more did not fit
+        self._history: History | None = None
+
+    def stream(self) -> Pipeline:
+        """The same model for the images of one camera, in order: a video model then remembers them.
+
+        Images of another size begin a new stream. Called as it is, a video model takes every image for a first one;
+        other models make no difference.
+        """
+        found = Pipeline(self.model, self.config)
+        found._history = History(self.model)
+        return found
 
     def __call__(self, image: Any, camera: AnyCamera | None = None) -> Frame:
         """The depth of one image.
@@ -121,7 +137,9 @@ class Pipeline:
         if len(each) != len(images):
             raise ModelError(f"found {len(each)} cameras for {len(images)} images, expected one, or one for each")
         arrays = [as_rgb(image) for image in images]
-        shots = [Shot(rgb, as_camera(given, rgb)) for rgb, given in zip(arrays, each, strict=True)]
+        shots = [
+            Shot(rgb, as_camera(given, rgb), memory=self._memory(rgb)) for rgb, given in zip(arrays, each, strict=True)
+        ]
         frames = self.estimate_batch(shots)
         failed = next((index for index, frame in enumerate(frames) if isinstance(frame, Exception)), None)
         if failed is not None:
@@ -142,8 +160,7 @@ class Pipeline:
             CameraError: the camera is of another size than the image.
             FrameError: the model cannot read the image.
         """
-        image, camera = self._prepare(Shot(rgb, camera, into, rotation))
-        (frame,) = self._predict([(image, camera)])
+        (frame,) = self._predict([self._prepare(Shot(rgb, camera, into, rotation, self._memory(rgb)))])
         return frame
 
     @torch.inference_mode()
@@ -156,16 +173,18 @@ class Pipeline:
             none of the images.
         """
         found: list[Frame | Exception | None] = [None] * len(shots)
-        batches: dict[tuple[int, int], list[int]] = {}
+        batches: dict[tuple[int, int, int], list[int]] = {}
         images: dict[int, _Image] = {}
+        of_memory: Counter[int] = Counter()
         for index, shot in enumerate(shots):
             try:
                 images[index] = self._prepare(shot)
                 height, width = images[index][0].shape[:2]
-                batches.setdefault((width, height), []).append(index)
+                batches.setdefault((of_memory[id(shot.memory)], width, height), []).append(index)
+                of_memory[id(shot.memory)] += shot.memory is not None  # its next image waits for this one
             except Exception as error:
                 found[index] = detached(error)
-        for batch in batches.values():
+        for _, batch in sorted(batches.items(), key=lambda item: item[0][0]):
             for index, frame in zip(batch, self._predict_each([images[index] for index in batch]), strict=True):
                 found[index] = frame
         return [frame for frame in found if frame is not None]
@@ -179,19 +198,26 @@ class Pipeline:
             raise ModelError(needs_camera(f"the model {self.model.spec.name} needs", width, height))
         image = upload(shot.rgb, self.model.device)
         if shot.into is None or shot.camera is None:
-            return image, shot.camera
-        return rectify(image, shot.camera, shot.into, shot.rotation), shot.into
+            return image, shot.camera, shot.memory
+        return rectify(image, shot.camera, shot.into, shot.rotation), shot.into, shot.memory
+
+    def _memory(self, rgb: np.ndarray | torch.Tensor) -> Memory | None:
+        return None if self._history is None else self._history.at(rgb.shape[1], rgb.shape[0])
 
     def _predict(self, images: Sequence[_Image]) -> list[Frame]:
         full = min(self._full_batch, self._fitting.get(tuple(images[0][0].shape), self._full_batch))
         padded = [*images, *[images[-1]] * (full - len(images))]
-        rgb = torch.stack([image for image, _ in padded]) if len(padded) > 1 else images[0][0][None]
+        rgb = torch.stack([image for image, _, _ in padded]) if len(padded) > 1 else images[0][0][None]
         # A model that needs no camera reads nothing but the size of it.
         stand_in = Camera.from_fov((rgb.shape[2], rgb.shape[1]), hfov_deg=60)
-        predictions = self.model.predict(rgb, [camera or stand_in for _, camera in padded])[: len(images)]
+        cameras = [camera or stand_in for _, camera, _ in padded]
+        if is_video(self.model):
+            predictions = self.model.predict(rgb, cameras, [memory for _, _, memory in padded])
+        else:
+            predictions = self.model.predict(rgb, cameras)
         return [
             Frame(image, camera, prediction, self.config)
-            for (image, camera), prediction in zip(images, predictions, strict=True)
+            for (image, camera, _), prediction in zip(images, predictions[: len(images)], strict=True)
         ]
 
     def _predict_each(self, images: Sequence[_Image]) -> list[Frame | Exception]:
@@ -218,7 +244,7 @@ class Pipeline:
         return [frame for part in parts for frame in self._predict_each(part)]
 
 
-_Image = tuple[torch.Tensor, Camera | None]
+_Image = tuple[torch.Tensor, Camera | None, Memory | None]
 
 
 def _cameras(given: Sequence[Any]) -> bool:

@@ -72,3 +72,35 @@ def real_data() -> Path:
     if not (folder / "seven_scenes").is_dir():
         pytest.skip(f"no real camera data in {folder}: set MONO_DEPTH_DATA to a folder with seven_scenes in it")
     return folder
+
+
+@pytest.fixture
+def counting_model():
+    """A stand-in video model: the depth of an image is the number of the images that its stream has had, in metres."""
+    import torch
+
+    from mono_depth_ros.models.base import ModelSpec
+    from mono_depth_ros.prediction import DepthKind, DepthPrediction
+
+    class Count:
+        images = 0
+
+    class CountingModel:
+        spec = ModelSpec("counting", "test", DepthKind.METRIC, "none", video=True)
+        device, engine = torch.device("cpu"), "none"
+        memory = Count
+
+        def __init__(self):
+            self.batches = []
+
+        def predict(self, rgb, cameras, memories=()):
+            known = [memory or Count() for memory in memories or [None] * len(rgb)]
+            assert len({id(memory) for memory in known}) == len(rgb) == len(cameras)
+            self.batches.append(len(rgb))
+            for memory in known:
+                memory.images += 1
+            return [
+                DepthPrediction(torch.full(rgb.shape[1:3], float(memory.images)), self.spec.kind) for memory in known
+            ]
+
+    return CountingModel()

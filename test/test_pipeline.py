@@ -232,3 +232,43 @@ def test_a_lost_device_is_not_asked_again_image_by_image():
     model = Limited(0, "CUDA error: an illegal memory access was encountered")
     frames = Pipeline(model).estimate_batch([Shot(picture(), CAMERA)] * 3)
     assert model.sizes == [3] and [str(frame) for frame in frames] == [model.error] * 3
+
+
+def depths(frames: list[Frame | Exception]) -> list[float]:
+    return [float(frame.depth[0, 0]) for frame in frames]
+
+
+def test_a_video_model_remembers_each_stream_by_itself(counting_model):
+    """Of one stream the images of a batch follow each other; those of others, and stills, go beside them."""
+    pipeline = Pipeline(counting_model)
+    one, two = counting_model.memory(), counting_model.memory()
+    small = np.zeros((24, 32, 3), np.uint8)
+    shots = [
+        Shot(picture(), None, memory=one),
+        Shot(picture(), None, memory=one),
+        Shot(picture(), None, memory=two),
+        Shot(small, None),
+        Shot(picture(), None),
+        Shot(picture(), None, memory=one),
+        Shot(picture(), None),
+    ]
+    assert depths(pipeline.estimate_batch(shots)) == [1, 2, 1, 1, 1, 3, 1]
+    assert counting_model.batches == [4, 1, 1, 1]
+    assert depths(pipeline.estimate_batch(shots[:1])) == [4]
+
+
+def test_a_bad_image_leaves_the_memory_as_it_is(counting_model):
+    pipeline, memory = Pipeline(counting_model), counting_model.memory()
+    wrong = Shot(picture(), dataclasses.replace(CAMERA, width=9), memory=memory)
+    found = pipeline.estimate_batch([Shot(picture(), None, memory=memory), wrong, Shot(picture(), None, memory=memory)])
+    assert isinstance(found[1], CameraError) and depths([found[0], found[2]]) == [1, 2]
+
+
+def test_a_stream_of_the_library(counting_model):
+    model = Pipeline(counting_model)
+    stream, other = model.stream(), model.stream()
+    assert [float(stream(picture()).depth[0, 0]) for _ in range(3)] == [1, 2, 3]
+    assert depths(stream.batch([picture(), picture()])) == [4, 5]
+    assert float(other(picture()).depth[0, 0]) == float(model(picture()).depth[0, 0]) == 1
+    assert float(stream(np.zeros((24, 32, 3), np.uint8)).depth[0, 0]) == 1, "another size is another stream"
+    assert Pipeline(Red()).stream()(picture()).depth[20, 5] == 2

@@ -34,6 +34,7 @@ class ModelSpec:
         hub: hub repository of the weights, "" where they are shipped or a local path.
         confidence: True where its predictions have a confidence. normals: likewise.
         needs_prompt: True where it takes known depths beside the image, without which it gives nothing.
+        video: True where its depth follows from the images before too: see `memory.VideoModel`.
     """
 
     name: str
@@ -46,6 +47,7 @@ class ModelSpec:
     confidence: bool = False
     normals: bool = False
     needs_prompt: bool = False
+    video: bool = False
 
     @classmethod
     def of(cls, entry: CatalogueEntry) -> ModelSpec:
@@ -61,6 +63,7 @@ class ModelSpec:
             entry.confidence,
             entry.normals,
             entry.needs_prompt,
+            entry.video,
         )
 
 

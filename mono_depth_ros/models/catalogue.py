@@ -102,6 +102,7 @@ class CatalogueEntry:
         needs_camera: True where the intrinsics change the result.
         confidence: True where its predictions have a confidence. normals: likewise.
         needs_prompt: True where it takes known depths beside the image.
+        video: True where its depth follows from the images before too.
         size: small, base or large, where a family has these.
         hub: hub repository of the weights, "" where they are shipped.
         hub_file: the one file of the hub repository that is the checkpoint; "" for one in the format of transformers.
@@ -122,6 +123,7 @@ class CatalogueEntry:
     confidence: bool = False
     normals: bool = False
     needs_prompt: bool = False
+    video: bool = False
     size: str = ""
     hub: str = ""
     hub_file: str = ""
@@ -279,6 +281,30 @@ def _prompt_depth_anything(name: str, encoder: str, size: str, parameters_m: flo
     )
 
 
+def _video_depth_anything(kind: str, size: str) -> CatalogueEntry:
+    """Video Depth Anything, https://github.com/DepthAnything/Video-Depth-Anything."""
+    encoder, parameters_m, gflop = {
+        "small": ("vits", 29.0, 124.0),
+        "base": ("vitb", 114.4, 408.0),
+        "large": ("vitl", 384.4, 1407.0),
+    }[size]
+    official = f"{kind}video_depth_anything_{encoder}.pth"
+    return CatalogueEntry(
+        f"video_depth_anything_{kind}{size}",
+        "video_depth_anything",
+        "metric" if kind else "inverse_affine",
+        "Apache-2.0" if size == "small" else "CC-BY-NC-4.0",
+        parameters_m,
+        gflop,
+        "shorter side 518, that of longer images than 16:9 less, sides to multiples of 14",
+        video=True,
+        size=size,
+        hub=f"depth-anything/{'Metric-' if kind else ''}Video-Depth-Anything-{size.title()}",
+        hub_file=official,
+        official=official,
+    )
+
+
 def _metric3d(size: str, official: str, parameters_m: float, gflop: float) -> CatalogueEntry:
     """Metric3D v2, https://github.com/YvanYin/Metric3D."""
     return CatalogueEntry(
@@ -329,6 +355,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         _prompt_depth_anything("small", "vits", "small", 25.1, 137.0),
         _prompt_depth_anything("small_transparent", "vits-transparent", "small", 25.1, 137.0),
         _prompt_depth_anything("large", "vitl", "large", 340.0, 1546.0),
+        *(_video_depth_anything(kind, size) for kind in ("", "metric_") for size in _SIZES),
         _metric3d("small", "metric_depth_vit_small_800k.pth", 37.5, 636.0),
         _metric3d("large", "metric_depth_vit_large_800k.pth", 411.9, 5772.0),
         _metric3d("giant", "metric_depth_vit_giant2_800k.pth", 1377.7, 16206.0),

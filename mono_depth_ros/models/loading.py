@@ -38,6 +38,7 @@ FAMILIES = {
     "moge_2": "",
     "unidepth_v2": "",
     "prompt_depth_anything": "prompt_depth_anything",
+    "video_depth_anything": "",
     "onnx": "",
 }
 """The `model_type` in config.json of each family, "" where its checkpoints have no config.json."""
@@ -120,6 +121,8 @@ def _family_of_pth(path: Path) -> str:
         return "moge_2"
     if b".resConfUnit_depth." in names:
         return "prompt_depth_anything"
+    if b"head.motion_modules." in names:
+        return "video_depth_anything"
     ours = any(name in names for name in (b"depth_model.", b"decoder.token2feature."))
     return "metric3d_v2" if ours else "depth_anything_v2"
 

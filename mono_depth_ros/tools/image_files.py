@@ -36,6 +36,7 @@ from mono_depth_ros.media.photos import Photos, check_exif
 from mono_depth_ros.media.ply import unpack_cloud, write_ply
 from mono_depth_ros.messages.depth import encode_depth
 from mono_depth_ros.models.loading import load_model
+from mono_depth_ros.models.memory import is_video, still
 from mono_depth_ros.paths import short_name
 from mono_depth_ros.pipeline import Frame, Pipeline
 from mono_depth_ros.prediction import DepthKind
@@ -123,6 +124,8 @@ class Job:
                 check_exif(files[0], f"the model {name}" if needs_camera else asks[-1])
 
         model = load_checked(load_model, model_config, check)
+        if is_video(model):
+            LOGGER.warning("%s", still(model.spec.name))
         scale = BitDepth(lambda: image_config.image_bits, LOGGER.warning)
         if isinstance(reference, StereoArgument):
             reference = replace(reference, scale=scale)

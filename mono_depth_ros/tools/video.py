@@ -9,6 +9,7 @@ import logging
 import math
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
@@ -29,6 +30,7 @@ from mono_depth_ros.media.sequences import VIDEO_SUFFIXES, webcam_index
 from mono_depth_ros.media.video import VideoFile, Webcam
 from mono_depth_ros.media.video_writer import SUFFIXES, writable
 from mono_depth_ros.models.loading import load_model
+from mono_depth_ros.models.memory import History, Memory
 from mono_depth_ros.pipeline import Frame, Pipeline, Shot
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.startup import uninterrupted
@@ -76,6 +78,7 @@ class VideoJob:
     Attributes:
         name: of the source, for people. source: of the pictures. camera: of them, None where nothing needs one.
         out: the file or folder. kinds: the results wanted, as of image files. rectified, pipeline: likewise.
+        history: of the pictures, for a video model.
         damage: of the source, in a sentence, after `run`. count, last_ns: of its pictures so far.
     """
 
@@ -85,6 +88,7 @@ class VideoJob:
     out: Path
     kinds: tuple[str, ...]
     pipeline: Pipeline
+    history: History
     damage: str = ""
     count: int = 0
     last_ns: int = 0
@@ -121,7 +125,8 @@ class VideoJob:
         if camera is None and out.suffix == ".mcap":
             _tell(f"without --camera {out} has no camera_info")
         batch = _GPU_BATCH if isinstance(source, VideoFile) else 1
-        return cls(name, source, camera, out, kinds, Pipeline(model, config_from(args, DepthConfig), full_batch=batch))
+        pipeline = Pipeline(model, config_from(args, DepthConfig), full_batch=batch)
+        return cls(name, source, camera, out, kinds, pipeline, History(model))
 
     def run(self) -> dict[str, Any]:
         """Convert all of it; returns what `--json` prints. Ctrl-C, and any error, keep what is done.
@@ -147,6 +152,8 @@ class VideoJob:
             _tell(f"{held}: those before the end")
             raise stopped
         _tell(held)
+        if forgot := self.history.sentence():
+            _tell(forgot)
         if isinstance(self.source, VideoFile):
             self.damage = self.source.lost(self.count, self.last_ns)
         return self._summary(time.monotonic() - start_s)
@@ -164,7 +171,9 @@ class VideoJob:
             self._behind(output, 2 * size) as behind,
         ):
             while batch := list(islice(pictures, size)):
-                for frame, (time_ns, _) in zip(self._estimate([rgb for _, rgb in batch]), batch, strict=True):
+                memories = [self.history.at(rgb.shape[1], rgb.shape[0], time_ns) for time_ns, rgb in batch]
+                frames = self._estimate([rgb for _, rgb in batch], memories)
+                for frame, (time_ns, _) in zip(frames, batch, strict=True):
                     behind.put((frame, time_ns))
                     bar.update()
 
@@ -178,14 +187,18 @@ class VideoJob:
             raise MonoDepthError(f"cannot write {self.out}: {error.strerror or error}") from error
         self.count, self.last_ns = self.count + 1, time_ns
 
-    def _estimate(self, pictures: list[np.ndarray]) -> list[Frame]:
-        """Frames on the host: what an engine gives may be overwritten by the next picture."""
+    def _estimate(self, pictures: list[np.ndarray], memories: Sequence[Memory | None] = ()) -> list[Frame]:
+        """Frames on the host: what an engine gives may be overwritten by the next picture.
+
+        `memories`: of the pictures of a stream; without, each is a picture by itself.
+        """
         for rgb in pictures:
             self._size = self._size or rgb.shape
             if rgb.shape != self._size:
                 found = f"{rgb.shape[1]}x{rgb.shape[0]}, those before it {self._size[1]}x{self._size[0]}"
                 raise DataError(f"{self.name}: image {self.count} is {found}: expected one size")
-        results = self.pipeline.estimate_batch([Shot(rgb, self.camera) for rgb in pictures])
+        each = zip(pictures, memories or [None] * len(pictures), strict=True)
+        results = self.pipeline.estimate_batch([Shot(rgb, self.camera, memory=memory) for rgb, memory in each])
         frames = []
         for result in results:
             if isinstance(result, Exception):

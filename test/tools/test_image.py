@@ -286,3 +286,12 @@ def test_names_that_are_too_long_for_their_results_are_shortened(tmp_path, model
     assert image(*paths, "--out", tmp_path / "out", CAMERA, "--color", "--json") == 0
     outputs = [file for line in capsys.readouterr().out.splitlines() for file in json.loads(line)["outputs"]]
     assert len(set(outputs)) == len(list((tmp_path / "out").iterdir())) == 4
+
+
+def test_a_video_model_takes_every_file_for_a_first_image(tmp_path, counting_model, monkeypatch, capsys, caplog):
+    monkeypatch.setattr("mono_depth_ros.tools.image_files.load_model", lambda *_: counting_model)
+    for name in ("a", "b"):
+        write_image(tmp_path / "in" / f"{name}.png")
+    assert image(tmp_path / "in", "--out", tmp_path / "out") == 0
+    assert [float(np.load(tmp_path / "out" / f"{name}.npy")[5, 5]) for name in ("a", "b")] == [1, 1]
+    assert "counting is a video model: each picture is taken for the first of a video" in caplog.text

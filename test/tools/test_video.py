@@ -312,3 +312,14 @@ def test_what_cannot_be_written_is_one_sentence_and_leaves_nothing_half(tmp_path
     said = capsys.readouterr().err
     assert ("cannot" in said and "written" in said) or "cannot write" in said
     assert nothing_else(tmp_path, *([] if "." in out else ["out"])) and not list(tmp_path.glob("out/*.npy"))
+
+
+def test_a_video_model_remembers_the_pictures_in_their_order(tmp_path, counting_model, clip, monkeypatch, capsys):
+    """Those that the scale of the colours is taken from leave no trace."""
+    monkeypatch.setattr("mono_depth_ros.tools.video.load_model", lambda *_: counting_model)
+    monkeypatch.setattr("mono_depth_ros.tools.video_outputs.FIRST", 3)
+    assert image(clip, "--out", tmp_path / "out.mp4") == 0
+    assert "the scale of the colours comes from" in capsys.readouterr().err
+    assert image(clip, "--out", tmp_path / "out") == 0
+    depths = [float(np.load(path)[0, 0]) for path in sorted((tmp_path / "out").glob("*.npy"))]
+    assert depths == list(range(1, 11))

@@ -94,15 +94,22 @@ class Scratch(nn.Module):
             nn.Conv2d(width // 2, _DETAIL, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(_DETAIL, 1, 1), last
         )
 
-    def fused(self, levels: Sequence[Tensor], size: Sequence[int], *prompt: Tensor) -> Tensor:
+    def fused(
+        self,
+        levels: Sequence[Tensor],
+        size: Sequence[int],
+        *prompt: Tensor,
+        through: Sequence[Callable[[Tensor], Tensor]] = (nn.Identity(), nn.Identity()),
+    ) -> Tensor:
         """The features (N, width / 2, H, W) that the last convolutions read, from those of the four levels.
 
-        `prompt` is what fusion blocks take that need one, see `prompt_depth_anything`.
+        `prompt` is what fusion blocks take that need one, see `prompt_depth_anything`; `through` what the paths of the
+        two coarsest levels go through.
         """
         layers = (self.layer1_rn, self.layer2_rn, self.layer3_rn, self.layer4_rn)
         one, two, three, four = (layer(level) for layer, level in zip(layers, levels, strict=True))
-        path = self.refinenet4(None, four, three.shape[2:], *prompt)
-        path = self.refinenet3(path, three, two.shape[2:], *prompt)
+        path = through[0](self.refinenet4(None, four, three.shape[2:], *prompt))
+        path = through[1](self.refinenet3(path, three, two.shape[2:], *prompt))
         path = self.refinenet2(path, two, one.shape[2:], *prompt)
         path = self.refinenet1(path, one, [2 * side for side in one.shape[2:]], *prompt)
         return upsample(self.output_conv1(path), size)
@@ -127,13 +134,16 @@ class DptHead(nn.Module):
         )
         self.scratch = scratch
 
-    def forward(self, features: Sequence[Tensor], *prompt: Tensor) -> Any:
-        rows, columns = features[0].shape[2:]
-        levels = [
+    def levels(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """The features with the channels and at the sizes of the head's four levels."""
+        return [
             resize(project(level))
             for level, project, resize in zip(features, self.projects, self.resize_layers, strict=True)
         ]
-        return self.scratch(levels, (rows * PATCH, columns * PATCH), *prompt)
+
+    def forward(self, features: Sequence[Tensor], *prompt: Tensor) -> Any:
+        rows, columns = features[0].shape[2:]
+        return self.scratch(self.levels(features), (rows * PATCH, columns * PATCH), *prompt)
 
 
 class DepthAnythingNetwork(nn.Module):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 PATCH = 14
 _POSITION_OFFSET = 0.1  # `interpolate_offset` of the authors' DINOv2
 
-_is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
+is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
 """torch before 2.7 does not tell the two apart."""
 
 
@@ -45,7 +45,7 @@ class TokenLinear(nn.Linear):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu" or x.dtype != torch.float32 or _is_exporting():
+        if x.device.type != "cpu" or x.dtype != torch.float32 or is_exporting():
             return super().forward(x)
         row = x.transpose(1, 2).unsqueeze(2)
         return functional.conv2d(row, self.weight[..., None, None], self.bias).squeeze(2).transpose(1, 2)

@@ -171,7 +171,9 @@ def _dimensions(shapes: Sequence[dict[int, str]]) -> tuple[dict[int, Any], ...]:
     def dimension(name: str) -> Any:
         factor, _, unit = name.rpartition("*")
         if unit not in dims:
-            dims[unit] = torch.export.Dim(unit, min=1, max=_MOST.get(unit, 1024))
+            # Half of fewer than 3 rows is one, for which torch would make another graph.
+            least = 1 if unit == "batch" else 3
+            dims[unit] = torch.export.Dim(unit, min=least, max=_MOST.get(unit, 1024))
         return int(factor) * dims[unit] if factor else dims[unit]
 
     return tuple({axis: dimension(name) for axis, name in axes.items()} for axes in shapes)

@@ -16,6 +16,7 @@ from mono_depth_ros.errors import DeviceLostError, FrameError
 from mono_depth_ros.messages import bridge
 from mono_depth_ros.models.engine_model import prepare
 from mono_depth_ros.models.loading import load_model
+from mono_depth_ros.models.memory import History
 from mono_depth_ros.models.runtime.device import give_back
 from mono_depth_ros.models.runtime.device_errors import DeviceWatch
 from mono_depth_ros.models.runtime.device_time import DeviceTime
@@ -78,7 +79,9 @@ class DepthSession(Session[ImageJob]):
             )
         sources = obstacle_sources(self, self._options, config, len(self._monitors))
         for (name, monitor), found in zip(self._monitors.items(), sources, strict=True):
-            stream = CameraStream(self, name, monitor, model.spec, self._options, self._on_image, self._on_size, found)
+            stream = CameraStream(
+                self, name, monitor, model.spec, self._options, History(model), self._on_image, self._on_size, found
+            )
             self.streams.append(stream)
             self.node.get_logger().info(f"{model.spec.name} on {model.device}, {model.engine}: {stream.topics()}")
 

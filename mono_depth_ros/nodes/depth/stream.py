@@ -17,6 +17,7 @@ from mono_depth_ros.errors import CameraError
 from mono_depth_ros.messages.camera_info import camera_from_info
 from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.models.base import ModelSpec
+from mono_depth_ros.models.memory import History, Memory
 from mono_depth_ros.models.runtime.device_time import DeviceTime
 from mono_depth_ros.nodes.obstacles import said_of
 from mono_depth_ros.nodes.ros.middleware import rmw
@@ -51,6 +52,7 @@ class CameraStream(MessageStream):
         name: goes before the topics; "" for the only camera.
         spec: of the model, which decides what there is to publish.
         options: with the configurations of the node.
+        history: of its images, for a video model.
         offer: gets the images. sized: gets width and height of the images that the model will see, when they are known.
         obstacles: finds them, where they are asked for.
 
@@ -65,6 +67,7 @@ class CameraStream(MessageStream):
         monitor: Monitor,
         spec: ModelSpec,
         options: Parameters,
+        history: History,
         offer: Callable[[ImageJob], None],
         sized: Callable[[int, int], None],
         obstacles: ObstacleSource | None = None,
@@ -72,7 +75,7 @@ class CameraStream(MessageStream):
         super().__init__(session.node, monitor, f"frame of {name}" if name else "frame")
         config = options.get(DepthNodeConfig)
         self.name, self._spec, self._options, self._offer = name, spec, options, offer
-        self._obstacles = obstacles
+        self._obstacles, self._history = obstacles, history
         outputs = depth_outputs(spec, config.rectify, obstacles is not None)
         prefix = f"{name}/" if name else ""
         self.outputs = Outputs(session, self, outputs, lambda: self._config().cloud_rate, prefix)
@@ -114,7 +117,7 @@ class CameraStream(MessageStream):
         self.usable.picture(rgb)
         self.usable.lens(found.camera, found.message, rectify=found.into is not None)
         self.usable.camera_info(found.message, self._image.topic, job.message.header, self._config().rectified)
-        return Shot(rgb, found.camera, found.into, found.rotation), found
+        return Shot(rgb, found.camera, found.into, found.rotation, self._memory(job, found)), found
 
     def publish(self, job: ImageJob, frame: Frame, calibration: Calibration, estimate: DeviceTime) -> None:
         """Publish what is subscribed to; counts the result. `estimate`: of the frame.
@@ -159,7 +162,8 @@ class CameraStream(MessageStream):
 
     def figures(self) -> dict[str, str]:
         """Key-value pairs for diagnostics."""
-        return self._obstacles.figures() if self._obstacles is not None else {}
+        obstacles = self._obstacles.figures() if self._obstacles is not None else {}
+        return obstacles | self._history.figures()
 
     def _on_info(self, message: Any) -> None:
         self.infos.add(message)
@@ -171,6 +175,13 @@ class CameraStream(MessageStream):
             with contextlib.suppress(CameraError):  # which the first image is dropped for, and says so
                 camera = camera_from_info(message, config.rectified or config.rectify)
                 self._sized(camera.width, camera.height)
+
+    def _memory(self, job: ImageJob, calibration: Calibration) -> Memory | None:
+        camera, before = calibration.into or calibration.camera, self._history.resets
+        memory = self._history.at(camera.width, camera.height, stamp_ns(job.message.header.stamp))
+        if self._history.resets > before:
+            self.log.warning("memory", f"{self._what}: {self._history.sentence()}")
+        return memory
 
     def _config(self) -> DepthNodeConfig:
         return self._options.get(DepthNodeConfig)

@@ -31,6 +31,7 @@ from mono_depth_ros.config import (
 from mono_depth_ros.errors import ConfigError, FrameError, ModelError, MonoDepthError
 from mono_depth_ros.media.camera_argument import CameraArgument
 from mono_depth_ros.models.base import DepthModel
+from mono_depth_ros.models.memory import History, is_video
 from mono_depth_ros.paths import expanded
 from mono_depth_ros.pipeline import Pipeline
 from mono_depth_ros.prediction import DepthKind
@@ -167,8 +168,8 @@ def convert(
         copied, channels, notes = _channels(reader, topics, job)
         for words in notes:
             tell(f"warning: {words}")
-        usable = Usable()
-        decoder = Decoder(reader, chosen.image, job.bag, job.images, tell, usable)
+        usable, history = Usable(), History(model)
+        decoder = Decoder(reader, chosen.image, job.bag, job.images, tell, usable, history)
         exports = open_exports(job.bag, model.spec.kind is DepthKind.METRIC)
         progress = place.begin(job.source, job.resume, job.force)
         if progress is not None:
@@ -179,7 +180,9 @@ def convert(
         elif job.force:
             clear_folders(job.bag)
         progress = progress or Progress(options, source)
-        begun, decoder.bits.found = progress.frames, progress.image_bits
+        begun, replayed = progress.frames, is_video(model)
+        if not replayed:
+            decoder.bits.found = progress.image_bits
         if obstacles is not None:
             obstacles.missed = progress.no_obstacles
         alignment = None
@@ -209,6 +212,7 @@ def convert(
                 if job.bag.map:
                     progress.messages[MAP] = progress.map["fused"] if progress.map["vertices"] else 0
                     said += map_words(job.bag.map, progress.map)
+                said.append(history.sentence())
                 progress.notes = [*notes, *filter(None, said)]
 
             surface = None
@@ -233,10 +237,17 @@ def convert(
             with ground_truth(reader, chosen, job.bag.export_tum, poses) as also:
                 tolerance_ns = int(job.reference.tolerance * 1e9)
                 stream = batches(reader, chosen, inputs, places, size, tolerance_ns, copied, also)
-                todo = (decoder.decode(batch) for batch in _go_on(stream, first, places, alignment))
                 total = reader.topics[chosen.image].count
                 step(begun, total)
                 pipeline = Pipeline(model, job.depth, full_batch=size)
+
+                def again(batch: Batch) -> None:
+                    _estimate(decoder.decode(batch), pipeline)
+
+                if replayed and begun:
+                    tell(f"the {begun} images before are estimated again: the model remembers them")
+                unfinished = _go_on(stream, first, places, alignment, again if replayed else lambda _: None)
+                todo = (decoder.decode(batch) for batch in unfinished)
                 _run(todo, pipeline, sink, job.bag.read_ahead, lambda: step(progress.frames, total))
         try:
             place.finish(channels, job.bag.compression, progress.record())
@@ -280,8 +291,14 @@ def _obstacles(job: Job, places: Places, tell: Callable[[str], None] = lambda _:
     return source
 
 
-def _go_on(stream: Iterator[Batch], first: int, places: Places, alignment: Alignment | None) -> Iterator[Batch]:
-    """The batches that are not finished; of the others what a later image may need is kept."""
+def _go_on(
+    stream: Iterator[Batch],
+    first: int,
+    places: Places,
+    alignment: Alignment | None,
+    again: Callable[[Batch], None],
+) -> Iterator[Batch]:
+    """The batches that are not finished; of the others what a later image may need is kept, and `again` gets them."""
     for batch in stream:
         if batch.index >= first:
             yield batch
@@ -290,6 +307,7 @@ def _go_on(stream: Iterator[Batch], first: int, places: Places, alignment: Align
             places.take(frame.places)
             if alignment is not None:
                 alignment.add(frame)
+        again(batch)
 
 
 def _place(job: Job) -> Target:

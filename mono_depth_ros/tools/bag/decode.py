@@ -12,6 +12,7 @@ from mono_depth_ros.bags.reader import BagReader, Message
 from mono_depth_ros.config import BagConfig, ImageConfig
 from mono_depth_ros.errors import DataError, FrameError
 from mono_depth_ros.media.camera_argument import CameraArgument
+from mono_depth_ros.models.memory import History
 from mono_depth_ros.pipeline import Shot
 from mono_depth_ros.streams.cameras import calibration_of
 from mono_depth_ros.streams.images import ImageReader
@@ -24,7 +25,7 @@ class Decoder:
 
     Args:
         topic: of the images. images: how they are decoded. tell: gets sentences for people.
-        usable: sees every image and its camera.
+        usable: sees every image and its camera. history: of them, for a video model.
 
     Attributes:
         bits: of images of 16 bits.
@@ -41,8 +42,10 @@ class Decoder:
         images: ImageConfig,
         tell: Callable[[str], None],
         usable: Usable,
+        history: History,
     ) -> None:
         self._reader, self._topic, self._rectified, self._usable = reader, topic, config.rectified, usable
+        self._history = history
         self._images = ImageReader(lambda: images, tell)
         self.bits = self._images.bits
         self._camera = CameraArgument.given(config.camera, config.hfov)
@@ -74,7 +77,7 @@ class Decoder:
         self._usable.lens(camera, frame.camera_info)
         rgb = self._images.rgb(message)
         self._usable.picture(rgb)
-        frame.shot = Shot(rgb, camera)
+        frame.shot = Shot(rgb, camera, memory=self._history.at(width, height, frame.stamp_ns))
 
     def _decoded(self, infos: list[Message]) -> Iterator[Any]:
         for message in infos:

@@ -20,6 +20,7 @@ from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.media.depth import unit_problem
 from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.models.loading import load_model
+from mono_depth_ros.models.memory import History, Memory, is_video, still
 from mono_depth_ros.pipeline import Frame, Pipeline, Shot
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.tools.checked_model import load_checked
@@ -133,13 +134,20 @@ def _one_model(
     aligned: _Aligned | None,
 ) -> None:
     pipeline = Pipeline(model)
+    if is_video(model) and not all(item.sequence for item in dataset.items):
+        score.note = still(score.model)
+    sequence, history = "", History(model)
     size = config.batch or (GPU_BATCH if model.device.type == "cuda" else 1)
-    batch: list[Loaded] = []
+    batch: list[tuple[Loaded, Memory | None]] = []
     for item, result in progress(score.model, _ahead(dataset, protocol, config)):
         if isinstance(result, MonoDepthError):
             score.failed[item.name] = str(result)
             continue
-        batch.append(result)
+        if item.sequence != sequence:
+            sequence, history = item.sequence, History(model)
+        height, width = result.rgb.shape[:2]
+        stamp_ns = None if item.stamp_s is None else round(item.stamp_s * 1e9)
+        batch.append((result, history.at(width, height, stamp_ns) if sequence else None))
         if len(batch) == size:
             _batch(pipeline, batch, protocol, config, score, aligned)
             batch = []
@@ -172,18 +180,18 @@ def _done(item: Item, future: Future[Loaded]) -> Read:
 
 def _batch(
     pipeline: Pipeline,
-    batch: list[Loaded],
+    batch: list[tuple[Loaded, Memory | None]],
     protocol: Protocol,
     config: EvalConfig,
     score: ModelScore,
     aligned: _Aligned | None,
 ) -> None:
     start_s = time.perf_counter()
-    frames = pipeline.estimate_batch([Shot(loaded.rgb, loaded.camera) for loaded in batch])
+    frames = pipeline.estimate_batch([Shot(loaded.rgb, loaded.camera, memory=memory) for loaded, memory in batch])
     values = [_values(frame) if isinstance(frame, Frame) else frame for frame in frames]
     score.seconds += time.perf_counter() - start_s
     kind = pipeline.model.spec.kind
-    for loaded, frame, found in zip(batch, frames, values, strict=True):
+    for (loaded, _), frame, found in zip(batch, frames, values, strict=True):
         name = loaded.item.name
         try:
             if isinstance(found, MonoDepthError):

@@ -82,6 +82,7 @@ def describe(entry: CatalogueEntry) -> dict[str, Any]:
         "family": entry.family,
         "kind": entry.kind,
         "max_depth_m": entry.max_depth_m,
+        "video": entry.video,
         "needs_camera": entry.needs_camera,
         "reads": entry.reads,
         "parameters_m": entry.parameters_m,
@@ -127,7 +128,11 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def kind_of(row: dict[str, Any]) -> str:
-    """What the output means, in words."""
+    """What the output means, in words, and of a video model that it is one."""
+    return f"{_kind_of(row)}, video" if row["video"] else _kind_of(row)
+
+
+def _kind_of(row: dict[str, Any]) -> str:
     if row["kind"] != "metric":
         return DepthKind(row["kind"]).words
     return "metric" if row["max_depth_m"] is None else f"metric up to {row['max_depth_m']:g} m"

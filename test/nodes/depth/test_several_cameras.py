@@ -13,6 +13,7 @@ from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from mono_depth_ros.errors import ImageError
+from mono_depth_ros.messages.depth import decode_depth
 from mono_depth_ros.nodes.depth.node import DepthNode
 
 NAMES = ("front", "left")
@@ -246,3 +247,18 @@ def test_time_that_jumps_back_is_the_affair_of_one_camera(ros, pair) -> None:
     assert faults(node, 0) == {}
     left.send(3)
     ros.wait(lambda: [message.header.stamp.sec for message in left.depths] == [10, 3])
+
+
+def test_a_video_model_has_a_memory_for_each_camera(ros, start, counting_model):
+    start(model=counting_model)
+    front, left = (OutsideCamera(ros, name) for name in NAMES)
+    ros.wait(lambda: front.connected() and left.connected())
+
+    def after(camera, stamp_s: int) -> float:
+        before = len(camera.depths)
+        ros.wait(lambda: len(camera.depths) > before, poll=lambda: camera.send(stamp_s))
+        return float(decode_depth(camera.depths[-1])[5, 5])
+
+    seen = [after(front, stamp_s) for stamp_s in (1, 2, 3)]
+    assert seen == sorted(seen) and seen[-1] >= 3
+    assert after(left, 1) == 1 and after(front, 4) > seen[-1]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import signal
@@ -10,6 +11,9 @@ import time
 from contextlib import suppress
 
 import pytest
+
+from mono_depth_ros.bags import writer
+from mono_depth_ros.messages.depth import decode_depth
 
 COUNT = 24
 WORDS = (
@@ -135,3 +139,35 @@ def test_resuming_a_bag_of_somebody_else_is_refused(tmp_path, maker, use, kit, c
         before = kit.read(tmp_path / name)
         assert kit.bag(tmp_path / "in.mcap", "--out", tmp_path / name, "--resume") == 1
         assert "has" in capsys.readouterr().err and kit.read(tmp_path / name) == before
+
+
+def test_a_video_model_remembers_what_was_finished_before(
+    tmp_path, maker, use, kit, counting_model, monkeypatch, capsys
+):
+    """Its images are estimated again: what comes out does not depend on where it was resumed."""
+    monkeypatch.setattr("mono_depth_ros.models.loading.load_model", lambda *_: counting_model)
+    maker.frames(7)
+    for index in range(4):  # time jumps back to the first image
+        stamp_ns = kit.BEGIN_NS + index * kit.STEP_NS
+        log_ns = stamp_ns + 7 * kit.STEP_NS
+        maker.add("/camera/image_raw", kit.IMAGE, log_ns, kit.red_image(index, stamp_ns))
+    maker.write(tmp_path / "in.mcap")
+    writes, write = iter(range(10**6)), writer.BagFile.write
+
+    def full(self, topic, log_ns, data):
+        if next(writes) == 9:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, topic, log_ns, data)
+
+    words = (tmp_path / "in.mcap", "--out", tmp_path / "out.mcap", "--segment-frames", "2")
+    with monkeypatch.context() as patch:
+        patch.setattr(writer.BagFile, "write", full)
+        assert kit.bag(*words) == 1
+    capsys.readouterr()
+    assert kit.bag(*words, "--resume") == 0
+    said = capsys.readouterr().err
+    assert "images before are estimated again" in said
+    assert "the model forgot the images before once because time jumped back by 0.600 s" in said
+    found = kit.decoded(tmp_path / "out.mcap", "/depth/image")
+    depths = [float(decode_depth(message)[5, 5]) for _, message in found]
+    assert depths == [1, 2, 3, 4, 5, 6, 7, 1, 2, 3, 4]

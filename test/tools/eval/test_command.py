@@ -6,17 +6,22 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 import torch
 
+from mono_depth_ros.config import EvalConfig, ModelConfig
+from mono_depth_ros.datasets import READERS
+from mono_depth_ros.datasets.files import Wanted
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.tools.cli import main
+from mono_depth_ros.tools.eval import run
 
 WIDTH, HEIGHT = 32, 24
 
@@ -272,3 +277,23 @@ def test_a_depth_scale_that_is_wrong_by_1000_is_named(models, folder, capsys):
     assert evaluate("folder", folder, "--model", "red", "--depth-scale", "1") == 1
     said = capsys.readouterr().err
     assert "a.png: the median of the known depths is 2e+03 m" in said and "--depth-scale says how many" in said
+
+
+def test_a_video_model_has_a_stream_for_each_sequence(folder, counting_model, monkeypatch):
+    monkeypatch.setattr("mono_depth_ros.tools.eval.run.load_model", lambda _: counting_model)
+    dataset = READERS["folder"](Wanted(folder))
+    (a, b, c) = dataset.items
+    config = EvalConfig(align="none")
+
+    def scales(*items):
+        (score,) = run.evaluate(replace(dataset, items=items), dataset.protocol, config, [ModelConfig(model="x")])
+        errors = [row.abs_rel for row in score.per_image().values()]
+        return errors, score.note
+
+    one, two = replace(a, sequence="one", index=0), replace(b, sequence="one", index=1)
+    errors, note = scales(one, two, replace(c, sequence="two"))
+    assert errors == pytest.approx([1 / 2, 1 / 3, 4 / 5], abs=1e-5) and note == ""  # 1 of 2 m, 2 of 3, 1 of 5
+    errors, note = scales(a, b, c)
+    assert errors == pytest.approx([1 / 2, 2 / 3, 4 / 5], abs=1e-5) and "is a video model" in note
+    errors, _ = scales(replace(one, stamp_s=9.0), replace(two, stamp_s=19.0))
+    assert errors == pytest.approx([1 / 2, 2 / 3], abs=1e-5), "a long gap"
