@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import json
 import sys
 import tempfile
 import types
 from collections.abc import Callable, Sequence
 from functools import partial, reduce
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -70,24 +71,11 @@ UNIDEPTH: dict[str, Any] = {
         "name": "UniDepthV2",
         "num_heads": 8,
         "expansion": 4,
-        "layer_scale": 1.0,
-        "pixel_decoder": {
-            "name": "Decoder",
-            "hidden_dim": 256,
-            "dropout": 0.0,
-            "depths": [2, 2, 2],
-            "out_dim": 32,
-            "kernel_size": 3,
-        },
+        "pixel_decoder": {"hidden_dim": 256, "depths": [2, 2, 2], "out_dim": 32, "kernel_size": 3},
         "pixel_encoder": {
-            "lr": 2e-6,
-            "wd": 0.1,
             "name": "dinov2_vits14",
-            "frozen_stages": 0,
             "num_register_tokens": 0,
             "use_norm": True,
-            "freeze_norm": True,
-            "pretrained": None,
             "stacking_fn": "last",
             "output_idx": [3, 6, 9, 12],
         },
@@ -100,11 +88,13 @@ Ours = Callable[[Path, EngineOptions], EngineModel]
 Authors = Callable[[Path, Path, Tensor, Camera], Work]
 
 
-def families(references: dict[str, Path]) -> dict[str, Any]:
+def families(references: dict[str, Path], before: Path) -> dict[str, Any]:
     """The measurement, as plain values.
 
     Args:
-        references: checkouts of the authors' code, by the family; what is not there is left out.
+        references: checkouts of the authors' code, by the family. Where there are some, these families are measured;
+            where there are none, all are, and no authors' code.
+        before: the file of an earlier measurement, which keeps its figures of the others.
 
     Raises:
         ConfigError: one does not hold the authors' code, or it cannot be imported.
@@ -113,9 +103,14 @@ def families(references: dict[str, Path]) -> dict[str, Any]:
         "what": f"from uint8 {SIZE[0]}x{SIZE[1]} to depth on the CPU, medians of interleaved runs",
         "threads": torch.get_num_threads(),
     }
+    if references and before.is_file():
+        known = json.loads(before.read_text())
+        result |= {name: known[name] for name in _FAMILIES if name in known}
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
         for name, (ours, authors, _) in _FAMILIES.items():
+            if references and name not in references:
+                continue
             result[name] = _measure(Path(folder), ours, authors, references.get(name))
     return result
 
@@ -131,8 +126,10 @@ def _measure(folder: Path, ours: Ours, authors: Authors, reference: Path | None)
         except ModelError as error:
             found[label] = f"not here: {error}"
             continue
-        more = ([model.memory()],) if isinstance(model, VideoDepthAnything) else ()  # the middle of a stream
-        runs[label] = partial(model.predict, rgb, cameras, *more)
+        more: dict[str, Any] = (
+            {"memories": [model.memory()]} if isinstance(model, VideoDepthAnything) else {}
+        )  # amid a stream
+        runs[label] = partial(model.predict, rgb, cameras, **more)
         if engine == "auto":
             found["auto_is"] = model.engine
     if reference is not None:
@@ -176,12 +173,10 @@ def _unidepth_authors(folder: Path, reference: Path, rgb: Tensor, camera: Camera
     from safetensors.torch import load_file
 
     module = _imported("unidepth.models.unidepthv2.unidepthv2", reference)
-    network = module.UniDepthV2(json.loads((folder / "unidepth" / "config.json").read_text()))
-    _fill(
-        network,
-        load_file(folder / "unidepth" / "model.safetensors"),
-        ("camera_layer", "_token", "_tokens", "mask_token"),
-    )
+    config = json.loads((reference / "configs" / "config_v2_vits14.json").read_text())  # of a training, losses and all
+    network = module.UniDepthV2(config)
+    weights = load_file(folder / "unidepth" / "model.safetensors")
+    _fill(network, weights, ("camera_layer", "_token", "level_embeds"))
     image, matrix = rgb[0].permute(2, 0, 1), torch.from_numpy(camera.matrix).float()
     return lambda: network.infer(image, matrix.clone())  # which it scales in place
 
@@ -221,8 +216,8 @@ def _imported(name: str, reference: Path) -> Any:
     """A module of the authors', with stand-ins for what is not installed and not run here."""
     if not (reference / f"{name.replace('.', '/')}.py").is_file():
         raise ConfigError(f"{reference} holds no {name.replace('.', '/')}.py, expected a checkout of its authors' code")
-    for package in _NOT_NEEDED:
-        _stand_in(package)
+    if not any(isinstance(finder, _StandIns) for finder in sys.meta_path):
+        sys.meta_path.append(_StandIns())
     sys.path.insert(0, str(reference))
     try:
         return importlib.import_module(name)
@@ -230,22 +225,11 @@ def _imported(name: str, reference: Path) -> Any:
         raise ConfigError(f"the code in {reference} cannot be imported: {error}; expected its requirements") from error
 
 
-_NOT_NEEDED = (
-    "timm.models.layers",
-    "wandb",
-    "matplotlib.pyplot",
-    "utils3d",
-    "scipy.signal",
-    "easydict",
-    "torchvision.transforms.functional",
-    "torchvision.transforms.v2.functional",
-)
+_NOT_NEEDED = ("timm", "wandb", "matplotlib", "utils3d", "scipy", "easydict", "torchvision", "h5py")
 
 
 class _StandIn(types.ModuleType):
     """Has whatever is asked of it; what is run is in `_RUN`."""
-
-    __path__: list[str] = []  # noqa: RUF012
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -270,18 +254,18 @@ class _EasyDict(dict[str, Any]):
 _RUN = {"normalize": _normalised, "Compose": _Compose, "EasyDict": _EasyDict}
 
 
-def _stand_in(name: str) -> None:
-    first = name.partition(".")[0]
-    if first not in sys.modules and importlib.util.find_spec(first) is not None:
-        return
-    if not isinstance(sys.modules.get(first, _StandIn(first)), _StandIn):
-        return
-    parts = name.split(".")
-    for count in range(1, len(parts) + 1):
-        inner = ".".join(parts[:count])
-        module = sys.modules.setdefault(inner, _StandIn(inner))
-        if count > 1:
-            setattr(sys.modules[".".join(parts[: count - 1])], parts[count - 1], module)
+class _StandIns(MetaPathFinder, Loader):
+    """Last among those who find modules: only for packages that are not installed."""
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        known = fullname.partition(".")[0] in _NOT_NEEDED
+        return ModuleSpec(fullname, self, is_package=True) if known else None
+
+    def create_module(self, spec: ModuleSpec) -> types.ModuleType:
+        return _StandIn(spec.name)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        pass
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -294,7 +278,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     return run(
         __file__,
-        lambda arguments: families({name: path for name in _FAMILIES if (path := getattr(arguments, name))}),
+        lambda arguments: families(
+            {name: path for name in _FAMILIES if (path := getattr(arguments, name))}, arguments.out / "families.json"
+        ),
         argv,
         _add_options,
     )

@@ -212,7 +212,7 @@ class Pipeline:
         stand_in = Camera.from_fov((rgb.shape[2], rgb.shape[1]), hfov_deg=60)
         cameras = [camera or stand_in for _, camera, _ in padded]
         if is_video(self.model):
-            predictions = self.model.predict(rgb, cameras, [memory for _, _, memory in padded])
+            predictions = self.model.predict(rgb, cameras, memories=[memory for _, _, memory in padded])
         else:
             predictions = self.model.predict(rgb, cameras)
         return [

@@ -38,7 +38,7 @@ class VideoModel(DepthModel, Protocol):
         ...
 
     def predict(
-        self, rgb: torch.Tensor, cameras: Sequence[Camera], memories: Sequence[Memory | None] = ()
+        self, rgb: torch.Tensor, cameras: Sequence[Camera], *, memories: Sequence[Memory | None] = ()
     ) -> list[DepthPrediction]:
         """As `DepthModel.predict`.
 

@@ -46,7 +46,7 @@ from mono_depth_ros.models.resample import Size, resize_images
 from mono_depth_ros.models.runtime.engine import EngineOptions, Inputs, Network
 from mono_depth_ros.models.weights.files import check_digest, check_kind, fill, kind_in_words
 from mono_depth_ros.models.weights.sidecar import read_sidecar, sidecar_of
-from mono_depth_ros.prediction import DepthKind, DepthPrediction
+from mono_depth_ros.prediction import DepthKind, DepthPrediction, Prompt
 
 PROCESSING = Processing(
     kind="inverse_affine",
@@ -149,14 +149,18 @@ class VideoDepthAnything(EngineModel):
 
     @torch.inference_mode()
     def predict(
-        self, rgb: Tensor, cameras: Sequence[Camera], memories: Sequence[Memory | None] = ()
+        self,
+        rgb: Tensor,
+        cameras: Sequence[Camera],
+        prompts: Sequence[Prompt] = (),
+        memories: Sequence[Memory | None] = (),
     ) -> list[DepthPrediction]:
         """Depth or inverse depth: see `VideoModel.predict`.
 
         Raises:
             ModelError: a memory is of images of another size.
         """
-        check_batch(rgb, cameras)
+        check_batch(rgb, cameras, prompts, self.spec)
         known = [memory if isinstance(memory, VideoMemory) else None for memory in memories or [None] * len(rgb)]
         (image,) = self._image(rgb.to(self.device))
         outputs = self.run(image, *self._before(image, known))

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
+import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from mono_depth_ros.models.networks.vit import VisionTransformer, VitSize, fold_layer_scales
@@ -91,12 +93,13 @@ class ConvStack(nn.Module):
         )
 
     def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
+        """Of each level that is given, from coarse to fine."""
         out: list[Tensor] = []
         x = self.input_blocks[0](levels[0])
-        for index, block in enumerate(self.res_blocks):
+        for index, level in enumerate(levels):
             if index:
-                x = self.resamplers[index - 1](x) + self.input_blocks[index](levels[index])
-            x = block(x)
+                x = self.resamplers[index - 1](x) + self.input_blocks[index](level)
+            x = self.res_blocks[index](x)
             out.append(self.output_blocks[index](x))
         return out
 
@@ -106,6 +109,54 @@ def _resampler(kind: str, before: int, after: int) -> nn.Module:
     if kind == "conv_transpose":
         return nn.Sequential(nn.ConvTranspose2d(before, after, 2, stride=2), _conv(after, after))
     return nn.Sequential(nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False), _conv(before, after))
+
+
+class FinestLevel(nn.Module):
+    """The last level of the neck and of its heads at once, from the level before.
+
+    There are only linear maps in it: bilinear upsampling, convolutions, sums. Each head is then one 3x3 convolution of
+    its own features and one of the neck's, both at half the size, whose channels are the four pixels to be.
+    """
+
+    def __init__(self, neck: Any, heads: Sequence[Any]) -> None:
+        """Of `ConvStack`s whose last levels are linear."""
+        super().__init__()
+        self.gives = [len(head.output_blocks[-1].weight) for head in heads]
+        up, place = neck.resamplers[-1][1], neck.input_blocks[-1]
+        own, shared, places, biases = [], [], [], []
+        for head in heads:
+            conv, reads, last = head.resamplers[-1][1], head.input_blocks[-1], head.output_blocks[-1]
+            weight = last.weight.flatten(1)
+            through = weight @ reads.weight.flatten(1)
+            own.append(nn.Parameter(_before_upsampling(torch.einsum("ok,kcyx->ocyx", weight, conv.weight))))
+            shared.append(_before_upsampling(torch.einsum("ok,kcyx->ocyx", through, up.weight)))
+            places.append(through @ place.weight.flatten(1))
+            biases.append(weight @ (conv.bias + reads.bias) + through @ (up.bias + place.bias) + last.bias)
+        self.own = nn.ParameterList(own)
+        self.shared = nn.Parameter(torch.cat(shared))
+        self.place = nn.Parameter(torch.cat(places)[..., None, None])
+        self.bias = nn.Parameter(torch.cat(biases))
+
+    def forward(self, neck: Tensor, heads: Sequence[Tensor], plane: Tensor) -> list[Tensor]:
+        """Features (N, C, h, w) of the level before, and places (N, 2, 2h, 2w), to the outputs of the heads."""
+        padded = [functional.pad(x, (1, 1, 1, 1), mode="replicate") for x in heads]
+        mine = [functional.conv2d(x, weight) for x, weight in zip(padded, self.own, strict=True)]
+        ours = functional.conv2d(functional.pad(neck, (1, 1, 1, 1), mode="replicate"), self.shared)
+        pixels = functional.pixel_shuffle(torch.cat(mine, dim=1) + ours, 2)
+        found = pixels + functional.conv2d(plane, self.place, self.bias)
+        return list(found.split(self.gives, dim=1))
+
+
+def _before_upsampling(weight: Tensor) -> Tensor:
+    """A 3x3 convolution (O, C, 3, 3) behind bilinear upsampling to twice the size, as (4 O, C, 3, 3) before it.
+
+    The channels are in the order of `pixel_shuffle`. Edges are repeated by both.
+    """
+    # Of an even pixel and of an odd one: what each of the three that the kernel meets has of the three around it.
+    even = [[0.75, 0.25, 0.0], [0.25, 0.75, 0.0], [0.0, 0.75, 0.25]]
+    odd = [[0.25, 0.75, 0.0], [0.0, 0.75, 0.25], [0.0, 0.25, 0.75]]
+    taps = torch.tensor([even, odd], dtype=weight.dtype, device=weight.device)
+    return torch.einsum("ptu,qsv,octs->opqcuv", taps, taps, weight).flatten(0, 2)
 
 
 class Encoder(nn.Module):
@@ -139,6 +190,11 @@ class MoGe2Network(nn.Module):
         linear = [nn.Linear(before, after) for before, after in pairwise(size.scale)]
         layers = [layer for one in linear[:-1] for layer in (one, nn.ReLU(inplace=True))]
         self.scale_head = nn.Sequential(*layers, linear[-1])
+        self.finest: FinestLevel | None = None
+        stacks = [one for one in (size.neck, size.points, size.mask, size.normal) if one is not None]
+        self._linear_end = all(
+            (one.resamplers[-1], one.blocks[-1], one.gives[-2]) == ("bilinear", 0, None) for one in stacks
+        ) and (size.neck.gives[-1], size.neck.reads[-1]) == (None, 2)
 
     def forward(self, image: Tensor, aspect: Tensor) -> tuple[Tensor, ...]:
         """What the authors have before they resample to the size of the image.
@@ -153,13 +209,27 @@ class MoGe2Network(nn.Module):
         features, token = self.encoder(image)
         rows, columns = features.shape[2:]
         levels = [view_plane(aspect, rows * 2**level, columns * 2**level) for level in range(_LEVELS)]
-        neck = self.neck([torch.cat((features, levels[0]), dim=1), *levels[1:]])
-        found = (self.points_head(neck)[-1], self.mask_head(neck)[-1], self.scale_head(token)[:, 0])
-        return found if self.normal_head is None else (*found, self.normal_head(neck)[-1])
+        levels[0] = torch.cat((features, levels[0]), dim=1)
+        neck = self.neck(levels if self.finest is None else levels[:-1])
+        found = [head(neck)[-1] for head in self._heads()]
+        if self.finest is not None:
+            found = self.finest(neck[-1], found, levels[-1])
+        return (*found[:2], self.scale_head(token)[:, 0], *found[2:])
 
+    def _heads(self) -> list[ConvStack]:
+        return [head for head in (self.points_head, self.mask_head, self.normal_head) if head is not None]
+
+    @torch.no_grad()
     def optimise(self) -> MoGe2Network:
-        """Ready for inference: gains folded, channels last. The parameters are no longer the checkpoint's."""
+        """Ready for inference: gains and the finest level folded, channels last. The parameters are no longer the
+        checkpoint's."""
         fold_layer_scales(list(self.encoder.backbone.blocks))
+        if self._linear_end:
+            heads = self._heads()
+            self.finest = FinestLevel(self.neck, heads)
+            for stack in (self.neck, *heads):
+                for blocks in (stack.resamplers, stack.input_blocks, stack.output_blocks, stack.res_blocks):
+                    del blocks[-1]
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return self.eval().requires_grad_(False)
 

@@ -42,7 +42,7 @@ class Decoder:
         images: ImageConfig,
         tell: Callable[[str], None],
         usable: Usable,
-        history: History,
+        history: History | None = None,
     ) -> None:
         self._reader, self._topic, self._rectified, self._usable = reader, topic, config.rectified, usable
         self._history = history
@@ -77,7 +77,8 @@ class Decoder:
         self._usable.lens(camera, frame.camera_info)
         rgb = self._images.rgb(message)
         self._usable.picture(rgb)
-        frame.shot = Shot(rgb, camera, memory=self._history.at(width, height, frame.stamp_ns))
+        memory = None if self._history is None else self._history.at(width, height, frame.stamp_ns)
+        frame.shot = Shot(rgb, camera, memory=memory)
 
     def _decoded(self, infos: list[Message]) -> Iterator[Any]:
         for message in infos:

@@ -78,7 +78,7 @@ def rolled(image: np.ndarray, count: int) -> Iterator[np.ndarray]:
 def depth(model: VideoDepthAnything, images: list[np.ndarray], memories=()) -> np.ndarray:
     height, width = images[0].shape[:2]
     cameras = [Camera.from_fov((width, height), 60)] * len(images)
-    found = model.predict(torch.from_numpy(np.stack(images)), cameras, memories)
+    found = model.predict(torch.from_numpy(np.stack(images)), cameras, memories=memories)
     return np.stack([item.values.numpy() for item in found])
 
 
@@ -256,6 +256,7 @@ def test_by_the_catalogue(saved) -> None:
     assert large.licence == "CC-BY-NC-4.0" and large.commercial is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_other_engines_run_the_stream(weight_by_name, picture, model, engine: str) -> None:
     pytest.importorskip(engine)
