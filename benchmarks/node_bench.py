@@ -28,7 +28,9 @@ from mono_depth_ros.models.runtime.engine import Engine
 from mono_depth_ros.nodes.depth import session
 from mono_depth_ros.nodes.depth.node import DepthNode
 from mono_depth_ros.nodes.depth.stream import ImageJob
+from mono_depth_ros.nodes.ros.guard import GuardedExecutor
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
+from mono_depth_ros.startup import keep_freed_memory
 from soak import memory_line, resident_mb
 
 _CAMERA = Camera.from_fov((640, 480), 58.7)
@@ -130,12 +132,13 @@ def overload(seconds: float = 60.0, inference_s: float = 0.33) -> dict[str, Any]
 
     Another process subscribes to depth and cloud.
     """
+    keep_freed_memory()  # as the processes of nodes do
     rclpy.init()
     setattr(session, "load_model", lambda *_: SlowModel(inference_s))  # noqa: B010, likewise
     node = _node([])
     listener = subprocess.Popen([sys.executable, "-c", _LISTENER])
     outsider = Node("outsider")
-    executors = [SingleThreadedExecutor(), SingleThreadedExecutor()]
+    executors = [GuardedExecutor(node.errors.caught), SingleThreadedExecutor()]  # the first as nodes have it
     executors[0].add_node(node)
     executors[1].add_node(outsider)
     threads = [threading.Thread(target=executor.spin) for executor in executors]
@@ -155,12 +158,13 @@ def overload(seconds: float = 60.0, inference_s: float = 0.33) -> dict[str, Any]
     image, info = _messages()
     infos.publish(info)
     sent = 0
-    memory = []
+    memory = list[tuple[float, float]]()
     while (elapsed := (time.time_ns() - start_ns) / 1e9) < seconds:
         image.header.stamp.sec, image.header.stamp.nanosec = divmod(time.time_ns(), 10**9)
         images.publish(image)
         sent += 1
-        memory.append((elapsed, resident_mb(os.getpid())))
+        if elapsed >= len(memory):  # once a second: a line for each image would be most of what is measured
+            memory.append((elapsed, resident_mb(os.getpid())))
         time.sleep(inference_s / 10)
     assert node.session is not None
     snapshot = node.session.streams[0].monitor.snapshot()

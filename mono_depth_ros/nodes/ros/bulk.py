@@ -15,7 +15,7 @@ import numpy as np
 from rclpy.serialization import serialize_message
 
 
-class _Serialized(ctypes.Structure):
+class Serialized(ctypes.Structure):
     """rcutils_uint8_array_t of rcutils/types/uint8_array.h."""
 
     _fields_ = [
@@ -26,17 +26,17 @@ class _Serialized(ctypes.Structure):
     ]
 
 
-def _function(library: str, name: str) -> Any:
+def c_function(library: str, name: str) -> Any:
     """Of a library that rclpy has loaded; None where it has another name."""
     with contextlib.suppress(OSError, AttributeError):
         return getattr(ctypes.CDLL(library), name)
     return None
 
 
-_PUBLISH = _function("librcl.so", "rcl_publish_serialized_message")
-_RESET_ERROR = _function("librcutils.so", "rcutils_reset_error")
+_PUBLISH = c_function("librcl.so", "rcl_publish_serialized_message")
+RESET_ERROR = c_function("librcutils.so", "rcutils_reset_error")
 if _PUBLISH is not None:
-    _PUBLISH.argtypes, _PUBLISH.restype = [ctypes.c_void_p, ctypes.POINTER(_Serialized), ctypes.c_void_p], ctypes.c_int
+    _PUBLISH.argtypes, _PUBLISH.restype = [ctypes.c_void_p, ctypes.POINTER(Serialized), ctypes.c_void_p], ctypes.c_int
 
 
 _NONE = np.empty(0, np.uint8)
@@ -70,13 +70,13 @@ class BulkMessage:
     def publish(self, publisher: Any) -> None:
         """By a publisher of the type. The message must not be written meanwhile."""
         content = self._serialized()
-        given = _Serialized(content.ctypes.data, len(content), len(content))
+        given = Serialized(content.ctypes.data, len(content), len(content))
         if _PUBLISH is not None:
             with publisher.handle:
                 if _PUBLISH(publisher.handle.pointer, ctypes.byref(given), None) == 0:
                     return
-            if _RESET_ERROR is not None:
-                _RESET_ERROR()
+            if RESET_ERROR is not None:
+                RESET_ERROR()
         publisher.publish(content.tobytes())  # of which rclpy says what is wrong with it
 
     def _serialized(self) -> np.ndarray:

@@ -20,6 +20,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from mono_depth_ros.errors import ConfigError, MonoDepthError, shown
+from mono_depth_ros.nodes.ros.burst import Burst, own_take_of
 from mono_depth_ros.nodes.ros.qos import OUTPUT
 from mono_depth_ros.nodes.ros.timers import every
 from mono_depth_ros.streams.health import WARN, internal_errors, same_name
@@ -102,11 +103,14 @@ class GuardedExecutor(SingleThreadedExecutor):
 
     def __init__(self, caught: Callable[[Exception], None]) -> None:
         super().__init__()
-        self._caught = caught
+        self._caught, self._burst, self._ready = caught, Burst(self), False
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
         try:
             super().spin_once(timeout_sec)
+            if self._ready:
+                self._ready = False
+                self._burst.follow(lambda: self.context.ok() and not self._tasks_wait())
         except ExternalShutdownException:
             raise
         except Fatal as fatal:
@@ -116,6 +120,16 @@ class GuardedExecutor(SingleThreadedExecutor):
                 raise ExternalShutdownException from error  # it is the echo of a signal
             self._caught(error)
             time.sleep(_PAUSE_S)
+
+    def _take_subscription(self, sub: Any) -> Any:
+        """What an Input takes itself is left for the burst: what raised here would end the subscription."""
+        if own_take_of(sub) is None:
+            return super()._take_subscription(sub)
+        self._ready = True
+        return None
+
+    def _tasks_wait(self) -> bool:
+        return any(not task.done() for task, *_ in self._tasks)
 
 
 class GuardedNode(Node):

@@ -7,12 +7,16 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from rclpy.exceptions import InvalidHandle
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
+from mono_depth_ros.nodes.ros.bulk_taking import BulkTaker
+from mono_depth_ros.nodes.ros.burst import give_own_take
 from mono_depth_ros.nodes.ros.distributions import (
     MESSAGE_INFO,
     SubscriptionEventCallbacks,
@@ -33,15 +37,25 @@ _REMEMBERED = 32  # messages that may come twice while two subscriptions overlap
 class _Subscription:
     """One of those that an Input has; `first_s` is when its first message came (time.monotonic)."""
 
-    def __init__(self, profile: QoSProfile) -> None:
-        self.profile = profile
+    def __init__(self, profile: QoSProfile, kind: type) -> None:
+        self.profile, self._kind = profile, kind
         self.handle: Any = None
+        self._bulk = BulkTaker(kind) if BulkTaker.supported(kind) else None
         self.began_s, self.first_s = time.monotonic(), math.inf
 
     def has_taken_over(self) -> bool:
         """Whether the one before it can go: this one has had messages for a while, or nothing comes to either."""
         now = time.monotonic()
         return now - self.first_s > _LOOK_S or now - self.began_s > _OVERLAP_S
+
+    def take(self) -> tuple[Any, Mapping[str, Any]] | None:
+        """The next message that waits, and what is known of it; None where none does."""
+        handle = self.handle.handle
+        if self._bulk is not None:
+            return self._bulk.take(handle)
+        with handle:
+            found = handle.take_message(self._kind, False)
+        return (found[0], found[1] if MESSAGE_INFO else {}) if found is not None else None
 
 
 class Input:
@@ -171,7 +185,7 @@ class Input:
 
     def _subscribe(self, profile: QoSProfile) -> _Subscription:
         """A subscription, with those events that the middleware knows."""
-        new = _Subscription(profile)
+        new = _Subscription(profile, self._kind)
         take: Any = partial(self._take, new)
         take = with_info(take) if self._counts else lambda message: self._take(new, message, {})
         optional: dict[str, Any] = {"message_lost": partial(self._on_lost, new), "matched": self._look}
@@ -190,7 +204,16 @@ class Input:
                 optional.popitem()
         if "message_lost" in optional:
             self._loss.will_report()
+        give_own_take(new.handle, partial(self._take_own, new))
         return new
+
+    def _take_own(self, subscription: _Subscription) -> None:
+        """In place of rclpy's take and the callback, where a GuardedExecutor spins."""
+        found = None
+        with suppress(InvalidHandle):  # destroyed meanwhile
+            found = subscription.take()
+        if found is not None:
+            self._take(subscription, *found)
 
     def _take(self, subscription: _Subscription, message: Any, info: Mapping[str, Any]) -> None:
         self._took(subscription, message, info)
@@ -199,16 +222,15 @@ class Input:
         for _ in range(self._depth - 1):
             if subscription not in (self._current, self._previous):
                 return
-            handle = subscription.handle.handle
-            with handle:
-                waiting = handle.take_message(self._kind, False)
+            waiting = subscription.take()
             if waiting is None:
                 return
-            self._took(subscription, waiting[0], waiting[1] if self._counts and MESSAGE_INFO else {})
+            self._took(subscription, *waiting)
 
     def _took(self, subscription: _Subscription, message: Any, info: Mapping[str, Any]) -> None:
         now = time.monotonic()
         subscription.first_s = min(subscription.first_s, now)
+        info = info if self._counts else {}
         number = info.get("publication_sequence_number")
         key = (info["source_timestamp"], number) if info else message.header.stamp
         if self._previous is not None and key in self._recent:
