@@ -24,11 +24,11 @@ class SlowModel(TinyModel):
 
     seen: ClassVar[list[tuple[int, int]]] = []
 
-    def predict(self, rgb, cameras):
+    def predict(self, rgb, cameras, *prompts):
         size = self.reads(rgb.shape[2], rgb.shape[1])
         self.seen.append(size)
         time.sleep(LONG_S * size[0] * size[1] / (256 * 192))
-        return super().predict(rgb, cameras)
+        return super().predict(rgb, cameras, *prompts)
 
 
 @pytest.fixture
