@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -14,15 +15,25 @@ from torch import Tensor, nn
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models.base import DepthModel, ModelSpec
-from mono_depth_ros.models.families import depth_anything_3, depth_anything_v2, metric3d_v2, moge_2, unidepth_v2
+from mono_depth_ros.models.families import (
+    depth_anything_3,
+    depth_anything_v2,
+    metric3d_v2,
+    moge_2,
+    prompt_depth_anything,
+    unidepth_v2,
+)
 from mono_depth_ros.models.loading import loader
+from mono_depth_ros.models.networks.depth_anything import SIZES as DEPTH_ANYTHING_SIZES
 from mono_depth_ros.models.networks.depth_anything import DepthAnythingNetwork
 from mono_depth_ros.models.networks.depth_anything_3 import DepthAnything3Network
 from mono_depth_ros.models.networks.metric3d_encoder import SIZES as METRIC3D_SIZES
 from mono_depth_ros.models.networks.moge_2 import MoGe2Network
+from mono_depth_ros.models.networks.prompt_depth_anything import PromptDepthAnythingNetwork
 from mono_depth_ros.models.networks.unidepth_v2 import UniDepthV2Network
 from mono_depth_ros.models.parity import deterministic as made
 from mono_depth_ros.models.parity import metric3d
+from mono_depth_ros.models.prompts import KnownDepths
 from mono_depth_ros.models.runtime.engine import EngineOptions
 from mono_depth_ros.prediction import DepthKind
 
@@ -108,6 +119,21 @@ def of_metric3d_v2(options: EngineOptions, _: Path) -> Outputs:
     return {"depth": _predicted(model, (640, 360), Camera(640, 360, 700.0, 700.0, 319.5, 179.5))}
 
 
+def of_prompt_depth_anything(options: EngineOptions, folder: Path) -> Outputs:
+    """The small network with a prompt of steps and slopes, made of integers."""
+    with torch.device("meta"):
+        network = PromptDepthAnythingNetwork(DEPTH_ANYTHING_SIZES["small"])
+    weights = {name: made.weight(name, shape) for name, shape in made.shapes_of(network).items()}
+    torch.save(weights, folder / "model.ckpt")
+    y, x = np.mgrid[:256, :256].astype(np.float64)
+    depth = 1 + 8 * ((x * 7 + y * 3) % 61 + (x // 9 + y // 7) % 3 * 20) / 100
+    rows, columns = (of.ravel() for of in np.mgrid[:256, :256])
+    prompt = KnownDepths(rows, columns, depth.astype(np.float32).ravel(), (256, 256))
+    model = prompt_depth_anything.load(folder / "model.ckpt", options, None)
+    rgb = torch.from_numpy(made.pattern_image(518, 518))[None]
+    return {"depth": model.predict(rgb, [Camera.from_fov((518, 518), 60)], [prompt])[0].values}
+
+
 def _of_transformers(family: str, camera: Camera | None = None) -> Callable[[EngineOptions, Path], Outputs]:
     """A family whose network is that of `transformers`; what is compared are its processing and engines."""
 
@@ -130,6 +156,7 @@ FAMILIES: dict[str, Callable[[EngineOptions, Path], Outputs]] = {
     "depth_anything_3": of_depth_anything_3,
     "metric3d_v2": of_metric3d_v2,
     "moge_2": of_moge_2,
+    "prompt_depth_anything": of_prompt_depth_anything,
     "unidepth_v2": of_unidepth_v2,
     "zoedepth": _of_transformers("zoedepth"),
     "dpt": _of_transformers("dpt"),

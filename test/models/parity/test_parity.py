@@ -7,6 +7,8 @@ which say how the authors' code was run, and from that of this folder: every 20t
 
 - `metric3d_v2`: the small network of github.com/YvanYin/Metric3D (commit eb5b6fa, CPU, torch 2.13.0, OpenCV 4.14.0)
   with the steps of its hubconf.py, at 336x196, with a focal length of 700 px; parameters by `parity.metric3d.weight`.
+- `prompt_depth_anything`: as in ../families/prompt_depth_anything, of `pattern_image(518, 518)` with the prompt of
+  `parity.families.of_prompt_depth_anything`.
 - the others: transformers 5.23.0 with its own processors, as in ../families/transformers_models/by_transformers.py, of
   what `parity.transformers_checkpoints.save` writes. Depth Pro guessed a focal length of 62076.28 px.
 """
@@ -34,6 +36,7 @@ BY = {
     "moge_2": "github.com/microsoft/MoGe, commit 0744441",
     "unidepth_v2": "github.com/lpiccinelli-eth/UniDepth, commit 8d8cfe4",
     "metric3d_v2": "github.com/YvanYin/Metric3D, commit eb5b6fa",
+    "prompt_depth_anything": "github.com/DepthAnything/PromptDA, commit b05523c",
     **dict.fromkeys(("zoedepth", "dpt", "glpn", "depth_pro"), "transformers 5.23.0"),
 }
 KEYS = {  # of authors.npz, with the step of the pixels there
@@ -45,7 +48,10 @@ KEYS = {  # of authors.npz, with the step of the pixels there
         "scale": ("scale_pattern_640x360", 1),
     },
     "unidepth_v2": {"depth": ("depth_pattern_640x360", 20)},
-    **{name: {"depth": (name, 20)} for name in ("metric3d_v2", "zoedepth", "dpt", "glpn", "depth_pro")},
+    **{
+        name: {"depth": (name, 20)}
+        for name in ("metric3d_v2", "prompt_depth_anything", "zoedepth", "dpt", "glpn", "depth_pro")
+    },
 }
 EVERY = 3  # of these pixels ships
 
