@@ -20,11 +20,13 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import save_file
 
+from mono_depth_ros.cache import sha256
 from mono_depth_ros.models.catalogue import CATALOGUE
 from mono_depth_ros.models.engine_model import EngineModel
 from mono_depth_ros.models.networks.unidepth_v2 import UniDepthV2Network
 from mono_depth_ros.models.parity import check as parity
 from mono_depth_ros.models.parity import deterministic as made
+from mono_depth_ros.models.weights.known import parameters_in
 from mono_depth_ros.prediction import DepthKind
 from mono_depth_ros.tools import cli
 from mono_depth_ros.tools.models.prove import accuracy, depth, results, run, stages
@@ -282,27 +284,37 @@ def test_what_is_no_proof(tmp_path: Path, content: str) -> None:
         Proofs.read(tmp_path / "other.json")
 
 
-def test_fetched_where_it_is_asked_for(tmp_path: Path, monkeypatch, capsys) -> None:
-    """From a hub on this machine; what came is not what the name says, and nothing of it is proved."""
+def test_by_a_catalogue_name_from_a_hub(tmp_path: Path, monkeypatch, capsys, fp32_alone) -> None:
+    """Fetched where that is asked for; other weights than the name promises, and another digest, are not proved."""
     path = Path(__file__).parents[2] / "models" / "weights" / "hub_server.py"
     spec = importlib.util.spec_from_file_location("hub_server_of_prove", path)
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    server = module.HubServer()
-    server.repositories[CATALOGUE["unidepth_v2_small"].hub] = {
-        file.name: file.read_bytes() for file in unidepth(tmp_path).iterdir() if file.is_file()
-    }
+    server, name, out = module.HubServer(), "unidepth_v2_small", tmp_path / "found.json"
+    entry = CATALOGUE[name]
+    files = {file.name: file.read_bytes() for file in unidepth(tmp_path).iterdir() if file.is_file()}
+    server.repositories[entry.hub] = files
     monkeypatch.setattr(constants, "ENDPOINT", server.endpoint)
     monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     try:
-        assert prove("unidepth_v2_small", *TORCH) == 1
-        assert "are not on this machine: --fetch fetches them" in capsys.readouterr().err
-        assert prove("unidepth_v2_small", *TORCH, "--fetch", "--json", tmp_path / "found.json") == 1
+        assert prove(name, *TORCH, "--json", out) == 1
+        assert Proofs.read(out).models[name].state == UNPROVED and "--fetch fetches them" in capsys.readouterr().err
+        assert prove(name, *TORCH, "--fetch", "--json", out) == 1
     finally:
         server.close()
-    found = states(tmp_path / "found.json", "unidepth_v2_small")
-    assert found["files fetched"] == "measured" and found["files model.safetensors"] in ("right", "measured")
-    assert found["load cpu"] == FAILED
+    assert states(out, name)["files fetched"] == "measured" and states(out, name)["load cpu"] == FAILED
     assert "million weights, expected about 34.2 million" in capsys.readouterr().err
+
+    right = replace(entry, parameters_m=parameters_in(tmp_path) / 1e6)
+    monkeypatch.setitem(CATALOGUE, name, right)
+    assert prove(name, *TORCH, "--json", out) == 0
+    found = Proofs.read(out).models[name]
+    assert found.state == PROVED and found.files["model.safetensors"] == sha256(tmp_path / "model.safetensors")
+    assert [row.words for row in found.rows if row.what == "licence"] == ["CC-BY-NC-4.0: not for products"]
+
+    monkeypatch.setitem(CATALOGUE, name, replace(right, files={"model.safetensors": "0" * 64}))
+    assert prove(name, *TORCH, "--json", out) == 1
+    assert states(out, name)["files model.safetensors"] == FAILED and "load cpu" not in states(out, name)
+    assert {row.stage for row in Proofs.read(out).models[name].rows} == {"files"}
