@@ -72,7 +72,8 @@ class History:
     def __init__(self, model: DepthModel) -> None:
         """`model`: one that does not remember has no memory."""
         self.resets, self.why = 0, ""
-        self._model, self._memory = model, None if not is_video(model) else model.memory()
+        self._model = model if is_video(model) else None
+        self._memory = self._model.memory() if self._model is not None else None
         self._size: tuple[int, int] | None = None
         self._stamp_ns: int | None = None
         self._periods_s: deque[float] = deque(maxlen=_USUAL)
@@ -82,15 +83,19 @@ class History:
 
         Images that were dropped before are no matter unless they leave a long gap.
         """
-        if self._memory is None:
+        model, memory = self._model, self._memory
+        if model is None or memory is None:
             return None
         if why := self._changed((width, height), stamp_ns):
-            assert is_video(self._model)
-            self._memory = self._model.memory()  # another one: images that wait to be estimated keep theirs
+            self._memory = memory = model.memory()  # another one: images that wait to be estimated keep theirs
             self.resets, self.why = self.resets + 1, why
         self._size = (width, height)
         self._stamp_ns = stamp_ns if stamp_ns is not None else self._stamp_ns
-        return self._memory
+        return memory
+
+    def end(self) -> None:
+        """Let go of the model and of what it remembers, at once; from any thread."""
+        self._model = self._memory = None
 
     @property
     def images(self) -> int:

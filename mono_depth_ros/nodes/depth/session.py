@@ -67,6 +67,8 @@ class DepthSession(Session[ImageJob]):
 
     def unload(self) -> None:
         self.pipeline = self.input_size = None
+        for stream in self.streams:
+            stream.unload()
         if not self.busy:
             give_back()
 

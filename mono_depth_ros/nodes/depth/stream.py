@@ -160,6 +160,10 @@ class CameraStream(MessageStream):
             obstacle_concern=doubtful,
         )
 
+    def unload(self) -> None:
+        """Let go of the model."""
+        self._history.end()
+
     def figures(self) -> dict[str, str]:
         """Key-value pairs for diagnostics."""
         obstacles = self._obstacles.figures() if self._obstacles is not None else {}
