@@ -31,6 +31,7 @@ NAMES = (
     "bag",
     "writers",
     "alignment",
+    "prompted",
     "stereo",
     "motion",
     "driving",
@@ -61,6 +62,7 @@ NEEDS = {
     "fuse": ("numba",),
     "world": ("numba",),
     "outside": ("numba",),
+    "prompted": ("numba",),
 }
 """What is not installed with the package: without a name given, such a measurement is left out where it is missing."""
 LONG = ("writers", "fuzz", "corruption", "signals", "soak")

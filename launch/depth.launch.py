@@ -10,6 +10,9 @@ given is not passed on, so that the default is the node's. An argument beats `pa
 With alignment:=lidar points:=/lidar/points and the like, the alignment node runs beside it, in the same namespace: what
 both nodes have (lazy, stride ...) goes to both, but the limits min_depth and max_depth go to the alignment node alone,
 since metres before the alignment are none.
+
+With alignment_model:=prompt_depth_anything_small and an alignment, the alignment node runs alone: the reference is the
+prompt of the network, which it runs itself.
 """
 
 from dataclasses import fields
@@ -21,6 +24,7 @@ from launch_ros.actions import Node
 
 from mono_depth_ros.config import (
     ALIGNMENT,
+    AlignmentModelConfig,
     AlignmentNodeConfig,
     DepthConfig,
     DepthNodeConfig,
@@ -42,7 +46,7 @@ from mono_depth_ros.nodes.ros.launching import (
 )
 
 CLASSES = (ModelConfig, DepthConfig, DepthNodeConfig, ImageConfig, GroundConfig, ObstacleConfig)
-ALIGNMENT_NODE = (AlignmentNodeConfig, ImageConfig, *ALIGNMENT, ObstacleConfig)
+ALIGNMENT_NODE = (AlignmentNodeConfig, AlignmentModelConfig, ImageConfig, *ALIGNMENT, ObstacleConfig)
 OWN = (
     "reference",
     "seed",
@@ -127,6 +131,12 @@ def start(context):
         return LaunchConfiguration(name).perform(context) or of_camera.get(name, "")
 
     on = given("alignment") != "none"
+    if given("alignment_model"):
+        if not on:
+            raise ConfigError(
+                "alignment_model is given without alignment, expected the reference of its prompt: lidar ..."
+            )
+        return [alignment(given), *([rviz(given)] if given("rviz") == "true" else [])]
     file = [existing_file("params_file", given("params_file"))] if given("params_file") else []
     live = given("alignment") not in ("none", "calibration")
     follows = [{"scale_aligned": True}] if live and given("target_latency") else []
@@ -176,6 +186,7 @@ def alignment(given):
     # The colours of the cloud come from the image that the depth is of; the rectified one is never compressed.
     rectify = given("rectify").lower() == "true"
     image = "rgb/image_rect" if rectify else given("image")
+    info = [("camera_info", given("camera_info"))] if given("alignment_model") and given("camera_info") else []
     without = {*OWN, "image_transport"} if rectify else OWN
     parameters = option_parameters(given, *ALIGNMENT_NODE, DepthConfig, without=without)
     return node(
@@ -183,7 +194,7 @@ def alignment(given):
         "alignment_node",
         "alignment",
         [*file, *parameters, own],
-        [*([("image", image)] if image else []), *remapped],
+        [*([("image", image)] if image else []), *info, *remapped],
         **again(given),
     )
 

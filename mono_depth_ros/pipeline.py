@@ -14,23 +14,29 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from mono_depth_ros.alignment.samples import Samples, samples_from_depth
 from mono_depth_ros.config import DepthConfig, ModelConfig
-from mono_depth_ros.errors import ConfigError, ModelError
+from mono_depth_ros.errors import ConfigError, DataError, ModelError
 from mono_depth_ros.frame import Frame, needs_camera, own_copy
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rectify import IDENTITY, Rotation, rectify
 from mono_depth_ros.media.camera_argument import as_camera
+from mono_depth_ros.media.depth import read_depth
 from mono_depth_ros.media.image_argument import as_rgb
 from mono_depth_ros.models import loading
-from mono_depth_ros.models.base import DepthModel
+from mono_depth_ros.models.base import DepthModel, PromptedModel, check_prompts
 from mono_depth_ros.models.memory import History, Memory, is_video
 from mono_depth_ros.models.runtime.device_errors import detached, is_lost, is_out_of_memory
+from mono_depth_ros.paths import expanded
+from mono_depth_ros.prediction import Prompt
 from mono_depth_ros.transfer import upload
 
 LOGGER = logging.getLogger(__name__)
 
 AnyCamera = Camera | ArrayLike | str | os.PathLike[str]
 """A Camera, a 3x3 matrix K in pixels, or the path of a calibration file."""
+AnyPrompt = Samples | ArrayLike | str | os.PathLike[str]
+"""Samples, a depth map (h, w) in metres, or the path of one."""
 
 
 def load_model(
@@ -71,6 +77,7 @@ class Shot:
         into: rectify the image into this pinhole first; the frame is then in that camera.
         rotation: R of the CameraInfo, used with `into`.
         memory: of its stream, where the model is a video model; None for a still picture.
+        prompt: known depths of this image, where the model needs them.
     """
 
     rgb: np.ndarray | torch.Tensor
@@ -78,6 +85,7 @@ class Shot:
     into: Camera | None = None
     rotation: Rotation = IDENTITY
     memory: Memory | None = None
+    prompt: Prompt | None = None
 
 
 class Pipeline:
@@ -109,20 +117,21 @@ class Pipeline:
         found._history = History(self.model)
         return found
 
-    def __call__(self, image: Any, camera: AnyCamera | None = None) -> Frame:
+    def __call__(self, image: Any, camera: AnyCamera | None = None, prompt: AnyPrompt | None = None) -> Frame:
         """The depth of one image.
 
         Args:
             image: a path; a PIL image; a numpy array uint8, (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) grey; a torch
                 tensor (H, W, 3) uint8, (3, H, W) uint8, or (3, H, W) float from 0 to 1. Orientation tags are ignored.
             camera: of this image, where the model or the result needs it.
+            prompt: known depths, where the model needs them (`list_models()` says it: `needs_prompt`): `Samples`, or a
+                depth map (h, w) of the image's shape in metres, 0 or NaN unknown, as an array or a file.
 
         Raises:
             ImageError, DataError: something else than an image. CameraError: no camera, or of another size.
-            ModelError: the model needs the camera.
+            ModelError: the model needs the camera, or a prompt. SamplesError: a prompt that says nothing.
         """
-        (frame,) = self.batch([image], camera)
-        return frame
+        return self._called([image], camera, [as_prompt(prompt)])[0]
 
     def batch(self, images: Sequence[Any], camera: AnyCamera | Sequence[Camera | None] | None = None) -> list[Frame]:
         """The depth of several images, those of one size in one run of the network.
@@ -133,12 +142,21 @@ class Pipeline:
         Raises:
             MonoDepthError: as for one image; the first that is wrong.
         """
+        return self._called(images, camera, [None] * len(images))
+
+    def _called(
+        self,
+        images: Sequence[Any],
+        camera: AnyCamera | Sequence[Camera | None] | None,
+        prompts: Sequence[Prompt | None],
+    ) -> list[Frame]:
         each = list(camera) if isinstance(camera, (list, tuple)) and _cameras(camera) else [camera] * len(images)
         if len(each) != len(images):
             raise ModelError(f"found {len(each)} cameras for {len(images)} images, expected one, or one for each")
         arrays = [as_rgb(image) for image in images]
         shots = [
-            Shot(rgb, as_camera(given, rgb), memory=self._memory(rgb)) for rgb, given in zip(arrays, each, strict=True)
+            Shot(rgb, as_camera(given, rgb), memory=self._memory(rgb), prompt=prompt)
+            for rgb, given, prompt in zip(arrays, each, prompts, strict=True)
         ]
         frames = self.estimate_batch(shots)
         failed = next((index for index, frame in enumerate(frames) if isinstance(frame, Exception)), None)
@@ -196,10 +214,11 @@ class Pipeline:
             shot.camera.check_size(width, height)
         elif self.model.spec.needs_camera:
             raise ModelError(needs_camera(f"the model {self.model.spec.name} needs", width, height))
+        check_prompts(self.model.spec, int(shot.prompt is not None), 1)
         image = upload(shot.rgb, self.model.device)
         if shot.into is None or shot.camera is None:
-            return image, shot.camera, shot.memory
-        return rectify(image, shot.camera, shot.into, shot.rotation), shot.into, shot.memory
+            return image, shot.camera, shot.memory, shot.prompt
+        return rectify(image, shot.camera, shot.into, shot.rotation), shot.into, shot.memory, shot.prompt
 
     def _memory(self, rgb: np.ndarray | torch.Tensor) -> Memory | None:
         return None if self._history is None else self._history.at(rgb.shape[1], rgb.shape[0])
@@ -207,17 +226,20 @@ class Pipeline:
     def _predict(self, images: Sequence[_Image]) -> list[Frame]:
         full = min(self._full_batch, self._fitting.get(tuple(images[0][0].shape), self._full_batch))
         padded = [*images, *[images[-1]] * (full - len(images))]
-        rgb = torch.stack([image for image, _, _ in padded]) if len(padded) > 1 else images[0][0][None]
+        rgb = torch.stack([image for image, *_ in padded]) if len(padded) > 1 else images[0][0][None]
         # A model that needs no camera reads nothing but the size of it.
         stand_in = Camera.from_fov((rgb.shape[2], rgb.shape[1]), hfov_deg=60)
-        cameras = [camera or stand_in for _, camera, _ in padded]
+        cameras = [camera or stand_in for _, camera, *_ in padded]
+        prompts = [prompt for *_, prompt in padded if prompt is not None]
         if is_video(self.model):
-            predictions = self.model.predict(rgb, cameras, memories=[memory for _, _, memory in padded])
+            predictions = self.model.predict(rgb, cameras, memories=[memory for _, _, memory, _ in padded])
+        elif prompts:
+            predictions = cast(PromptedModel, self.model).predict(rgb, cameras, prompts)
         else:
             predictions = self.model.predict(rgb, cameras)
         return [
             Frame(image, camera, prediction, self.config)
-            for (image, camera, _), prediction in zip(images, predictions[: len(images)], strict=True)
+            for (image, camera, *_), prediction in zip(images, predictions[: len(images)], strict=True)
         ]
 
     def _predict_each(self, images: Sequence[_Image]) -> list[Frame | Exception]:
@@ -244,7 +266,23 @@ class Pipeline:
         return [frame for part in parts for frame in self._predict_each(part)]
 
 
-_Image = tuple[torch.Tensor, Camera | None, Memory | None]
+_Image = tuple[torch.Tensor, Camera | None, Memory | None, Prompt | None]
+
+
+def as_prompt(given: AnyPrompt | None) -> Prompt | None:
+    """Known depths, from whatever holds them.
+
+    Raises:
+        DataError: a file or an array that is no depth map.
+    """
+    if given is None or isinstance(given, Samples):
+        return given
+    if isinstance(given, (str, os.PathLike)):
+        return samples_from_depth(read_depth(expanded(os.fspath(given))))
+    depth = np.asarray(given)
+    if depth.ndim != 2 or depth.dtype.kind not in "fiu":
+        raise DataError(f"the prompt is an array of shape {depth.shape}, expected a depth map (h, w) in metres")
+    return samples_from_depth(depth)
 
 
 def _cameras(given: Sequence[Any]) -> bool:

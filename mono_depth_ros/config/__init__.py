@@ -2,8 +2,10 @@
 """The one home of every default: node parameters, YAML files, command line and docs/parameters.md derive from it."""
 
 from mono_depth_ros.config.alignment import (
+    PROMPTS,
     REFERENCES,
     AlignConfig,
+    AlignmentModelConfig,
     AlignmentNodeConfig,
     GroundConfig,
     ReferenceConfig,
@@ -30,8 +32,10 @@ ALIGNMENT = (AlignConfig, TrackerConfig, ReferenceConfig, StereoConfig, GroundCo
 
 __all__ = [
     "ALIGNMENT",
+    "PROMPTS",
     "REFERENCES",
     "AlignConfig",
+    "AlignmentModelConfig",
     "AlignmentNodeConfig",
     "BagConfig",
     "CameraNodeConfig",

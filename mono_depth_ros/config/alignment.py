@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
+from mono_depth_ros.config.depth import ModelConfig
 from mono_depth_ros.config.managed import ManagedNodeConfig
 from mono_depth_ros.config.option import Config, names, option
 from mono_depth_ros.errors import ConfigError
@@ -171,6 +173,47 @@ class GroundConfig(Config):
     roll_deg: float = option(
         0.0, "The roll of the camera; it counts with pitch_deg.", unit="deg", low=-180.0, high=180.0
     )
+
+
+def _of_model(name: str, doc: str) -> Any:
+    """The option of the depth node's model, of the alignment's."""
+    (item,) = (item for item in fields(ModelConfig) if item.name == name)
+    given = {key: item.metadata[key] for key in ("choices", "low", "high", "unit")}
+    return option(item.default, doc, **given)
+
+
+@dataclass(frozen=True)
+class AlignmentModelConfig(Config):
+    """A model that takes the samples as its prompt: the options of the depth node's, behind `alignment_`."""
+
+    alignment_model: str = option(
+        "",
+        "A model that takes the reference's samples as its prompt, such as prompt_depth_anything_small, makes the "
+        "depth of image, and no depth node is needed; empty: the depth that comes is aligned.",
+    )
+    alignment_device: str = _of_model("device", "The device of alignment_model: auto, cpu, cuda or cuda:N.")
+    alignment_engine: str = _of_model("engine", "The engine that runs alignment_model; auto is the fastest right one.")
+    alignment_precision: str = _of_model("precision", "The precision of alignment_model; auto is the fastest there is.")
+    alignment_engine_path: str = _of_model("engine_path", "A prebuilt TensorRT engine of alignment_model; empty: none.")
+    alignment_model_threads: int = _of_model(
+        "threads", "The network of alignment_model uses this many CPU threads; 0 means as many as there are cores."
+    )
+
+    @property
+    def model(self) -> ModelConfig:
+        """As the depth node has it."""
+        return ModelConfig(
+            model=self.alignment_model,
+            device=self.alignment_device,
+            engine=self.alignment_engine,
+            precision=self.alignment_precision,
+            threads=self.alignment_model_threads,
+            engine_path=self.alignment_engine_path,
+        )
+
+
+PROMPTS = ("lidar", "scan", "depth", "disparity", "stereo")
+"""References whose samples can be the prompt of a model: sensors with several depths, that need no prediction."""
 
 
 @dataclass(frozen=True)

@@ -167,6 +167,13 @@ def _add_reference_options(parser: Any) -> None:
         "cloud (.bin of KITTI, .ply, .pcd), or a folder with one of these for each image, under the image's name.",
     )
     parser.add_argument(
+        "--prompt",
+        type=path,
+        metavar="PATH",
+        help="Known depths, files as for --reference, are the prompt of a model that takes one, such as "
+        "prompt_depth_anything_small.",
+    )
+    parser.add_argument(
         "--reference-unit",
         type=float,
         metavar="M",

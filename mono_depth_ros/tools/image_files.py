@@ -123,7 +123,7 @@ class Job:
             if camera is None and (needs_camera or asks):
                 check_exif(files[0], f"the model {name}" if needs_camera else asks[-1])
 
-        model = load_checked(load_model, model_config, check)
+        model = load_checked(load_model, model_config, check, int(args.prompt is not None))
         if is_video(model):
             LOGGER.warning("%s", still(model.spec.name))
         scale = BitDepth(lambda: image_config.image_bits, LOGGER.warning)
@@ -149,9 +149,14 @@ class Job:
         rgb, camera = self.photos.read(path)
         rgb, camera = (rgb, camera) if self.reference is None else self.reference.view(rgb, camera)
         height, width = rgb.shape[:2]
-        frame = self.pipeline.estimate(rgb, camera)
-        reference = self.reference.align(path, frame) if self.reference is not None else None
-        frame = frame if reference is None else replace(frame, prediction=reference.aligned)
+        reference: Reference | None = None
+        if isinstance(self.reference, ReferenceArgument) and self.reference.option == "prompt":
+            model, config = self.pipeline.model, self.pipeline.config
+            frame, reference = self.reference.prompted(path, rgb, camera, model, config)
+        else:
+            frame = self.pipeline.estimate(rgb, camera)
+            reference = self.reference.align(path, frame) if self.reference is not None else None
+            frame = frame if reference is None else replace(frame, prediction=reference.aligned)
         metric = frame.prediction.kind is DepthKind.METRIC
         measured = [measure(frame, pixels) for pixels in self.pixels]
         values = _values(frame)

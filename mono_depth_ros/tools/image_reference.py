@@ -6,11 +6,12 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from mono_depth_ros.alignment.align import align
 from mono_depth_ros.alignment.beams import beams
@@ -18,16 +19,19 @@ from mono_depth_ros.alignment.expected_error import Reach
 from mono_depth_ros.alignment.projected_points import samples_from_points
 from mono_depth_ros.alignment.result import Alignment
 from mono_depth_ros.alignment.samples import Samples, samples_from_depth
-from mono_depth_ros.config import AlignConfig, ReferenceConfig
+from mono_depth_ros.config import AlignConfig, DepthConfig, ReferenceConfig
 from mono_depth_ros.errors import ConfigError, DataError
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.geometry.rigid import rigid_from_text, transform_points
 from mono_depth_ros.media.depth import read_depth, unit_problem
 from mono_depth_ros.media.points import read_points
 from mono_depth_ros.metrics import DepthMetrics
+from mono_depth_ros.models.base import DepthModel
 from mono_depth_ros.paths import require_file
 from mono_depth_ros.pipeline import Frame
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
+from mono_depth_ros.prompting import PromptedAligner
+from mono_depth_ros.transfer import upload
 
 _DEPTH = (".png", ".npy", ".npz", ".tif", ".tiff", ".pfm", ".exr")
 _CLOUDS = (".bin", ".ply", ".pcd")  # an .npy is read as a depth map
@@ -68,6 +72,7 @@ class ReferenceArgument:
         path: a file, or a folder with one for each image. unit: metres that a number of a
             depth map makes; None: 0.001 for whole numbers, 1 for floating-point ones.
         cam_from_reference: (4, 4), or None where it was not given: depth maps need none.
+        option: that gave it: reference, or prompt.
     """
 
     path: Path
@@ -75,28 +80,34 @@ class ReferenceArgument:
     cam_from_reference: np.ndarray | None
     config: ReferenceConfig
     align_config: AlignConfig
+    option: str = "reference"
 
     @classmethod
     def parse(
         cls, args: argparse.Namespace, images: list[Path], align_config: AlignConfig, config: ReferenceConfig
     ) -> ReferenceArgument | None:
-        """None without `--reference`.
+        """None without `--reference` and `--prompt`.
 
         Raises:
             ConfigError: the options do not go together. DataError: an image has no reference.
         """
-        if args.reference is None:
+        if args.prompt is not None and args.reference is not None:
+            raise ConfigError("--prompt and --reference are given, expected one: a prompt is a reference already")
+        if args.reference is None and args.prompt is None:
             for option in ("cam_from_reference", "overlay"):
                 if getattr(args, option):
                     raise ConfigError(f"--{option.replace('_', '-')} is for a --reference, which is not given")
             return None
+        path = args.prompt or args.reference
         if args.reference_unit is not None and not args.reference_unit > 0:
             raise ConfigError(f"--reference-unit is {args.reference_unit:g}, expected metres a count, more than 0")
         extrinsic = read_extrinsic(args.cam_from_reference) if args.cam_from_reference else None
-        found = cls(args.reference, args.reference_unit, extrinsic, config, align_config)
-        if not args.reference.is_dir() and len(images) > 1:
+        found = cls(
+            path, args.reference_unit, extrinsic, config, align_config, "prompt" if args.prompt else "reference"
+        )
+        if not path.is_dir() and len(images) > 1:
             raise ConfigError(
-                f"--reference is one file for {len(images)} images, expected a folder with a file for each"
+                f"--{found.option} is one file for {len(images)} images, expected a folder with a file for each"
             )
         for image in images:
             file = found.file_of(image)
@@ -114,9 +125,9 @@ class ReferenceArgument:
         """
         if not self.path.is_dir():
             if self.path.suffix.lower() not in _DEPTH + _CLOUDS:
-                raise DataError(f"--reference is {self.path}, expected one of: {', '.join(_DEPTH + _CLOUDS)}")
+                raise DataError(f"--{self.option} is {self.path}, expected one of: {', '.join(_DEPTH + _CLOUDS)}")
             if not self.path.is_file():
-                raise DataError(f"--reference: there is no {self.path}")
+                raise DataError(f"--{self.option}: there is no {self.path}")
             return self.path
         # 7-Scenes has frame-000000.color.jpg beside frame-000000.depth.png.
         names = (image.stem, f"{image.stem.removesuffix('.color')}.depth")
@@ -146,6 +157,24 @@ class ReferenceArgument:
         samples = self.samples(image, frame)
         alignment = align(frame.prediction, samples, self.align_config, frame.rgb)
         return Reference(samples, alignment, alignment.apply(frame.prediction))
+
+    def prompted(
+        self, image: Path, rgb: np.ndarray, camera: Camera | None, model: DepthModel, config: DepthConfig
+    ) -> tuple[Frame, Reference]:
+        """The depth of a model whose prompt the known depths are.
+
+        Raises:
+            DataError, FrameError: they cannot be used, or are no prompt.
+        """
+        nothing = DepthPrediction(torch.full(rgb.shape[:2], math.nan), DepthKind.METRIC)
+        frame = Frame(upload(rgb, model.device), camera, nothing, config)
+        samples = self.samples(image, frame)
+        # A model that needs no camera reads nothing but the size of it.
+        stand_in = Camera.from_fov((rgb.shape[1], rgb.shape[0]), hfov_deg=60)
+        found = PromptedAligner(model).update(frame.rgb, camera or stand_in, samples, 0, self.align_config)
+        assert found.alignment is not None and found.prediction is not None
+        more = {"note": found.reason} if found.reason else {}
+        return replace(frame, prediction=found.prediction), Reference(samples, found.alignment, found.prediction, more)
 
     def samples(self, image: Path, frame: Frame) -> Samples:
         """The known depths of an image.

@@ -77,7 +77,7 @@ class StereoArgument:
                 if getattr(args, option) is not None:
                     raise ConfigError(f"--{option.replace('_', '-')} is for stereo pairs: expected --right too")
             return None
-        if args.reference is not None:
+        if args.reference is not None or args.prompt is not None:
             raise ConfigError("--right and --reference are both given, expected one of them: what fixes the scale")
         if camera is None:
             raise ConfigError("--right needs the left camera: give --camera fx,fy,cx,cy, --camera FILE or --hfov DEG")

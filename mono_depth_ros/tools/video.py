@@ -49,6 +49,8 @@ _NOT_OF_A_VIDEO = {
     "right": "--right is for image files: of a pair of videos take the pictures out, or record them and use "
     "`mono_depth bag --reference stereo`",
     "measure": "--measure is for image files: take a picture out of the video",
+    "prompt": "--prompt is for image files: no file of known depths goes with each picture of a video; the alignment "
+    "node takes a sensor's as the prompt of its alignment_model",
     "overlay": "--overlay is for a --reference, which a video cannot have",
     "cam_from_reference": "--cam-from-reference is for a --reference, which a video cannot have",
 }

@@ -36,6 +36,7 @@ NODES = {
         "Alignment node",
         (
             config.AlignmentNodeConfig,
+            config.AlignmentModelConfig,
             config.ImageConfig,
             config.AlignConfig,
             config.TrackerConfig,

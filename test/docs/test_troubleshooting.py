@@ -332,6 +332,8 @@ def alignment() -> list[Row]:
         {"subscribers": 0},
         {"depth": NOBODY},
         {"depth": replace(NOBODY, hint=OTHER[-1])},
+        {"depth": SILENT, "of_image": True},
+        {"camera_info_known": False, "of_image": True},
         {"depth": replace(SILENT, heard=False)},
         {"depth": SILENT},
         {"depth": SILENT, "lost_since_last": 12},

@@ -14,6 +14,7 @@ import pytest
 from mono_depth_ros import transport
 from mono_depth_ros.config import (
     AlignConfig,
+    AlignmentModelConfig,
     AlignmentNodeConfig,
     DepthConfig,
     DepthNodeConfig,
@@ -30,6 +31,7 @@ from mono_depth_ros.errors import ConfigError
 
 ALIGNMENT_CLASSES = (
     AlignmentNodeConfig,
+    AlignmentModelConfig,
     AlignConfig,
     TrackerConfig,
     ReferenceConfig,

@@ -25,6 +25,7 @@ CLASSES = {
     ),
     "alignment.yaml": (
         config.AlignmentNodeConfig,
+        config.AlignmentModelConfig,
         config.ImageConfig,
         config.AlignConfig,
         config.TrackerConfig,

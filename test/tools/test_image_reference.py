@@ -179,3 +179,45 @@ def test_an_alignment_that_is_not_trusted_is_said(kind, truth, picture, tmp_path
     assert f"{picture}: {doubt}" in told.err
     assert run(*words, "--max-abs-rel", "0.9") == 0
     assert "max_abs_rel" not in capsys.readouterr().err
+
+
+class TestPrompt:
+    """`--prompt`: the known depths go into the network."""
+
+    @pytest.fixture(autouse=True)
+    def network(self, monkeypatch):
+        """Half of the prompt's farthest depth everywhere."""
+
+        class Half:
+            device, engine = torch.device("cpu"), "torch fp32"
+            spec = ModelSpec("half", "test", DepthKind.METRIC, "none", needs_prompt=True)
+
+            def predict(self, rgb, cameras, prompts=()):
+                return [
+                    DepthPrediction(torch.full(image.shape[:2], float(prompt.depth.max()) / 2), DepthKind.METRIC)
+                    for image, prompt in zip(rgb, prompts, strict=True)
+                ]
+
+        monkeypatch.setattr("mono_depth_ros.tools.image_files.load_model", lambda *_: Half())
+
+    def test_a_depth_map(self, picture, tmp_path, capsys):
+        depth = np.where((ROWS + COLUMNS) % 4 == 0, 2.0 + ROWS / 24, 0).astype(np.float32)
+        np.save(tmp_path / "lidar.npy", depth)
+        words = ("--model", "half.onnx", "--prompt", tmp_path / "lidar.npy", "--out", tmp_path / "out", "--json")
+        assert run(picture, *words) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["max"] == pytest.approx(depth.max() / 2, rel=1e-5) and found["alignment"]["scale"] == 1
+        off = np.abs(depth.max() / 2 / (2.0 + ROWS / 24) - 1).mean()
+        assert found["alignment"]["held_out_after"]["abs_rel"] == pytest.approx(off, rel=0.3)
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            ([], "the model half needs a prompt for each image"),
+            (["--prompt", "a.npy", "--reference", "a.npy"], "--prompt and --reference are given, expected one"),
+            (["--prompt", "missing.npy"], "--prompt: there is no missing.npy"),
+        ],
+    )
+    def test_refusals(self, picture, tmp_path, capsys, words, said):
+        assert run(picture, "--out", tmp_path / "out", *words) != 0
+        assert said in capsys.readouterr().err

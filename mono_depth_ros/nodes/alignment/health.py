@@ -28,6 +28,7 @@ class AlignmentFacts:
         metric: samples are metres; else errors say how far the scale holds, and nothing of metres.
         no_depth, few: of `Usable`, a sentence or ""; of pictures and clocks the depth node speaks.
         no_obstacles, obstacle_concern: as of `Facts`.
+        of_image: a network makes the depth here, of images: `depth` is how these are doing.
     """
 
     lazy: bool
@@ -52,6 +53,7 @@ class AlignmentFacts:
     metric: bool = True
     no_obstacles: str = ""
     obstacle_concern: str = ""
+    of_image: bool = False
 
 
 def judge_alignment(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> tuple[int, str]:
@@ -60,9 +62,16 @@ def judge_alignment(facts: AlignmentFacts, now: Snapshot, before: Snapshot) -> t
         return ERROR, facts.qos_conflict
     if facts.lazy and facts.subscribers == 0:
         return OK, "idle: nobody subscribes to an output, so no depth is asked for"
+    if facts.of_image and (silence := facts.depth.silence("image", facts.timeout_s, now.lost_since_last)):
+        return WARN, f"{silence}; is the camera driver running?"
     if silence := facts.depth.silence("depth", facts.timeout_s, now.lost_since_last):
         running = "what does the depth node say on /diagnostics?" if facts.depth.publishers else ""
         return WARN, f"{silence}; {running or 'is the depth node running in this namespace?'}"
+    if facts.of_image and not facts.camera_info_known and now.received > before.received:
+        return WARN, (
+            f"no camera_info: nothing has arrived on {facts.camera_info.topics}; the camera driver publishes it beside "
+            "its images"
+        )
     if not facts.camera_info_known and now.received > before.received:
         return WARN, (
             f"no camera_info: nothing has arrived on {facts.camera_info.topics}; "

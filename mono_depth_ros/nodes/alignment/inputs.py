@@ -19,7 +19,7 @@ from mono_depth_ros.errors import ImageError, shown
 from mono_depth_ros.messages.depth import decode_depth
 from mono_depth_ros.messages.pixels import pixel_view
 from mono_depth_ros.nodes.ros.subscribing import Input
-from mono_depth_ros.nodes.ros.topics import sibling_info
+from mono_depth_ros.nodes.ros.topics import IMAGES, input_topics, sibling_info
 from mono_depth_ros.prediction import DepthKind, DepthPrediction
 from mono_depth_ros.streams.cameras import KEPT, CameraInfos
 from mono_depth_ros.streams.health import Feed
@@ -126,6 +126,60 @@ class DepthInputs:
             return
         self._kind, self._heard_s = kind, now
         self._on_depth(message, kind, now)
+
+
+class ImageInputs:
+    """`image` with `camera_info`, for a network that makes the depth here; as `DepthInputs` otherwise.
+
+    Args:
+        on_image: gets the messages, and when they came (time.monotonic). loss: counts those that were lost.
+
+    Attributes:
+        infos: the camera_info messages.
+    """
+
+    quarrel = ""
+
+    def __init__(
+        self,
+        node: Node,
+        config: AlignmentNodeConfig,
+        on_image: Callable[[Any, float], None],
+        loss: LossCounter,
+    ) -> None:
+        self._on_image = on_image
+        self.infos = CameraInfos(config.rectified, rectify=False)
+        topic, info, also = input_topics(node, config.image_transport)
+        self._image = Input(node, IMAGES[config.image_transport], topic, self._take, loss=loss, also=also)
+        self._info = Input(node, CameraInfo, info, self.infos.add, KEPT)
+
+    @property
+    def opened(self) -> bool:
+        """Whether images are subscribed to."""
+        return self._image.opened
+
+    @property
+    def camera_info(self) -> Feed:
+        """How camera_info is doing."""
+        return self._info.feed
+
+    @property
+    def feed(self) -> Feed:
+        """How the images are doing."""
+        return self._image.feed
+
+    def open(self) -> None:
+        """Subscribe."""
+        for item in (self._info, self._image):
+            item.open()
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        for item in (self._info, self._image):
+            item.close()
+
+    def _take(self, message: Any) -> None:
+        self._on_image(message, time.monotonic())
 
 
 def _info_topic(node: Node, kinds: tuple[DepthKind, ...]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from mono_depth_ros.alignment.aligner import Aligner
 from mono_depth_ros.config import (
     ALIGNMENT,
+    AlignmentModelConfig,
     AlignmentNodeConfig,
     DepthConfig,
     ImageConfig,
@@ -18,7 +19,7 @@ from mono_depth_ros.nodes.alignment.session import AlignmentSession
 from mono_depth_ros.nodes.ros.lifecycle import ManagedNode
 from mono_depth_ros.nodes.ros.runtime import run
 
-_CONFIGS = (AlignmentNodeConfig, ImageConfig, *ALIGNMENT, DepthConfig, ObstacleConfig)
+_CONFIGS = (AlignmentNodeConfig, AlignmentModelConfig, ImageConfig, *ALIGNMENT, DepthConfig, ObstacleConfig)
 
 
 class AlignmentNode(ManagedNode[AlignmentSession]):
@@ -30,6 +31,18 @@ class AlignmentNode(ManagedNode[AlignmentSession]):
 
     def new_session(self) -> AlignmentSession:
         return AlignmentSession(self, self.options, self.monitors[""])
+
+    def labels(self) -> dict[str, str]:
+        name = self.options.get(AlignmentModelConfig).alignment_model
+        if not name:
+            return {}
+        prompted = self.session.prompted if self.session is not None else None
+        if prompted is None:
+            return {"model": name, "device": "not loaded"}
+        model = prompted.model
+        return {"model": model.spec.name, "device": str(model.device), "engine": model.engine} | {
+            "licence of the weights": model.spec.licence
+        }
 
     def _aligner(self) -> Aligner | None:
         return self.session.aligner if self.session is not None else None

@@ -27,7 +27,7 @@ from mono_depth_ros.messages.stamps import stamp_ns
 from mono_depth_ros.motion.fusion import Fusion
 from mono_depth_ros.nodes.alignment.colours import Colours
 from mono_depth_ros.nodes.alignment.health import AlignmentFacts
-from mono_depth_ros.nodes.alignment.inputs import DepthInputs, decode_prediction
+from mono_depth_ros.nodes.alignment.inputs import DepthInputs, ImageInputs, decode_prediction
 from mono_depth_ros.nodes.alignment.references import Source
 from mono_depth_ros.nodes.obstacles import obstacle_sources, said_of
 from mono_depth_ros.nodes.ros.middleware import rmw
@@ -79,12 +79,16 @@ class AlignmentStream(MessageStream):
         (self.obstacles,) = obstacle_sources(session, options, config, transforms=transforms)
         self._colours = Colours(session.node, config.image_transport, lambda: options.get(ImageConfig))
         session.closing(lambda: self._colours.open(False))
-        self._inputs = DepthInputs(session.node, self._config, self._on_depth, monitor.loss)
+        self._inputs = self.new_inputs()
         session.closing(self._inputs.close)
         self.last: Aligned | None = None
         self.offset_s, self.metric = math.nan, True
         self.reference_problem = self.colour_problem = self.fuse_problem = ""
         self.fusion = Fusion()
+
+    def new_inputs(self) -> DepthInputs | ImageInputs:
+        """What is aligned."""
+        return DepthInputs(self._session.node, self._config, self._on_depth, self.monitor.loss)
 
     def topics(self) -> str:
         """What is aligned by what, in words."""
@@ -98,9 +102,12 @@ class AlignmentStream(MessageStream):
             self._inputs.open()
         else:
             self._inputs.close()
-        self._colours.open(self._inputs.opened and (self.reference is not None or self.outputs.wanted(ALIGNED_POINTS)))
+        self._colours.open(self._inputs.opened and self._wants_colours())
         if self.reference is not None:
             self.reference.listen(self._inputs.opened)
+
+    def _wants_colours(self) -> bool:
+        return self.reference is not None or self.outputs.wanted(ALIGNED_POINTS)
 
     def process(self, depth: DepthJob) -> None:
         """Align one message and publish it; in the worker's thread.
@@ -247,6 +254,7 @@ class AlignmentStream(MessageStream):
             qos_conflict=depth.conflict or info.conflict or reference.conflict or self.outputs.conflict,
             depth=depth,
             depth_quarrel=self._inputs.quarrel,
+            of_image=isinstance(self._inputs, ImageInputs),
             camera_info=info,
             camera_info_known=self._inputs.infos.known(),
             camera_problem=self.camera_problem,

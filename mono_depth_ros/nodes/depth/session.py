@@ -12,8 +12,9 @@ from functools import partial
 from rclpy.lifecycle import LifecycleNode
 
 from mono_depth_ros.config import DepthConfig, DepthNodeConfig, ImageConfig, ModelConfig
-from mono_depth_ros.errors import DeviceLostError, FrameError
+from mono_depth_ros.errors import ConfigError, DeviceLostError, FrameError
 from mono_depth_ros.messages import bridge
+from mono_depth_ros.models.base import find
 from mono_depth_ros.models.engine_model import prepare
 from mono_depth_ros.models.loading import load_model
 from mono_depth_ros.models.memory import History
@@ -55,8 +56,12 @@ class DepthSession(Session[ImageJob]):
     def load(self) -> None:
         self.wait_for_those_before()
         give_back()
+        name = self._options.get(ModelConfig).model
+        if (entry := find(name)) is not None:  # before anything of it is fetched
+            _check_prompt(name, entry.needs_prompt)
         try:
             model = load_model(self._options.get(ModelConfig))
+            _check_prompt(name, model.spec.needs_prompt)
         except Exception as error:
             self._noticed(error)
             raise
@@ -189,3 +194,12 @@ class DepthSession(Session[ImageJob]):
 
     def _config(self) -> DepthNodeConfig:
         return self._options.get(DepthNodeConfig)
+
+
+def _check_prompt(name: str, needs_prompt: bool) -> None:
+    """Raise ConfigError for a model that takes known depths beside the image: this node has none."""
+    if needs_prompt:
+        raise ConfigError(
+            f"the model {name} needs known depths as its prompt, which the depth node has not: give it to the "
+            f"alignment node, as alignment_model:={name} with its reference; no depth node is needed then"
+        )

@@ -30,7 +30,7 @@ from mono_depth_ros.config import (
 )
 from mono_depth_ros.errors import ConfigError, FrameError, ModelError, MonoDepthError
 from mono_depth_ros.media.camera_argument import CameraArgument
-from mono_depth_ros.models.base import DepthModel
+from mono_depth_ros.models.base import DepthModel, check_prompts
 from mono_depth_ros.models.memory import History, is_video
 from mono_depth_ros.paths import expanded
 from mono_depth_ros.pipeline import Pipeline
@@ -150,6 +150,7 @@ def convert(
             disk is full, the model fails. What was finished before stays, and `resume` goes on from there.
     """
     start_s = time.monotonic()
+    check_prompts(model.spec, 0, 1)
     topics = written_topics(job.bag, model.spec)
     place = _place(job)
     with BagReader(job.source) as reader:
