@@ -27,6 +27,7 @@ NAMES = (
     "models",
     "metric3d",
     "any_view",
+    "families",
     "exact_camera",
     "bag",
     "writers",

@@ -46,6 +46,7 @@ def load_model(
     precision: str = "auto",
     input_size: tuple[int, int] | None = None,
     engine_path: str | os.PathLike[str] = "",
+    exact_camera: bool = False,
 ) -> Pipeline:
     """A model by its name of `list_models()`, by a path or by a hub name, ready to be called with images.
 
@@ -54,6 +55,8 @@ def load_model(
             or "tensorrt". precision: "auto", "fp32", "fp16" or "bf16".
         input_size: (width, height) at which Metric3D v2 reads images; other models have their own rule.
         engine_path: a prebuilt engine of TensorRT for this model, "" for none: docs/gpu.md.
+        exact_camera: use the camera as it is calibrated where the authors of MoGe-2, UniDepthV2 and Depth Anything 3
+            metric take a rougher one.
 
     Raises:
         ModelError: the name is unknown, the device or the engine is not there, or the weights are missing or not what
@@ -64,7 +67,8 @@ def load_model(
         if not isinstance(input_size, Sequence) or len(input_size) != 2:
             raise ConfigError(f"input_size is {input_size!r}, expected (width, height)")
         size = f"{input_size[0]}x{input_size[1]}"
-    config = ModelConfig(str(name), str(device), engine, precision, size, engine_path=os.fspath(engine_path))
+    path = os.fspath(engine_path)
+    config = ModelConfig(str(name), str(device), engine, precision, size, exact_camera=exact_camera, engine_path=path)
     return Pipeline(loading.load_model(config))
 
 

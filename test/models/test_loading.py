@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import mono_depth_ros
 from mono_depth_ros.config import ModelConfig
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.base import DepthModel, ModelSpec
@@ -128,3 +129,5 @@ def test_files_and_empty_directories_of_no_family_are_refused(tmp_path: Path) ->
 def test_an_exact_camera_is_for_families_whose_authors_take_a_rougher_one() -> None:
     with pytest.raises(ModelError, match=r"exact_camera is set, expected it for moge_2, .* only: tiny is of tiny"):
         load_model(ModelConfig(model="tiny", exact_camera=True))
+    with pytest.raises(ModelError, match="exact_camera is set"):
+        mono_depth_ros.load_model("tiny", exact_camera=True)
