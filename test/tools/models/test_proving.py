@@ -264,6 +264,7 @@ def test_compare_with_a_page_that_somebody_sent(tmp_path: Path, monkeypatch, cap
     """The page alone is enough; another depth there, and a model that is not there, are no success."""
     monkeypatch.setattr(run, "_here", lambda name, *_: one(2.02) if name == "m" else Proof(name))
     monkeypatch.setattr(run, "find", lambda _: None)
+    monkeypatch.setattr(stages, "weights_are_here", lambda _: True)
     theirs = tmp_path / "prove.html"
     theirs.write_text(page(Proofs({"CPU": "theirs </script>"}, {"m": one()})))
     assert prove("m", "--compare", theirs, "--out", tmp_path / "mine") == 1

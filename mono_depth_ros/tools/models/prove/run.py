@@ -32,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
     names = _names(args)
     with importing():
         from mono_depth_ros.tools.models.prove.machine import machine
+        from mono_depth_ros.tools.models.prove.stages import weights_are_here
 
     other = Proofs.read(args.compare) if args.compare is not None else None
     settings = _settings(args)
@@ -40,11 +41,15 @@ def run(args: argparse.Namespace) -> int:
     if known:
         print(f"{len(known)} of {len(names)} are in {args.out / JSON} already: {', '.join(known)}", file=sys.stderr)
     left = [name for name in names if name not in known]
-    clock = _Clock(left)
+    absent = {name for name in left if not args.fetch and not weights_are_here(name)}
+    clock = _Clock(left, absent)
     for name in left:
         print(f"{name}:{clock.words(name)}", file=sys.stderr, flush=True)
         alone = len(names) == 1
-        proofs.models[name] = _here(name, args, settings) if alone else _in_a_process(name, args, settings)
+        if name in absent:
+            proofs.models[name] = _absent(name, settings)
+        else:
+            proofs.models[name] = _here(name, args, settings) if alone else _in_a_process(name, args, settings)
         clock.done(name)
         proofs.models = {one: proofs.models[one] for one in names if one in proofs.models}
         _write(args.out, proofs)
@@ -92,18 +97,23 @@ def _here(name: str, args: argparse.Namespace, settings: dict[str, Any]) -> Proo
     return prove(name, Wanted(args.fetch, args.device, tuple(args.engine or ()), samples), settings)
 
 
+def _begun(name: str, settings: dict[str, Any]) -> Proof:
+    entry = find(name)
+    return Proof(name, entry.family if entry else "", entry.licence if entry else "", settings=settings)
+
+
+def _absent(name: str, settings: dict[str, Any]) -> Proof:
+    from mono_depth_ros.tools.models.prove.stages import line, unfetched
+
+    proof = _begun(name, settings)
+    proof.rows.append(unfetched(name))
+    print(line(proof.rows[0]), file=sys.stderr)
+    return proof
+
+
 def _in_a_process(name: str, args: argparse.Namespace, settings: dict[str, Any]) -> Proof:
     """In a process of its own, so that one that dies, or keeps memory, leaves the others alone."""
-    entry = find(name)
-    proof = Proof(name, entry.family if entry else "", entry.licence if entry else "", settings=settings)
-    if not args.fetch:
-        with importing():
-            from mono_depth_ros.tools.models.prove.stages import line, unfetched, weights_are_here
-
-        if not weights_are_here(name):
-            proof.rows.append(unfetched(name))
-            print(line(proof.rows[0]), file=sys.stderr)
-            return proof
+    proof = _begun(name, settings)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / JSON
         command = [sys.executable, "-m", "mono_depth_ros.tools.cli", "models", "prove", name, "--json", str(path)]
@@ -179,15 +189,17 @@ def _judged(proofs: Proofs, names: list[str]) -> int:
 class _Clock:
     """Says how long the rest will take, by the arithmetic of the models that are done."""
 
-    def __init__(self, names: list[str]) -> None:
+    def __init__(self, names: list[str], absent: set[str]) -> None:
         self._names, self._began_s, self._done = names, time.monotonic(), 0.0
-        self._work = {name: _work(name) for name in names}
+        self._work = {name: 0.0 if name in absent else _work(name) for name in names}
 
     def words(self, name: str) -> str:
         place = f" {self._names.index(name) + 1} of {len(self._names)}"
         if not self._done or len(self._names) == 1:
             return place if len(self._names) > 1 else ""
         rest = sum(self._work[one] for one in self._names[self._names.index(name) :])
+        if not rest:
+            return place
         minutes = (time.monotonic() - self._began_s) * rest / self._done / 60
         return f"{place}, about {max(round(minutes), 1)} min left"
 

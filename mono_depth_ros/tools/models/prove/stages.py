@@ -23,6 +23,7 @@ from mono_depth_ros.models.runtime import gpu
 from mono_depth_ros.models.runtime.device import give_back
 from mono_depth_ros.models.runtime.engines import ENGINES, build, cannot_run
 from mono_depth_ros.models.runtime.selfcheck import Reference, check
+from mono_depth_ros.models.weights.cache import is_whole, snapshot_folder
 from mono_depth_ros.paths import expanded
 from mono_depth_ros.tools.models import verifying
 from mono_depth_ros.tools.models.checking import median_ms
@@ -82,14 +83,13 @@ def line(row: Row) -> str:
 
 
 def weights_are_here(name: str) -> bool:
-    """Whether nothing must be fetched."""
+    """Whether nothing must be fetched; no file is read for it."""
     entry = find(name)
     if (entry is not None and not entry.hub) or (entry is None and expanded(name).exists()):
         return True
-    try:
-        return all(item.state != "missing" for item in verifying.check(name))
-    except MonoDepthError:
-        return False
+    repository, revision = hub_name(name) if entry is None else (entry.hub, entry.revision)
+    directory = snapshot_folder(repository, revision)
+    return directory is not None and is_whole(directory, entry.hub_file if entry is not None else "")
 
 
 def unfetched(name: str) -> Row:
