@@ -122,10 +122,8 @@ def run(args: argparse.Namespace) -> int:
     with progress.Frames(sum(source.total or 0 for source in sources) or None) as bar:
         blocks = gather(sources, learner, config, args.split, tell, bar.step)
     replayed, held_out = progress.synthetic(config, learner)
-    tell(
-        f"{len(blocks.training)} frames to learn from, {len(blocks.validation)} to choose by, {len(blocks.test)} to "
-        "judge by; " + (f"{config.steps} steps" if config.steps else f"training takes {config.minutes:g} minutes")
-    )
+    counts = (len(blocks.training), len(blocks.validation), len(blocks.test))
+    tell("{} frames to learn from, {} to choose by, {} to judge by".format(*counts))
     with progress.Training() as bar_of_training:
         outcome = adapt(learner, blocks, replayed, held_out, config, args.model, args.out, tell, bar_of_training.step)
     if args.json:

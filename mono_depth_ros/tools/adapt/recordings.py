@@ -101,7 +101,7 @@ class RecordingSource:
             return None
         camera = frame.shot.camera
         assert camera is not None, "images of recordings have a camera"
-        rgb = np.asarray(frame.shot.rgb)
+        rgb = np.array(frame.shot.rgb)  # which torch may take as its own
         name = f"{chosen.image} {frame.index}"
         view = View(frame.stamp_ns, camera, frame.header.frame_id, _nothing(camera), torch.from_numpy(rgb))
         samples, why = None, ""

@@ -132,6 +132,14 @@ def adapt(
     """
     begun = time.monotonic()
     fit = Fit(learner, blocks.training, replay, blocks.validation, config, step)
+    seconds = fit.seconds_a_step()
+    if config.steps:
+        tell(f"a step takes {seconds:.2g} s here: {config.steps} steps take {config.steps * seconds / 60:.1f} minutes")
+    else:
+        tell(
+            f"training takes {config.minutes:g} minutes; a step takes {seconds:.2g} s here: about "
+            f"{60 * config.minutes / seconds:.0f} steps"
+        )
     fitted = fit.fit()
     if fitted.run.stopped:
         tell(f"stopped: {fitted.run.stopped}; the best weights before that are kept")

@@ -103,7 +103,8 @@ class Fit:
         self._shares = [batch // self.workers + (k < batch % self.workers) for k in range(self.workers)]
         example = train[0]
         self._sizes = learner.sizes(example.camera.width, example.camera.height)
-        self._valid = validation_batches(valid, self._sizes[0], learner.device)
+        reads = learner.reads(example.camera.width, example.camera.height)
+        self._valid = validation_batches(valid, reads, learner.device)
         self._start = {name: value.detach().clone() for name, value in learner.network.state_dict().items()}
 
     def fit(self) -> Fitted:
@@ -130,6 +131,14 @@ class Fit:
         if not run.best:
             raise DataError(run.stopped or "the validation error is no number")
         return Fitted(run, tried, before)
+
+    def seconds_a_step(self) -> float:
+        """How long a step takes here, by one that changes nothing."""
+        shard = self._shard(0)
+        for _ in range(2):  # the first makes what is made once
+            begun = time.monotonic()
+            shard.step(self._sizes[0])
+        return time.monotonic() - begun
 
     @torch.no_grad()
     def error(self, network: nn.Module) -> float:
@@ -166,7 +175,7 @@ class Fit:
         share = 1 - done if done >= _PROBE * len(self.learner.rates) else _PROBE
         with ThreadPoolExecutor(self.workers, "learn", initializer=_one_core) as pool:
             shards = [self._shard(k) for k in range(self.workers)]
-            checked = 0.0
+            checked = reached = 0.0  # the rate follows a step late, as in loops that set it after each step
             while True:
                 run.seconds = time.monotonic() - begun
                 fraction = min(run.steps / steps if steps else run.seconds / max(seconds, 1e-9), 1.0)
@@ -182,7 +191,7 @@ class Fit:
                     self._progress(done + share * fraction, run.curve[-1].loss, error, left)
                     if fraction >= 1 or run.stopped:
                         return run
-                factor = self.learner.schedule(fraction, config)
+                factor, reached = self.learner.schedule(reached, config), fraction
                 for group in optimizer.param_groups:
                     group["lr"] = group["peak"] * factor
                 optimizer.zero_grad(set_to_none=True)
@@ -195,7 +204,8 @@ class Fit:
                     continue
                 for index, parameter in enumerate(learning):
                     parameter.grad = _mean([shard.gradients[index] for shard in shards], self._shares)
-                torch.nn.utils.clip_grad_norm_(learning, config.clip_norm)
+                if self.learner.clips:
+                    torch.nn.utils.clip_grad_norm_(learning, config.clip_norm)
                 optimizer.step()
                 run.steps += 1
                 losses.append(loss)
@@ -244,11 +254,16 @@ class _Shard:
             self._learner.device
         )
         # bfloat16 convolutions are over three times faster on processors that have them; weights stay float32
-        with torch.autocast(self._learner.device.type, dtype=torch.bfloat16):
+        with torch.autocast(self._learner.device.type, dtype=torch.bfloat16, enabled=self._learner.half):
             output = self._learner.forward(self._network, batch)
         loss = self._learner.loss(output, batch, config)
         learning = [p for p in self._network.parameters() if p.requires_grad]
-        self.gradients = list(torch.autograd.grad(loss, learning)) if torch.isfinite(loss) else []
+        for parameter in learning:
+            parameter.grad = None
+        # Not torch.autograd.grad: its gradients may have other strides than the weights, and fused AdamW ignores that.
+        if torch.isfinite(loss):
+            loss.backward()
+        self.gradients = [parameter.grad for parameter in learning if parameter.grad is not None]
         return float(loss.detach())
 
 

@@ -23,6 +23,7 @@ class Learner(ABC):
     Attributes:
         base: the model that it is made from. spec: of that. weights: the file that these weights are from.
         network: with gradients where it learns. batch: images of a step. rates: learning rates that are tried.
+        half: whether it trains in bfloat16 with float32 weights. clips: whether its gradients are clipped.
         note: what a user should know of how it learns; "" for nothing.
     """
 
@@ -32,11 +33,17 @@ class Learner(ABC):
     network: nn.Module
     batch: int
     rates: tuple[float, ...]
+    half: bool = True
+    clips: bool = True
     note: str = ""
 
     @abstractmethod
+    def reads(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) at which the model reads images of this size."""
+
+    @abstractmethod
     def sizes(self, width: int, height: int) -> Sequence[tuple[int, int]]:
-        """(width, height) of views in training, the first that at which the model reads images of this size."""
+        """(width, height) of views in training, in turn, for images of this size."""
 
     @abstractmethod
     def forward(self, network: nn.Module, batch: Batch) -> Any:

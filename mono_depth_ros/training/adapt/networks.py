@@ -38,7 +38,14 @@ def make_learner(name: str, config: AdaptConfig, device: torch.device) -> Learne
         from mono_depth_ros.training.adapt.tiny import TinyLearner
 
         return TinyLearner(path)
-    raise ConfigError(f"model {name}: {family} cannot be adapted yet")
+    from mono_depth_ros.training.adapt.depth_anything import DepthAnythingLearner
+
+    if entry is not None:
+        from mono_depth_ros.models.weights.fetch import snapshot
+
+        path = snapshot(entry.hub, entry.revision, entry.files, entry.hub_file) / entry.hub_file
+    assert path is not None
+    return DepthAnythingLearner(path, entry, config, device)
 
 
 def licence_words(licence: str) -> str:

@@ -51,6 +51,10 @@ class TinyLearner(Learner):
         self.base = self.model()
         self.spec = self.base.spec
 
+    def reads(self, width: int, height: int) -> tuple[int, int]:
+        """See `Learner.reads`."""
+        return input_size(width, height)
+
     def sizes(self, width: int, height: int) -> Sequence[tuple[int, int]]:
         """See `Learner.sizes`."""
         return input_size(width, height), input_size(width, height, _SMALLER)
