@@ -33,7 +33,9 @@ FORMAT = 1
 
 _FILE, _SEALS = "graph.onnx", "seals.json"
 _LARGEST = 2**31 - 2**20  # bytes of weights that fit into one ONNX file
-_MOST = {"batch": 64}  # of an axis; others: 1024 units, 14336 pixels of a ViT
+# Half of fewer than 3 rows is one, for which torch would make another graph; of tokens there are rows times columns.
+_LEAST = {"batch": 1, "tokens": 9}
+_MOST = {"batch": 64, "tokens": 2**20}  # of an axis; others: 1024 units, 14336 pixels of a ViT
 
 
 def graph_of(network: Network, examples: Sequence[Inputs]) -> GraphFile:
@@ -171,9 +173,7 @@ def _dimensions(shapes: Sequence[dict[int, str]]) -> tuple[dict[int, Any], ...]:
     def dimension(name: str) -> Any:
         factor, _, unit = name.rpartition("*")
         if unit not in dims:
-            # Half of fewer than 3 rows is one, for which torch would make another graph.
-            least = 1 if unit == "batch" else 3
-            dims[unit] = torch.export.Dim(unit, min=least, max=_MOST.get(unit, 1024))
+            dims[unit] = torch.export.Dim(unit, min=_LEAST.get(unit, 3), max=_MOST.get(unit, 1024))
         return int(factor) * dims[unit] if factor else dims[unit]
 
     return tuple({axis: dimension(name) for axis, name in axes.items()} for axes in shapes)

@@ -163,3 +163,11 @@ def test_a_cache_that_cannot_be_made(
     monkeypatch.setenv("MONO_DEPTH_CACHE", str(tmp_path / "file"))
     with pytest.raises(ModelError, match=r"the cache folder .* cannot be made .*MONO_DEPTH_CACHE"):
         graph_of(add_one(), examples)
+
+
+def test_the_axes_of_a_graph_are_as_large_as_pictures_are():
+    """UniDepthV2 reads 640x480 as 1610 tokens: a graph that stops at 1024 is refused, and with it every fast engine."""
+    from mono_depth_ros.models.runtime.graph import _dimensions
+
+    image, directions = _dimensions(({0: "batch", 2: "14*rows"}, {1: "tokens"}))
+    assert image[2].root.max >= 300 and directions[1].max >= 300 * 300 and directions[1].min <= 9
