@@ -2,12 +2,13 @@
 """Depth Anything 3 any-view small on a CPU, in torch and in the engines that are chosen, against its authors' code.
 
 One image, the network alone, random weights, the same for all; the authors' in float32 without their autocast, with
-the rays that they always compute.
+the rays that they always compute. CPU time of one thread, which a busy machine changes little.
 """
 
 from __future__ import annotations
 
 import importlib
+import statistics
 import sys
 import time
 import types
@@ -20,7 +21,6 @@ import torch
 from torch import Tensor
 
 from common import add_reference, run
-from models import interleaved
 from mono_depth_ros.errors import ConfigError, ModelError
 from mono_depth_ros.models.base import ModelSpec
 from mono_depth_ros.models.catalogue import CATALOGUE
@@ -31,7 +31,7 @@ from mono_depth_ros.models.runtime.engine import EngineOptions
 INPUTS = ((504, 378), (504, 154))
 SIZE = SIZES["small"]
 RUNS = (("torch", "fp32"), ("auto", "fp32"), ("auto", "auto"))
-_ROUNDS = 7
+_ROUNDS = 3
 
 
 def any_view(reference: Path | None) -> dict[str, Any]:
@@ -45,10 +45,10 @@ def any_view(reference: Path | None) -> dict[str, Any]:
         ConfigError: `reference` does not hold the authors' code, or it cannot be imported.
     """
     result: dict[str, Any] = {
-        "what": "Depth Anything 3 any-view small, network alone, medians of interleaved runs",
-        "threads": torch.get_num_threads(),
+        "what": "Depth Anything 3 any-view small, network alone, CPU time of one thread, medians of interleaved runs",
         "load_s": {},
     }
+    torch.set_num_threads(1)
     state = random_network().state_dict()
     candidates: dict[str, Callable[[Tensor], Any]] = {}
     if reference is not None:
@@ -68,7 +68,7 @@ def any_view(reference: Path | None) -> dict[str, Any]:
             result.setdefault("chosen", {})[name] = model.engine
     for width, height in INPUTS:
         image = torch.rand((1, 3, height, width), generator=torch.Generator().manual_seed(0))
-        ms = interleaved({name: partial(work, image) for name, work in candidates.items()}, _ROUNDS)
+        ms = _cpu_ms({name: partial(work, image) for name, work in candidates.items()})
         authors = ms.get("authors fp32")
         result[f"{width}x{height}"] = {
             name: {"ms": round(value, 1)} | ({"times_the_authors": round(authors / value, 2)} if authors else {})
@@ -79,6 +79,18 @@ def any_view(reference: Path | None) -> dict[str, Any]:
                 one, other = (candidates[name](image)[0] for name in ("authors fp32", "torch fp32"))
             result[f"{width}x{height}"]["difference_in_the_mean"] = float((other / one - 1).abs().mean())
     return result
+
+
+@torch.inference_mode()
+def _cpu_ms(runs: dict[str, Callable[[], Any]]) -> dict[str, float]:
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for turn in range(_ROUNDS + 1):
+        for name, work in runs.items():
+            start = time.process_time()
+            work()
+            if turn:
+                times[name].append((time.process_time() - start) * 1e3)
+    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def random_network() -> AnyViewNetwork:
