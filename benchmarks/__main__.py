@@ -36,6 +36,7 @@ NAMES = (
     "stereo",
     "motion",
     "driving",
+    "adapt",
     "obstacles",
     "memory",
     "fuse",
@@ -58,6 +59,7 @@ NEEDS = {
     "map": ("open3d",),
     "memory": ("numba",),
     "motion": ("numba",),
+    "adapt": ("numba",),
     "driving": ("numba",),
     "obstacles": ("numba", "open3d"),
     "fuse": ("numba",),
@@ -66,7 +68,7 @@ NEEDS = {
     "prompted": ("numba",),
 }
 """What is not installed with the package: without a name given, such a measurement is left out where it is missing."""
-LONG = ("writers", "fuzz", "corruption", "signals", "soak")
+LONG = ("adapt", "writers", "fuzz", "corruption", "signals", "soak")
 """What takes up to half an hour: without a name given it is left out."""
 
 
