@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How far the samples around a place disagree: where they do, no estimate of its depth can be right for sure.
 
-Two things show it. The estimates of the depth there lie apart: of 1/d, of the prediction's ratio, of the nearest
-sample. And the slopes of the triangles around are not alike, as in error estimates of finite elements (Zienkiewicz and
-Zhu 1987): slopes of 1/d, or of the ratio, whichever is the smoother.
+Two things show it. The estimates of the depth there lie apart: of 1/d, and of the prediction's ratio. And the slopes
+of the triangles around are not alike, as in error estimates of finite elements (Zienkiewicz and Zhu 1987): slopes of
+1/d, or of the ratio, whichever is the smoother.
 """
 
 from __future__ import annotations
@@ -11,28 +11,32 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mono_depth_ros.alignment.interpolation import INVERSE, NEAREST, NEAREST_RATIO, RATIO, Known
+from mono_depth_ros.alignment.interpolation import INVERSE, RATIO, Known
 from mono_depth_ros.alignment.triangulation import Places
 
 Floats = NDArray[np.float32]
 
-APART = [INVERSE, NEAREST, RATIO, NEAREST_RATIO]
+APART = [INVERSE, RATIO]
 """The estimates that are compared."""
 
 LEAST = 0.004
 """Of ln d: less disagreement than that says nothing."""
 
+_OF_BENT, _OF_APART = 0.5, 0.3  # powers with which errors grow; see `uncertainty`
+
 
 def disagreement(places: Places, rough: Floats, found: Floats, fitted: Floats) -> Floats:
-    """(Q,) square of ln d, the product of both: errors grow with a power of it.
+    """(Q,) natural logarithm of what errors are in proportion to.
 
     Args:
         rough: (N,) of `roughness`. found: (7, Q) of `estimates`, with all of APART. fitted: (Q,) as there.
     """
     bent = sum(weight * rough.take(corner) for weight, corner in zip(places.weights, places.corners, strict=True))
-    depths = found[INVERSE] - fitted, found[NEAREST] - fitted, found[RATIO], found[NEAREST_RATIO]
-    apart = np.maximum.reduce(depths) - np.minimum.reduce(depths)
-    result: Floats = (bent * places.distance + LEAST) * (apart + LEAST)
+    bent *= places.distance
+    bent += LEAST
+    apart = np.abs(found[INVERSE] - fitted - found[RATIO])
+    apart += LEAST
+    result: Floats = np.float32(_OF_BENT) * np.log(bent) + np.float32(_OF_APART) * np.log(apart)
     return result
 
 

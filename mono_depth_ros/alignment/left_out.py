@@ -33,8 +33,9 @@ class LeftOut:
         inside: (Q,) bool, whether samples that it was predicted from lie on all sides of it.
         outside: how much of the ratio of the nearest sample, of its depth, and of the fit is taken where samples do not
             lie on all sides: a function of the distance (K,) pixels that gives (3, K).
-        disagreement, of_image: (Q,) float32 how far the samples around it disagree, NaN where none are on all sides;
-            and (h, w), the same at every `step`-th pixel of the image. None: it is not known.
+        disagreement, of_image: (Q,) float32 ln of how far the samples around it disagree, NaN where none are on all
+            sides; and (h, w), the same at every `step`-th pixel of the image. None: it is not known.
+        steps: of ln d between the corners of the triangles that they lie in, on average.
         outliers: part of all samples, 0 to 1, that were taken for outliers before.
     """
 
@@ -46,6 +47,7 @@ class LeftOut:
     disagreement: NDArray[np.float32] | None = None
     of_image: NDArray[np.float32] | None = None
     step: int = 1
+    steps: float = 0.0
     outliers: float = 0.0
 
     def __len__(self) -> int:

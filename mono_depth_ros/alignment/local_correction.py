@@ -127,7 +127,8 @@ def _field(
     of_image = np.full(height * width, np.nan, dtype=np.float32)
     of_image[at] = disagreement(places, rough, inside, fitted[at])
     of_image = of_image.reshape(height, width)
-    left_out = replace(left_out, disagreement=doubt, of_image=of_image, step=step)
+    steps = float(np.ptp(known.log_depth[of.corners], axis=0).mean()) if len(of.number) else 0.0
+    left_out = replace(left_out, disagreement=doubt, of_image=of_image, step=step, steps=steps)
     if weights.strength == 0.0:
         return None, left_out
 

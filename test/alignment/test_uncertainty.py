@@ -17,7 +17,7 @@ from mono_depth_ros.alignment.left_out import LeftOut
 from mono_depth_ros.alignment.reference import as_samples
 from mono_depth_ros.alignment.result import Alignment
 from mono_depth_ros.alignment.samples import Samples, samples_from_depth
-from mono_depth_ros.alignment.uncertainty import uniform
+from mono_depth_ros.alignment.uncertainty import uncertainty, uniform
 from mono_depth_ros.config import DepthConfig
 from mono_depth_ros.errors import FitError
 from mono_depth_ros.frame import Frame
@@ -236,3 +236,45 @@ def test_what_no_sample_measures_does_not_count() -> None:
     whole, reach = expected.summary(prediction[::2, ::2], given)
     seen = expected.relative[45:].mean()
     assert whole == pytest.approx(seen, rel=0.05) and 0.5 < reach.share < 0.75
+
+
+def told(samples: Samples, error: float, steps: float, farther: float = 0.0) -> LeftOut:
+    """Every sample was left out; the samples around those lie `farther` apart, as a logarithm, than around pixels."""
+    count, (height, width) = len(samples), samples.size
+    one = np.ones(count, dtype=np.float32)
+    return LeftOut(
+        np.arange(count),
+        np.float32(error) * np.random.default_rng(2).normal(size=count).astype(np.float32),
+        10 * one,
+        one > 0,
+        disagreement=np.float32(farther) * one + np.linspace(-1, 1, count, dtype=np.float32),
+        of_image=np.zeros(((height + 1) // 2, (width + 1) // 2), dtype=np.float32),
+        step=2,
+        steps=steps,
+    )
+
+
+def test_a_result_that_is_smooth_at_samples_and_jumps_between_them_is_not_taken_for_worse() -> None:
+    """The jumps at the samples say nothing of those of the image, nor how large errors are beside them."""
+    rows, columns = (of.ravel() for of in np.mgrid[20:220:16, 20:300:16])
+    samples = Samples(rows, columns, np.full(rows.size, 2.0, dtype=np.float32), (240, 320))
+    smooth, stepped = torch.full((120, 160), 2.0), torch.full((120, 160), 2.0)
+    stepped[:, ::2] *= 1.1
+    for row, column in zip(rows // 2, columns // 2, strict=True):
+        stepped[row - 1 : row + 2, column - 1 : column + 2] = 2.0
+    left = told(samples, 0.05, 0.2)
+    expected = expected_error(samples, np.zeros(rows.size, np.float32), left)
+    one, other = (uncertainty(depth, samples, expected, left).relative.median() for depth in (smooth, stepped))
+    assert 0.5 < other / one < 2.0
+
+
+def test_how_much_better_pixels_are_than_samples_of_lines_depends_on_what_the_prediction_knows() -> None:
+    """With all edges of things it errs alike in narrow and in wide gaps; without, the less the narrower."""
+    samples = points(views()[0][0], 300)
+    found = []
+    for steps in (0.05, 2.0):  # of which an error of .05 is all, and next to nothing
+        left = told(samples, 0.05, steps, farther=1.0)
+        expected = expected_error(samples, np.zeros(300, np.float32), left)
+        depth = torch.full((120, 160), 2.0)
+        found.append(float(uncertainty(depth, samples, expected, left).relative.median()))
+    assert found[0] < 0.75 * found[1]
