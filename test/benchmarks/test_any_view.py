@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import json
 
+import torch
+
 import any_view
 from mono_depth_ros.models.networks.depth_anything import NetworkSize
 from mono_depth_ros.models.networks.vit import VitSize
@@ -14,6 +16,7 @@ def test_it_measures_what_there_is_and_says_what_there_is_not(tmp_path, monkeypa
     monkeypatch.setattr(any_view, "SIZE", NARROW)
     monkeypatch.setattr(any_view, "RUNS", (("torch", "fp32"), ("tensorrt", "fp16")))
     monkeypatch.setattr(any_view, "_ROUNDS", 1)
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)  # of other tests, too
     assert any_view.main(["--out", str(tmp_path)]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found == json.loads((tmp_path / "any_view.json").read_text())
