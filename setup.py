@@ -36,6 +36,7 @@ EXPORT = ["onnx>=1.16", "onnxscript>=0.2"]
 ONNX = [*EXPORT, "onnxruntime>=1.18"]
 ONNX_GPU = [*EXPORT, "onnxruntime-gpu>=1.18"]
 OPENVINO = [*EXPORT, "openvino>=2024.4"]
+INT8 = [*OPENVINO, "nncf>=2.14"]
 
 setup(
     name=NAME,
@@ -73,6 +74,7 @@ setup(
     ],
     extras_require={
         "completion": ["argcomplete>=1.8"],  # of `mono_depth` in the shell
+        "int8": INT8,  # mono_depth models quantize; what it writes runs without it
         "onnx": ONNX,
         "onnx-gpu": ONNX_GPU,
         "openvino": OPENVINO,

@@ -52,11 +52,11 @@ def load_model(
 
     Args:
         device: "auto", "cpu", "cuda" or "cuda:N". engine: "auto", "torch", "torch_compile", "onnxruntime", "openvino"
-            or "tensorrt". precision: "auto", "fp32", "fp16" or "bf16".
+            or "tensorrt". precision: "auto", "fp32", "fp16", "bf16" or "int8".
         input_size: (width, height) at which Metric3D v2 reads images; other models have their own rule.
-        engine_path: a prebuilt engine of TensorRT for this model, "" for none: docs/gpu.md.
         exact_camera: use the camera as it is calibrated where the authors of MoGe-2, UniDepthV2 and Depth Anything 3
             metric take a rougher one.
+        engine_path: a prebuilt engine of TensorRT for this model (docs/gpu.md) or its int8 network, "" for none.
 
     Raises:
         ModelError: the name is unknown, the device or the engine is not there, or the weights are missing or not what

@@ -31,8 +31,9 @@ class ModelConfig(Config):
     )
     precision: str = option(
         "auto",
-        "The precision of the network; auto is the fastest that the hardware has.",
-        choices=("auto", "fp32", "fp16", "bf16"),
+        "The precision of the network; auto is the fastest that the hardware has; int8 is what `mono_depth models "
+        "quantize` made of it on this machine.",
+        choices=("auto", "fp32", "fp16", "bf16", "int8"),
     )
     input_size: str = option(
         "",
@@ -51,7 +52,8 @@ class ModelConfig(Config):
     engine_path: str = option(
         "",
         "A prebuilt TensorRT engine is run for the network: an .engine or .plan file, an .onnx file with an engine in "
-        "it, or a folder with the engines that ONNX Runtime keeps; empty means none. It is checked against the model.",
+        "it, or a folder with the engines that ONNX Runtime keeps; or an int8 network is, the folder that `mono_depth "
+        "models quantize --out` wrote. Empty means none. It is checked against the model.",
     )
 
 

@@ -43,7 +43,7 @@ def test_a_missing_package_is_a_row(capsys, monkeypatch):
     monkeypatch.setitem(bench.sys.modules, "openvino", None)
     assert cli.main(["bench", "tiny", "--engine", "openvino"]) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith("tiny on cpu (") and printed.count("pip install onnx onnxscript openvino") == 3
+    assert printed.startswith("tiny on cpu (") and printed.count("pip install onnx onnxscript openvino") == 4
 
 
 def test_an_engine_that_is_wrong_shows_by_how_much(capsys, monkeypatch):

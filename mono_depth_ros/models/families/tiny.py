@@ -53,7 +53,7 @@ class TinyModel(EngineModel):
         Raises:
             ModelError: the file is missing or does not fit the network; or see `make_engine`.
         """
-        if options.engine == "auto" and options.engine_path is None:
+        if options.engine == "auto" and options.precision != "int8" and options.engine_path is None:
             # At 6 ms a frame, coming up at once is worth more than the milliseconds of another engine.
             options = replace(options, engine="torch")
         if (options.engine, options.precision) == ("torch", "auto"):

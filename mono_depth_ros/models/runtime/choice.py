@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.runtime import prebuilt
-from mono_depth_ros.models.runtime.device import give_back, memory_explained
+from mono_depth_ros.models.runtime import int8, prebuilt
+from mono_depth_ros.models.runtime.device import give_back, load_package, memory_explained
 from mono_depth_ros.models.runtime.device_errors import is_out_of_memory
 from mono_depth_ros.models.runtime.engine import Engine, EngineOptions, GraphFile, Inputs, Network
 from mono_depth_ros.models.runtime.engines import ENGINES, Candidate, build, candidates_of, cannot_run
@@ -74,6 +74,8 @@ def make_engine(network: Network | GraphFile, examples: Examples | Sequence[Inpu
         ModelError: it is unknown, not installed, cannot run on the device or gives other results; found and expected.
     """
     given = examples if callable(examples) else lambda: examples
+    if options.engine_path is not None and int8.is_int8(options.engine_path):
+        return _quantised(network, given, options, options.engine_path)
     if options.engine_path is not None:
         return _prebuilt(network, given, options, options.engine_path)
     device, candidates = options.device, candidates_of(network, options)
@@ -148,6 +150,28 @@ def _prebuilt(network: Network | GraphFile, given: Examples, options: EngineOpti
         error = check(engine, replace(reference, cure=f"{reference.cure}, or an engine of this model in {path}"))
     LOGGER.info("%s: engine tensorrt %s from %s, AbsRel %.1g to %s", network.name, precision, path, error, reference.by)
     remember(key, network.name, engine)
+    if isinstance(network, Network):
+        network.release()
+    return engine
+
+
+def _quantised(network: Network | GraphFile, given: Examples, options: EngineOptions, folder: Path) -> Engine:
+    """The network in int8 of a folder, checked now or at an earlier start with the same one."""
+    asked = f"engine '{options.engine}', precision '{options.precision}' and device {options.device}"
+    if (
+        options.engine not in ("auto", "openvino")
+        or options.precision not in ("auto", "int8")
+        or options.device.type != "cpu"
+    ):
+        raise ModelError(f"engine_path is '{folder}', a network in int8: found {asked}, expected openvino on the CPU")
+    load_package(*ENGINES["openvino"].package, "engine 'openvino'")
+    if reason := int8.why_not(network, folder):
+        raise ModelError(reason)
+    key = key_of(network, given, options, [("openvino", f"int8 {int8.digest_of(folder)}")])
+    engine = ENGINES["openvino"].make(int8.graph_in(folder, network), options.device, "int8")
+    if recall(key) is None:
+        check(engine, _Trying.of(network, tuple(given()), options.device).reference)
+        remember(key, network.name, engine)
     if isinstance(network, Network):
         network.release()
     return engine

@@ -11,8 +11,10 @@ import contextlib
 import importlib
 import importlib.metadata
 import logging
+import platform
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +182,19 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+@lru_cache(maxsize=8)
+def processor(device: torch.device) -> str:
+    """The name of the processor or GPU."""
+    if device.type == "cuda":
+        return gpu.identity(device)
+    lines = _cpuinfo().splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "CPU part", "flags"))]
+    return " ".join(dict.fromkeys(names)) or platform.processor()
+
+
+def _cpuinfo() -> str:
+    with contextlib.suppress(OSError):
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    return ""

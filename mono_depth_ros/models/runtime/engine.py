@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 Inputs = tuple[Tensor, ...]
@@ -110,6 +110,7 @@ class GraphFile:
         beside: the files that it needs: weights outside of it, its contract.
         axes: for each input the axes whose size may change, by their name in the file, "" where they have none.
         precision: of its weights.
+        tolerance: the AbsRel that the self-check lets pass, where that is more than of its precision.
     """
 
     name: str
@@ -120,6 +121,7 @@ class GraphFile:
     beside: tuple[Path, ...] = ()
     axes: tuple[dict[int, str], ...] = ()
     precision: str = "fp32"
+    tolerance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -129,8 +131,8 @@ class EngineOptions:
     Attributes:
         device: that the tensors live on. engine: a name of the table ENGINES, or auto. precision: one of PRECISIONS.
         input_size: (width, height) that images are read at, for a family that leaves the choice; None is its own.
-        engine_path: a prebuilt engine of TensorRT: see `prebuilt`.
         exact_camera: the calibrated camera is used as it is, where a family's authors take a rougher one.
+        engine_path: a prebuilt engine of TensorRT, see `prebuilt`; or a network in int8, see `int8`.
     """
 
     device: torch.device

@@ -11,7 +11,7 @@ from functools import partial
 import torch
 
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.runtime import openvino_engine, tensorrt_engine, torch_engine
+from mono_depth_ros.models.runtime import int8, openvino_engine, tensorrt_engine, torch_engine
 from mono_depth_ros.models.runtime.device import load_package, memory_explained
 from mono_depth_ros.models.runtime.engine import PRECISIONS, Engine, EngineOptions, GraphFile, Inputs, Network
 from mono_depth_ros.models.runtime.graph import graph_of, half_graph_of
@@ -24,7 +24,7 @@ from mono_depth_ros.models.runtime.torch_engine import CompiledEngine, TorchEngi
 Candidate = tuple[str, str]
 """Names of an engine and of a precision."""
 
-_HALF_FIRST = ("fp16", "bf16", "fp32")
+_FASTEST_FIRST = ("int8", "fp16", "bf16", "fp32")
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class EngineRow:
 
 ENGINES: Mapping[str, EngineRow] = {
     "openvino": EngineRow(
-        precisions={"cpu": ("bf16", "fp16", "fp32")},
-        auto={"cpu": ("bf16", "fp32")},
+        precisions={"cpu": ("int8", "bf16", "fp16", "fp32")},
+        auto={"cpu": ("int8", "bf16", "fp32")},  # int8 where the user quantised the network
         cannot_run=openvino_engine.cannot_run,
         make=OpenVinoEngine,
         package=("openvino", "onnx onnxscript openvino"),
@@ -113,6 +113,8 @@ def cannot_run(network: Network | GraphFile, engine: str, device: torch.device, 
     if row.package[0]:
         load_package(*row.package, f"engine '{engine}'")
     reason = row.cannot_run(device, precision)
+    if precision == "int8" and reason is None and "int8" in row.precisions[device.type]:
+        return int8.why_not(network)
     offered = _of_file(network, row, device.type, row.precisions[device.type])
     if reason is None and precision not in offered:
         of_file = isinstance(network, GraphFile) and row.half_graphs
@@ -146,7 +148,9 @@ def build(
         raise ModelError(reason)
     row = ENGINES[engine]
     with memory_explained(network.name, device):
-        if row.graphs and isinstance(network, Network):
+        if precision == "int8":
+            network = int8.graph_in(int8.folder_of(network), network)
+        elif row.graphs and isinstance(network, Network):
             half = row.half_graphs and precision == "fp16"
             network = (half_graph_of if half else graph_of)(network, examples)
         return row.make(network, device, precision)
@@ -161,6 +165,7 @@ def candidates_of(network: Network | GraphFile, options: EngineOptions) -> list[
     _check_name("engine", options.engine, ("auto", *ENGINES))
     _check_name("precision", options.precision, PRECISIONS)
     kind, precision = options.device.type, options.precision
+    left_out = () if precision == "int8" or int8.is_made(network) else ("int8",)
     if options.engine != "auto" and precision != "auto":
         return [(options.engine, precision)]
     if options.engine == "auto":
@@ -170,18 +175,19 @@ def candidates_of(network: Network | GraphFile, options: EngineOptions) -> list[
             for name, row in ENGINES.items()
             if row.graphs or not files
         }
-        pairs = [(name, wanted) for wanted in _HALF_FIRST for name in offered if wanted in offered[name]]
+        pairs = [(name, wanted) for wanted in _FASTEST_FIRST for name in offered if wanted in offered[name]]
         if precision == "auto":
-            return pairs
+            return [pair for pair in pairs if pair[1] not in left_out]
         some = [pair for pair in pairs if pair[1] == precision]
         if not some:
-            known = _listed([wanted for wanted in _HALF_FIRST if any(wanted == pair[1] for pair in pairs)])
+            known = _listed([wanted for wanted in _FASTEST_FIRST if any(wanted == pair[1] for pair in pairs)])
             found = f"precision is '{precision}', which no engine has on {options.device}"
             raise ModelError(f"{found}: expected auto, {known}")
         return some
     row = ENGINES[options.engine]
     wanted_of = row.auto.get(kind) or row.precisions.get(kind, ("fp32",))
-    pairs = [(options.engine, wanted) for wanted in _of_file(network, row, kind, wanted_of)]
+    offered_here = [wanted for wanted in _of_file(network, row, kind, wanted_of) if wanted not in left_out]
+    pairs = [(options.engine, wanted) for wanted in offered_here]
     reasons = [cannot_run(network, engine, options.device, wanted) for engine, wanted in pairs]
     possible = [pair for pair, reason in zip(pairs, reasons, strict=True) if reason is None]
     if not possible:

@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,19 @@ def write_graph(network: Network, examples: Sequence[Inputs], path: Path) -> Non
         raise ModelError(f"the graph of {network.name} cannot be exported: {first_line(error)}") from error
 
 
+def content_of(network: Network | GraphFile, examples: Callable[[], Iterable[Inputs]]) -> str:
+    """The digests of the files that a network follows from; its `content_hash` where these are not known.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    if isinstance(network, GraphFile):
+        return _digests((network.path, *network.beside))
+    if network.files:
+        return f"{_digests([path for path in network.files if path.exists()])} {network.shapes}"
+    return content_hash(network, tuple(examples()))
+
+
 def content_hash(network: Network, examples: Sequence[Inputs]) -> str:
     """SHA-256 of all that a graph depends on.
 
@@ -135,6 +148,10 @@ def content_hash(network: Network, examples: Sequence[Inputs]) -> str:
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def _digests(files: Sequence[Path]) -> str:
+    return repr([(path.name, sealed_sha256(path)) for path in files])
 
 
 def _settings(module: nn.Module) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 from collections import OrderedDict
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ SHAPES_KEPT = 4
 """Compiled for so many input shapes at a time; each keeps the weights in its own order, so this costs memory."""
 
 _HINTS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
+"""Of int8 the graph says what is in it; the rest of its operations run in bf16 where the processor has it."""
 _CAPABILITIES = {"fp16": "FP16", "bf16": "BF16"}
 
 
@@ -47,8 +49,7 @@ class OpenVinoEngine:
         self._inputs, self._outputs = graph.inputs, graph.outputs
         path = graph.path
         try:
-            self._model = _core().read_model(str(path))
-            _keep_absolute_values(self._model)
+            self._model = read_graph(path)
         except Exception as error:  # RuntimeError and its own
             raise ModelError(f"engine 'openvino' cannot load {path.name}: {first_line(error)}") from error
         for what, ports, names in (
@@ -85,7 +86,7 @@ class OpenVinoEngine:
         model = self._model.clone()
         model.reshape({name: list(shape) for name, shape in zip(self._inputs, shapes, strict=True)})
         settings = {
-            "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
+            "INFERENCE_PRECISION_HINT": _HINTS[_rest_of_int8() if self.precision == "int8" else self.precision],
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
@@ -102,6 +103,17 @@ def cannot_run(_device: torch.device, precision: str) -> str | None:
     if wanted is None or wanted in found:
         return None  # a precision the processor lacks would become another one, and nobody would be told
     return f"this processor has no {precision} (OpenVINO finds {', '.join(sorted(found))}), expected fp32"
+
+
+def read_graph(path: Path) -> Any:
+    """The model of OpenVINO in an .onnx or .xml file, right in what OpenVINO itself reads wrongly."""
+    model = _core().read_model(str(path))
+    _keep_absolute_values(model)
+    return model
+
+
+def _rest_of_int8() -> str:
+    return "bf16" if cannot_run(torch.device("cpu"), "bf16") is None else "fp32"
 
 
 def _keep_absolute_values(model: Any) -> None:

@@ -9,20 +9,19 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import platform
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import torch
 
-from mono_depth_ros.cache import cache_folder, sealed_sha256, write_json
+from mono_depth_ros.cache import cache_folder, write_json
 from mono_depth_ros.errors import ModelError
-from mono_depth_ros.models.runtime import gpu
-from mono_depth_ros.models.runtime.device import versions
+from mono_depth_ros.models.runtime import gpu, int8
+from mono_depth_ros.models.runtime.device import processor, versions
 from mono_depth_ros.models.runtime.engine import Engine, EngineOptions, GraphFile, Inputs, Network
 from mono_depth_ros.models.runtime.engines import ENGINES, Candidate
-from mono_depth_ros.models.runtime.graph import content_hash, graph_in, intact
+from mono_depth_ros.models.runtime.graph import content_of, graph_in, intact
 
 _FOLDER = "verdicts"
 _DRIVERS = ("/proc/driver/nvidia/version", "/etc/nv_tegra_release")
@@ -39,13 +38,10 @@ def key_of(
     "" where a file of the network cannot be read, under which nothing is remembered: who loads it says what is wrong.
     """
     try:
-        if isinstance(network, GraphFile):
-            content = _digests((network.path, *network.beside))
-        elif network.files:
-            content = f"{_digests([path for path in network.files if path.exists()])} {network.shapes}"
-        else:
-            content = content_hash(network, tuple(examples()))
-    except OSError:
+        content = content_of(network, examples)
+        if any(precision == "int8" for _, precision in candidates):
+            content += int8.digest_of(int8.folder_of(network))
+    except (OSError, ModelError):
         return ""
     device = options.device
     parts = (
@@ -76,6 +72,10 @@ def restored(network: Network | GraphFile, known: dict[str, str], device: torch.
         ModelError: it cannot be made now.
     """
     row = ENGINES[known["engine"]]
+    if known["precision"] == "int8":
+        if reason := int8.why_not(network):
+            raise ModelError(reason)
+        return row.make(int8.graph_in(int8.folder_of(network), network), device, "int8")
     if row.graphs and isinstance(network, Network):
         folder = Path(known["folder"])
         return row.make(graph_in(folder, network), device, known["precision"]) if intact(folder) else None
@@ -112,26 +112,12 @@ def code_version() -> str:
     return digest.hexdigest()
 
 
-@lru_cache(maxsize=8)
-def processor(device: torch.device) -> str:
-    """The name of the processor or GPU."""
-    if device.type == "cuda":
-        return gpu.identity(device)
-    lines = _read("/proc/cpuinfo").splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "CPU part", "flags"))]
-    return " ".join(dict.fromkeys(names)) or platform.processor()
-
-
 def driver(device: torch.device) -> str:
     """Versions of the GPU's driver, of CUDA and of cuDNN, and how much power a Jetson may take."""
     if device.type != "cuda":
         return ""
     drivers = [_read(path) for path in _DRIVERS]
     return f"{drivers} {torch.version.cuda} {torch.backends.cudnn.version()} {gpu.power_mode()}"
-
-
-def _digests(files: Sequence[Path]) -> str:
-    return repr([(path.name, sealed_sha256(path)) for path in files])
 
 
 def _read(path: str) -> str:

@@ -16,10 +16,11 @@ from torch import Tensor
 from mono_depth_ros.errors import ModelError
 from mono_depth_ros.models.runtime.engine import Engine, Inputs
 
-TOLERANCES = {"fp32": 1e-3, "fp16": 1e-2, "bf16": 3e-2}
+TOLERANCES = {"fp32": 1e-3, "fp16": 1e-2, "bf16": 3e-2, "int8": 3e-2}
 """The largest AbsRel that is let pass. Depth Anything V2 small with weights of noise gives 1e-6 in fp32 with OpenVINO
 and ONNX Runtime, and in bf16 8e-3 with OpenVINO and 9e-3 with torch; fp16 rounds 8 times finer than bf16, but its range
-is short. A graph that resampled its positions wrongly gave 0.2 to 0.7."""
+is short. int8 is judged by pictures of its user before it is kept (`models.quantize`), and by this again on the test
+images, which differ as they did then. A graph that resampled its positions wrongly gave 0.2 to 0.7."""
 
 _FLOOR = 0.01
 
@@ -57,7 +58,8 @@ def check(engine: Engine, reference: Reference) -> float:
         ModelError: it is past the tolerance of the precision, or an output has another shape or is not finite; says by
             how much.
     """
-    tolerance = max(TOLERANCES[engine.precision], TOLERANCES[reference.precision])
+    stated = getattr(getattr(engine, "graph", None), "tolerance", 0.0)
+    tolerance = max(TOLERANCES[engine.precision], TOLERANCES[reference.precision], stated)
     worst = 0.0
     for inputs, expected in zip(reference.examples, reference.outputs, strict=True):
         size = "x".join(str(side) for side in reversed(inputs[0].shape[2:]))

@@ -27,12 +27,12 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
         ("openvin", "auto", r"engine is 'openvin', did you mean 'openvino'\? expected auto, openvino, "),
         ("TensorRT", "auto", r"did you mean 'tensorrt'\?"),
         ("zzz", "auto", r"engine is 'zzz', expected auto, openvino, torch, onnxruntime, tensorrt, torch_compile$"),
-        ("auto", "fp23", r"precision is 'fp23', did you mean 'fp32'\? expected auto, fp32, fp16, bf16$"),
+        ("auto", "fp23", r"precision is 'fp23', did you mean 'fp32'\? expected auto, fp32, fp16, bf16, int8$"),
         ("torch", "fp16", r"torch on the CPU: found precision fp16, expected fp32 or bf16"),
         ("onnxruntime", "bf16", r"engine 'onnxruntime' on cpu: found precision bf16, expected fp32$"),
         ("tensorrt", "fp16", r"engine 'tensorrt' runs on CUDA only, found device cpu"),
         ("tensorrt", "auto", r"engine 'tensorrt' runs on CUDA only, found device cpu"),
-        ("auto", "fp16", r"precision is 'fp16', which no engine has on cpu: expected auto, bf16 or fp32$"),
+        ("auto", "fp16", r"precision is 'fp16', which no engine has on cpu: expected auto, int8, bf16 or fp32$"),
     ],
 )
 def test_what_cannot_be(

@@ -30,7 +30,7 @@ def test_a_row_is_whole(name: str) -> None:
     row = ENGINES[name]
     assert set(row.auto) <= set(row.precisions) <= {"cpu", "cuda"}
     for kind, precisions in row.precisions.items():
-        assert precisions[-1] == "fp32" and set(precisions) <= set(DTYPES) == set(TOLERANCES)
+        assert precisions[-1] == "fp32" and set(precisions) <= set(TOLERANCES) == {*DTYPES, "int8"}
         assert set(row.auto.get(kind, ())) <= set(precisions)
 
 
