@@ -142,7 +142,7 @@ def street(folder: Path) -> None:
     frame = best_frame()
     scale = DepthScale.of((frame.aligned, frame.truth))
     data = json.dumps(_cloud(frame, scale)).replace("</", "<\\/")
-    script = read("mono_depth_ros.tools.demo", "viewer.js")
+    script = read("mono_depth_ros.tools.report", "viewer.js")
     (folder / "cloud.html").write_text(PAGE.replace("DATA", data).replace("SCRIPT", script), encoding="utf-8")
     cloud = screenshot(folder / "cloud.html", 988, 740)
     pictures = [cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR), scale.picture(frame.aligned), cloud]

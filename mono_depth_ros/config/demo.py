@@ -57,6 +57,12 @@ class DemoConfig(Config):
         "odometry, or both, each by itself; other sources have none.",
         choices=("both", "lidar", "motion", "none"),
     )
+    adapt: bool = option(
+        False,
+        "After the recording the model learns the world by its lidar for a minute, and the page shows it before and "
+        "after, in worlds of the kind that it has not seen; the recording is then 30 s long unless --duration says "
+        "otherwise.",
+    )
     pictures: int = option(6, "The report shows so many frames.", low=1, high=100)
     start_timeout: float = option(
         300.0, "All nodes must be connected, and the first results there, within this long.", unit="s", low=1.0

@@ -107,7 +107,7 @@ def test_without_a_tool_there_is_help(words, capsys):
     "line, expected",
     [
         ("mono_depth b", {"bag", "bench"}),
-        ("mono_depth bag x --curve ", {"auto", "best", "inverse", "log", "scale"}),
+        ("mono_depth bag x --curve ", {"affine", "auto", "best", "inverse", "log", "scale"}),
         ("mono_depth image x --model depth_anything_v2_b", {"depth_anything_v2_base"}),
         ("mono_depth models export tiny --engine o", {"onnx", "openvino"}),
     ],

@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from mono_depth_ros.config import WorldNodeConfig
 from mono_depth_ros.geometry.camera import Camera
-from mono_depth_ros.nodes.sources.sensor_noise import sensor_image
 from mono_depth_ros.world import LidarScan, SpinningLidar, require_numba
+from mono_depth_ros.world.sensor_noise import sensor_image
 
 if TYPE_CHECKING:
     from mono_depth_ros.world import CameraPath, StoppingPath, WheelOdometry, World

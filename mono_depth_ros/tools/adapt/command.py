@@ -47,7 +47,6 @@ def add_parser(subparsers: Any) -> None:
         "chance: then only the report is written.",
         examples=(
             "mono_depth adapt drive.mcap --out my_model",
-            "mono_depth adapt drive.mcap --reference motion --poses /odom --out my_model",
             "mono_depth adapt seven_scenes=redkitchen/seq-01 --frames 0:999 --samples 300 --out my_model",
         ),
         config_file=True,

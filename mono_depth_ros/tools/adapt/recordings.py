@@ -58,7 +58,7 @@ class RecordingSource:
         with BagReader(self._path) as reader:
             self._config, self.words = self._chosen(reader, config)
             chosen = choose(reader, self._config)
-            self.total = reader.topics[chosen.image].count
+            self.total: int | None = reader.topics[chosen.image].count
             self.words = [*chosen.words, *self.words]
         self.reference = self._config.reference
 

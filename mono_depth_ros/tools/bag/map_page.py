@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import pairwise
@@ -12,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mono_depth_ros.geometry.rigid import inverse, transform_points
-from mono_depth_ros.tools.demo.cloud_data import encode
 from mono_depth_ros.tools.report.page import facts, fill, page, read
+from mono_depth_ros.tools.report.viewer import encode, viewer
 
 _MOST_POINTS = 250_000
 _SEED = 0  # of which points are shown, where there are more
@@ -47,11 +46,6 @@ def map_page(
         "distance": distance,
         "height": float(np.median(points[:, 1])),
     }
-    json_text = json.dumps(data, allow_nan=False).replace("</", "<\\/")  # which would end the element
-    script = (
-        f'<script id="cloud-data" type="application/json">{json_text}</script>\n'
-        f"<script>\n{read('mono_depth_ros.tools.demo', 'viewer.js')}\n</script>"
-    )
     size = np.ptp(vertices, axis=0)
     parts = {
         "headline": "Dense reconstruction from one camera",
@@ -59,4 +53,4 @@ def map_page(
         "file": escape(file),
         "facts": facts(about),
     }
-    return page(f"map: {file}", fill(read("mono_depth_ros.tools.bag", "map.html"), parts), script)
+    return page(f"map: {file}", fill(read("mono_depth_ros.tools.bag", "map.html"), parts), viewer(data))

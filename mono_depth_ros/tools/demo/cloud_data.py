@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clouds of one frame for the viewer of the report: 16-bit positions and colours, base64."""
+"""The clouds of one frame for the viewer of the report."""
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import cv2
@@ -17,6 +16,7 @@ from mono_depth_ros.geometry.rays import rays
 from mono_depth_ros.media.ply import unpack_cloud
 from mono_depth_ros.tools.demo.frames import DemoFrame
 from mono_depth_ros.tools.report.pictures import DepthScale, error_picture
+from mono_depth_ros.tools.report.viewer import encode
 
 MOST_POINTS = 80_000
 
@@ -67,21 +67,6 @@ def aligned_points(frame: DemoFrame, step: int) -> np.ndarray:
     return _unproject(solid[::step, ::step].numpy(), frame.camera.strided(step))
 
 
-def encode(xyz: np.ndarray, colors: dict[str, np.ndarray]) -> dict[str, Any]:
-    """One cloud for the viewer: points (..., 3) in metres, colours (..., 3) uint8 by name."""
-    known = np.isfinite(xyz).all(axis=-1)
-    points = xyz[known].astype(np.float64)
-    low, high = points.min(axis=0), np.maximum(points.max(axis=0), points.min(axis=0) + 1e-3)
-    place = np.rint((points - low) / (high - low) * 65535).astype("<u2")
-    return {
-        "n": len(points),
-        "low": low.tolist(),
-        "high": high.tolist(),
-        "xyz": _base64(place),
-        "colors": {name: _base64(np.ascontiguousarray(values[known])) for name, values in colors.items()},
-    }
-
-
 def _unproject(depth: np.ndarray, camera: Camera) -> np.ndarray:
     return unproject(torch.from_numpy(depth), rays(camera)).numpy()
 
@@ -97,7 +82,3 @@ def _frustum(camera: Camera, depth: float) -> list[list[float]]:
 
 def _rgb(bgr: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(np.ascontiguousarray(bgr), cv2.COLOR_BGR2RGB)
-
-
-def _base64(values: np.ndarray) -> str:
-    return base64.b64encode(values.tobytes()).decode("ascii")

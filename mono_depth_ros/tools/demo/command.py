@@ -18,6 +18,8 @@ from mono_depth_ros.tools.parser import add_alias, path
 
 WORLD_OPTIONS = ("scene", "seed", "width", "height", "noise")
 RECORDER_OPTIONS = ("duration", "frames")
+ADAPT_DURATION = 30.0
+"""Seconds that are recorded to learn from."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -61,6 +63,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--json", action="store_true", help="Print the content of summary.json on stdout.")
     add_options(parser, DemoConfig)
     add_options(parser, RecorderConfig, RECORDER_OPTIONS)
+    parser.set_defaults(duration=None)  # which depends on --adapt
     world = parser.add_argument_group("synthetic world")
     add_options(world, WorldNodeConfig, WORLD_OPTIONS)
     parser.set_defaults(run=run)
@@ -71,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
     with importing():
         from mono_depth_ros.tools.demo.session import Session
 
+    if args.duration is None:
+        args.duration = ADAPT_DURATION if args.adapt else RecorderConfig.duration
     of_world = args.source == "world"
     session = Session(
         config_from(args, DemoConfig),
@@ -101,4 +106,10 @@ def _in_words(summary: dict[str, Any]) -> str:
     for name, words in (("aligned", "aligned with the lidar"), ("motion", "by the camera's motion")):
         if depth and summary[name]:
             error += f"; {words}: AbsRel {summary[name]['abs_rel']:.3f}, delta1 {summary[name]['delta1']:.3f}"
+    if (adapted := summary.get("adapted")) is not None:
+        where, found = (
+            ("in unseen worlds", adapted["unseen"]) if adapted["unseen"] else ("on its drive", adapted["drive"])
+        )
+        error += f"; adapted {where}: AbsRel {found['before']['abs_rel']:.3f} -> {found['after']['abs_rel']:.3f}"
+        error += "" if found["gain"]["mean"] > 0 and adapted["unseen"] else ", no sure gain"
     return f"{summary['model']}: {frames}, latency {p50:.0f} ms (p99 {p99:.0f} ms){error}"

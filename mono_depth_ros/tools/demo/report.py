@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
 import numpy as np
 
+from mono_depth_ros.tools.demo.adaptation import Adaptation
 from mono_depth_ros.tools.demo.cloud_data import cloud_data
 from mono_depth_ros.tools.demo.frames import DemoFrame, Timing
 from mono_depth_ros.tools.demo.measure import Errors
@@ -19,6 +19,7 @@ from mono_depth_ros.tools.report import charts
 from mono_depth_ros.tools.report.errors import ERROR_EDGES
 from mono_depth_ros.tools.report.page import chart_figure, facts, figure, fill, page, read, scale_bar
 from mono_depth_ros.tools.report.pictures import DepthScale, error_scale
+from mono_depth_ros.tools.report.viewer import viewer
 
 _PACKAGE = "mono_depth_ros.tools.demo"
 _CLOUDS = {"aligned": "aligned", "node": "depth node", "truth": "ground truth"}
@@ -38,7 +39,7 @@ class Report:
     Attributes:
         summary: the content of summary.json. frames: those to show. cloud_frame: the one whose cloud is shown.
         words: what is said about the run. facts: where it ran, name to value.
-        aligned, motion: errors after the alignments; empty for a run without them.
+        aligned, motion: errors after the alignments; empty for a run without them. adapted: after --adapt.
     """
 
     summary: dict[str, Any]
@@ -50,6 +51,7 @@ class Report:
     facts: dict[str, str]
     aligned: Errors = field(default_factory=Errors)
     motion: Errors = field(default_factory=Errors)
+    adapted: Adaptation | None = None
 
     def html(self) -> str:
         """The page. It asks nothing of the network: pictures, clouds, style and script are inside."""
@@ -67,19 +69,14 @@ class Report:
             "controls": _controls(data["clouds"]),
             "scales": bars,
             "alignment": self._alignment(),
+            "adaptation": self.adapted.html() if self.adapted else "",
             "frames": "\n".join(self._frame(frame, scale) for frame in self.frames),
             "charts": "\n".join([*self._latency(), *self._errors()]),
             "notes": "".join(f"<li>{escape(note)}</li>" for note in self.words.notes),
             "facts": facts(self.facts),
         }
-        # "</script>" inside JSON would end the element.
-        json_text = json.dumps(data, allow_nan=False).replace("</", "<\\/")
-        script = (
-            f'<script id="cloud-data" type="application/json">{json_text}</script>\n'
-            f"<script>\n{read(_PACKAGE, 'viewer.js')}\n</script>"
-        )
         title = f"mono_depth_ros demo: {self.summary['model']}"
-        return page(title, fill(read(_PACKAGE, "body.html"), parts), script)
+        return page(title, fill(read(_PACKAGE, "body.html"), parts), viewer(data))
 
     def _frame(self, frame: DemoFrame, scale: DepthScale) -> str:
         start_s = (frame.stamp_ns - int(self.timing.image_ns.min())) / 1e9

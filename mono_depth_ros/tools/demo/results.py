@@ -16,6 +16,7 @@ from mono_depth_ros.config import DemoConfig
 from mono_depth_ros.errors import MonoDepthError
 from mono_depth_ros.media.arrays import write_png
 from mono_depth_ros.media.ply import unpack_cloud, write_ply
+from mono_depth_ros.tools.demo.adaptation import Adaptation
 from mono_depth_ros.tools.demo.cloud_data import aligned_points
 from mono_depth_ros.tools.demo.environment import facts
 from mono_depth_ros.tools.demo.follow import bar
@@ -29,8 +30,10 @@ from mono_depth_ros.tools.demo.words import OTHER_WORDS, TINY_WORDS, Words, note
 from mono_depth_ros.tools.report.pictures import DepthScale
 
 
-def write_results(folder: Path, recording: Recording, source: Source, config: DemoConfig) -> dict[str, Any]:
-    """Measure the recording and write summary.json, report.html, frame_*.png and cloud.ply to a new `folder`.
+def write_results(
+    folder: Path, recording: Recording, source: Source, config: DemoConfig, adapted: Adaptation | None = None
+) -> dict[str, Any]:
+    """Measure the recording and write summary.json, report.html, frame_*.png and cloud.ply to a `folder` of theirs.
 
     Returns:
         The content of summary.json.
@@ -38,7 +41,6 @@ def write_results(folder: Path, recording: Recording, source: Source, config: De
     Raises:
         MonoDepthError: no image has a result.
     """
-    folder.mkdir()
     (errors, aligned, motion), shown, gained = _look(recording, source, config.pictures)
     cloud_frame = gained or _typical(shown, errors)
     parts = (part for frame in shown for part in (frame.depth, frame.aligned, frame.motion, frame.truth))
@@ -48,9 +50,11 @@ def write_results(folder: Path, recording: Recording, source: Source, config: De
         write_png(folder / f"frame_{frame.index:04d}.png", panel(frame, scale))
     write_ply(folder / "cloud.ply", *_cloud(cloud_frame))
     found = summary(config.model, recording.timing, errors, aligned, motion, recording.course)
+    if adapted is not None:
+        found["adapted"] = adapted.as_json()
     words = _words(recording.timing, errors, source, config, cloud_frame)
     where = {"Device asked for": config.device, **facts()}
-    page = Report(found, recording.timing, errors, shown, cloud_frame, words, where, aligned, motion).html()
+    page = Report(found, recording.timing, errors, shown, cloud_frame, words, where, aligned, motion, adapted).html()
     write_whole(folder / "report.html", page.encode(errors="backslashreplace"))
     write_whole(folder / "summary.json", f"{json.dumps(found, indent=2)}\n".encode())
     return found

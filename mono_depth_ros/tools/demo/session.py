@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
@@ -32,6 +32,9 @@ from mono_depth_ros.tools.play import NO_RCLPY
 from mono_depth_ros.world import require_numba
 from mono_depth_ros.world.lidar import roof_mount
 from mono_depth_ros.world.odometry import BASE_FROM_CAMERA
+
+if TYPE_CHECKING:
+    from mono_depth_ros.tools.demo.adaptation import Adaptation
 
 _WAITING_S = 60.0
 _ALIGNMENT = "mono_depth_ros.nodes.alignment_node"
@@ -62,6 +65,8 @@ class Session:
         entry = find(self.config.model)
         if entry is not None and entry.kind != "metric":
             raise ConfigError(f"{self.config.model} gives relative depth: expected a metric model, which has metres")
+        if self.config.adapt and (self.config.source != "world" or self.config.alignment not in ("both", "lidar")):
+            raise ConfigError("--adapt learns by the lidar of the synthetic world: expected --source world with it")
         out = out.absolute()
         if out.exists() and not out.is_dir():
             raise ConfigError(f"--out is {out}, which is a file: expected a folder")
@@ -76,14 +81,21 @@ class Session:
 
             recording = Recording(work / "bag" / "bag.mcap", source.topics)
             fresh = work / "results"
-            summary = write_results(fresh, recording, source, self.config)
+            fresh.mkdir()
             compact(work / "bag" / "bag.mcap", work / "compact", source.topics).rename(fresh / "demo.mcap")
+            adapted = self._adapted(fresh) if self.config.adapt else None
+            summary = write_results(fresh, recording, source, self.config, adapted)
             with uninterrupted():
                 replace_results(out, fresh)
             return summary
         finally:
             with uninterrupted():
                 shutil.rmtree(work, ignore_errors=True)
+
+    def _adapted(self, folder: Path) -> Adaptation:
+        from mono_depth_ros.tools.demo.adaptation import adapt
+
+        return adapt(folder / "demo.mcap", self.config, self.world, folder)
 
     def _source(self, work: Path) -> Source:
         config = self.config
@@ -168,5 +180,8 @@ def replace_results(out: Path, fresh: Path) -> None:
     out.mkdir(exist_ok=True)
     for stale in out.glob("frame_*.png"):
         stale.unlink()
+    from mono_depth_ros.tools.demo.adaptation import ADAPTED
+
+    shutil.rmtree(out / ADAPTED, ignore_errors=True)  # of another run: a directory does not replace one
     for file in sorted(fresh.iterdir(), key=lambda path: path.name == "summary.json"):
         file.replace(out / file.name)

@@ -13,8 +13,8 @@ import pytest
 from mono_depth_ros.config import WorldNodeConfig
 from mono_depth_ros.errors import ConfigError
 from mono_depth_ros.nodes.sources.drive import Drive
-from mono_depth_ros.nodes.sources.sensor_noise import sensor_image
 from mono_depth_ros.world import KINDS, SpinningLidar, World
+from mono_depth_ros.world.sensor_noise import sensor_image
 
 SMALL = WorldNodeConfig(scene="corridor", seed=4, width=80, height=60, rate=10.0, duration=0.6)
 
