@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mono_depth_ros.config import ALIGNMENT, BagConfig, Config, DemoConfig, WorldNodeConfig
+from mono_depth_ros.config import ALIGNMENT, BagConfig, Config, DemoConfig, ImageConfig, WorldNodeConfig
 from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.tools.report.page import chart_figure, figure, table
 from mono_depth_ros.tools.report.pictures import DepthScale, error_picture
@@ -89,7 +89,7 @@ def adapt(recording: Path, config: DemoConfig, world: WorldNodeConfig, folder: P
     from mono_depth_ros.training.adapt.networks import make_learner
 
     learner = make_learner(config.model, _LEARNING, pick_device(config.device))
-    configs: dict[type[Config], Any] = {cls: cls() for cls in ALIGNMENT}
+    configs: dict[type[Config], Any] = {cls: cls() for cls in (*ALIGNMENT, ImageConfig)}
     asked = Asked("lidar", 0, None, 0, _LEARNING.max_frames, _LEARNING.seed)
     source = RecordingSource(recording, asked, BagConfig(), configs)
     with progress.Frames(source.total) as bar:
