@@ -49,8 +49,9 @@ class Adaptation:
         drive = {name: self.summary[name] for name in ("before", "after", "gain", "synthetic", "frames")}
         if self.gain is None:
             return {"drive": drive, "unseen": None}
-        unseen = {"views": len(self.judged), **_before_after(self.judged), "gain": asdict(self.gain)}
-        return {"drive": drive, "unseen": unseen | {"sure": self.gain.sure}}
+        won = asdict(self.gain) | {"sure": self.gain.sure}
+        unseen = {"views": len(self.judged), **_before_after(self.judged), "gain": won}
+        return {"drive": drive, "unseen": unseen}
 
     def html(self) -> str:
         """A section of the page."""
@@ -69,9 +70,10 @@ class Adaptation:
         errors = chart_figure(
             "Errors", "of the end of the drive by its lidar, and of unseen worlds by their truth", table(heads, rows)
         )
+        figures = f'<div class="charts">{errors}</div>'
         frames = "".join(_frame(one) for one in _typical(self.judged))
         link = f'<p><a href="{ADAPTED}/report.html">How it learned</a>: curves, the split, the worst frames.</p>'
-        parts = ("<section>", "<h2>After a minute of learning</h2>", f"<p>{escape(words)}</p>", errors, frames, link)
+        parts = ("<section>", "<h2>After a minute of learning</h2>", f"<p>{escape(words)}</p>", figures, frames, link)
         return "\n".join((*parts, "</section>"))
 
 
@@ -137,10 +139,15 @@ def _words(found: Adaptation) -> str:
     )
     if found.gain is None:
         return f"{learned} There was no gain that is more than chance, so that no model was written."
-    chance = "more than chance" if found.gain.sure else "not more than chance"
+    won = found.gain
+    if won.low <= 0 <= won.high:
+        chance = "no more than chance"
+    else:
+        chance = "more than chance" if won.low > 0 else "it knows this place better now, and others worse"
     return (
-        f"{learned} In {_WORLDS} other worlds of this kind AbsRel falls by {found.gain.mean:.4f} (95 % interval "
-        f"{found.gain.low:.4f} to {found.gain.high:.4f}): {chance}. The model is {ADAPTED}/."
+        f"{learned} In {_WORLDS} other worlds of this kind AbsRel {'falls' if won.mean >= 0 else 'rises'} by "
+        f"{abs(won.mean):.4f} (95 % interval of the gain {won.low:.4f} to {won.high:.4f}): {chance}. "
+        f"The model is {ADAPTED}/."
     )
 
 

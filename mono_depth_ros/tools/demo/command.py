@@ -111,5 +111,5 @@ def _in_words(summary: dict[str, Any]) -> str:
             ("in unseen worlds", adapted["unseen"]) if adapted["unseen"] else ("on its drive", adapted["drive"])
         )
         error += f"; adapted {where}: AbsRel {found['before']['abs_rel']:.3f} -> {found['after']['abs_rel']:.3f}"
-        error += "" if found["gain"]["mean"] > 0 and adapted["unseen"] else ", no sure gain"
+        error += "" if found["gain"]["sure"] else ", no sure gain"
     return f"{summary['model']}: {frames}, latency {p50:.0f} ms (p99 {p99:.0f} ms){error}"
