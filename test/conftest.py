@@ -75,6 +75,30 @@ def real_data() -> Path:
 
 
 @pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache folder for one test."""
+    monkeypatch.setenv("MONO_DEPTH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def still():
+    """Gives a smooth picture by its number, (48, 64, 3) uint8, and its camera."""
+    import cv2
+    import numpy as np
+
+    from mono_depth_ros.geometry.camera import Camera
+
+    camera = Camera.from_fov((64, 48), 60)
+
+    def picture(number: int) -> tuple[np.ndarray, Camera]:
+        coarse = np.random.default_rng(number).uniform(0, 255, (6, 8, 3))
+        return cv2.resize(coarse, (64, 48), interpolation=cv2.INTER_CUBIC).clip(0, 255).astype(np.uint8), camera
+
+    return picture
+
+
+@pytest.fixture
 def counting_model():
     """A stand-in video model: the depth of an image is the number of the images that its stream has had, in metres."""
     import torch

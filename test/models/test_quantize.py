@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
-import cv2
 import numpy as np
 import pytest
 
@@ -16,17 +16,12 @@ from mono_depth_ros.models.quantize import Difference, Picture, split
 CAMERA = Camera.from_fov((64, 48), 60)
 
 
-def still(seed: int, noise: float = 0.0) -> tuple[np.ndarray, Camera]:
-    generator = np.random.default_rng(seed)
-    picture = cv2.resize(generator.uniform(0, 255, (6, 8, 3)), (64, 48), interpolation=cv2.INTER_CUBIC)
-    return (picture + noise * generator.standard_normal(picture.shape)).clip(0, 255).astype(np.uint8), CAMERA
+@pytest.fixture
+def pictures(still: Callable[[int], tuple[np.ndarray, Camera]]) -> Callable[[int], list[Picture]]:
+    return lambda count: [partial(still, number) for number in range(count)]
 
 
-def pictures(count: int) -> list[Picture]:
-    return [partial(still, seed) for seed in range(count)]
-
-
-def test_a_quarter_is_held_back_in_runs() -> None:
+def test_a_quarter_is_held_back_in_runs(pictures: Callable[[int], list[Picture]]) -> None:
     given = pictures(32)
     calibration, held_back = split(given)
     assert [given.index(picture) for picture in held_back] == [6, 7, 14, 15, 22, 23, 30, 31]
@@ -35,7 +30,9 @@ def test_a_quarter_is_held_back_in_runs() -> None:
     assert (len(calibration), len(held_back)) == (60, 20)
 
 
-def test_pictures_that_do_not_do() -> None:
+def test_pictures_that_do_not_do(
+    pictures: Callable[[int], list[Picture]], still: Callable[[int], tuple[np.ndarray, Camera]]
+) -> None:
     with pytest.raises(ModelError, match=r"^found 19 pictures, expected 20 at least"):
         split(pictures(19))
     with pytest.raises(ModelError, match=r"^of 40 pictures 1 differs from the others, expected 10 at least"):

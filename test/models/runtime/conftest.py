@@ -33,13 +33,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache folder for one test."""
-    monkeypatch.setenv("MONO_DEPTH_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
 def narrow_module(seed: int = 0, max_depth_m: float | None = 20.0) -> DepthAnythingNetwork:
     """Seeded weights whose depth is around the middle of the range and far from flat."""
     torch.manual_seed(seed)

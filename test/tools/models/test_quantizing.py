@@ -19,36 +19,22 @@ from mono_depth_ros.geometry.camera import Camera
 from mono_depth_ros.models import quantize
 from mono_depth_ros.models.engine_model import EngineModel
 from mono_depth_ros.models.loading import load_model
-from mono_depth_ros.models.quantize import Picture, quantise, split
+from mono_depth_ros.models.quantize import quantise, split
 from mono_depth_ros.tools import cli
 
-CAMERA = Camera.from_fov((64, 48), 60)
-
-
-def still(seed: int, noise: float = 0.0) -> tuple[np.ndarray, Camera]:
-    generator = np.random.default_rng(seed)
-    picture = cv2.resize(generator.uniform(0, 255, (6, 8, 3)), (64, 48), interpolation=cv2.INTER_CUBIC)
-    return (picture + noise * generator.standard_normal(picture.shape)).clip(0, 255).astype(np.uint8), CAMERA
-
-
-def pictures(count: int) -> list[Picture]:
-    return [partial(still, seed) for seed in range(count)]
+Still = Callable[[int], tuple[np.ndarray, Camera]]
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MONO_DEPTH_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def tiny(cache: Path) -> EngineModel:
+def tiny(own_cache: Path) -> EngineModel:
     model = load_model(ModelConfig("tiny", "cpu", "torch", "fp32"))
     assert isinstance(model, EngineModel)
     return model
 
 
-def test_a_command_line_without_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str], cache: Path) -> None:
+def test_a_command_line_without_pictures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], own_cache: Path, still: Still
+) -> None:
     (tmp_path / "empty").mkdir()
     for folder, words in (("nothing", "expected a folder with pictures"), ("empty", "holds no image")):
         assert cli.main(["models", "quantize", "tiny", "--images", str(tmp_path / folder)]) == 1
@@ -57,7 +43,7 @@ def test_a_command_line_without_pictures(tmp_path: Path, capsys: pytest.CaptureF
         cv2.imwrite(str(tmp_path / "empty" / f"{index}.png"), still(index)[0])
     assert cli.main(["models", "quantize", "tiny", "--images", str(tmp_path / "empty"), "--hfov", "60"]) == 1
     assert "found 3 pictures, expected 20 at least" in capsys.readouterr().err
-    assert not list((cache / "int8").iterdir())
+    assert not list((own_cache / "int8").iterdir())
 
 
 @pytest.mark.slow
@@ -67,6 +53,7 @@ def test_a_model_that_was_quantised_is_loaded(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     documented: Callable[..., None],
+    still: Still,
 ) -> None:
     pytest.importorskip("nncf", reason="NNCF is not installed")
     pytest.importorskip("openvino")
@@ -75,7 +62,7 @@ def test_a_model_that_was_quantised_is_loaded(
         cv2.imwrite(str(tmp_path / f"{index}.png"), still(index)[0])
     monkeypatch.setattr(quantize, "MAX_MEAN", -1.0)  # nothing passes
     with pytest.raises(ModelError, match=r"^tiny in int8 differs from float32 by mean .*: nothing is written"):
-        quantise(tiny, *split(pictures(20)), tmp_path / "int8")
+        quantise(tiny, *split([partial(still, number) for number in range(20)]), tmp_path / "int8")
     assert not list(tmp_path.glob("*int8*")) and not list(tmp_path.glob(".quant*"))
     for name, value in (("MAX_MEAN", 0.2), ("MAX_P95", 0.9), ("MAX_KNOWN_IN_ONE", 1.0)):
         monkeypatch.setattr(quantize, name, value)
